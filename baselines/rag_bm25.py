@@ -1,0 +1,39 @@
+"""Context injection: the official LaMP prompt with the top k profile items by BM25."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rpobench.context import Context
+from rpobench.method import Method
+from rpobench.task import Task
+from rpobench.types import Example, Prediction
+
+
+class RagBM25(Method):
+    """In-prompt augmentation with BM25 retrieval (LaMP, arXiv 2304.11406, section 3)."""
+
+    name = "rag-bm25"
+
+    class Config(BaseModel):
+        model_config = ConfigDict(frozen=True, extra="forbid")
+
+        k: int = Field(default=4, ge=1)
+        max_prompt_tokens: int = Field(default=512, ge=1)
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        shown = ctx.evidence(
+            task, examples, retriever="bm25", k=self.config.k, max_prompt_tokens=self.config.max_prompt_tokens
+        )
+        pairs = list(zip(examples, shown, strict=True))
+        answers = ctx.answer(
+            task,
+            [task.prompt(example, evidence.items) for example, evidence in pairs],
+            neutral=[task.prompt(task.neutral(example), evidence.items) for example, evidence in pairs],
+        )
+        for (example, evidence), completion in zip(pairs, answers, strict=True):
+            prediction = ctx.prediction(task, example, completion)
+            yield replace(prediction, evidence=evidence.ids, cut=evidence.cut)

@@ -1,0 +1,22 @@
+"""No history: the base model's draft is the answer. Every other method is measured from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rpobench.context import Context
+from rpobench.method import Method
+from rpobench.task import Task
+from rpobench.types import Example, Prediction
+
+
+class ZeroShot(Method):
+    """Answers with the shared draft (LaMP, arXiv 2304.11406: the non-personalized setting)."""
+
+    name = "zero-shot"
+    reads_profile = False
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        drafts = ctx.drafts(task, examples)
+        for example in examples:
+            yield drafts[example.id]

@@ -1,0 +1,87 @@
+"""What the runner lends a method: the base model, shared drafts, fair evidence, fair answering, a folder, a seed.
+
+Everything that must be equal between methods (evidence text, drafts, how a label is chosen) is here and not in methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rpobench.models.base import LanguageModel
+from rpobench.task import Task
+from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction
+
+
+class DraftStore(Protocol):
+    """The base model's answers without history, made once for each (base model, task, data) and kept on disk."""
+
+    def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
+        """The draft of each example by example id; missing ones are made and stored first."""
+        ...
+
+
+class EvidenceSource(Protocol):
+    """Ranks profiles and fits the best items to a token budget, equally for every method."""
+
+    def evidence(
+        self, task: Task, examples: Sequence[Example], *, retriever: str, k: int, max_prompt_tokens: int
+    ) -> list[Evidence]:
+        """Evidence for each example, in order: the top k items, cut so that the official prompt fits."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """Handed to `Method.fit` and `Method.predict`. `folder` is where a fit may keep files; None while predicting."""
+
+    base_model: LanguageModel
+    draft_store: DraftStore
+    evidence_source: EvidenceSource
+    seed: int
+    folder: Path | None = None
+
+    def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
+        """The shared drafts of these examples, by example id."""
+        return self.draft_store.drafts(task, examples)
+
+    def evidence(
+        self, task: Task, examples: Sequence[Example], *, retriever: str, k: int, max_prompt_tokens: int
+    ) -> list[Evidence]:
+        """Fair evidence for each example, in order."""
+        return self.evidence_source.evidence(
+            task, examples, retriever=retriever, k=k, max_prompt_tokens=max_prompt_tokens
+        )
+
+    def answer(
+        self,
+        task: Task,
+        chats: Sequence[Chat],
+        *,
+        model: LanguageModel | None = None,
+        neutral: Sequence[Chat] | None = None,
+    ) -> Sequence[Completion]:
+        """How every method ends: label tasks by `choose` over the labels, text tasks by the same greedy decoding."""
+        return answer(model or self.base_model, task, chats, neutral=neutral)
+
+    def prediction(self, task: Task, example: Example, completion: Completion) -> Prediction:
+        """The completion as this example's prediction."""
+        return prediction(task, example, completion)
+
+
+def answer(
+    model: LanguageModel, task: Task, chats: Sequence[Chat], *, neutral: Sequence[Chat] | None = None
+) -> Sequence[Completion]:
+    """See `Context.answer`; `neutral` calibrates label tasks and is ignored by text tasks."""
+    if task.labels:
+        return model.choose(chats, task.labels, neutral=neutral)
+    return model.generate(chats, Decoding(max_new_tokens=task.max_new_tokens))
+
+
+def prediction(task: Task, example: Example, completion: Completion) -> Prediction:
+    """A completion read in the task's form. Without an answer in it the raw text stands and the failure says so."""
+    text = task.parse(completion.text)
+    failure = completion.failure or (None if text else "no answer in the model's text")
+    return Prediction(example.id, text or completion.text.strip(), completion.text, usage=completion.usage, failure=failure)

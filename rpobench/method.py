@@ -1,0 +1,59 @@
+"""The contract of a method: learn from labelled training examples (or nothing), then predict unlabelled ones."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from rpobench.context import Context
+from rpobench.task import Task
+from rpobench.types import Example, Labelled, Prediction
+
+
+class Method(ABC):
+    """One way to answer examples for their users.
+
+    Subclasses set `name`, and `Config` where they have knobs (`--set key=value`). A method that learns sets `trains`
+    and overrides `fit`, `save` and `load`. `presets` maps a preset's name to config values that differ from the defaults.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str] = "1"
+    trains: ClassVar[bool] = False
+    reads_profile: ClassVar[bool] = True  # False: swapped profiles change nothing, so no such run is made
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    class Config(BaseModel):
+        """The knobs of a method; part of every spec."""
+
+        model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, config: BaseModel) -> None:
+        self.config: Any = config
+
+    def applies_to(self, task: Task) -> bool:
+        """False where the method means nothing; the cell is then n/a, never a zero."""
+        return True
+
+    def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:
+        """Which tasks are fitted together: one fit a task unless a method shares what it learns."""
+        return [(name,) for name in tasks]
+
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
+        """Learn from training users. Files go to `ctx.folder`; called again after a kill, it must continue there."""
+
+    @abstractmethod
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        """Yield one prediction for each example. Never sees a target."""
+
+    def save(self, path: Path) -> None:
+        """Write what `fit` learned under the folder `path`; nothing by default."""
+
+    @classmethod
+    def load(cls, path: Path, config: BaseModel) -> Method:
+        """A method as `save` left it."""
+        return cls(config)

@@ -1,0 +1,1 @@
+"""RPO: draft, reflect, rewrite (arXiv 2511.05286)."""

@@ -1,0 +1,77 @@
+"""The contract of a task, and what tasks of one kind share: parsing, per-example score, official metrics.
+
+A new task is a subclass of `LabelTask`, `RatingTask` or `TextTask` with its prompt and its fields.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from rpobench import metrics
+from rpobench.types import Chat, Example, Message, ProfileItem
+
+Direction = Literal["max", "min"]
+
+
+class Task(ABC):
+    """One LaMP-like task: how an example is asked, how an answer is read and scored.
+
+    `version` changes when a prompt or a score changes, so that old and new results are never mixed.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[Literal["label", "rating", "text"]]
+    version: ClassVar[str] = "1"
+    fields: ClassVar[tuple[str, ...]]  # what every profile item must carry
+    cut_field: ClassVar[str]  # the field shortened when evidence does not fit (official code)
+    instruction: ClassVar[str]  # the official words before the content of an input
+    labels: ClassVar[tuple[str, ...]] = ()
+    metrics: ClassVar[Mapping[str, Direction]]
+    main_metric: ClassVar[str]
+    max_new_tokens: ClassVar[int] = 8
+    noun: ClassVar[str]  # what the answer is, in two or three words: "movie tag", "news headline"
+
+    def content(self, example: Example) -> str:
+        """The input without the official instruction: what the question is about."""
+        return example.input.removeprefix(self.instruction).strip()
+
+    def neutral(self, example: Example) -> Example:
+        """The example's content-free twin, for calibration (Zhao et al. 2021, arXiv 2102.09690, section 5)."""
+        return replace(example, input=f"{self.instruction}N/A")
+
+    def retrieval_query(self, example: Example) -> str:
+        """The text the official code searches the profile with."""
+        return self.content(example)
+
+    @abstractmethod
+    def retrieval_text(self, item: ProfileItem) -> str:
+        """The text of one profile item that the official code indexes."""
+
+    @abstractmethod
+    def show(self, item: ProfileItem) -> str:
+        """One profile item as a model reads it: the fields of the official prompt, no more."""
+
+    @abstractmethod
+    def with_evidence(self, input: str, evidence: Sequence[ProfileItem]) -> str:
+        """The official prompt text for a non-empty evidence (LaMP, arXiv 2304.11406, released code)."""
+
+    def prompt(self, example: Example, evidence: Sequence[ProfileItem] = ()) -> Chat:
+        """The official LaMP prompt as one user message, with or without evidence."""
+        text = self.with_evidence(example.input, evidence) if evidence else example.input
+        return (Message("user", text),)
+
+    @abstractmethod
+    def parse(self, raw: str) -> str:
+        """A model's text as an answer in the task's form; empty where there is none in it."""
+
+    @abstractmethod
+    def score(self, text: str, target: str) -> float:
+        """Per-example score in [0, 1], higher is better; also the RL reward."""
+
+    @abstractmethod
+    def aggregate(self, predictions: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
+        """The official metrics over aligned predictions and targets, by official name."""
