@@ -1,0 +1,1 @@
+"""Data sets: official LaMP folders and the synthetic world."""
