@@ -27,6 +27,7 @@ class Task(ABC):
     kind: ClassVar[Literal["label", "rating", "text"]]
     version: ClassVar[str] = "1"
     fields: ClassVar[tuple[str, ...]]  # what every profile item must carry
+    answer_field: ClassVar[str] = ""  # the field of a profile item that is an answer of this task's form, if one is
     cut_field: ClassVar[str]  # the field shortened when evidence does not fit (official code)
     instruction: ClassVar[str]  # the official words before the content of an input
     labels: ClassVar[tuple[str, ...]] = ()

@@ -116,6 +116,7 @@ class Prediction:
 
     `text` is the answer in the task's form, `raw` the model's words before parsing, `draft` the base model's answer
     where the method used one, `evidence` the ids of the items shown, best first, `cut` the tokens cut from them.
+    `trajectory` is what a reflection model wrote around the answer.
     `failure` says in a few words why the method has no answer of its own (then `text` is its fallback).
     """
 
@@ -127,3 +128,4 @@ class Prediction:
     usage: Usage = field(default_factory=Usage)
     cut: int = 0
     failure: str | None = None
+    trajectory: str | None = None

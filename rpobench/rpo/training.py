@@ -1,0 +1,147 @@
+"""What both training stages share: the policy with its adapter, checkpoints that survive a kill, logs, progress."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
+
+from rpobench.task import Task
+from rpobench.types import Chat, Example, ProfileItem
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """One training example as RPO meets it: with the base model's draft and its evidence, best first."""
+
+    task: Task
+    example: Example
+    target: str
+    draft: str
+    evidence: tuple[ProfileItem, ...]
+
+
+def messages(chat: Chat) -> list[dict[str, str]]:
+    """A chat in the form that trl's conversational data sets have."""
+    return [{"role": message.role, "content": message.content} for message in chat]
+
+
+def machine_arguments() -> dict[str, Any]:
+    """Training arguments that follow the machine: float32 on a CPU, bfloat16 where CUDA has it."""
+    cuda = torch.cuda.is_available()
+    return {
+        "use_cpu": not cuda,
+        "bf16": cuda and torch.cuda.is_bf16_supported(),
+        "gradient_checkpointing": cuda,
+        "dataloader_pin_memory": cuda,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "logging_steps": 1,
+        "save_total_limit": 2,
+    }
+
+
+def new_policy(checkpoint: Path, *, rank: int, seed: int) -> PeftModel:
+    """The reflection model with a fresh LoRA adapter on every linear layer."""
+    set_seed(seed)
+    lora = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+    return get_peft_model(_base(checkpoint), lora)
+
+
+def trained_policy(checkpoint: Path, adapter: Path, *, seed: int) -> PeftModel:
+    """The reflection model with a trained adapter, ready to be trained on."""
+    set_seed(seed)
+    return PeftModel.from_pretrained(_base(checkpoint), str(adapter), is_trainable=True)
+
+
+def _base(checkpoint: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(str(checkpoint), dtype=torch.float32, use_safetensors=True)
+
+
+def load_tokenizer(checkpoint: Path) -> PreTrainedTokenizerBase:
+    """The checkpoint's tokenizer; padding falls back to the end-of-text token."""
+    tokenizer = AutoTokenizer.from_pretrained(str(checkpoint))
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint. The trainer writes its state file last, so a torn checkpoint has none that reads."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]), reverse=True)
+    return next((path for path in found if _readable(path / "trainer_state.json")), None)
+
+
+def _readable(state: Path) -> bool:
+    try:
+        json.loads(state.read_text())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def finished_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
+    """The adapter of a training stage: as it stands if the stage was finished before, else trained and then put in place.
+
+    `train` gets the work folder, continues from its last checkpoint, and returns the trainer. The adapter folder appears
+    under its name only when it is complete, with the training log beside the weights.
+    """
+    adapter = folder / "adapter"
+    if adapter.exists():
+        return adapter
+    work, half = folder / "work", folder / "adapter.part"
+    shutil.rmtree(half, ignore_errors=True)
+    trainer = train(work)
+    trainer.model.save_pretrained(str(half), selected_adapters=["default"])
+    (half / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in trainer.state.log_history))
+    half.rename(adapter)
+    shutil.rmtree(work, ignore_errors=True)
+    return adapter
+
+
+class TrainingProgress(TrainerCallback):
+    """A progress bar on stderr with loss or reward, elapsed and remaining time."""
+
+    def __init__(self, description: str) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[figure]}"),
+            TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True),
+        )  # fmt: skip
+        self._row = self._bar.add_task(description, figure="")
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._bar.update(self._row, total=state.max_steps, completed=state.global_step)
+        self._bar.start()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._bar.update(self._row, completed=state.global_step)
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        figures = {name: kwargs["logs"][name] for name in ("reward", "loss") if kwargs["logs"].get(name) is not None}
+        if figures:
+            name, value = next(iter(figures.items()))
+            self._bar.update(self._row, figure=f"{name} {float(value):.3f}")
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self._bar.stop()

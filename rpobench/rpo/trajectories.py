@@ -1,0 +1,128 @@
+"""Structured rewriting trajectories for SFT, written by rule from what evidence, input and draft show.
+
+The analysis is computed without the target, so it cannot state what only the target shows; the rewrite is the target.
+The facts are meant for any LaMP text (labels, ratings, lengths, openers, endings, recurring words) and know nothing of
+how the synthetic world is made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from rpobench.rpo.prompts import Trajectory, one_line
+from rpobench.task import Task
+from rpobench.types import Example, ProfileItem
+
+WORD = re.compile(r"[a-z0-9']+")
+# Words too common to tell one text from another; an English function-word list of our own.
+COMMON = frozenset(
+    "a an and are as at be but by for from has have he her his i in is it its my of on or our she that the their they "
+    "this to was we were with you your".split()
+)
+
+
+def write_trajectory(
+    task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], target: str
+) -> Trajectory:
+    """The trajectory that ends in the target."""
+    shows, lacks = analyse(task, example, draft, evidence)
+    return Trajectory(shows, lacks, one_line(target))
+
+
+def analyse(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
+    """What the history shows, and where the draft departs from it. Never sees the target."""
+    if not evidence:
+        return "nothing", "nothing known"
+    if task.kind == "rating":
+        return _ratings(task, draft, evidence)
+    if task.kind == "label":
+        return _labels(task, draft, evidence) if task.answer_field else _overlaps(task, example, draft, evidence)
+    return _style(task, example, draft, evidence)
+
+
+def _labels(task: Task, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
+    labels = [item.fields[task.answer_field] for item in evidence]
+    counts = Counter(labels)
+    told = ", ".join(f"{label} {count}" for label, count in counts.most_common())
+    return f"closest {labels[0]}; {told}", f"{draft} is {counts.get(draft, 0)} of {len(labels)}"
+
+
+def _ratings(task: Task, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
+    ratings = [item.fields[task.answer_field] for item in evidence]
+    middle = median(float(r) for r in ratings)
+    drafted = task.parse(draft)
+    gap = float(drafted) - middle if drafted else 0.0
+    place = "at the median" if gap == 0 else f"{abs(gap):g} {'above' if gap > 0 else 'below'} the median"
+    return f"closest {ratings[0]}; {' '.join(ratings)}; median {middle:g}", f"{draft} is {place}"
+
+
+def _overlaps(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
+    history = {word for item in evidence for word in _content_words(task.show(item))}
+    shared = {}
+    for label, text in _options(task, example.input).items():
+        found = list(dict.fromkeys(word for word in _content_words(text) if word in history))
+        shared[label] = " ".join(found[:4]) or "nothing"
+    told = "; ".join(f"{label} shares {words}" for label, words in shared.items()) or "no options to compare"
+    return told, f"{draft} shares {shared.get(draft, 'nothing')}"
+
+
+def _options(task: Task, text: str) -> dict[str, str]:
+    """The text that follows each label in the input: LaMP-1's references after `[1]:` and `[2]:`."""
+    marks = [(text.rfind(f"{label}:"), label) for label in task.labels]
+    places = sorted((at, label) for at, label in marks if at >= 0)
+    ends = [at for at, _ in places[1:]] + [len(text)]
+    return {label: text[at + len(label) + 1 : end] for (at, label), end in zip(places, ends, strict=True)}
+
+
+def _style(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
+    outputs = [item.fields[task.answer_field] for item in evidence]
+    words = [WORD.findall(text.lower()) for text in outputs]
+    drafted = WORD.findall(draft.lower())
+    shows = [f"{median(len(w) for w in words):g} words"]
+    lacks = [f"{len(drafted)} words"]
+    opener = _recurring(words, slice(None, 2))
+    if opener:
+        shows.append(f'opens "{opener}"')
+        lacks += [] if " ".join(drafted).startswith(opener) else [f'no "{opener}" first']
+    ending = _recurring(words, slice(-2, None))
+    if ending:
+        shows.append(f'ends "{ending}"')
+        lacks += [] if " ".join(drafted).endswith(ending) else [f'no "{ending}" last']
+    marks: dict[str, Callable[[str], bool]] = {
+        "asks": lambda text: "?" in text,
+        "has a colon": lambda text: ":" in text,
+        "starts with a number": lambda text: text[:1].isdigit(),
+    }
+    shows += [name for name, test in marks.items() if 2 * sum(map(test, outputs)) > len(outputs)]
+    habits = _habit_words(words, example.input)
+    if habits:
+        shows.append("often " + " ".join(habits))
+        missing = [word for word in habits if word not in drafted]
+        lacks += ["no " + " ".join(missing)] if missing else []
+    return "; ".join(shows), "; ".join(lacks)
+
+
+def _recurring(outputs: Sequence[Sequence[str]], end: slice) -> str:
+    """The run of words (two, else one) that at least half of the outputs, and two of them, share at one end, or ''."""
+    for run in (end, slice(end.start and end.start // 2, end.stop and end.stop // 2)):
+        counts = Counter(" ".join(words[run]) for words in outputs if words)
+        if counts:
+            best, count = counts.most_common(1)[0]
+            if count >= 2 and 2 * count >= len(outputs):
+                return best
+    return ""
+
+
+def _habit_words(outputs: Sequence[Sequence[str]], input: str) -> list[str]:
+    """Up to four words in at least half of the outputs (and in two) that the input did not bring along."""
+    given = set(WORD.findall(input.lower()))
+    counts = Counter(word for output in outputs for word in dict.fromkeys(output) if word not in COMMON)
+    often = [word for word, count in counts.most_common() if count >= 2 and 2 * count >= len(outputs)]
+    return [word for word in often if word not in given][:4]
+
+
+def _content_words(text: str) -> list[str]:
+    return [word for word in WORD.findall(text.lower()) if word not in COMMON]
