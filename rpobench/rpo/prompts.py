@@ -17,7 +17,7 @@ SHOWS, LACKS, REWRITE = "History shows:", "Draft lacks:", "Rewrite:"
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """Draft -> analysis -> rewrite. `shows` says what the history tells of the user, `lacks` where the draft departs."""
+    """Draft -> analysis -> rewrite: what the history tells of the user, where the draft departs from it, the answer."""
 
     shows: str
     lacks: str
@@ -43,9 +43,7 @@ def parse_trajectory(text: str) -> Trajectory | None:
     """The trajectory in a completion, or None unless its lines are exactly the three, in order, and none is empty."""
     lines = [line.strip() for line in text.strip().splitlines()]
     labels = (SHOWS, LACKS, REWRITE)
-    if len(lines) != len(labels) or not all(
-        line.startswith(label) for line, label in zip(lines, labels, strict=True)
-    ):
+    if len(lines) != len(labels) or not all(line.startswith(label) for line, label in zip(lines, labels, strict=True)):
         return None
     parts = [line.removeprefix(label).strip() for line, label in zip(lines, labels, strict=True)]
     return Trajectory(*parts) if all(parts) else None

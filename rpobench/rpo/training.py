@@ -86,7 +86,7 @@ def load_tokenizer(checkpoint: Path) -> PreTrainedTokenizerBase:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint. The trainer writes its state file last, so a torn checkpoint has none that reads."""
+    """The newest complete checkpoint: the trainer writes its state file last, so a torn one has none that reads."""
     found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]), reverse=True)
     return next((path for path in found if _readable(path / "trainer_state.json")), None)
 
@@ -100,10 +100,10 @@ def _readable(state: Path) -> bool:
 
 
 def finished_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
-    """The adapter of a training stage: as it stands if the stage was finished before, else trained and then put in place.
+    """The adapter of a training stage: as it stands if it was finished before, else trained and then put in place.
 
-    `train` gets the work folder, continues from its last checkpoint, and returns the trainer. The adapter folder appears
-    under its name only when it is complete, with the training log beside the weights.
+    `train` gets the work folder, continues from its last checkpoint, and returns the trainer. The adapter folder
+    appears under its name only when it is complete, with the training log beside the weights.
     """
     adapter = folder / "adapter"
     if adapter.exists():
@@ -143,5 +143,7 @@ class TrainingProgress(TrainerCallback):
             name, value = next(iter(figures.items()))
             self._bar.update(self._row, figure=f"{name} {float(value):.3f}")
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         self._bar.stop()

@@ -18,10 +18,9 @@ from rpobench.types import Example, ProfileItem
 
 WORD = re.compile(r"[a-z0-9']+")
 # Words too common to tell one text from another; an English function-word list of our own.
-COMMON = frozenset(
-    "a an and are as at be but by for from has have he her his i in is it its my of on or our she that the their they "
-    "this to was we were with you your".split()
-)
+COMMON_WORDS = """a an and are as at be but by for from has have he her his i in is it its my of on or our she that
+the their they this to was we were with you your"""
+COMMON = frozenset(COMMON_WORDS.split())
 
 
 def write_trajectory(
