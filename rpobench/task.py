@@ -5,13 +5,11 @@ A new task is a subclass of `LabelTask`, `RatingTask` or `TextTask` with its pro
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from rpobench import metrics
 from rpobench.types import Chat, Example, Message, ProfileItem
 
 Direction = Literal["max", "min"]
