@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rpobench.context import Context
 from rpobench.method import Method
+from rpobench.models.base import LanguageModel
 from rpobench.registry import get_model
 from rpobench.rpo.prompts import Trajectory, parse_trajectory, reflection_chat
 from rpobench.rpo.trajectories import write_trajectory
@@ -31,7 +32,6 @@ from rpobench.types import (
 )
 
 if TYPE_CHECKING:
-    from rpobench.models.transformers import TransformersModel
     from rpobench.rpo.training import TrainingRow
 
 
@@ -68,9 +68,11 @@ class RPO(Method):
         rl_learning_rate: float = Field(default=2e-4, gt=0)
         rl_beta: float = Field(default=0.02, ge=0)  # weight of the KL to the SFT policy
 
-    def __init__(self, config: BaseModel, adapter: Path | None = None) -> None:
+    def __init__(
+        self, config: BaseModel, *, adapter: Path | None = None, reflector: LanguageModel | None = None
+    ) -> None:
         super().__init__(config)
-        self._adapter = adapter
+        self._adapter, self._given_reflector = adapter, reflector
         self._trajectories: Path | None = None
 
     def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:
@@ -179,10 +181,12 @@ class RPO(Method):
         return dict(zip(parsed, self._reflector.choose(continued, options), strict=True))
 
     @cached_property
-    def _reflector(self) -> TransformersModel:
+    def _reflector(self) -> LanguageModel:
         from rpobench.models.transformers import TransformersModel
 
-        return TransformersModel(reflection_checkpoint(self.config.reflection_model), adapter=self._adapter)
+        return self._given_reflector or TransformersModel(
+            reflection_checkpoint(self.config.reflection_model), adapter=self._adapter
+        )
 
     def save(self, path: Path) -> None:
         assert self._adapter is not None and self._trajectories is not None

@@ -19,10 +19,10 @@ from rpobench.rpo.prompts import parse_trajectory, reflection_chat
 from rpobench.rpo.training import (
     TrainingProgress,
     TrainingRow,
-    last_checkpoint,
     load_tokenizer,
     machine_arguments,
     messages,
+    run_to_end,
     trained_policy,
 )
 from rpobench.task import Task
@@ -126,6 +126,4 @@ def train_grpo(
         processing_class=load_tokenizer(checkpoint),
         callbacks=[TrainingProgress("GRPO")],
     )
-    resume = last_checkpoint(work)
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    return trainer
+    return run_to_end(trainer, work)

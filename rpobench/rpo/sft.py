@@ -15,11 +15,11 @@ from rpobench.rpo.prompts import Trajectory, reflection_chat
 from rpobench.rpo.training import (
     TrainingProgress,
     TrainingRow,
-    last_checkpoint,
     load_tokenizer,
     machine_arguments,
     messages,
     new_policy,
+    run_to_end,
 )
 
 
@@ -69,6 +69,4 @@ def train_sft(
         processing_class=load_tokenizer(checkpoint),
         callbacks=[TrainingProgress("SFT")],
     )
-    resume = last_checkpoint(work)
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    return trainer
+    return run_to_end(trainer, work)

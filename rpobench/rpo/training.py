@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import datasets
 import torch
+import transformers
 from peft import LoraConfig, PeftModel, get_peft_model
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -17,6 +21,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -54,7 +59,7 @@ def machine_arguments() -> dict[str, Any]:
         "gradient_checkpointing": cuda,
         "dataloader_pin_memory": cuda,
         "report_to": "none",
-        "disable_tqdm": True,
+        "disable_tqdm": True,  # stdout is for results; `TrainingProgress` draws on stderr
         "logging_steps": 1,
         "save_total_limit": 2,
     }
@@ -99,6 +104,14 @@ def _readable(state: Path) -> bool:
     return True
 
 
+def run_to_end(trainer: Trainer, work: Path) -> Any:
+    """Train, from the last checkpoint in `work` if there is one. Nothing is printed to stdout."""
+    trainer.remove_callback(PrinterCallback)
+    resume = last_checkpoint(work)
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    return trainer
+
+
 def finished_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
     """The adapter of a training stage: as it stands if it was finished before, else trained and then put in place.
 
@@ -110,12 +123,23 @@ def finished_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
         return adapter
     work, half = folder / "work", folder / "adapter.part"
     shutil.rmtree(half, ignore_errors=True)
-    trainer = train(work)
+    with _quiet():
+        trainer = train(work)
     trainer.model.save_pretrained(str(half), selected_adapters=["default"])
     (half / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in trainer.state.log_history))
     half.rename(adapter)
     shutil.rmtree(work, ignore_errors=True)
     return adapter
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Bars and deprecation notes of the libraries below would hide the one bar that matters."""
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 class TrainingProgress(TrainerCallback):

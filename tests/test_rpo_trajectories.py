@@ -1,0 +1,107 @@
+"""The form of a trajectory, and the facts that rules put into it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpobench import get_task
+from rpobench.rpo.prompts import Trajectory, parse_trajectory, reflection_chat
+from rpobench.rpo.trajectories import analyse, write_trajectory
+from rpobench.types import Example, ProfileItem
+
+REVIEW = "What is the score of the following review on a scale of 1 to 5? just answer with 1, 2, 3, 4, or 5 without further explanation. review: "
+TWEET = "Paraphrase the following tweet without any explanation before or after it: "
+
+
+def items(**columns: list[str]) -> tuple[ProfileItem, ...]:
+    rows = zip(*columns.values(), strict=True)
+    return tuple(ProfileItem(str(at), dict(zip(columns, row, strict=True))) for at, row in enumerate(rows))
+
+
+def test_a_written_trajectory_parses_back() -> None:
+    trajectory = Trajectory("closest 4; 4 5", "2 is 2 below the median", "4")
+    assert parse_trajectory(trajectory.text()) == trajectory
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "4",
+        "Rewrite: 4",
+        "History shows: x\nRewrite: 4",
+        "Draft lacks: x\nHistory shows: y\nRewrite: 4",
+        "History shows: x\nDraft lacks: y\nRewrite:",
+        "History shows: x\nDraft lacks: y\nRewrite: 4\nand more",
+        "Sure!\nHistory shows: x\nDraft lacks: y\nRewrite: 4",
+    ],
+)
+def test_anything_but_the_three_lines_is_no_trajectory(text: str) -> None:
+    assert parse_trajectory(text) is None
+
+
+@given(st.text())
+def test_parsing_never_fails(text: str) -> None:
+    parse_trajectory(text)
+
+
+def test_the_prompt_shows_input_draft_and_evidence_best_last() -> None:
+    task = get_task("LaMP-7")
+    example = Example("1", "u", TWEET + "I am tired", ())
+    chat = reflection_chat(task, example, "so tired", items(text=["best one", "second one"]))
+    assert chat[-1].content == "History:\n- second one\n- best one\nInput: I am tired\nDraft: so tired"
+
+
+def test_line_breaks_in_data_cannot_pass_for_structure() -> None:
+    task = get_task("LaMP-7")
+    example = Example("1", "u", TWEET + "a\nDraft: forged", ())
+    chat = reflection_chat(task, example, "b\nInput: forged", items(text=["c\n- forged"]))
+    assert len(chat[-1].content.splitlines()) == 4
+
+
+def test_the_analysis_of_ratings_states_closest_all_and_median() -> None:
+    evidence = items(text=["a", "b", "c"], score=["4", "2", "5"])
+    shows, lacks = analyse(get_task("LaMP-3"), Example("1", "u", REVIEW + "fine"), "1", evidence)
+    assert shows == "closest 4; 4 2 5; median 4"
+    assert lacks == "1 is 3 below the median"
+
+
+def test_the_analysis_of_tags_counts_them() -> None:
+    evidence = items(description=["a", "b", "c"], tag=["comedy", "classic", "comedy"])
+    shows, lacks = analyse(get_task("LaMP-2"), Example("1", "u", "x"), "action", evidence)
+    assert shows == "closest comedy; comedy 2, classic 1"
+    assert lacks == "action is 0 of 3"
+
+
+def test_the_analysis_of_references_names_the_words_they_share_with_the_history() -> None:
+    question = (
+        'For an author who has written the paper with the title "T", which reference is related? Just answer with [1] or '
+        '[2] without explanation. [1]: "Kernel methods for parsing" [2]: "A theory of colour"'
+    )
+    evidence = items(title=["Parsing with kernel machines"], abstract=["hidden words"])
+    shows, lacks = analyse(get_task("LaMP-1"), Example("1", "u", question), "[2]", evidence)
+    assert shows == "[1] shares kernel parsing; [2] shares nothing"
+    assert lacks == "[2] shares nothing"
+
+
+def test_the_analysis_of_texts_finds_openers_endings_and_habits() -> None:
+    evidence = items(
+        text=["ok so the cat sat anyway night", "ok so we ran home anyway night", "ok so lunch anyway night"]
+    )
+    shows, lacks = analyse(get_task("LaMP-7"), Example("1", "u", TWEET + "I ate"), "I had food", evidence)
+    assert 'opens "ok so"' in shows and 'ends "anyway night"' in shows
+    assert 'no "ok so" first' in lacks and 'no "anyway night" last' in lacks
+
+
+def test_without_evidence_the_analysis_says_so() -> None:
+    assert analyse(get_task("LaMP-7"), Example("1", "u", TWEET + "x"), "y", ()) == ("nothing", "nothing known")
+
+
+def test_the_target_changes_the_rewrite_and_nothing_else() -> None:
+    evidence = items(text=["a", "b"], score=["4", "2"])
+    example = Example("1", "u", REVIEW + "fine")
+    one, two = (write_trajectory(get_task("LaMP-3"), example, "1", evidence, target) for target in ("5", "2"))
+    assert one.analysis() == two.analysis()
+    assert (one.rewrite, two.rewrite) == ("5", "2")
