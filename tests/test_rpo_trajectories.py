@@ -11,7 +11,10 @@ from rpobench.rpo.prompts import Trajectory, parse_trajectory, reflection_chat
 from rpobench.rpo.trajectories import analyse, write_trajectory
 from rpobench.types import Example, ProfileItem
 
-REVIEW = "What is the score of the following review on a scale of 1 to 5? just answer with 1, 2, 3, 4, or 5 without further explanation. review: "
+REVIEW = (
+    "What is the score of the following review on a scale of 1 to 5? "
+    "just answer with 1, 2, 3, 4, or 5 without further explanation. review: "
+)
 TWEET = "Paraphrase the following tweet without any explanation before or after it: "
 
 
@@ -77,8 +80,8 @@ def test_the_analysis_of_tags_counts_them() -> None:
 
 def test_the_analysis_of_references_names_the_words_they_share_with_the_history() -> None:
     question = (
-        'For an author who has written the paper with the title "T", which reference is related? Just answer with [1] or '
-        '[2] without explanation. [1]: "Kernel methods for parsing" [2]: "A theory of colour"'
+        'For an author who has written the paper with the title "T", which reference is related? Just answer with '
+        '[1] or [2] without explanation. [1]: "Kernel methods for parsing" [2]: "A theory of colour"'
     )
     evidence = items(title=["Parsing with kernel machines"], abstract=["hidden words"])
     shows, lacks = analyse(get_task("LaMP-1"), Example("1", "u", question), "[2]", evidence)
