@@ -1,1 +1,5 @@
-"""The synthetic world `synth-v1`: users with latent traits whose gold answers have a known ceiling."""
+"""The synthetic world: LaMP's form, made-up users, known ceilings. Every table made from it says "synthetic, not LaMP"."""
+
+from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, Knobs, Piece, Story, generate, mechanism, stories
+
+__all__ = ["MECHANISMS", "SYNTH_VERSION", "Knobs", "Piece", "Story", "generate", "mechanism", "stories"]
