@@ -84,4 +84,6 @@ def prediction(task: Task, example: Example, completion: Completion) -> Predicti
     """A completion read in the task's form. Without an answer in it the raw text stands and the failure says so."""
     text = task.parse(completion.text)
     failure = completion.failure or (None if text else "no answer in the model's text")
-    return Prediction(example.id, text or completion.text.strip(), completion.text, usage=completion.usage, failure=failure)
+    return Prediction(
+        example.id, text or completion.text.strip(), completion.text, usage=completion.usage, failure=failure
+    )

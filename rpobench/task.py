@@ -6,7 +6,7 @@ A new task is a subclass of `LabelTask`, `RatingTask` or `TextTask` with its pro
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -55,8 +55,16 @@ class Task(ABC):
         """One profile item as a model reads it: the fields of the official prompt, no more."""
 
     @abstractmethod
+    def wrap(self, item: ProfileItem) -> str:
+        """One profile item in the official prompt's words."""
+
+    @abstractmethod
     def with_evidence(self, input: str, evidence: Sequence[ProfileItem]) -> str:
         """The official prompt text for a non-empty evidence (LaMP, arXiv 2304.11406, released code)."""
+
+    def item_tokens(self, item: ProfileItem, encode: Callable[[str], list[int]]) -> int:
+        """Tokens the official arithmetic sets aside for the words around one item's text: two for bare quotes."""
+        return 2
 
     def prompt(self, example: Example, evidence: Sequence[ProfileItem] = ()) -> Chat:
         """The official LaMP prompt as one user message, with or without evidence."""

@@ -1,0 +1,110 @@
+"""Evidence: the profile items a model is shown, ranked and cut to a token budget, equally for every method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from rpobench.retrieval import Retriever
+from rpobench.task import Task
+from rpobench.types import Evidence, Example, ProfileItem
+
+INPUT_SHARE = 0.6  # of the budget that the input may claim before the evidence gets its part (official code)
+
+
+class Tokenizer(Protocol):
+    """Counts and cuts text."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text."""
+        ...
+
+
+class RankedEvidence:
+    """Ranks each profile once a retriever and task, then cuts the best items to the budget."""
+
+    def __init__(
+        self, get_retriever: Callable[[str], Retriever], get_tokenizer: Callable[[], Tokenizer], *, seed: int
+    ) -> None:
+        self._get_retriever, self._get_tokenizer, self._seed = get_retriever, get_tokenizer, seed
+        self._orders: dict[tuple[object, ...], Sequence[int]] = {}
+
+    def evidence(
+        self, task: Task, examples: Sequence[Example], *, retriever: str, k: int, max_prompt_tokens: int
+    ) -> list[Evidence]:
+        """Evidence for each example, in order; empty where the profile is."""
+        tokenizer = self._get_tokenizer() if any(example.profile for example in examples) else None
+        found = []
+        for example in examples:
+            order = self._order(self._get_retriever(retriever), task, example)
+            items = [example.profile[place] for place in order[:k]]
+            found.append(fit_evidence(task, example, items, max_prompt_tokens, tokenizer) if tokenizer else Evidence())
+        return found
+
+    def _order(self, retriever: Retriever, task: Task, example: Example) -> Sequence[int]:
+        key = (retriever.identity, task.name, example.id, tuple(item.id for item in example.profile))
+        if key not in self._orders:
+            self._orders[key] = retriever.rank(
+                task.retrieval_query(example),
+                [task.retrieval_text(item) for item in example.profile],
+                dates=[item.date for item in example.profile],
+                key=f"{self._seed}/{task.name}/{example.id}",
+            )
+        return self._orders[key]
+
+
+def fit_evidence(
+    task: Task, example: Example, items: Sequence[ProfileItem], max_prompt_tokens: int, tokenizer: Tokenizer
+) -> Evidence:
+    """Items cut the official way, so that the official prompt has about `max_prompt_tokens` tokens at most.
+
+    Every item gets an equal share of what the input leaves; what it does not use goes to the next (LaMP's released
+    code). Where the shares do not even hold the items' frames, the input's claim shrinks in steps, as there. Where
+    nothing fits the official code drops the whole profile without a word; here the worst items go, one by one, and
+    their tokens count as cut.
+    """
+    kept = list(items)
+    while kept:
+        fitted = _fit(task, example, kept, max_prompt_tokens, tokenizer)
+        if fitted is not None:
+            return Evidence(tuple(fitted), _length(task, items, tokenizer) - _length(task, fitted, tokenizer))
+        kept.pop()
+    return Evidence((), _length(task, items, tokenizer))
+
+
+def _fit(
+    task: Task, example: Example, items: Sequence[ProfileItem], max_prompt_tokens: int, tokenizer: Tokenizer
+) -> list[ProfileItem] | None:
+    input_tokens = len(tokenizer.encode(example.input))
+    tenths = round(INPUT_SHARE * 10)
+    for claim in range(tenths, -1, -1):
+        room = max_prompt_tokens - min(input_tokens, claim * max_prompt_tokens // 10)
+        fitted = _cut(task, items, room, tokenizer)
+        if fitted is not None:
+            return fitted
+    return None
+
+
+def _cut(task: Task, items: Sequence[ProfileItem], room: int, tokenizer: Tokenizer) -> list[ProfileItem] | None:
+    """Items with `cut_field` shortened to their shares, or None where a share does not hold its item's frame."""
+    share = (room - 1 - 2 * (len(items) - 1)) // len(items)
+    saved, fitted = 0, []
+    for item in items:
+        frame = task.item_tokens(item, tokenizer.encode)
+        limit = share + saved - frame
+        if limit < 1:
+            return None
+        tokens = tokenizer.encode(item.fields[task.cut_field])
+        text = item.fields[task.cut_field] if len(tokens) <= limit else tokenizer.decode(tokens[:limit])
+        saved += share - min(len(tokens), limit) - frame
+        fitted.append(replace(item, fields={**item.fields, task.cut_field: text}))
+    return fitted
+
+
+def _length(task: Task, items: Sequence[ProfileItem], tokenizer: Tokenizer) -> int:
+    return sum(len(tokenizer.encode(item.fields[task.cut_field])) for item in items)

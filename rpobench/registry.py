@@ -1,0 +1,69 @@
+"""Tasks, methods, models and retrievers by name, found through entry points: ours and anybody else's alike.
+
+Nothing is imported until its name is asked for, so listing names loads no model library.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+from rpobench.types import RpobenchError
+
+if TYPE_CHECKING:
+    from rpobench.method import Method
+    from rpobench.models.base import LanguageModel
+    from rpobench.retrieval import Retriever
+    from rpobench.task import Task
+
+GROUPS = ("tasks", "methods", "models", "retrievers", "commands")
+
+
+@cache
+def _declared(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in sorted(entry_points(group=f"rpobench.{group}"), key=lambda p: p.name)}
+
+
+def names(group: str) -> list[str]:
+    """The declared names of a group: `tasks`, `methods`, `models`, `retrievers` or `commands`."""
+    return list(_declared(group))
+
+
+def load(group: str, name: str) -> Any:
+    """The declared object. Raises RpobenchError that names the near matches where there is none."""
+    declared = _declared(group)
+    if name not in declared:
+        near = get_close_matches(name.lower(), {known.lower(): known for known in declared}, n=3, cutoff=0.5)
+        by_lower = {known.lower(): known for known in declared}
+        hint = " or ".join(by_lower[match] for match in near) or ", ".join(declared)
+        raise RpobenchError(f"unknown {group.removesuffix('s')} '{name}': did you mean {hint}?")
+    return declared[name].load()
+
+
+@cache
+def get_task(name: str) -> Task:
+    """The task of this name, such as `LaMP-3`."""
+    task: Task = load("tasks", name)()
+    return task
+
+
+def get_method(name: str) -> type[Method]:
+    """The method class of this name, such as `rpo`."""
+    method: type[Method] = load("methods", name)
+    return method
+
+
+def get_model(spec: str) -> LanguageModel:
+    """The model of this spec: a declared name, with what its factory takes after a colon (`hf:ORG/NAME`)."""
+    name, _, argument = spec.partition(":")
+    model: LanguageModel = load("models", name)(argument)
+    return model
+
+
+@cache
+def get_retriever(name: str) -> Retriever:
+    """The retriever of this name, such as `bm25`."""
+    retriever: Retriever = load("retrievers", name)()
+    return retriever

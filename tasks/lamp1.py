@@ -1,0 +1,57 @@
+"""LaMP-1: which of two references does the author of this title cite?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rpobench.kinds import LabelTask
+from rpobench.types import Example, ProfileItem
+
+TITLE_MARK = "title"
+
+
+class CitationIdentification(LabelTask):
+    """Personalized citation identification (LaMP, arXiv 2304.11406, section 2.2)."""
+
+    name = "LaMP-1"
+    noun = "related reference"
+    fields = ("title", "abstract")
+    cut_field = "title"
+    labels = ("[1]", "[2]")
+    instruction = "For an author who has written the paper with the "
+
+    def content(self, example: Example) -> str:
+        words = ", which reference is related? Just answer with [1] or [2] without explanation."
+        return super().content(example).replace(words, "", 1)
+
+    def neutral(self, example: Example) -> Example:
+        text = example.input
+        for quoted in self._quoted(text):
+            text = text.replace(f'"{quoted}"', '"N/A"', 1)
+        return Example(example.id, example.user_id, text, example.profile)
+
+    def retrieval_query(self, example: Example) -> str:
+        quoted = self._quoted(example.input)
+        return f"{quoted[1]} {quoted[2]}"
+
+    def retrieval_text(self, item: ProfileItem) -> str:
+        return f"{item.fields['title']} {item.fields['abstract']}"
+
+    def show(self, item: ProfileItem) -> str:
+        return item.fields["title"]
+
+    def wrap(self, item: ProfileItem) -> str:
+        return f'"{item.fields["title"]}"'
+
+    def with_evidence(self, input: str, evidence: Sequence[ProfileItem]) -> str:
+        place = input.find(TITLE_MARK) + len(TITLE_MARK)
+        return f"{input[:place]}, and {', and '.join(map(self.wrap, evidence))}{input[place:]}"
+
+    @staticmethod
+    def _quoted(text: str) -> list[str]:
+        return text.split('"')[1::2]
+
+    def parse(self, raw: str) -> str:
+        found = super().parse(raw)
+        bare = raw.strip().rstrip(".")
+        return found or (f"[{bare}]" if f"[{bare}]" in self.labels else "")

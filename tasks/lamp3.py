@@ -1,0 +1,23 @@
+"""LaMP-3: the rating a user gives with a review."""
+
+from __future__ import annotations
+
+from rpobench.kinds import PairedItems, RatingTask
+from rpobench.types import ProfileItem
+
+
+class ProductRating(PairedItems, RatingTask):
+    """Personalized product rating (LaMP, arXiv 2304.11406, section 2.2)."""
+
+    name = "LaMP-3"
+    noun = "product rating"
+    fields = ("text", "score")
+    cut_field = "text"
+    answer_field = "score"
+    instruction = (
+        "What is the score of the following review on a scale of 1 to 5? "
+        "just answer with 1, 2, 3, 4, or 5 without further explanation. review: "
+    )
+
+    def wrap(self, item: ProfileItem) -> str:
+        return f'{item.fields["score"]} is the score for "{item.fields["text"]}" '

@@ -1,0 +1,25 @@
+"""LaMP-7: the tweet a user would have written."""
+
+from __future__ import annotations
+
+from rpobench.kinds import PairedItems, TextTask
+from rpobench.types import ProfileItem
+
+
+class TweetParaphrase(PairedItems, TextTask):
+    """Personalized tweet paraphrasing (LaMP, arXiv 2304.11406, section 2.2)."""
+
+    name = "LaMP-7"
+    noun = "tweet paraphrase"
+    fields = ("text",)
+    cut_field = "text"
+    answer_field = "text"
+    connector = " are written by a person. Following the given patterns "
+    instruction = "Paraphrase the following tweet without any explanation before or after it: "
+    max_new_tokens = 48
+
+    def show(self, item: ProfileItem) -> str:
+        return item.fields["text"]
+
+    def wrap(self, item: ProfileItem) -> str:
+        return f'"{item.fields["text"]}" '
