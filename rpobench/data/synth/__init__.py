@@ -1,4 +1,4 @@
-"""The synthetic world: LaMP's form, made-up users, known ceilings. Every table made from it says "synthetic, not LaMP"."""
+"""The synthetic world: LaMP's form, made-up users, known ceilings. Its tables say "synthetic, not LaMP"."""
 
 from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, Knobs, Piece, Story, generate, mechanism, stories
 

@@ -7,7 +7,10 @@ from random import Random
 
 SPLITS = ("train", "dev", "test")
 
-_ONSETS = tuple("b br c ch d dr f fr g gr h j k kl l m n p pl r s sh st t th tr v w z".split())
+_ONSETS = (
+    *("b", "br", "c", "ch", "d", "dr", "f", "fr", "g", "gr", "h", "j", "k", "kl"),
+    *("l", "m", "n", "p", "pl", "r", "s", "sh", "st", "t", "th", "tr", "v", "w", "z"),
+)
 _VOWELS = ("a", "e", "i", "o", "u")
 _LINKS = ("b", "d", "g", "k", "l", "m", "n", "r", "s", "t", "v", "ld", "nd", "rt", "st")
 _ENDINGS = {

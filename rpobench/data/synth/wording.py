@@ -1,4 +1,4 @@
-"""Small grammars for the text tasks: a pattern with alternatives becomes one sentence."""
+"""Small grammars of the synthetic world: a pattern with alternatives becomes one sentence."""
 
 from __future__ import annotations
 
@@ -32,3 +32,8 @@ def phrase(*parts: str) -> str:
 def a_or_an(word: str) -> str:
     """The word with its indefinite article, by its first letter."""
     return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
+
+
+def sentences(text: str) -> str:
+    """The text with a capital letter at the start of every sentence."""
+    return ". ".join(capital(sentence) for sentence in text.split(". "))

@@ -150,7 +150,7 @@ class _User:
         return Story(self.id, () if self._empty else tuple(past[self._skip :]), asked)
 
     def _draw_traits(self) -> dict[str, dict[str, str]]:
-        """topic -> trait -> value. A trait by topic takes different values in the user's topics, as far as it has them."""
+        """topic -> trait -> value. A trait by topic differs between the user's topics, as far as it has values."""
         made = self._made
         varying = list(made.traits)[: self._knobs.traits]
         drawn: dict[str, dict[str, str]] = {topic: {} for topic in self._topics}
