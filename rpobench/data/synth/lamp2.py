@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from random import Random
 from typing import ClassVar
 
+from rpobench.data.synth.lamp2_words import CUES, ENDINGS, LEADS, PLACES
 from rpobench.data.synth.mechanism import Mechanism, Slots, Traits
 from rpobench.data.synth.names import Names
 from rpobench.data.synth.wording import sentences, spell
-from rpobench.data.synth.lamp2_words import CUES, ENDINGS, LEADS, PLACES
 
 # The official words of the task, with its 15 tags in official order.
 _INSTRUCTION = (

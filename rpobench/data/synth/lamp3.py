@@ -30,7 +30,6 @@ _GOODS = {
     "phones": ("quality or comfort", "phone|tablet", "screen|battery", "menu|keyboard"),
 }
 
-_ASPECTS = ("price", "quality", "comfort")
 _SHIFT = {"even": 0, "strict": -1, "lenient": 1, "savage": -2, "gushing": 2}
 _CONFLICT = 0.45  # share of reviews that praise the one thing and blame the other
 
@@ -47,26 +46,12 @@ _OPINIONS = {
     ("comfort", "-"): "[the {used} feels awkward|an awkward {used}|awkward {used} from day one|the {used} is a pain]",
 }
 
-_OPENERS = (
-    "[bought|ordered|got|picked up|tried] [this|the] {brand} {thing} [for my {who}|as a gift|on a whim|last "
-    "{month}|after reading reviews"
-    "|to replace an old one|for a trip to {town}|for our place in {town}]"
+_OPENER = (
+    "[bought|ordered|got|picked up|tried] [this|the] {brand} {thing} [for my [brother|sister|father|mother|nephew|niece"
+    "|neighbour|daughter|son|roommate|boss|friend]|as a gift|on a whim|last [January|February|March|April|May|June|July"
+    "|August|October|November|December]|after reading reviews|to replace an old one|for a trip to {town}"
+    "|for our place in {town}]"
 )
-_WHO = (
-    "brother",
-    "sister",
-    "father",
-    "mother",
-    "neighbour",
-    "nephew",
-    "niece",
-    "daughter",
-    "son",
-    "roommate",
-    "boss",
-    "friend",
-)
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "October", "November", "December")
 _LAYOUTS = (
     "{opener}. {first}, {but} {second}.",
     "{first}, {but} {second}. {opener}.",
@@ -85,7 +70,7 @@ _ITEM_LAYOUTS = (
 class Ratings(Mechanism):
     """A review speaks of two things. What the reviewer weighs of the two gives the side, her harshness the level.
 
-    Weights may depend on the kind of goods; harshness changes with time.
+    Some weights depend on the kind of goods, some change with time.
     """
 
     task = "LaMP-3"
@@ -109,17 +94,15 @@ class Ratings(Mechanism):
             "thing": thing,
             "made": made,
             "used": used,
-            "who": rng.choice(_WHO),
-            "month": rng.choice(_MONTHS),
         }
-        conflict = rng.random() < _CONFLICT
-        side = rng.choice("+-")
         one, other = question.split(" or ")
-        slots |= {one: side, other: side if not conflict else "-" if side == "+" else "+"}
+        conflict = rng.random() < _CONFLICT
+        sides = rng.choice(("+-", "-+") if conflict else ("++", "--"))
+        slots |= {one: sides[0], other: sides[1]}
         said = [spell(rng, _OPINIONS[aspect, slots[aspect]], slots) for aspect in (one, other)]
         rng.shuffle(said)
         slots |= {"first": said[0], "second": said[1], "but": rng.choice(("but", "yet")) if conflict else "and"}
-        slots["opener"] = spell(rng, _OPENERS, slots)
+        slots["opener"] = spell(rng, _OPENER, slots)
         return slots | {"layout": rng.choice(_LAYOUTS), "item_layout": rng.choice(_ITEM_LAYOUTS)}
 
     def input(self, slots: Slots) -> str:
