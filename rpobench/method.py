@@ -18,7 +18,7 @@ class Method(ABC):
     """One way to answer examples for their users.
 
     Subclasses set `name`, and `Config` where they have knobs (`--set key=value`). A method that learns sets `trains`
-    and overrides `fit`, `save` and `load`. `presets` maps a preset's name to config values that differ from the defaults.
+    and overrides `fit`, `save` and `load`. `presets` maps a preset's name to the config values it changes.
     """
 
     name: ClassVar[str]

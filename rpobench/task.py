@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from rpobench.types import Chat, Example, Message, ProfileItem
+from rpobench.types import Chat, Example, Message, ProfileItem, RpobenchError
 
 Direction = Literal["max", "min"]
 
@@ -37,6 +37,11 @@ class Task(ABC):
     def content(self, example: Example) -> str:
         """The input without the official instruction: what the question is about."""
         return example.input.removeprefix(self.instruction).strip()
+
+    def check(self, example: Example, at: str) -> None:
+        """Refuse an input that is none of this task's. `at` names file and record for the error."""
+        if not example.input.strip():
+            raise RpobenchError(f"{at}: the input is empty")
 
     def neutral(self, example: Example) -> Example:
         """The example's content-free twin, for calibration (Zhao et al. 2021, arXiv 2102.09690, section 5)."""

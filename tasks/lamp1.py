@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rpobench.kinds import LabelTask
-from rpobench.types import Example, ProfileItem
+from rpobench.types import Example, ProfileItem, RpobenchError
 
 TITLE_MARK = "title"
 
@@ -23,6 +23,10 @@ class CitationIdentification(LabelTask):
     def content(self, example: Example) -> str:
         words = ", which reference is related? Just answer with [1] or [2] without explanation."
         return super().content(example).replace(words, "", 1)
+
+    def check(self, example: Example, at: str) -> None:
+        if len(self._quoted(example.input)) < 3:
+            raise RpobenchError(f"{at}: the input must quote a title and two references")
 
     def neutral(self, example: Example) -> Example:
         text = example.input

@@ -1,0 +1,48 @@
+"""Progress of long steps on stderr: a bar with rate and remaining time, plain lines where stderr is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+@contextmanager
+def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A function to call with the number of things just finished. Nothing is shown for an empty step."""
+    if not total:
+        yield lambda count: None
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain_lines(description, total)
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as bar:
+        row = bar.add_task(description, total=total, rate="")
+
+        def advance(count: int) -> None:
+            bar.advance(row, count)
+            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+            bar.update(row, rate=f"{speed:.1f}/s" if speed else "")
+
+        yield advance
+
+
+def _plain_lines(description: str, total: int) -> Callable[[int], None]:
+    started, done = time.monotonic(), 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        rate = done / max(time.monotonic() - started, 1e-9)
+        print(f"{description}: {done}/{total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left", file=sys.stderr)
+
+    return advance

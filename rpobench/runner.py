@@ -1,0 +1,142 @@
+"""Runs a spec: fit or load, predict what is missing, score, save. Killed anywhere, it continues there."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rpobench.context import Context
+from rpobench.data.dataset import DataSet
+from rpobench.drafts import CHUNK, StoredDrafts
+from rpobench.environment import environment
+from rpobench.evidence import RankedEvidence
+from rpobench.method import Method
+from rpobench.models.base import LanguageModel
+from rpobench.progress import progress
+from rpobench.registry import get_retriever
+from rpobench.spec import FitSpec, RunSpec
+from rpobench.store import SCHEMA_VERSION, ResultStore, append_predictions, claim, read_json, write_json
+from rpobench.swap import swapped
+from rpobench.task import Task
+from rpobench.types import Example, Labelled, Prediction, RpobenchError, Usage
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: its spec, where it is, and what `result.json` holds."""
+
+    spec: RunSpec
+    folder: Path
+    result: Mapping[str, Any]
+
+
+class Runner:
+    """Carries out specs against one store and one base model."""
+
+    def __init__(self, store: ResultStore, base_model: LanguageModel, *, seed: int) -> None:
+        self.store, self.base_model, self.seed = store, base_model, seed
+        self._drafts = StoredDrafts(store, base_model)
+        self._evidence = RankedEvidence(get_retriever, _reference_tokenizer, seed=seed)
+
+    def fit(self, method: Method, spec: FitSpec, train: Mapping[Task, Sequence[Labelled]]) -> Method:
+        """The method as trained by this spec: loaded if it was finished before, else fitted and saved."""
+        folder = self.store.fit_folder(spec)
+        claim(folder, spec)
+        checkpoint, half = folder / "checkpoint", folder / "checkpoint.part"
+        if not checkpoint.exists():
+            work = folder / "work"
+            work.mkdir(parents=True, exist_ok=True)
+            method.fit(train, self._context(work))
+            shutil.rmtree(half, ignore_errors=True)
+            half.mkdir(parents=True)
+            method.save(half)
+            half.rename(checkpoint)
+            shutil.rmtree(work, ignore_errors=True)
+        return type(method).load(checkpoint, method.config)
+
+    def run(self, method: Method, task: Task, data: DataSet, spec: RunSpec) -> RunResult:
+        """Predict what is missing of `data`, score all of it, and save."""
+        folder = self.store.run_folder(spec)
+        claim(folder, spec)
+        if not (folder / "environment.json").exists():
+            write_json(folder / "environment.json", environment(data_sha256=data.sha256, prompt_sha256=prompts(task, data)))
+        if not (folder / "result.json").exists():
+            started = time.monotonic()
+            predictions = self._predict(method, task, data, spec, folder)
+            scored = score(task, data, predictions)
+            scored |= {"seconds": round(time.monotonic() - started, 3), "schema": SCHEMA_VERSION, "synthetic": data.synthetic}
+            write_json(folder / "result.json", scored)
+        return RunResult(spec, folder, read_json(folder / "result.json"))
+
+    def _predict(
+        self, method: Method, task: Task, data: DataSet, spec: RunSpec, folder: Path
+    ) -> dict[str, Prediction]:
+        examples = [one.example for one in data.labelled]
+        if spec.profiles == "swapped":
+            examples = swapped(examples, seed=spec.seed)
+        finished = self.store.done(spec)
+        missing = [example for example in examples if example.id not in finished]
+        context = self._context(None)
+        label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
+        with progress(label, len(missing)) as advance:
+            for start in range(0, len(missing), CHUNK):
+                chunk = missing[start : start + CHUNK]
+                made = list(method.predict(task, chunk, context))
+                _check_answered(method, chunk, made)
+                append_predictions(folder / "predictions.jsonl", made)
+                finished |= {prediction.example_id: prediction for prediction in made}
+                advance(len(made))
+        return {example.id: finished[example.id] for example in examples}
+
+    def _context(self, folder: Path | None) -> Context:
+        return Context(self.base_model, self._drafts, self._evidence, self.seed, folder)
+
+
+def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
+    """Metrics over all predictions, per-example scores, counts, usage, and the references' values."""
+    ids = [one.example.id for one in data.labelled]
+    targets = [one.target for one in data.labelled]
+    ordered = [predictions[key] for key in ids]
+    texts = [prediction.text for prediction in ordered]
+    drafts = [prediction.draft for prediction in ordered]
+    known = {name: [answers[key] for key in ids] for name, answers in data.references.items()}
+    if all(draft is not None for draft in drafts):
+        known["draft"] = [draft or "" for draft in drafts]
+    return {
+        "metrics": task.aggregate(texts, targets),
+        "strict": task.aggregate([prediction.raw for prediction in ordered], targets),
+        "scores": {key: task.score(text, target) for key, text, target in zip(ids, texts, targets, strict=True)},
+        "references": {name: task.aggregate(answers, targets) for name, answers in known.items()},
+        "n": len(ids),
+        "failed": sum(prediction.failure is not None for prediction in ordered),
+        "usage": asdict(sum((prediction.usage for prediction in ordered), Usage())),
+        "users": data.users,
+        "main_metric": task.main_metric,
+        "directions": dict(task.metrics),
+    }
+
+
+def prompts(task: Task, data: DataSet) -> str:
+    """Hash of how this task asks: its prompt of the first example with and without evidence."""
+    example = data.labelled[0].example
+    asked = [task.prompt(example), task.prompt(example, example.profile[:2])]
+    return hashlib.sha256(repr(asked).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _check_answered(method: Method, examples: Sequence[Example], made: Sequence[Prediction]) -> None:
+    asked, answered = [example.id for example in examples], [prediction.example_id for prediction in made]
+    if sorted(asked) != sorted(answered):
+        raise RpobenchError(
+            f"method {method.name}: predicted {len(answered)} answers for {len(asked)} examples or for others than asked"
+        )
+
+
+def _reference_tokenizer() -> Any:
+    from rpobench.models.embedded import reference_tokenizer
+
+    return reference_tokenizer()

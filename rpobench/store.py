@@ -1,0 +1,142 @@
+"""What is on disk: one folder a run, one a fit, one file of drafts for each (base model, task, data).
+
+Finished predictions are appended and flushed to the disk at once; whole files are written aside and renamed. A line torn by
+a kill is cut off when the file is next opened, so nothing finished is lost and nothing half-written is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rpobench.spec import RunSpec, Spec
+from rpobench.types import Prediction, RpobenchError, Usage
+
+SCHEMA_VERSION = 1
+
+
+class ResultStore:
+    """A folder of runs. Append-only: a finished run is never rewritten with other numbers."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run_folder(self, spec: RunSpec) -> Path:
+        """`<task>-<method>-<digest>`; swapped runs say so."""
+        swapped = "-swapped" if spec.profiles == "swapped" else ""
+        return self.root / f"{spec.task.split('@')[0]}-{spec.method}{swapped}-{spec.digest()}"
+
+    def fit_folder(self, spec: Spec) -> Path:
+        """Where a trained artefact and its unfinished work live."""
+        return self.root / "fits" / spec.digest()
+
+    def drafts_file(self, key: str) -> Path:
+        """The shared drafts under this key."""
+        return self.root / "drafts" / f"{key}.jsonl"
+
+    def done(self, spec: RunSpec) -> dict[str, Prediction]:
+        """The finished predictions of a run, by example id."""
+        return read_predictions(self.run_folder(spec) / "predictions.jsonl")
+
+    def results(self, **filters: Any) -> list[dict[str, Any]]:
+        """Every finished run: its result with `spec`, `environment` and `folder` beside it, matching spec fields."""
+        found = []
+        for file in sorted(self.root.glob("*/result.json")):
+            result = read_json(file)
+            result |= {"spec": read_json(file.parent / "spec.json"), "folder": str(file.parent)}
+            result["environment"] = read_json(file.parent / "environment.json")
+            if all(result["spec"].get(name) == value for name, value in filters.items()):
+                found.append(result)
+        return found
+
+    def find(self, run: str) -> Path:
+        """The folder of the run with this name or digest."""
+        matches = [path.parent for path in self.root.glob("*/spec.json") if run in (path.parent.name, str(path.parent))]
+        matches = matches or [path.parent for path in self.root.glob(f"*{run}*/spec.json")]
+        if len(matches) != 1:
+            what = "no run" if not matches else f"{len(matches)} runs"
+            raise RpobenchError(f"{self.root}: {what} named '{run}': `rpobench list runs --runs {self.root}` names them")
+        return matches[0]
+
+
+def claim(folder: Path, spec: Spec) -> None:
+    """Make the folder of this spec, or check that it is: a changed spec under an old name is refused, field by field."""
+    file = folder / "spec.json"
+    wanted = spec.model_dump(mode="json")
+    if not file.exists():
+        write_json(file, wanted)
+        return
+    found = read_json(file)
+    differing = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    if differing:
+        raise RpobenchError(f"{file}: differs from this run in {', '.join(differing)}: move the folder away or use --out")
+
+
+def append_predictions(file: Path, predictions: Iterable[Prediction]) -> None:
+    """Append finished predictions; they are on the disk when this returns."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json.dumps(asdict(prediction), ensure_ascii=True) + "\n" for prediction in predictions)
+    try:
+        _cut_torn_line(file)
+        with file.open("a", encoding="utf-8") as sink:
+            sink.write(lines)
+            sink.flush()
+            os.fsync(sink.fileno())
+    except OSError as error:
+        raise RpobenchError(
+            f"{file}: {error.strerror or error}: what was finished before is kept, make room and run again"
+        ) from error
+
+
+def _cut_torn_line(file: Path) -> None:
+    if not file.exists():
+        return
+    with file.open("rb+") as lines:
+        content = lines.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            lines.truncate(whole)
+
+
+def read_predictions(file: Path) -> dict[str, Prediction]:
+    """The whole predictions in a file, by example id; empty where there is none."""
+    if not file.exists():
+        return {}
+    return {prediction.example_id: prediction for prediction in _whole_lines(file)}
+
+
+def _whole_lines(file: Path) -> Iterator[Prediction]:
+    content = file.read_bytes()
+    for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            yield Prediction(
+                **{**record, "evidence": tuple(record["evidence"]), "usage": Usage(**record["usage"])}
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            raise RpobenchError(f"{file}: line {number} is no prediction ({error}): move the file away") from error
+
+
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a whole file or nothing."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(file.name + ".part")
+    try:
+        part.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        part.replace(file)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise RpobenchError(f"{file}: {error.strerror or error}: finished predictions are kept, run again") from error
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object from a file of the store."""
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RpobenchError(f"{file}: not readable as JSON ({error}): move the run's folder away") from error
+    return content
