@@ -10,13 +10,15 @@ from rpobench.types import Chat, Completion, Decoding
 
 @runtime_checkable
 class LanguageModel(Protocol):
-    """A black box that answers chats.
+    """A black box that answers chats."""
 
-    `identity` holds everything that changes its text: name, revision, adapter sha256, chat template, system prompt,
-    dtype. It is a cache key and part of every result.
-    """
+    @property
+    def identity(self) -> str:
+        """Everything that changes its text: name, revision, adapter sha256, chat template, system prompt, dtype.
 
-    identity: str
+        A cache key and part of every result.
+        """
+        ...
 
     def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
         """One completion a chat, in order. A chat that ends with an assistant message is continued."""

@@ -20,13 +20,13 @@ _INSTRUCTION = (
 
 # topic -> the question of weight its reviews raise, what the thing is called, the nouns of its making and of its use
 _GOODS = {
-    "audio": ("price or quality", "headset|speaker", "sound|casing", "fit|headband"),
+    "audio": ("price or quality", "headset|speaker", "jack|casing", "fit|headband"),
     "kitchen": ("quality or comfort", "blender|kettle", "motor|spout", "handle|lid"),
-    "luggage": ("price or quality", "backpack|suitcase", "zipper|stitching", "strap|grip"),
-    "furniture": ("price or comfort", "desk chair|sofa bed", "frame|wood", "seat|backrest"),
-    "shoes": ("quality or comfort", "pair of boots|pair of sandals", "sole|leather", "insole|heel"),
+    "luggage": ("price or quality", "backpack|suitcase", "zipper|lining", "strap|grip"),
+    "furniture": ("price or comfort", "desk chair|sofa bed", "frame|joint", "seat|backrest"),
+    "shoes": ("quality or comfort", "pair of boots|pair of sandals", "sole|seam", "insole|heel"),
     "garden": ("price or comfort", "trimmer|lawn mower", "blade|engine", "trigger|pedal"),
-    "toys": ("price or quality", "train set|toy robot", "plastic|paint", "manual|remote"),
+    "toys": ("price or quality", "train set|toy robot", "gearbox|shell", "manual|remote"),
     "phones": ("quality or comfort", "phone|tablet", "screen|battery", "menu|keyboard"),
 }
 
@@ -56,7 +56,7 @@ _LAYOUTS = (
     "{opener}. {first}, {but} {second}.",
     "{first}, {but} {second}. {opener}.",
     "{opener}: {first}, {but} {second}.",
-    "{first}. {opener}, {but} {second}.",
+    "{first}. {opener}. {but} {second}.",
     "{opener}. To sum up, {first}, {but} {second}.",
     "{opener}. {second}, {but} {first}.",
 )

@@ -110,7 +110,7 @@ TALKS = {
     ),
 }
 
-WHENS = ("tomorrow", "right now", "tonight", "this weekend")
+WHENS = ("tomorrow", "right now", "tonight", "this weekend", "today", "later", "next week")
 
 # How the three writing styles spell what the plain tweet spells out.
 SPELLINGS = {
@@ -121,6 +121,9 @@ SPELLINGS = {
         "right now": "rn",
         "tonight": "2nite",
         "this weekend": "this wknd",
+        "today": "2day",
+        "later": "l8r",
+        "next week": "nxt wk",
     },
     "loose": {
         "you should": "ya gotta",
@@ -128,6 +131,9 @@ SPELLINGS = {
         "right now": "right away",
         "tonight": "this eve",
         "this weekend": "come saturday",
+        "today": "before dark",
+        "later": "in a bit",
+        "next week": "come monday",
     },
 }
 

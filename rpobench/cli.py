@@ -1,0 +1,189 @@
+"""The command line. Commands load what they need when they run, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from rpobench import __version__
+from rpobench.types import RpobenchError
+
+app = typer.Typer(
+    name="rpobench",
+    help="Train and compare personalization methods for black-box language models on the LaMP tasks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Options of every command; `main` reads --debug itself, since it must hold even when a command fails early."""
+
+
+@app.command()
+def run(
+    method: Annotated[str, typer.Option(help="Names, comma-separated, or all, untrained, trained.")],
+    task: Annotated[str, typer.Option(help="Names, comma-separated, or all (LaMP-1 to LaMP-7).")],
+    data: Annotated[str, typer.Option(help="synth, synth:SEED (another world), or an official folder.")] = "synth",
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
+    base_model: Annotated[str, typer.Option(help="smollm2-135m, hf:ORG/NAME[@REV], hf:DIR ...")] = "smollm2-135m",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value of a method; may be repeated.")] = None,
+    preset: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+    limit: Annotated[int | None, typer.Option(min=1, help="Examples scored, and training examples a task.")] = None,
+    seed: Annotated[str, typer.Option(help="Whole numbers, comma-separated.")] = "0",
+    holdout: Annotated[float | None, typer.Option(min=0, max=1, help="Share of users scored on, the rest train.")] = None,
+    profiles: Annotated[str, typer.Option(help="own, or swapped: each example with another user's profile.")] = "own",
+    no_swap: Annotated[bool, typer.Option("--no-swap", help="Leave out the swapped-profile control.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for runs; what is finished there is not made again.")] = Path("runs"),
+    no_text: Annotated[bool, typer.Option("--no-text", help="Show no example's text.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train and score methods on tasks; continues what was interrupted."""
+    from rpobench.benchmark import Plan
+    from rpobench.benchmark import run as run_plan
+    from rpobench.summary import print_summary
+
+    plan = Plan(
+        method=method,
+        task=task,
+        data=data,
+        split=split,
+        base_model=base_model,
+        settings=_settings(set_ or []),
+        preset=preset,
+        limit=limit,
+        seeds=_seeds(seed),
+        holdout=holdout,
+        profiles=_choice("--profiles", profiles, ("own", "swapped")),  # type: ignore[arg-type]
+        swap=not no_swap,
+        out=out,
+    )
+    found = run_plan(plan)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        print_summary(found, synthetic=data.partition(":")[0] == "synth", out=out)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="tasks, methods, models, retrievers or runs.")],
+    runs: Runs = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Name what there is."""
+    from rpobench.registry import names
+    from rpobench.store import ResultStore
+
+    groups = ("tasks", "methods", "models", "retrievers")
+    if _choice("list", what, (*groups, "runs")) == "runs":
+        found = [Path(result["folder"]).name for result in ResultStore(runs).results()]
+    else:
+        found = names(what)
+    print(json.dumps(found) if as_json else "\n".join(found))
+
+
+@app.command()
+def score(
+    task: Annotated[str, typer.Option(help="A task, such as LaMP-3.")],
+    golds: Annotated[Path, typer.Option(help="Official outputs file.")],
+    preds: Annotated[Path, typer.Option(help="Predictions in the same form.")],
+    as_json: AsJson = False,
+) -> None:
+    """Score official files as LaMP's scorer does; the texts are taken as they are."""
+    from rpobench.scoring import score as score_files
+
+    found = score_files(task, golds, preds)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        print("\n".join(f"{name}\t{value:.6f}" for name, value in found.items()))
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="A run's name, digest or folder.")],
+    example: Annotated[str | None, typer.Option("--example", help="Only this example.")] = None,
+    trajectories: Annotated[bool, typer.Option("--trajectories", help="What the reflection model wrote.")] = False,
+    data: Annotated[str | None, typer.Option(help="The official folder, where the run was not on synth.")] = None,
+    runs: Runs = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Input, evidence, draft, rewrite and target of a run's examples, side by side."""
+    from rpobench.show import examples_of, print_examples
+
+    found = examples_of(runs, run, example=example, data=data)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        print_examples(found, trajectories=trajectories)
+
+
+def _settings(pairs: list[str]) -> dict[str, str]:
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise RpobenchError(f"--set {pair}: give key=value")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError as error:
+        raise RpobenchError(f"--seed {text}: give whole numbers, comma-separated") from error
+
+
+def _choice(option: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise RpobenchError(f"{option} {value}: choose one of {', '.join(choices)}")
+    return value
+
+
+def _add_declared_commands() -> None:
+    """Commands of other packages of ours and anybody's, from the entry-point group `rpobench.commands`."""
+    from rpobench.registry import load, names
+
+    for name in names("commands"):
+        app.command(name)(load("commands", name))
+
+
+def main() -> Any:
+    """Entry point: every fault of input or environment is one line on stderr and exit code 1."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        _add_declared_commands()
+        return app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except RpobenchError as error:
+        if debug:
+            raise
+        print(f"rpobench: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        print("rpobench: stopped; the same command continues where it was", file=sys.stderr)
+        sys.exit(130)
