@@ -39,17 +39,17 @@ WORKS = {
         "trade show, customer visit, pipeline review, pitch day",
     ),
     "engineering": _work(
-        "release notes, test report, design proposal, migration plan, bug list, interface draft",
+        "release note, test report, design proposal, migration plan, bug list, interface draft",
         "review, complete, approve, check, update",
         "code freeze, launch window, sprint demo, load test",
     ),
     "marketing": _work(
-        "campaign brief, press release, banner artwork, newsletter copy, survey results, brand guide",
+        "campaign brief, press release, banner artwork, newsletter copy, survey summary, brand guide",
         "proofread, approve, share, trim, translate",
         "product launch, radio spot, photo shoot, holiday season",
     ),
     "travel": _work(
-        "flight booking, hotel list, visa form, train tickets, trip agenda, mileage claim",
+        "flight booking, hotel list, visa form, train ticket, trip agenda, mileage claim",
         "confirm, complete, print, change, check",
         "site visit, spring conference, partner summit, embassy appointment",
     ),
@@ -59,13 +59,13 @@ WORKS = {
         "office move, fire drill, landlord visit, open day",
     ),
     "training": _work(
-        "course outline, workshop slides, quiz answers, attendance sheet, mentor list, feedback form",
+        "course outline, slide deck, quiz sheet, attendance sheet, mentor list, feedback form",
         "complete, review, print, share, update",
         "first session, certification exam, summer academy, induction week",
     ),
     "support": _work(
         "ticket backlog, outage report, reply template, escalation list, call roster, refund request",
-        "check, answer, update, close, confirm",
+        "check, update, confirm, share, approve",
         "shift change, customer call, service review, maintenance night",
     ),
     "research": _work(
@@ -74,7 +74,7 @@ WORKS = {
         "ethics hearing, funder visit, poster session, steering meeting",
     ),
     "events": _work(
-        "guest list, catering order, speaker bios, seating chart, stage plan, invitation text",
+        "guest list, catering order, speaker profile, seating chart, stage plan, invitation text",
         "finalize, send, confirm, update, proofread",
         "charity gala, annual dinner, opening night, sound check",
     ),
