@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from rpobench.registry import get_method, get_model, get_task, names
 from rpobench.runner import Runner, RunResult
 from rpobench.spec import FitSpec, RunSpec
 from rpobench.store import ResultStore
+from rpobench.swap import NoSwap, swapped
 from rpobench.task import Task
 from rpobench.types import RpobenchError
 
@@ -49,23 +51,29 @@ class Plan:
 def run(plan: Plan) -> list[dict[str, Any]]:
     """Run every method on every task and seed; one object a run, as `--json` prints them."""
     methods = _configured(plan)
+    loaded = _load(plan)
     model, store = get_model(plan.base_model), ResultStore(plan.out)
-    found = []
-    for seed in plan.seeds:
-        loaded = _load(plan, seed)
-        for method_class, config in methods:
-            found += _MethodRuns(plan, store, model, seed, method_class, config, loaded).all()
-    return found
+    return [
+        made
+        for seed in plan.seeds
+        for method_class, config in methods
+        for made in _MethodRuns(plan, store, model, seed, method_class, config, loaded).all()
+    ]
 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """One task's data, as scored on and (made only when a method trains) trained on."""
+    """One task's data, as scored on and (loaded only when a method trains) trained on."""
 
     task: Task
     source: Source
     scored: DataSet
     limit: int | None
+
+    @cached_property
+    def train(self) -> DataSet:
+        """The training examples, loaded once for all methods and seeds."""
+        return self.source.trained_on(self.task)
 
 
 @dataclass(frozen=True)
@@ -84,17 +92,28 @@ class _MethodRuns:
         """One object a run, in the order of the tasks."""
         runner = Runner(self.store, self.model, seed=self.seed)
         untrained = self.method_class(self.config)
-        usable = {one.task.name: one for one in self.loaded if untrained.applies_to(one.task)}
-        for name in (one.task.name for one in self.loaded if one.task.name not in usable):
-            print(f"{name}: {untrained.name} does not apply, n/a", file=sys.stderr)
+        usable = {one.task.name: one for one in self.loaded if self._usable(untrained, one)}
         for group in untrained.fit_groups(list(usable)):
             members = [usable[name] for name in group]
             method, fit = self._fitted(runner, members) if self.method_class.trains else (untrained, None)
             for one in members:
                 yield self._run(runner, method, one, fit)
 
+    def _usable(self, method: Method, one: _Loaded) -> bool:
+        """Whether the method runs on this task; with `all` a task without training data is named and left out."""
+        if not method.applies_to(one.task):
+            print(f"{one.task.name}: {method.name} does not apply, n/a", file=sys.stderr)
+            return False
+        try:
+            return not method.trains or bool(one.train.labelled)
+        except MissingData as error:
+            if self.plan.task != "all":
+                raise
+            print(f"{one.task.name}: {method.name} skipped, {error}", file=sys.stderr)
+            return False
+
     def _fitted(self, runner: Runner, members: Sequence[_Loaded]) -> tuple[Method, str]:
-        train = {one.task: one.source.trained_on(one.task) for one in members}
+        train = {one.task: one.train for one in members}
         spec = FitSpec(
             method=self.method_class.name,
             version=self.method_class.version,
@@ -120,16 +139,26 @@ class _MethodRuns:
             seed=self.seed,
         )
         result = runner.run(method, one.task, one.scored, spec)
-        control = None
-        if self.plan.swap and self.plan.profiles == "own" and method.reads_profile:
-            control = runner.run(method, one.task, one.scored, spec.model_copy(update={"profiles": "swapped"}))
-        return summary(one.task, result, control)
+        return summary(one.task, result, self._control(runner, method, one, spec))
+
+    def _control(self, runner: Runner, method: Method, one: _Loaded, spec: RunSpec) -> RunResult | None:
+        """The same run with swapped profiles, unless it cannot differ or nobody is there to swap with."""
+        if not self.plan.swap or self.plan.profiles == "swapped" or not method.reads_profile:
+            return None
+        try:
+            swapped([labelled.example for labelled in one.scored.labelled], seed=spec.seed)
+        except NoSwap as error:
+            print(f"{one.task.name}: no personalization gain, {error}", file=sys.stderr)
+            return None
+        return runner.run(method, one.task, one.scored, spec.model_copy(update={"profiles": "swapped"}))
 
 
 def summary(task: Task, run: RunResult, control: RunResult | None) -> dict[str, Any]:
     """What `--json` prints of a run."""
     main, references = task.main_metric, run.result["references"]
-    values = {name: references[name][main] if name in references else None for name in ("draft", "best_generic", "oracle")}
+    values = {
+        name: references[name][main] if name in references else None for name in ("draft", "best_generic", "oracle")
+    }
     return {
         "run": run.folder.name,
         "task": task.name,
@@ -144,7 +173,7 @@ def summary(task: Task, run: RunResult, control: RunResult | None) -> dict[str, 
     }
 
 
-def _load(plan: Plan, seed: int) -> list[_Loaded]:
+def _load(plan: Plan) -> list[_Loaded]:
     """The data of every task; with `all` a task without data is named and left out."""
     preset = get_preset(plan.preset)
     is_synth = plan.data.partition(":")[0] == "synth"

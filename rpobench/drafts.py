@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 from rpobench.context import answer, prediction
 from rpobench.models.base import LanguageModel
 from rpobench.progress import progress
-from rpobench.store import ResultStore, append_predictions, read_predictions
+from rpobench.store import ResultStore, append_predictions, read_predictions, seconds_spent
 from rpobench.task import Task
 from rpobench.types import Chat, Example, Prediction
 
@@ -18,29 +20,52 @@ CHUNK = 32  # examples between two writes: what a kill can cost
 
 @dataclass
 class StoredDrafts:
-    """Drafts on disk, one file for each (base model, task). A draft's key is its prompt, so no two data sets clash."""
+    """Drafts on disk, one file for each (base model, task). A draft's key is its prompt, so no two data sets clash.
+
+    `making` is the seconds spent on making drafts here, `worth` the seconds that the drafts handed out took when they
+    were made: who asks for a draft is charged the same, whether it was made for him or found.
+    """
 
     store: ResultStore
     model: LanguageModel
+    making: float = 0.0
+    worth: float = 0.0
     _known: dict[str, dict[str, Prediction]] = field(default_factory=dict)
+    _seconds: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """The draft of each example by example id; missing ones are made and stored first."""
-        file = self.store.drafts_file(self._file_key(task))
-        if file.name not in self._known:
-            self._known[file.name] = read_predictions(file)
-        known = self._known[file.name]
+        file = self._file(task)
+        known, seconds = self._read(task)
         keys = {example.id: _key(task.prompt(example)) for example in examples}
         missing = list({keys[example.id]: example for example in examples if keys[example.id] not in known}.values())
         with progress(f"{task.name} drafts", len(missing)) as advance:
             for start in range(0, len(missing), CHUNK):
+                started = time.monotonic()
                 made = [
-                    _renamed(draft, keys[draft.example_id]) for draft in self._make(task, missing[start : start + CHUNK])
+                    replace(draft, example_id=keys[draft.example_id])
+                    for draft in self._make(task, missing[start : start + CHUNK])
                 ]
-                append_predictions(file, made)
+                took = time.monotonic() - started
+                append_predictions(file, made, seconds=took)
+                self.making += took
                 known.update({draft.example_id: draft for draft in made})
+                seconds.update({draft.example_id: took / len(made) for draft in made})
                 advance(len(made))
-        return {example.id: _renamed(known[keys[example.id]], example.id) for example in examples}
+        self.worth += sum(seconds[key] for key in keys.values())
+        return {example.id: replace(known[keys[example.id]], example_id=example.id) for example in examples}
+
+    def found(self, task: Task, examples: Sequence[Example]) -> dict[str, str] | None:
+        """The drafts' texts by example id where all of them were made before; None where one is missing."""
+        known, _ = self._read(task)
+        keys = {example.id: _key(task.prompt(example)) for example in examples}
+        return {id_: known[key].text for id_, key in keys.items()} if set(keys.values()) <= known.keys() else None
+
+    def _read(self, task: Task) -> tuple[dict[str, Prediction], dict[str, float]]:
+        file = self._file(task)
+        if file.name not in self._known:
+            self._known[file.name], self._seconds[file.name] = read_predictions(file), seconds_spent(file)
+        return self._known[file.name], self._seconds[file.name]
 
     def _make(self, task: Task, examples: Sequence[Example]) -> list[Prediction]:
         completions = answer(
@@ -51,15 +76,11 @@ class StoredDrafts:
         )
         return [prediction(task, *pair) for pair in zip(examples, completions, strict=True)]
 
-    def _file_key(self, task: Task) -> str:
+    def _file(self, task: Task) -> Path:
         key = f"{self.model.identity}/{task.name}@{task.version}/{task.max_new_tokens}"
-        return f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        return self.store.drafts_file(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
 
 
 def _key(chat: Chat) -> str:
     """Of a prompt: the same question has the same draft, whoever asks it."""
     return hashlib.sha256(repr([asdict(message) for message in chat]).encode("utf-8", "surrogatepass")).hexdigest()[:24]
-
-
-def _renamed(draft: Prediction, example_id: str) -> Prediction:
-    return Prediction(**{**{name: getattr(draft, name) for name in Prediction.__slots__}, "example_id": example_id})

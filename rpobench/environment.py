@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,7 +34,7 @@ def _version(package: str) -> str | None:
 def _commit() -> str | None:
     """The commit of the checkout that this package runs from; None for an installed wheel."""
     here = Path(__file__).resolve().parent
-    if not (here.parent / ".git").exists():
+    if not (here.parent / ".git").exists() or not shutil.which("git"):
         return None
     asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
     return asked.stdout.strip() or None

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+CONSOLE = Console(stderr=True)  # one for all bars: a bar within a bar is then drawn below it
+
 
 @contextmanager
 def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -17,15 +19,14 @@ def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
     if not total:
         yield lambda count: None
         return
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not CONSOLE.is_terminal:
         yield _plain_lines(description, total)
         return
     columns = (
         TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=CONSOLE) as bar:
         row = bar.add_task(description, total=total, rate="")
 
         def advance(count: int) -> None:

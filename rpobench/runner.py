@@ -20,7 +20,15 @@ from rpobench.models.base import LanguageModel
 from rpobench.progress import progress
 from rpobench.registry import get_retriever
 from rpobench.spec import FitSpec, RunSpec
-from rpobench.store import SCHEMA_VERSION, ResultStore, append_predictions, claim, read_json, write_json
+from rpobench.store import (
+    SCHEMA_VERSION,
+    ResultStore,
+    append_predictions,
+    claim,
+    read_json,
+    seconds_spent,
+    write_json,
+)
 from rpobench.swap import swapped
 from rpobench.task import Task
 from rpobench.types import Example, Labelled, Prediction, RpobenchError, Usage
@@ -63,19 +71,17 @@ class Runner:
         """Predict what is missing of `data`, score all of it, and save."""
         folder = self.store.run_folder(spec)
         claim(folder, spec)
-        if not (folder / "environment.json").exists():
-            write_json(folder / "environment.json", environment(data_sha256=data.sha256, prompt_sha256=prompts(task, data)))
+        _same_prompts(folder / "environment.json", data.sha256, prompts(task, data))
         if not (folder / "result.json").exists():
-            started = time.monotonic()
             predictions = self._predict(method, task, data, spec, folder)
-            scored = score(task, data, predictions)
-            scored |= {"seconds": round(time.monotonic() - started, 3), "schema": SCHEMA_VERSION, "synthetic": data.synthetic}
-            write_json(folder / "result.json", scored)
+            drafts = self._drafts.found(task, [one.example for one in data.labelled])
+            seconds = seconds_spent(folder / "predictions.jsonl")
+            scored = score(task, data, predictions, drafts=drafts)
+            scored |= {"seconds": round(sum(seconds[key] for key in predictions), 3)}
+            write_json(folder / "result.json", scored | {"schema": SCHEMA_VERSION, "synthetic": data.synthetic})
         return RunResult(spec, folder, read_json(folder / "result.json"))
 
-    def _predict(
-        self, method: Method, task: Task, data: DataSet, spec: RunSpec, folder: Path
-    ) -> dict[str, Prediction]:
+    def _predict(self, method: Method, task: Task, data: DataSet, spec: RunSpec, folder: Path) -> dict[str, Prediction]:
         examples = [one.example for one in data.labelled]
         if spec.profiles == "swapped":
             examples = swapped(examples, seed=spec.seed)
@@ -85,10 +91,12 @@ class Runner:
         label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
         with progress(label, len(missing)) as advance:
             for start in range(0, len(missing), CHUNK):
-                chunk = missing[start : start + CHUNK]
+                chunk, started = missing[start : start + CHUNK], time.monotonic()
+                making, worth = self._drafts.making, self._drafts.worth
                 made = list(method.predict(task, chunk, context))
                 _check_answered(method, chunk, made)
-                append_predictions(folder / "predictions.jsonl", made)
+                own = time.monotonic() - started - (self._drafts.making - making)
+                append_predictions(folder / "predictions.jsonl", made, seconds=own + self._drafts.worth - worth)
                 finished |= {prediction.example_id: prediction for prediction in made}
                 advance(len(made))
         return {example.id: finished[example.id] for example in examples}
@@ -97,16 +105,19 @@ class Runner:
         return Context(self.base_model, self._drafts, self._evidence, self.seed, folder)
 
 
-def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
-    """Metrics over all predictions, per-example scores, counts, usage, and the references' values."""
+def score(
+    task: Task, data: DataSet, predictions: Mapping[str, Prediction], *, drafts: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Metrics over all predictions, per-example scores, counts, usage, and the references' values.
+
+    `drafts` are the base model's drafts by example id where they are known; `strict` are the metrics over the raw texts.
+    """
     ids = [one.example.id for one in data.labelled]
     targets = [one.target for one in data.labelled]
     ordered = [predictions[key] for key in ids]
     texts = [prediction.text for prediction in ordered]
-    drafts = [prediction.draft for prediction in ordered]
-    known = {name: [answers[key] for key in ids] for name, answers in data.references.items()}
-    if all(draft is not None for draft in drafts):
-        known["draft"] = [draft or "" for draft in drafts]
+    answered = dict(data.references) | ({"draft": drafts} if drafts else {})
+    known = {name: [answers[key] for key in ids] for name, answers in answered.items()}
     return {
         "metrics": task.aggregate(texts, targets),
         "strict": task.aggregate([prediction.raw for prediction in ordered], targets),
@@ -126,6 +137,16 @@ def prompts(task: Task, data: DataSet) -> str:
     example = data.labelled[0].example
     asked = [task.prompt(example), task.prompt(example, example.profile[:2])]
     return hashlib.sha256(repr(asked).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _same_prompts(file: Path, data_sha256: str, prompt_sha256: str) -> None:
+    """Note what the run is made with, or refuse to continue it where the task's prompt changed under its name."""
+    if not file.exists():
+        write_json(file, environment(data_sha256=data_sha256, prompt_sha256=prompt_sha256))
+    elif read_json(file)["prompt_sha256"] != prompt_sha256:
+        raise RpobenchError(
+            f"{file}: the task's prompts changed since this run began (prompt_sha256): raise the task's version or use --out"
+        )
 
 
 def _check_answered(method: Method, examples: Sequence[Example], made: Sequence[Prediction]) -> None:

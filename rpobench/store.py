@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,14 @@ class ResultStore:
 
     def find(self, run: str) -> Path:
         """The folder of the run with this name or digest."""
-        matches = [path.parent for path in self.root.glob("*/spec.json") if run in (path.parent.name, str(path.parent))]
-        matches = matches or [path.parent for path in self.root.glob(f"*{run}*/spec.json")]
+        folders = sorted(path.parent for path in self.root.glob("*/spec.json"))
+        matches = [folder for folder in folders if run == folder.name or Path(run) == folder]
+        matches = matches or [folder for folder in folders if run and run in folder.name]
         if len(matches) != 1:
             what = "no run" if not matches else f"{len(matches)} runs"
-            raise RpobenchError(f"{self.root}: {what} named '{run}': `rpobench list runs --runs {self.root}` names them")
+            raise RpobenchError(
+                f"{self.root}: {what} named '{run}': `rpobench list runs --runs {self.root}` names them"
+            )
         return matches[0]
 
 
@@ -73,23 +77,28 @@ def claim(folder: Path, spec: Spec) -> None:
     found = read_json(file)
     differing = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     if differing:
-        raise RpobenchError(f"{file}: differs from this run in {', '.join(differing)}: move the folder away or use --out")
-
-
-def append_predictions(file: Path, predictions: Iterable[Prediction]) -> None:
-    """Append finished predictions; they are on the disk when this returns."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(json.dumps(asdict(prediction), ensure_ascii=True) + "\n" for prediction in predictions)
-    try:
-        _cut_torn_line(file)
-        with file.open("a", encoding="utf-8") as sink:
-            sink.write(lines)
-            sink.flush()
-            os.fsync(sink.fileno())
-    except OSError as error:
         raise RpobenchError(
-            f"{file}: {error.strerror or error}: what was finished before is kept, make room and run again"
-        ) from error
+            f"{file}: differs from this run in {', '.join(differing)}: move the folder away or use --out"
+        )
+
+
+def append_predictions(file: Path, predictions: Sequence[Prediction], *, seconds: float = 0.0) -> None:
+    """Append finished predictions; they are on the disk when this returns. `seconds` is what all of them took."""
+    share = round(seconds / max(len(predictions), 1), 6)
+    lines = "".join(
+        json.dumps({**asdict(prediction), "seconds": share}, ensure_ascii=True) + "\n" for prediction in predictions
+    )
+    with _disk_faults(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _cut_torn_line(file)
+        with file.open("ab", buffering=0) as sink:
+            _write_synced(sink.fileno(), lines.encode())
+
+
+def _write_synced(handle: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(handle, content) :]
+    os.fsync(handle)
 
 
 def _cut_torn_line(file: Path) -> None:
@@ -102,35 +111,54 @@ def _cut_torn_line(file: Path) -> None:
             lines.truncate(whole)
 
 
+@contextmanager
+def _disk_faults(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RpobenchError(
+            f"{file}: {error.strerror or error}: finished predictions are kept; make room or permit writing, and run again"
+        ) from error
+
+
 def read_predictions(file: Path) -> dict[str, Prediction]:
     """The whole predictions in a file, by example id; empty where there is none."""
     if not file.exists():
         return {}
-    return {prediction.example_id: prediction for prediction in _whole_lines(file)}
+    return {prediction.example_id: prediction for prediction, _ in _whole_lines(file)}
 
 
-def _whole_lines(file: Path) -> Iterator[Prediction]:
+def seconds_spent(file: Path) -> dict[str, float]:
+    """How long each whole prediction in a file took, by example id, over all interrupted attempts."""
+    if not file.exists():
+        return {}
+    return {prediction.example_id: seconds for prediction, seconds in _whole_lines(file)}
+
+
+def _whole_lines(file: Path) -> Iterator[tuple[Prediction, float]]:
     content = file.read_bytes()
     for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
         try:
             record = json.loads(line)
-            yield Prediction(
-                **{**record, "evidence": tuple(record["evidence"]), "usage": Usage(**record["usage"])}
-            )
-        except (ValueError, TypeError, KeyError) as error:
+            seconds = float(record.pop("seconds", 0))
+            evidence, usage = tuple(record["evidence"]), Usage(**record["usage"])
+            yield Prediction(**{**record, "evidence": evidence, "usage": usage}), seconds
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RpobenchError(f"{file}: line {number} is no prediction ({error}): move the file away") from error
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
     """Write a whole file or nothing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(file.name + ".part")
-    try:
-        part.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        part.replace(file)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise RpobenchError(f"{file}: {error.strerror or error}: finished predictions are kept, run again") from error
+    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
+    with _disk_faults(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("wb", buffering=0) as sink:
+                _write_synced(sink.fileno(), text.encode())
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def read_json(file: Path) -> dict[str, Any]:

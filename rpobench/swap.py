@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
-from rpobench.types import Example, RpobenchError
+from rpobench.types import Example, ProfileItem, RpobenchError
+
+
+class NoSwap(RpobenchError):
+    """Fewer than two users have a profile, so there is nobody to swap with."""
 
 
 def swapped(examples: Sequence[Example], *, seed: int) -> list[Example]:
-    """The same examples, each with the profile of one example of another user; seeded, and never the user's own.
+    """The same examples in the same order, each with a profile of another user; seeded, and never the user's own.
 
-    Users are put in a random circle and each takes the profile of the next, so every profile is used about equally
-    often. A user without history lends an empty profile. Raises RpobenchError where there is only one user.
+    Users with a profile stand in a random circle and each takes the profiles of the next, so every profile is used
+    about equally often. An example without a profile stays without: it has nothing to lose. Raises NoSwap where fewer
+    than two users have a profile.
     """
-    by_user: dict[str, list[Example]] = {}
+    profiles: dict[str, list[tuple[ProfileItem, ...]]] = {}
     for example in examples:
-        by_user.setdefault(example.user_id, []).append(example)
-    if len(by_user) < 2:
-        raise RpobenchError("swapped profiles need at least two users: score more examples or use --no-swap")
-    circle = Random(f"swap/{seed}").sample(sorted(by_user), len(by_user))
+        if example.profile:
+            profiles.setdefault(example.user_id, []).append(example.profile)
+    if len(profiles) < 2:
+        raise NoSwap("swapped profiles need two users with a profile: score more examples or use --no-swap")
+    circle = Random(f"swap/{seed}").sample(sorted(profiles), len(profiles))
     lender = dict(zip(circle, [*circle[1:], circle[0]], strict=True))
+    places: Counter[str] = Counter()
     taken = []
     for example in examples:
-        lent = by_user[lender[example.user_id]]
-        place = by_user[example.user_id].index(example) % len(lent)
-        taken.append(replace(example, profile=lent[place].profile))
+        if example.profile:
+            lent = profiles[lender[example.user_id]]
+            taken.append(replace(example, profile=lent[places[example.user_id] % len(lent)]))
+            places[example.user_id] += 1
+        else:
+            taken.append(example)
     return taken
