@@ -135,9 +135,9 @@ LEADS = (
 )
 # What a profile item keeps of the article.
 BRIEFS = (
-    "the {kind} {actor} [will|is going to] {verb} {thing} in {place} on {day}",
-    "on {day} the {kind} {actor} [will|is going to] {verb} {thing} in {place}",
-    "{actor}, the {kind}, [will|is going to] {verb} {thing} in {place} on {day}",
+    "{actor} [will|is going to] {verb} {thing} in {place} on {day}",
+    "on {day} {actor} [will|is going to] {verb} {thing} in {place}",
+    "in {place}, {actor} [will|is going to] {verb} {thing} on {day}",
 )
 FACTS = (
     "[the price is|the bill comes to|it costs|the budget is|the sum involved is] {cost}",
