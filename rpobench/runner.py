@@ -110,7 +110,7 @@ def score(
 ) -> dict[str, Any]:
     """Metrics over all predictions, per-example scores, counts, usage, and the references' values.
 
-    `drafts` are the base model's drafts by example id where they are known; `strict` are the metrics over the raw texts.
+    `drafts` are the base model's by example id, where known; `strict` holds the metrics of the raw texts.
     """
     ids = [one.example.id for one in data.labelled]
     targets = [one.target for one in data.labelled]
@@ -145,7 +145,7 @@ def _same_prompts(file: Path, data_sha256: str, prompt_sha256: str) -> None:
         write_json(file, environment(data_sha256=data_sha256, prompt_sha256=prompt_sha256))
     elif read_json(file)["prompt_sha256"] != prompt_sha256:
         raise RpobenchError(
-            f"{file}: the task's prompts changed since this run began (prompt_sha256): raise the task's version or use --out"
+            f"{file}: prompt_sha256 differs, the task's prompts changed since: raise the task's version or use --out"
         )
 
 
@@ -153,7 +153,8 @@ def _check_answered(method: Method, examples: Sequence[Example], made: Sequence[
     asked, answered = [example.id for example in examples], [prediction.example_id for prediction in made]
     if sorted(asked) != sorted(answered):
         raise RpobenchError(
-            f"method {method.name}: predicted {len(answered)} answers for {len(asked)} examples or for others than asked"
+            f"method {method.name}: {len(answered)} predictions for {len(asked)} examples, or for others than asked: "
+            "predict must yield one for each"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from rpobench.types import Example, Prediction, RpobenchError
 def examples_of(runs: Path, run: str, *, example: str | None = None, data: str | None = None) -> list[dict[str, Any]]:
     """What a run did with each example, in the data's order. Raises RpobenchError for an unknown run or example."""
     folder = ResultStore(runs).find(run)
+    if not (folder / "result.json").exists():
+        raise RpobenchError(f"{folder}: the run is not finished: the command that began it continues it")
     spec, result = read_json(folder / "spec.json"), read_json(folder / "result.json")
     task = get_task(spec["task"].split("@")[0])
     loaded = _data(task, spec["data"], result["n"], data)
@@ -69,12 +72,24 @@ def _entry(task: Task, example: Example, prediction: Prediction, target: str, sc
 
 
 def print_examples(entries: Sequence[Mapping[str, Any]], *, trajectories: bool) -> None:
-    """Print entries on stdout; texts from models and data are shown as they are and never as markup."""
+    """Print entries on stdout; texts from models and data are shown as they are, never as markup or control codes."""
     console = Console()
     for entry in entries:
-        table = Table(title=Text(f"{entry['example']}   score {entry['score']:.3f}"), show_header=False, min_width=60)
+        title = Text(printable(f"{entry['example']}   score {entry['score']:.3f}"))
+        table = Table(title=title, show_header=False, min_width=60)
         for name in ("input", "evidence", "draft", "trajectory", "prediction", "target", "failure"):
             value = entry[name]
             if value and (name != "trajectory" or trajectories):
-                table.add_row(Text(name), Text("\n".join(value) if isinstance(value, list) else str(value)))
+                table.add_row(Text(name), Text(printable("\n".join(value) if isinstance(value, list) else str(value))))
         console.print(table)
+
+
+def printable(text: str) -> str:
+    """The text with every control, format and surrogate character but line breaks and tabs written as its escape.
+
+    Model and data texts may hold terminal codes that clear the screen, and marks that turn the writing direction.
+    """
+    return "".join(
+        ascii(char)[1:-1] if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\n\t\u200d" else char
+        for char in text
+    )

@@ -1,7 +1,7 @@
 """What is on disk: one folder a run, one a fit, one file of drafts for each (base model, task, data).
 
-Finished predictions are appended and flushed to the disk at once; whole files are written aside and renamed. A line torn by
-a kill is cut off when the file is next opened, so nothing finished is lost and nothing half-written is read.
+Finished predictions are appended and flushed to the disk at once; whole files are written aside and renamed. A line
+torn by a kill is not read and is cut off by the next append: nothing finished is lost, nothing half-written is read.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ResultStore:
 
 
 def claim(folder: Path, spec: Spec) -> None:
-    """Make the folder of this spec, or check that it is: a changed spec under an old name is refused, field by field."""
+    """Make the folder of this spec, or check that it is: a changed spec under an old name is refused by field."""
     file = folder / "spec.json"
     wanted = spec.model_dump(mode="json")
     if not file.exists():
@@ -117,7 +117,7 @@ def _disk_faults(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RpobenchError(
-            f"{file}: {error.strerror or error}: finished predictions are kept; make room or permit writing, and run again"
+            f"{file}: {error.strerror or error}: finished predictions are kept, make room there and run again"
         ) from error
 
 
