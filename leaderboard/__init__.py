@@ -1,4 +1,4 @@
 """Tables made from stored runs. Importable as `rpobench.leaderboard`."""
 
 if __name__ != "rpobench.leaderboard":
-    raise ImportError("import this package as rpobench.leaderboard: a second copy under another name would register twice")
+    raise ImportError("import this package as rpobench.leaderboard: two copies under two names would register twice")

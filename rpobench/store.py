@@ -44,12 +44,17 @@ class ResultStore:
         return read_predictions(self.run_folder(spec) / "predictions.jsonl")
 
     def results(self, **filters: Any) -> list[dict[str, Any]]:
-        """Every finished run: its result with `spec`, `environment` and `folder` beside it, matching spec fields."""
+        """Every finished run whose spec has these values: its result with `spec`, `environment` and `folder`.
+
+        `fit` is the spec of the fit where the run has one and its folder is still there, else None.
+        """
         found = []
         for file in sorted(self.root.glob("*/result.json")):
             result = read_json(file)
             result |= {"spec": read_json(file.parent / "spec.json"), "folder": str(file.parent)}
             result["environment"] = read_json(file.parent / "environment.json")
+            fit = self.root / "fits" / str(result["spec"]["fit"]) / "spec.json"
+            result["fit"] = read_json(fit) if fit.exists() else None
             if all(result["spec"].get(name) == value for name, value in filters.items()):
                 found.append(result)
         return found
@@ -148,9 +153,13 @@ def _whole_lines(file: Path) -> Iterator[tuple[Prediction, float]]:
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a whole JSON file or nothing."""
+    write_text(file, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def write_text(file: Path, text: str) -> None:
     """Write a whole file or nothing."""
     part = file.with_name(file.name + ".part")
-    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
     with _disk_faults(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
