@@ -54,7 +54,7 @@ class Tags(Mechanism):
         for question in dict.fromkeys(question for pair in _QUESTIONS.values() for question in pair)
     }
     by_topic = ("sci-fi or dystopia", "comedy or dark comedy", "fantasy or romance")
-    drifting = ("action or violence", "psychology or twist ending", "classic or based on a book")
+    drifting = ("action or violence", "psychology or twist ending")
 
     def content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
         question = rng.choice(_QUESTIONS[topic])
