@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rpobench.context import Context
 from rpobench.method import Method
@@ -19,4 +20,5 @@ class ZeroShot(Method):
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         drafts = ctx.drafts(task, examples)
         for example in examples:
-            yield drafts[example.id]
+            draft = drafts[example.id]
+            yield replace(draft, draft=draft.text)

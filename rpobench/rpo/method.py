@@ -60,7 +60,7 @@ class RPO(Method):
         lora_rank: int = Field(default=16, ge=1)
         sft_epochs: float = Field(default=3.0, gt=0)
         sft_learning_rate: float = Field(default=1e-3, gt=0)
-        sft_batch: int = Field(default=8, ge=1)
+        sft_batch: int = Field(default=4, ge=1)
         rl: Literal["grpo", "none"] = "grpo"
         rl_steps: int = Field(default=8, ge=1)
         rl_group: int = Field(default=4, ge=2)  # completions of one prompt, compared with each other

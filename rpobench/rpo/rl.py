@@ -124,6 +124,6 @@ def train_grpo(
         args=arguments,
         train_dataset=rl_rows(ordered),
         processing_class=load_tokenizer(checkpoint),
-        callbacks=[TrainingProgress("GRPO")],
+        callbacks=[TrainingProgress("GRPO steps")],
     )
     return run_to_end(trainer, work)

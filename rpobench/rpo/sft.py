@@ -67,6 +67,6 @@ def train_sft(
         args=arguments,
         train_dataset=data,
         processing_class=load_tokenizer(checkpoint),
-        callbacks=[TrainingProgress("SFT")],
+        callbacks=[TrainingProgress("SFT steps")],
     )
     return run_to_end(trainer, work)

@@ -6,7 +6,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,6 @@ import datasets
 import torch
 import transformers
 from peft import LoraConfig, PeftModel, get_peft_model
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -30,6 +28,7 @@ from transformers import (
     set_seed,
 )
 
+from rpobench.progress import progress
 from rpobench.task import Task
 from rpobench.types import Chat, Example, ProfileItem
 
@@ -143,31 +142,22 @@ def _quiet() -> Iterator[None]:
 
 
 class TrainingProgress(TrainerCallback):
-    """A progress bar on stderr with loss or reward, elapsed and remaining time."""
+    """The project's progress bar for a trainer; a resumed training starts where it was."""
 
     def __init__(self, description: str) -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[figure]}"),
-            TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True),
-        )  # fmt: skip
-        self._row = self._bar.add_task(description, figure="")
+        self._description, self._open, self._done = description, ExitStack(), 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self._bar.update(self._row, total=state.max_steps, completed=state.global_step)
-        self._bar.start()
+        self._done = state.global_step
+        self._advance = self._open.enter_context(progress(self._description, state.max_steps - state.global_step))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._bar.update(self._row, completed=state.global_step)
-
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        figures = {name: kwargs["logs"][name] for name in ("reward", "loss") if kwargs["logs"].get(name) is not None}
-        if figures:
-            name, value = next(iter(figures.items()))
-            self._bar.update(self._row, figure=f"{name} {float(value):.3f}")
+        self._advance(state.global_step - self._done)
+        self._done = state.global_step
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self._bar.stop()
+        self._open.close()

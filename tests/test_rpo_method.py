@@ -1,0 +1,88 @@
+"""RPO as a method, followed through draft, trajectory, rewrite and score for each kind of task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from rpobench import get_task
+from rpobench.context import Context
+from rpobench.data.synth.world import generate
+from rpobench.models.scripted import ScriptedModel
+from rpobench.rpo.method import RPO, reflection_checkpoint
+from rpobench.rpo.prompts import Trajectory
+from rpobench.types import Chat, Evidence, Example, Prediction, RpobenchError, Usage
+
+
+class Drafts:
+    """Every example's draft is the same text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def drafts(self, task: Any, examples: Sequence[Example]) -> dict[str, Prediction]:
+        return {one.id: Prediction(one.id, self.text, self.text, usage=Usage(calls=1)) for one in examples}
+
+
+class FirstItems:
+    """The first k items are the evidence."""
+
+    def evidence(self, task: Any, examples: Sequence[Example], *, k: int, **_: Any) -> list[Evidence]:
+        return [Evidence(one.profile[:k]) for one in examples]
+
+
+def predict(task_name: str, draft: str, module_text: str) -> tuple[Prediction, ScriptedModel, float]:
+    task = get_task(task_name)
+    one = generate(task_name, "dev", 1).labelled[0]
+    module = ScriptedModel(lambda chat: module_text)
+    method = RPO(RPO.Config(k=2), reflector=module)
+    context = Context(module, Drafts(draft), FirstItems(), seed=0)
+    (prediction,) = method.predict(task, [one.example], context)
+    return prediction, module, task.score(prediction.text, one.target)
+
+
+@pytest.mark.parametrize(("task_name", "draft"), [("LaMP-1", "[2]"), ("LaMP-2", "comedy"), ("LaMP-3", "3")])
+def test_a_label_task_ends_in_a_label_chosen_after_the_modules_analysis(task_name: str, draft: str) -> None:
+    label = get_task(task_name).labels[0]
+    written = Trajectory(f"{label}, always {label} and {label}", "that", "whatever").text()
+    prediction, module, score = predict(task_name, draft, written)
+    assert prediction.text in get_task(task_name).labels
+    assert prediction.draft == draft and prediction.trajectory == written and prediction.failure is None
+    continued: Chat = module.chats[-1]
+    assert continued[-1].role == "assistant" and continued[-1].content == written.removesuffix(" whatever")
+    assert 0 <= score <= 1
+
+
+def test_a_text_task_ends_in_the_rewrite() -> None:
+    written = Trajectory("5 words", "9 words", "ok so lunch again").text()
+    prediction, module, score = predict("LaMP-7", "I had lunch", written)
+    assert (prediction.text, prediction.draft) == ("ok so lunch again", "I had lunch")
+    assert len(prediction.evidence) == 2 and prediction.usage.calls > 1
+    assert "Draft: I had lunch" in module.chats[0][-1].content
+    assert 0 <= score <= 1
+
+
+def test_where_nothing_parses_the_draft_stands_and_is_counted() -> None:
+    for task_name, draft in (("LaMP-7", "I had lunch"), ("LaMP-2", "comedy")):
+        prediction, _, _ = predict(task_name, draft, "Sure! Here is a tweet.")
+        assert prediction.text == draft
+        assert prediction.failure is not None and "draft stands" in prediction.failure
+
+
+def test_the_module_never_sees_the_target() -> None:
+    one = generate("LaMP-7", "dev", 1).labelled[0]
+    _, module, _ = predict("LaMP-7", "x", Trajectory("a", "b", "c").text())
+    assert not any(one.target in message.content for chat in module.chats for message in chat)
+
+
+def test_shared_scope_fits_all_tasks_together_and_task_scope_each_alone() -> None:
+    shared, alone = RPO(RPO.Config(scope="shared")), RPO(RPO.Config())
+    assert shared.fit_groups(["LaMP-1", "LaMP-2"]) == [("LaMP-1", "LaMP-2")]
+    assert alone.fit_groups(["LaMP-1", "LaMP-2"]) == [("LaMP-1",), ("LaMP-2",)]
+
+
+def test_a_module_that_cannot_be_trained_is_refused() -> None:
+    with pytest.raises(RpobenchError, match="scripted:echo"):
+        reflection_checkpoint("scripted:echo")
