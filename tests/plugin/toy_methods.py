@@ -1,0 +1,128 @@
+"""A package of somebody else's, for tests: methods, a task and a command that rpobench finds by entry points alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from rpobench.context import Context
+from rpobench.kinds import PairedItems, TextTask
+from rpobench.method import Method
+from rpobench.task import Task
+from rpobench.types import Example, Labelled, Prediction, ProfileItem
+
+
+class Peek(Method):
+    """The answer of the user's first item, else the draft: it lives from the profile alone."""
+
+    name = "peek"
+
+    class Config(BaseModel):
+        model_config = ConfigDict(frozen=True, extra="forbid")
+        place: int = 0
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        drafts = ctx.drafts(task, examples)
+        for example in examples:
+            assert isinstance(example, Example) and not hasattr(example, "target")
+            text = drafts[example.id].text
+            if example.profile:
+                text = example.profile[self.config.place].fields[task.answer_field]
+            yield Prediction(example.id, text, f"raw {text}", draft=drafts[example.id].text)
+
+
+class Learner(Method):
+    """The most frequent training target of each task. Logs every fit, and dies once in the middle of one if asked to."""
+
+    name = "learner"
+    trains = True
+    reads_profile = False
+
+    class Config(BaseModel):
+        model_config = ConfigDict(frozen=True, extra="forbid")
+        scope: Literal["task", "shared"] = "task"
+
+    def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:
+        return [tuple(tasks)] if self.config.scope == "shared" else super().fit_groups(tasks)
+
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
+        assert ctx.folder is not None
+        _log({"fit": [task.name for task in train], "examples": [len(some) for some in train.values()]})
+        for task, labelled in train.items():
+            ctx.drafts(task, [one.example for one in labelled])
+        stage = ctx.folder / "stage"
+        if not stage.exists():
+            stage.write_text("done")
+            if os.environ.get("TOY_DIE"):
+                os.kill(os.getpid(), signal.SIGKILL)
+        self._answers = {
+            task.name: Counter(one.target for one in labelled).most_common(1)[0][0] for task, labelled in train.items()
+        }
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        for example in examples:
+            yield Prediction(example.id, self._answers[task.name], "")
+
+    def save(self, path: Path) -> None:
+        (path / "answers.json").write_text(json.dumps(self._answers))
+
+    @classmethod
+    def load(cls, path: Path, config: BaseModel) -> Learner:
+        made = cls(config)
+        made._answers = json.loads((path / "answers.json").read_text())
+        return made
+
+
+class Silent(Method):
+    """Answers nothing, which is against the contract."""
+
+    name = "silent"
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        yield from ()
+
+
+class OnlyRatings(Method):
+    """Means nothing outside of rating tasks."""
+
+    name = "only-ratings"
+    reads_profile = False
+
+    def applies_to(self, task: Task) -> bool:
+        return task.kind == "rating"
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        for example in examples:
+            yield Prediction(example.id, "3", "3")
+
+
+class Shout(PairedItems, TextTask):
+    """A task that is none of LaMP's: say it as the user would."""
+
+    name = "Toy-1"
+    noun = "saying"
+    fields = ("text",)
+    cut_field = "text"
+    answer_field = "text"
+    instruction = "Say: "
+
+    def wrap(self, item: ProfileItem) -> str:
+        return item.fields["text"]
+
+
+def greet() -> None:
+    """A command of somebody else's."""
+    print("hello")
+
+
+def _log(entry: dict[str, object]) -> None:
+    if "TOY_LOG" in os.environ:
+        with Path(os.environ["TOY_LOG"]).open("a") as log:
+            log.write(json.dumps(entry) + "\n")
