@@ -23,7 +23,15 @@ GROUPS = ("tasks", "methods", "models", "retrievers", "commands")
 
 @cache
 def _declared(group: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in sorted(entry_points(group=f"rpobench.{group}"), key=lambda p: p.name)}
+    found: dict[str, EntryPoint] = {}
+    for point in sorted(entry_points(group=f"rpobench.{group}"), key=lambda p: p.name):
+        other = found.setdefault(point.name, point)
+        if other.value != point.value:
+            raise RpobenchError(
+                f"{group.removesuffix('s')} '{point.name}' is declared twice, as {other.value} and as {point.value}: "
+                "uninstall one of the packages"
+            )
+    return found
 
 
 def names(group: str) -> list[str]:
