@@ -1,0 +1,95 @@
+"""Fixtures for everybody: a tiny random chat model, the embedded one, and a cache that is not the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}"
+    "{{ '<|im_start|>system\nYou help.<|im_end|>\n' }}{% endif %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+SENTENCES = [
+    "system user assistant You help. Input: Draft: Past items: History shows: Draft lacks: Rewrite: Answer:",
+    "What is the score of the following review on a scale of 1 to 5? just answer with 1, 2, 3, 4, or 5.",
+    "Paraphrase the following tweet without any explanation before or after it: the train is late again",
+    "Generate a headline for the following article: the council votes on a new bridge over the river",
+    "Which tag does this movie relate to among the following tags? comedy, action, romance, fantasy, true story",
+    "Generate a title for the following abstract of a paper: we study how models learn from their users",
+    "a good sturdy kettle, five stars; a poor flimsy lamp, one star; the same words said in another way",
+]
+
+
+def save_tiny_model(folder: Path, *, context: int = 2048) -> Path:
+    """A random two-layer Llama of hidden size 32 with a byte-level tokenizer of 512 tokens, as safetensors."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(
+        SENTENCES,
+        trainers.BpeTrainer(vocab_size=512, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
+    )
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="<|endoftext|>",
+        bos_token="<|im_start|>",
+        eos_token="<|im_end|>",
+        pad_token="<|im_end|>",
+    )
+    wrapped.chat_template = CHAT_TEMPLATE
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(wrapped),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            max_position_embeddings=context,
+            tie_word_embeddings=True,
+            initializer_range=0.3,  # far enough from zero that different prompts get different answers
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=2,
+        )
+    )
+    model.save_pretrained(folder)
+    wrapped.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for `hf:DIR` or a trainer. Shared by all tests: copy it before changing anything in it."""
+    return save_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def embedded_checkpoint() -> Path:
+    """The embedded model in the user's real cache, fetched once. For slow tests."""
+    from rpobench.models.embedded import checkpoint
+
+    return checkpoint()
+
+
+@pytest.fixture(scope="session")
+def _session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def other_cache(_session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """RPOBENCH_CACHE set to a folder of this session: for tests that must not touch the user's cache."""
+    monkeypatch.setenv("RPOBENCH_CACHE", str(_session_cache))
+    return _session_cache
