@@ -1,0 +1,100 @@
+"""Against what LaMP's own released code returned: scores, queries, rankings, prompts, cut prompts (tests/golden)."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rpobench import get_retriever, get_task, score
+from rpobench.evidence import fit_evidence
+from rpobench.metrics import rouge
+from rpobench.models.embedded import reference_tokenizer
+from rpobench.types import Example, ProfileItem
+
+GOLDEN = Path(__file__).parent / "golden"
+SCORES = json.loads((GOLDEN / "official_scores.json").read_text())
+PROMPTS = json.loads((GOLDEN / "retrieval_and_prompts.json").read_text())
+
+
+def example(case: dict[str, Any]) -> Example:
+    items = tuple(
+        ProfileItem(
+            item["id"],
+            {name: value for name, value in item.items() if name not in ("id", "date")},
+            date.fromisoformat(item["date"]),
+        )
+        for item in case["profile"]
+    )
+    return Example("0", "u", case["input"], items)
+
+
+def named(cases: list[dict[str, Any]]) -> list[Any]:
+    return [pytest.param(case, id=f"{case['task']}-{place}") for place, case in enumerate(cases)]
+
+
+def test_all_cases_are_here() -> None:
+    assert (len(SCORES), len(PROMPTS)) == (28, 64)
+
+
+@pytest.mark.parametrize("case", named(SCORES))
+def test_scores_are_the_official_ones(case: dict[str, Any]) -> None:
+    task = case["task"].replace("_", "-")
+    content = {"task": case["task"]}
+    found = score(task, {**content, "golds": case["golds"]}, {**content, "golds": case["preds"]})
+    assert found.keys() == case["official"].keys()
+    if "per_example" not in case:
+        assert found == pytest.approx(case["official"], abs=1e-9)
+        return
+    given = {record["id"]: record["output"] for record in case["preds"]}
+    pairs = [rouge(given[record["id"]], record["output"]) for record in case["golds"]]
+    assert [pair[0] for pair in pairs] == pytest.approx(case["per_example"]["rouge-1"], abs=1e-9)
+    assert [pair[1] for pair in pairs] == pytest.approx(case["per_example"]["rouge-L"], abs=1e-9)
+    if len(pairs) >= 60:  # the official figure is a bootstrap median
+        assert found == pytest.approx(case["official"], abs=0.05 / len(pairs) ** 0.5)
+
+
+@pytest.mark.parametrize("case", named(PROMPTS))
+def test_queries_texts_and_rankings_are_the_official_ones(case: dict[str, Any]) -> None:
+    task, one = get_task(case["task"]), example(case)
+    texts = [task.retrieval_text(item) for item in one.profile]
+    assert task.retrieval_query(one) == case["query"]
+    assert texts[0] == case["corpus_first"]
+    by_id = dict(zip((item.id for item in one.profile), case["bm25_scores"], strict=True))
+    order = [one.profile[place].id for place in get_retriever("bm25").rank(case["query"], texts)]
+    assert [by_id[key] for key in order] == pytest.approx([by_id[key] for key in case["bm25_order"]], abs=1e-9)
+    dates = [item.date for item in one.profile]
+    newest = [one.profile[place].date for place in get_retriever("recency").rank("", texts, dates=dates)]
+    official = {item.id: item.date for item in one.profile}
+    assert newest == [official[key] for key in case["recency_order"]]
+
+
+def prompts(case: dict[str, Any], limit: str) -> list[tuple[Example, list[ProfileItem], str]]:
+    one = example(case)
+    items = {item.id: item for item in one.profile}
+    return [
+        (one, [items[key] for key in case["bm25_order"][: int(name.split("_")[1][1:])]], text)
+        for name, text in case["prompts"].items()
+        if name.endswith(limit)
+    ]
+
+
+@pytest.mark.parametrize("case", named(PROMPTS))
+def test_prompts_without_a_limit_are_equal_to_the_letter(case: dict[str, Any]) -> None:
+    task = get_task(case["task"])
+    for one, evidence, text in prompts(case, "max100000"):
+        assert task.prompt(one, evidence)[0].content == text
+
+
+@pytest.mark.parametrize("case", named(PROMPTS))
+def test_prompts_cut_to_384_tokens_are_equal_to_the_letter(case: dict[str, Any]) -> None:
+    task, tokenizer = get_task(case["task"]), reference_tokenizer()
+    for one, evidence, text in prompts(case, "max384"):
+        fitted = fit_evidence(task, one, evidence, 384, tokenizer)
+        assert task.prompt(one, fitted.items)[0].content == text
+        whole = sum(len(tokenizer.encode(item.fields[task.cut_field])) for item in evidence)
+        kept = sum(len(tokenizer.encode(item.fields[task.cut_field])) for item in fitted.items)
+        assert fitted.cut == whole - kept
