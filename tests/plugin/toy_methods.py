@@ -38,8 +38,20 @@ class Peek(Method):
             yield Prediction(example.id, text, f"raw {text}", draft=drafts[example.id].text)
 
 
+class Ponder(Method):
+    """Asks the base model anew for every prediction and uses no draft."""
+
+    name = "ponder"
+    reads_profile = False
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        for example in examples:
+            (completion,) = ctx.answer(task, [task.prompt(example)])
+            yield ctx.prediction(task, example, completion)
+
+
 class Learner(Method):
-    """The most frequent training target of each task. Logs every fit, and dies once in the middle of one if asked to."""
+    """The most frequent training target of each task. Logs every fit; dies in the middle of its first if asked to."""
 
     name = "learner"
     trains = True
