@@ -7,14 +7,41 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from rpobench import __version__
 from rpobench.types import RpobenchError
 
+
+class Commands(TyperGroup):
+    """Our commands and the declared ones of the entry-point group `rpobench.commands`, imported when asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every name; nothing is imported."""
+        from rpobench.registry import names
+
+        own = super().list_commands(ctx)
+        return [*own, *(name for name in names("commands") if name not in own)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command of this name, or None; a declared one is a function with typer's annotations or a typer.Typer."""
+        from rpobench.registry import load, names
+
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or cmd_name not in names("commands"):
+            return own
+        declared = load("commands", cmd_name)
+        if not isinstance(declared, typer.Typer):
+            function, declared = declared, typer.Typer(add_completion=False)
+            declared.command(cmd_name)(function)
+        return get_command(declared)
+
+
 app = typer.Typer(
     name="rpobench",
+    cls=Commands,
     help="Train and compare personalization methods for black-box language models on the LaMP tasks.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -51,10 +78,12 @@ def run(
     preset: Annotated[str, typer.Option(help="quick or full.")] = "quick",
     limit: Annotated[int | None, typer.Option(min=1, help="Examples scored, and training examples a task.")] = None,
     seed: Annotated[str, typer.Option(help="Whole numbers, comma-separated.")] = "0",
-    holdout: Annotated[float | None, typer.Option(min=0, max=1, help="Share of users scored on, the rest train.")] = None,
+    holdout: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of users to score; the rest train.")
+    ] = None,
     profiles: Annotated[str, typer.Option(help="own, or swapped: each example with another user's profile.")] = "own",
     no_swap: Annotated[bool, typer.Option("--no-swap", help="Leave out the swapped-profile control.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for runs; what is finished there is not made again.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Folder of runs; what is finished there stands.")] = Path("runs"),
     no_text: Annotated[bool, typer.Option("--no-text", help="Show no example's text.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -78,7 +107,10 @@ def run(
         swap=not no_swap,
         out=out,
     )
-    found = run_plan(plan)
+    try:
+        found = run_plan(plan)
+    except KeyboardInterrupt as stop:
+        raise RpobenchError("stopped; the same command continues where it was") from stop
     if as_json:
         print(json.dumps(found))
     else:
@@ -162,28 +194,13 @@ def _choice(option: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def _add_declared_commands() -> None:
-    """Commands of other packages of ours and anybody's, from the entry-point group `rpobench.commands`."""
-    from rpobench.registry import load, names
-
-    for name in names("commands"):
-        app.command(name)(load("commands", name))
-
-
 def main() -> Any:
     """Entry point: every fault of input or environment is one line on stderr and exit code 1."""
     debug = "--debug" in sys.argv[1:]
     try:
-        _add_declared_commands()
-        return app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        return app()
     except RpobenchError as error:
         if debug:
             raise
         print(f"rpobench: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
-        print("rpobench: stopped; the same command continues where it was", file=sys.stderr)
-        sys.exit(130)

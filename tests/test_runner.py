@@ -222,6 +222,7 @@ def test_a_run_whose_prompts_changed_is_refused(tmp_path: Path, monkeypatch: pyt
         ({"data": "nowhere"}, "nowhere"),
         ({"split": "dve"}, "dve"),
         ({"data": "synth:x"}, "world seed"),
+        ({"data": str(Path(__file__).parent)}, "LaMP_3"),
         ({"task": "LaMP-2N"}, "LaMP-2N"),
     ],
 )
@@ -263,6 +264,9 @@ def test_holdout_trains_on_some_users_and_scores_on_the_others(tmp_path: Path, f
     assert stored(tmp_path, peek["run"], "spec.json")["data"]["source"] == folder.name
     assert stored(tmp_path, peek["run"])["users"] == "inferred"
     assert peek["failed"] == 0 and peek["references"]["oracle"] is None
+    for share in (0.0, 1.0):
+        with pytest.raises(RpobenchError, match=f"--holdout {share}: leaves one side"):
+            run(plan(tmp_path, "peek", data=str(folder), holdout=share))
 
 
 def official(root: Path) -> Path:

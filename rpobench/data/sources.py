@@ -19,8 +19,8 @@ DEFAULT_SYNTH = 200  # examples of a synthetic split where nobody says how many
 class Source:
     """Which data, how much of it, and how it is split.
 
-    `data` is `synth`, `synth:SEED` for another world, or a folder; `scored` and `trained` cap the examples (None: all there are); with `holdout` (0..1)
-    the users of the scored split are divided, and training takes the other part.
+    `data` is `synth`, `synth:SEED` for another world, or a folder; `scored` and `trained` cap the examples (None: all
+    there are); with `holdout` (0..1) the users of the scored split are divided, and training takes the other part.
     """
 
     data: str = "synth"
@@ -35,7 +35,7 @@ class Source:
         if self._world is not None:
             return self._synth(task, self._world, self.split, self.scored)
         data = load_official(task, Path(self.data), self.split)
-        if self.holdout:
+        if self.holdout is not None:
             data = split_users(data, self.holdout, seed=self.seed)[1]
         return replace(data, labelled=data.labelled[: self.scored])
 
@@ -44,7 +44,7 @@ class Source:
         if self._world is not None:
             return self._synth(task, self._world, "train", self.trained)
         folder = Path(self.data)
-        if self.holdout:
+        if self.holdout is not None:
             data = split_users(load_official(task, folder, self.split), self.holdout, seed=self.seed)[0]
         elif has_split(task, folder, "train"):
             data = load_official(task, folder, "train")

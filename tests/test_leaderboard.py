@@ -1,0 +1,141 @@
+"""Tables of finished runs: what is compared, what is kept apart, what is marked."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from rpobench.leaderboard.tables import COLUMNS, as_csv, as_markdown, sections
+
+RATING = {"MAE": "min", "RMSE": "min"}
+TEXT = {"rouge-1": "max", "rouge-L": "max"}
+
+
+def result(method: str, value: float, **changes: Any) -> dict[str, Any]:
+    """A finished run as the store returns it; `changes` may name any field of spec, data, environment or result."""
+    directions = changes.pop("directions", RATING)
+    main, other = directions
+    data = {"source": "synth-v1", "split": "dev", "limit": None, "holdout": None, "seed": 0, "sha256": "d" * 64}
+    spec = {
+        "task": "LaMP-3@1", "profiles": "own", "method": method, "version": "1", "config": {}, "base_model": "m",
+        "fit": None, "seed": 0,
+    }  # fmt: skip
+    found = {
+        "metrics": {main: value, other: value + 1}, "references": {"oracle": {main: 0.1, other: 0.2}}, "n": 32,
+        "users": "given", "synthetic": True, "main_metric": main, "directions": directions, "fit": None,
+    }  # fmt: skip
+    environment = {"prompt_sha256": "p" * 64}
+    for name, changed in changes.items():
+        owner = found if isinstance(changed, dict) and name == "fit" else None
+        target = owner or next(one for one in (environment, spec, data, found) if name in one)
+        target[name] = changed
+    return {**found, "spec": {**spec, "data": data}, "environment": environment}
+
+
+def rows(text: str) -> list[list[str]]:
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
+    ]
+
+
+def test_the_best_is_bold_by_direction() -> None:
+    text = as_markdown(
+        [
+            result("a", 1.0),
+            result("b", 0.5),
+            result("a", 0.2, task="LaMP-7@1", directions=TEXT),
+            result("b", 0.1, task="LaMP-7@1", directions=TEXT),
+        ]
+    )
+    found = rows(text)
+    assert found[0] == ["method", "seeds", "LaMP-3 MAE ↓", "LaMP-7 rouge-1 ↑"]
+    assert ["a", "1", "1.000", "**0.200**"] in found and ["b", "1", "**0.500**", "0.100"] in found
+    assert ["*oracle*", "", "0.100", "0.100"] in found, "references are shown and never the best"
+
+
+def test_synthetic_data_says_so_and_real_data_does_not() -> None:
+    assert "synthetic, not LaMP" in as_markdown([result("a", 1.0)])
+    real = as_markdown([result("a", 1.0, synthetic=False, source="lamp", users="inferred")])
+    assert "synthetic" not in real and "lamp, split dev" in real and "users inferred" in real
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sha256": "e" * 64},
+        {"prompt_sha256": "q" * 64},
+        {"split": "test"},
+        {"base_model": "other"},
+        {"source": "lamp"},
+        {"holdout": 0.5},
+    ],
+)
+def test_what_cannot_be_compared_has_headings_of_its_own(changes: dict[str, Any]) -> None:
+    results = [result("a", 1.0), result("b", 0.5, **changes)]
+    assert len(sections(results)) == 2
+    text = as_markdown(results)
+    assert text.count("## ") == 2
+    assert "**1.000**" in text and "**0.500**" in text
+
+
+def test_seeds_are_averaged_and_counted() -> None:
+    found = rows(as_markdown([result("a", 1.0), result("a", 2.0, seed=1)]))
+    assert ["a", "2", "**1.500**"] in found
+
+
+def test_gain_is_positive_where_the_own_profile_is_better() -> None:
+    text = as_markdown(
+        [
+            result("a", 1.0),
+            result("a", 1.4, profiles="swapped"),
+            result("b", 0.3, task="LaMP-7@1", directions=TEXT),
+            result("b", 0.2, task="LaMP-7@1", directions=TEXT, profiles="swapped"),
+        ]
+    )
+    found = rows(text)
+    assert ["a", "+0.400", "-"] in found and ["b", "-", "+0.100"] in found
+    assert ["a", "1", "**1.000**", "-"] in found, "a swapped run is no row of its own"
+
+
+def test_a_gain_pairs_runs_of_one_seed() -> None:
+    runs = [result("a", 1.0), result("a", 9.0, seed=1), result("a", 1.5, profiles="swapped")]
+    assert ["a", "+0.500"] in rows(as_markdown(runs))
+
+
+def test_rows_of_one_method_say_how_they_differ() -> None:
+    found = rows(as_markdown([result("a", 1.0, config={"k": 4, "x": 1}), result("a", 2.0, config={"k": 8, "x": 1})]))
+    assert {row[0] for row in found} >= {"a k=4", "a k=8"}
+    shared = {"train_tasks": ["LaMP-3@1", "LaMP-7@1"]}
+    found = rows(as_markdown([result("a", 1.0, fit={"train_tasks": ["LaMP-3@1"]}), result("a", 2.0, fit=shared)]))
+    assert {row[0] for row in found} >= {"a", "a trained_on=LaMP-3@1+LaMP-7@1"}
+
+
+def test_two_fits_of_one_method_are_two_rows() -> None:
+    runs = [result("a", 1.0), result("a", 2.0)]
+    for run, fit in zip(runs, ("f1", "f2"), strict=True):
+        run["spec"]["fit"] = fit
+    found = rows(as_markdown(runs))
+    assert {row[0] for row in found} >= {"a fit=f1", "a fit=f2"}
+
+
+def test_csv_has_the_columns_and_a_line_for_each_metric() -> None:
+    text = as_csv([result("a", 1.0), result("a", 1.4, profiles="swapped"), result("b|\n", 0.5)])
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert text.startswith("method,task,metric,value,low,high,n,seeds,data,split,base_model,p_holm,")
+    assert set(COLUMNS) <= set(table[0])
+    assert [(one["method"], one["metric"], float(one["value"])) for one in table] == [
+        ("a", "MAE", 1.0), ("a", "RMSE", 2.0), ("b|\n", "MAE", 0.5), ("b|\n", "RMSE", 1.5),
+    ]  # fmt: skip
+    assert table[0]["low"] == table[0]["p_holm"] == "" and table[0]["n"] == "32" and table[0]["seeds"] == "1"
+    assert float(table[0]["gain"]) == pytest.approx(0.4) and table[1]["gain"] == ""
+
+
+def test_a_name_cannot_break_the_table() -> None:
+    assert "| b\\| |" in as_markdown([result("b|\n", 0.5)])
+
+
+def test_tasks_stand_in_natural_order() -> None:
+    runs = [result("a", 1.0, task=f"LaMP-{number}@1") for number in (10, 2, 1)]
+    assert rows(as_markdown(runs))[0][2:] == ["LaMP-1 MAE ↓", "LaMP-2 MAE ↓", "LaMP-10 MAE ↓"]

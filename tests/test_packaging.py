@@ -1,0 +1,55 @@
+"""The house: what is packaged, what may be imported from where."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+MAPPED = {"tasks": "rpobench.tasks", "baselines": "rpobench.baselines", "leaderboard": "rpobench.leaderboard"}
+
+
+def test_every_package_is_listed() -> None:
+    """In an editable install a package that is not listed works; in the wheel it is missing."""
+    found = set()
+    for top in ("rpobench", *MAPPED):
+        for init in (ROOT / top).rglob("__init__.py"):
+            first, *rest = init.parent.relative_to(ROOT).parts
+            found.add(".".join([MAPPED.get(first, first), *rest]))
+    assert sorted(found) == sorted(PROJECT["tool"]["setuptools"]["packages"])
+
+
+def test_every_folder_with_code_is_a_package() -> None:
+    for top in ("rpobench", *MAPPED):
+        for file in (ROOT / top).rglob("*.py"):
+            assert (file.parent / "__init__.py").exists(), file
+
+
+@pytest.mark.parametrize("folder", list(MAPPED))
+def test_a_mapped_folder_has_one_name(folder: str) -> None:
+    asked = subprocess.run([sys.executable, "-c", f"import {folder}"], cwd=ROOT, capture_output=True, text=True)
+    assert asked.returncode == 1
+    assert f"ImportError: import this package as {MAPPED[folder]}" in asked.stderr
+
+
+def test_built_ins_stand_in_the_public_groups() -> None:
+    groups = PROJECT["project"]["entry-points"]
+    assert set(groups) == {f"rpobench.{name}" for name in ("tasks", "methods", "models", "retrievers", "commands")}
+    assert {f"LaMP-{number}" for number in range(1, 8)} | {"LaMP-2N"} <= set(groups["rpobench.tasks"])
+
+
+def test_types_are_shipped() -> None:
+    assert (ROOT / "rpobench" / "py.typed").exists()
+
+
+def test_no_file_is_too_long_and_none_loads_pickles_or_foreign_code() -> None:
+    for top in ("rpobench", *MAPPED):
+        for file in (ROOT / top).rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            assert len(text.splitlines()) < 400, f"{file}: split it by subject"
+            assert "import pickle" not in text and "trust_remote_code=True" not in text, file
