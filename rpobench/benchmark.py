@@ -218,7 +218,7 @@ def _configured(plan: Plan) -> list[tuple[type[Method], BaseModel]]:
         if key not in known:
             near = get_close_matches(key, known, n=3) or sorted(known)
             raise RpobenchError(f"--set {key}: no such option of {plan.method}: did you mean {' or '.join(near)}?")
-    configured = []
+    configured: list[tuple[type[Method], BaseModel]] = []
     for one in classes:
         values = {**one.presets.get(plan.preset, {}), **_own(plan.settings, one)}
         try:

@@ -252,7 +252,7 @@ def test_all_skips_a_task_without_data_and_a_named_one_is_an_error(
     assert "LaMP-6: skipped, " in told and "LaMP-3: learner skipped, " in told and "--holdout" in told
     with pytest.raises(RpobenchError, match="LaMP_6"):
         run(plan(tmp_path, "peek", "LaMP-6", data=str(folder)))
-    with pytest.raises(RpobenchError, match="give --holdout"):
+    with pytest.raises(RpobenchError, match="--holdout"):
         run(plan(tmp_path, "learner", "LaMP-3", data=str(folder)))
 
 

@@ -49,7 +49,7 @@ class Source:
         elif has_split(task, folder, "train"):
             data = load_official(task, folder, "train")
         else:
-            raise MissingData(f"{folder}: no train split of {task.name}: give --holdout 0.5 to train on half of the users")
+            raise MissingData(f"{folder}: no train split of {task.name}: --holdout 0.5 trains on half of the users")
         return replace(data, labelled=data.labelled[: self.trained])
 
     def spec(self, data: DataSet, limit: int | None) -> DataSpec:
