@@ -1,0 +1,174 @@
+"""Official folders: what loads, who the users are, and one clear line for everything that is broken."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpobench import get_task
+from rpobench.data.lamp import MissingData, load_official, read_golds, read_json, split_users
+from rpobench.types import RpobenchError
+
+TASK = get_task("LaMP-3")
+SAMPLE = Path(__file__).parents[2] / "shared" / "lamp_sample"
+
+
+def question(key: str, **changes: Any) -> dict[str, Any]:
+    item = {"id": f"{key}-0", "text": f"book {key}", "score": "4"}
+    return {"id": key, "input": f"review: text {key}", "profile": [item], **changes}
+
+
+def folder(path: Path, questions: Any, outputs: Any = None, *, split: str = "dev") -> Path:
+    place = path / "LaMP_3"
+    place.mkdir(exist_ok=True)
+    if outputs is None:
+        outputs = {"task": "LaMP_3", "golds": [{"id": one["id"], "output": "5"} for one in questions]}
+    for name, content in ((f"{split}_questions.json", questions), (f"{split}_outputs.json", outputs)):
+        text = content if isinstance(content, bytes) else json.dumps(content).encode()
+        (place / name).write_bytes(text)
+    return path
+
+
+def test_an_official_folder_loads_with_ids_dates_and_targets(tmp_path: Path) -> None:
+    item = {"id": "7", "text": "a", "score": 3, "date": "2014"}
+    data = load_official(
+        TASK, folder(tmp_path, [question("1", user_id=9, profile=[item]), question("2", user_id=9)]), "dev"
+    )
+    first = data.labelled[0]
+    assert (first.example.user_id, first.target, data.users) == ("9", "5", "given")
+    assert first.example.profile[0].date == date(2014, 1, 1)
+    assert first.example.profile[0].fields == {"text": "a", "score": "3"}
+
+
+def test_the_task_folder_itself_and_split_folders_load_too(tmp_path: Path) -> None:
+    assert len(load_official(TASK, folder(tmp_path, [question("1")]) / "LaMP_3", "dev").labelled) == 1
+    inner = tmp_path / "LaMP_3" / "train"
+    inner.mkdir()
+    for name in ("questions", "outputs"):
+        source = (tmp_path / "LaMP_3" / f"dev_{name}.json").read_bytes()
+        (inner / f"train_{name}.json").write_bytes(source)
+    assert len(load_official(TASK, tmp_path, "train").labelled) == 1
+
+
+def test_without_ids_users_are_those_whose_profiles_share_an_item(tmp_path: Path) -> None:
+    shared = [{"id": "x", "text": "the same", "score": "1"}]
+    questions = [question("1", profile=shared), question("2"), question("3", profile=[{**shared[0], "id": "y"}])]
+    data = load_official(TASK, folder(tmp_path, questions), "dev")
+    one, two, three = (labelled.example.user_id for labelled in data.labelled)
+    assert data.users == "inferred" and one == three != two
+
+
+def test_an_empty_profile_is_kept(tmp_path: Path) -> None:
+    assert load_official(TASK, folder(tmp_path, [question("1", profile=[])]), "dev").labelled[0].example.profile == ()
+
+
+def test_a_holdout_divides_users_and_not_examples(tmp_path: Path) -> None:
+    data = load_official(TASK, folder(tmp_path, [question(str(i), user_id=i // 3) for i in range(12)]), "dev")
+    train, scored = split_users(data, 0.5, seed=0)
+    users = [{one.example.user_id for one in part.labelled} for part in (train, scored)]
+    assert users[0].isdisjoint(users[1]) and len(users[0]) == len(users[1]) == 2
+    assert split_users(data, 0.5, seed=0) == (train, scored) != split_users(data, 0.5, seed=3)
+    with pytest.raises(RpobenchError, match="--holdout"):
+        split_users(data, 1.0, seed=0)
+
+
+BROKEN: dict[str, tuple[Any, Any, str]] = {
+    "truncated": (b'[{"id": "1"', {}, "dev_questions.json: broken or truncated"),
+    "not utf-8": (b"\xff\xfe[]", {}, "dev_questions.json: no UTF-8"),
+    "a web page": (b"<!DOCTYPE html><html>", {}, "dev_questions.json: is a web page"),
+    "no list": ({"a": 1}, {}, "dev_questions.json: expected a list"),
+    "empty": ([], {"task": "LaMP_3", "golds": []}, "dev_questions.json: holds no question"),
+    "no id": ([{"input": "x", "profile": []}], {}, "record 0: no text 'id'"),
+    "no input": ([{"id": "1", "profile": []}], {}, "record 0: no text 'input'"),
+    "no profile": ([{"id": "1", "input": "x"}], {}, "record 0 (id 1): no list 'profile'"),
+    "no field": ([question("1", profile=[{"id": "2", "text": "x"}])], None, "profile item 0: no text 'score'"),
+    "a wrong date": (
+        [question("1", profile=[{"id": "2", "text": "", "score": "1", "date": "May"}])],
+        None,
+        "'May' is no date",
+    ),
+    "a twin": ([question("1"), question("1")], None, "record 1: id '1' stands twice"),
+    "a twin gold": (
+        [question("1")],
+        {"task": "LaMP_3", "golds": [{"id": "1", "output": "1"}] * 2},
+        "record 1: id '1' stands twice",
+    ),
+    "a missing gold": ([question("1")], {"task": "LaMP_3", "golds": []}, "dev_outputs.json: lacks id '1'"),
+    "a gold too many": (
+        [question("1")],
+        {"task": "LaMP_3", "golds": [{"id": key, "output": "1"} for key in "12"]},
+        "dev_questions.json: lacks id '2'",
+    ),
+    "another task": ([question("1")], {"task": "LaMP_4", "golds": []}, "is for task 'LaMP_4', expected 'LaMP_3'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_files_are_named_in_one_line(tmp_path: Path, name: str) -> None:
+    questions, outputs, message = BROKEN[name]
+    with pytest.raises(RpobenchError) as caught:
+        load_official(TASK, folder(tmp_path, questions, outputs), "dev")
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_absent_files_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match="no LaMP_3/dev_questions"):
+        load_official(TASK, tmp_path, "dev")
+    (folder(tmp_path, [question("1")]) / "LaMP_3" / "dev_outputs.json").unlink()
+    with pytest.raises(MissingData, match="without targets"):
+        load_official(TASK, tmp_path, "dev")
+
+
+def test_a_citation_question_without_its_references_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "LaMP_1"
+    place.mkdir()
+    (place / "dev_questions.json").write_text(json.dumps([{"id": "1", "input": 'title "a"', "profile": []}]))
+    (place / "dev_outputs.json").write_text(json.dumps([{"id": "1", "output": "[1]"}]))
+    with pytest.raises(RpobenchError, match="record 0: the input must quote"):
+        load_official(get_task("LaMP-1"), tmp_path, "dev")
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+    file = Path(os.environ.get("TMPDIR", "/tmp")) / f"rpobench-fuzz-{os.getpid()}.json"
+    file.write_bytes(content)
+    try:
+        read_json(file)
+    except RpobenchError:
+        pass
+    finally:
+        file.unlink()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "output", "task", "golds"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_any_json_is_golds_or_refused(content: Any) -> None:
+    try:
+        assert isinstance(read_golds(content, "LaMP-3", "x"), dict)
+    except RpobenchError as error:
+        assert "\n" not in str(error)
+
+
+def test_the_real_sample_loads() -> None:
+    if not SAMPLE.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"the real sample is absent at {SAMPLE}")
+        pytest.skip("the real LaMP sample is not here: its licence keeps it out of the repository")
+    data = load_official(TASK, SAMPLE, "dev")
+    sizes = [len(one.example.profile) for one in data.labelled]
+    assert (len(sizes), sizes.count(0), data.users) == (50, 20, "inferred")

@@ -1,0 +1,74 @@
+"""RPO killed with SIGKILL in either training stage continues and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def command(checkpoint: Path, out: Path) -> list[str]:
+    model = f"hf:{checkpoint}"
+    settings = {
+        "reflection_model": model, "scope": "shared", "k": "2", "lora_rank": "4", "sft_epochs": "12", "sft_batch": "2",
+        "rl_steps": "6", "rl_group": "2", "rl_prompts": "2", "max_new_tokens": "12",
+    }  # fmt: skip
+    sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    return [
+        *(sys.executable, "-c", "from rpobench.cli import main; main()", "run", "--method", "rpo"),
+        *("--task", "LaMP-3,LaMP-7", "--limit", "4", "--base-model", model, "--out", str(out), "--json"),
+        *sets,
+    ]
+
+
+def run(checkpoint: Path, out: Path) -> list[dict[str, object]]:
+    done = subprocess.run(command(checkpoint, out), capture_output=True, text=True, check=True)
+    found: list[dict[str, object]] = json.loads(done.stdout)
+    return found
+
+
+def kill_when(checkpoint: Path, out: Path, pattern: str) -> None:
+    """Start a run in a process group of its own and end it as soon as a path appears."""
+    process = subprocess.Popen(
+        command(checkpoint, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    end = time.monotonic() + 300
+    while not list(out.glob(pattern)):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < end, f"{pattern} never appeared"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list(out.glob("LaMP-*/result.json"))
+
+
+def adapter(out: Path) -> bytes:
+    (file,) = out.glob("fits/*/checkpoint/adapter/adapter_model.safetensors")
+    return file.read_bytes()
+
+
+def test_a_killed_training_ends_like_an_uninterrupted_one(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    whole = run(tiny_checkpoint, tmp_path / "whole")
+    in_sft, in_grpo = tmp_path / "in-sft", tmp_path / "in-grpo"
+    kill_when(tiny_checkpoint, in_sft, "fits/*/work/sft/work/checkpoint-20/trainer_state.json")
+    kill_when(tiny_checkpoint, in_grpo, "fits/*/work/grpo/work/checkpoint-2/trainer_state.json")
+    drafts = {path: path.read_bytes() for path in in_grpo.glob("drafts/*")}
+    (finished,) = in_grpo.glob("fits/*/work/sft/adapter")
+    made = (finished / "adapter_model.safetensors").stat().st_mtime_ns
+    stage_one = (finished / "adapter_model.safetensors").read_bytes()
+
+    for out in (in_sft, in_grpo):
+        resumed = run(tiny_checkpoint, out)
+        assert [one["metrics"] for one in resumed] == [one["metrics"] for one in whole]
+        assert adapter(out) == adapter(tmp_path / "whole")
+    assert made and adapter(in_grpo) != stage_one, "the second stage changed nothing"
+    for path, before in drafts.items():
+        assert path.read_bytes().startswith(before), "a finished draft was made again"
