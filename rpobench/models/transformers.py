@@ -85,6 +85,8 @@ class TransformersModel:
         require_weights(self.path, "a model's safetensors")
         if adapter:
             require_weights(adapter, "a LoRA adapter's safetensors")
+            if not (adapter / ADAPTER_CONFIG).is_file():
+                raise RpobenchError(f"{adapter / ADAPTER_CONFIG}: no such file; give the folder as peft saved it")
         if dtype not in DTYPES:
             raise RpobenchError(f"{self.name}: dtype '{dtype}' is not one of {', '.join(DTYPES)}")
 
@@ -140,7 +142,7 @@ class TransformersModel:
     @cached_property
     def model(self) -> Any:
         """The loaded weights, adapter merged, ready to run."""
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, GenerationConfig
 
         with silent_loading(), self._readable():
             model = AutoModelForCausalLM.from_pretrained(
@@ -150,15 +152,20 @@ class TransformersModel:
                 from peft import PeftModel
 
                 model = PeftModel.from_pretrained(model, self.adapter).merge_and_unload()
+        # A checkpoint's own sampling and penalties would fill every setting left open, and greedy would not be greedy.
+        model.generation_config = GenerationConfig(eos_token_id=model.generation_config.eos_token_id)
         return model.to(self.device).eval()
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise RpobenchError(f"{self.path}: transformers cannot load it ({reason}); save it anew") from error
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())[:200]
+            folders = f"{self.path} with adapter {self.adapter}" if self.adapter else f"{self.path}"
+            raise RpobenchError(
+                f"{folders}: transformers cannot load it ({reason}); check that the files are whole and belong together"
+            ) from error
 
     @cached_property
     def _end_of_turn(self) -> int:
@@ -206,12 +213,11 @@ class TransformersModel:
 
         Greedy at temperature 0, else sampled: with a seed, the text of a chat depends on seed and chat alone.
         """
+        from rpobench.models.sampling import row_seeds
+
         prompts = [self._prompt(chat) for chat in chats]
         self._fits(prompts, decoding.max_new_tokens)
         lengths = [len(prompt) + decoding.max_new_tokens for prompt in prompts]
-
-        from rpobench.models.sampling import row_seeds
-
         seeds = row_seeds(prompts, decoding.seed)
         return self.budget.run(
             lengths, lambda rows: self._generate([prompts[i] for i in rows], decoding, [seeds[i] for i in rows])
@@ -256,13 +262,13 @@ class TransformersModel:
     ) -> Sequence[Completion]:
         """The option of highest mean log-probability a token after each chat; the first of equal ones.
 
-        Each option is scored with the end of the turn behind it, so that it stands as a whole answer: without, "comedy"
-        would also collect what belongs to "comedy drama". An option is encoded on its own; after a continued message
-        begin it with a space, or end the message with one, which is then moved to the option, as tokenizers expect it.
-        Every prompt runs once for all options, equal prompts once; usage counts the tokens read.
+        Each option is scored with the end of the turn behind it, as a whole answer: without, "comedy" would also
+        collect what belongs to "comedy drama", and a mere digit what belongs to a numbered list. An option is encoded
+        on its own; after a continued message begin it with a space, or end the message with one: it is then moved to
+        the option, where tokenizers expect it. Each prompt runs once for all options, equal prompts run once.
 
         With `neutral`, each option's score after the content-free chat of the same index is subtracted (contextual
-        calibration, arXiv 2102.09690, in its logarithmic form).
+        calibration, arXiv 2102.09690, in logarithms). Usage counts the tokens that the chat alone would need.
         """
         started = time.perf_counter()
         every = [*chats, *(neutral or ())]
@@ -278,11 +284,12 @@ class TransformersModel:
         seconds = (time.perf_counter() - started) / max(1, len(chats))
         completions = []
         for place in range(len(chats)):
-            row = scores[split[place]]
+            row, tokens = scores[split[place]], counts[split[place]]
             if neutral:
-                row = [own - base for own, base in zip(row, scores[split[len(chats) + place]], strict=True)]
+                twin = split[len(chats) + place]
+                row, tokens = [own - base for own, base in zip(row, scores[twin], strict=True)], tokens + counts[twin]
             best = max(range(len(options)), key=row.__getitem__)
-            completions.append(Completion(options[best], Usage(1, counts[split[place]], 0, seconds)))
+            completions.append(Completion(options[best], Usage(1, tokens, 0, seconds)))
         return completions
 
     def loglikelihood(self, chats: Sequence[Chat], texts: Sequence[str]) -> Sequence[float]:
@@ -307,7 +314,8 @@ class TransformersModel:
         return (*chat[:-1], type(last)(last.role, content)), last.content[len(content) :]
 
     def _ending(self, text: str) -> list[int]:
-        return [*self.tokenizer.encode(text, add_special_tokens=False), self._end_of_turn]
+        ids = self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+        return [*ids, self._end_of_turn]
 
     def _score_options(self, prompts: Sequence[list[int]], ends: Sequence[list[int]]) -> list[list[float]]:
         longest = max(map(len, ends))

@@ -1,0 +1,151 @@
+"""Checkpoints a user may name wrongly: one line that says which and what to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
+
+from rpobench.models.transformers import TransformersModel, open_checkpoint
+from rpobench.types import Decoding, Message, RpobenchError
+
+CHAT = (Message("user", "a kettle"),)
+
+
+@pytest.fixture
+def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "tiny"))
+
+
+def refused(argument: str) -> str:
+    """The one line said about `hf:argument`, by opening or by first use."""
+    with pytest.raises(RpobenchError) as error:
+        open_checkpoint(argument).generate([CHAT], Decoding(4))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_folder_without_weights(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    assert refused(str(copy)) == f"{copy}: holds no *.safetensors; give a folder that holds a model's safetensors"
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth"])
+def test_pickled_weights(copy: Path, name: str) -> None:
+    (copy / "model.safetensors").rename(copy / name)
+    assert refused(str(copy)).startswith(f"{copy / name}: pickled weights can run code and are refused")
+
+
+def test_truncated_weights(copy: Path) -> None:
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it")
+
+
+def test_a_broken_configuration(copy: Path) -> None:
+    (copy / "config.json").write_text("{")
+    assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it")
+
+
+def test_no_chat_template(copy: Path) -> None:
+    (copy / "chat_template.jinja").unlink()
+    assert "has no chat template; take the model's chat version" in refused(str(copy))
+
+
+def test_a_chat_template_that_refuses_the_chat(copy: Path) -> None:
+    (copy / "chat_template.jinja").write_text("{{ raise_exception('only systems may speak') }}")
+    assert "refuses this chat (only systems may speak)" in refused(str(copy))
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    assert "no such folder, and no name of the form ORG/NAME[@REV]" in refused(str(tmp_path / "nowhere"))
+    assert "no such folder, and no name of the form ORG/NAME[@REV]" in refused("just-a-word")
+
+
+@pytest.mark.parametrize("option", ["speed=fast", "dtype=", "dtype"])
+def test_an_unknown_option_or_one_without_value(tiny_checkpoint: Path, option: str) -> None:
+    assert f"?{option}: option '{option.split('=')[0]}=" in refused(f"{tiny_checkpoint}?{option}")
+
+
+def test_a_wrong_dtype_or_device(tiny_checkpoint: Path) -> None:
+    assert "dtype 'int3' is not one of auto, float32, bfloat16, float16" in refused(f"{tiny_checkpoint}?dtype=int3")
+    assert "device 'abacus' is not usable here" in refused(f"{tiny_checkpoint}?device=abacus")
+
+
+def test_an_adapter_without_safetensors(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "adapter_model.bin").write_bytes(b"")
+    assert "adapter_model.bin: pickled weights" in refused(f"{tiny_checkpoint}?adapter={tmp_path}")
+    assert "no such folder" in refused(f"{tiny_checkpoint}?adapter={tmp_path / 'nowhere'}")
+
+
+def test_an_adapter_without_configuration(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copy(tiny_checkpoint / "model.safetensors", tmp_path / "adapter_model.safetensors")
+    assert "adapter_config.json: no such file" in refused(f"{tiny_checkpoint}?adapter={tmp_path}")
+
+
+def test_an_adapter_of_another_model(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    other = LlamaForCausalLM(
+        LlamaConfig(hidden_size=16, intermediate_size=8, num_hidden_layers=2, num_attention_heads=2, vocab_size=50)
+    )
+    get_peft_model(other, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
+    said = refused(f"{tiny_checkpoint}?adapter={tmp_path}")
+    assert said.startswith(f"{tiny_checkpoint} with adapter {tmp_path}: transformers cannot load it")
+    assert said.endswith("belong together")
+
+
+def test_a_prompt_beyond_the_context(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 64}))
+    model, long = TransformersModel(copy), (Message("user", "word " * 50),)
+    for use in (
+        lambda: model.generate([CHAT, long], Decoding(4)),
+        lambda: model.choose([CHAT, long], ["1", "2"]),
+        lambda: model.loglikelihood([long], ["1"]),
+    ):
+        with pytest.raises(RpobenchError, match=r"tiny: a prompt of \d+ tokens .*exceed its context of 64; lower"):
+            use()
+    assert model.generate([CHAT], Decoding(4))
+
+
+def test_a_name_on_the_hub_is_its_commit(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = Path(shutil.copytree(tiny_checkpoint, tmp_path / "snapshots" / "0123abcd"))
+    asked = []
+
+    def download(name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((name, revision))
+        assert not any(pattern.endswith((".bin", ".pt")) for pattern in allow_patterns)
+        return str(snapshot)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    model = open_checkpoint("org/tiny@v2?dtype=float32")
+    assert asked == [("org/tiny", "v2")]
+    assert model.identity.startswith("org/tiny@0123abcd+float32+")
+
+
+@pytest.mark.parametrize(
+    "error", [LocalEntryNotFoundError("no connection\nand more"), ConnectionError("no route"), "missing"]
+)
+def test_a_hub_that_does_not_answer(error: Exception | str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(name: str, **_: object) -> str:
+        if isinstance(error, str):
+            import httpx
+
+            raise RepositoryNotFoundError("404: no such repository", response=httpx.Response(404, request=REQUEST))
+        raise error
+
+    import httpx
+
+    REQUEST = httpx.Request("GET", "http://hub.invalid/")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    said = refused("org/tiny@v2")
+    assert said.startswith("hf:org/tiny@v2: the hub does not give it (")
+    assert said.endswith("check name, revision, access and network, or give a local folder")
