@@ -46,6 +46,7 @@ class Plan:
     profiles: Literal["own", "swapped"] = "own"
     swap: bool = True
     out: Path = Path("runs")
+    texts: bool = True
 
 
 def run(plan: Plan) -> list[dict[str, Any]]:
@@ -90,7 +91,7 @@ class _MethodRuns:
 
     def all(self) -> Iterator[dict[str, Any]]:
         """One object a run, in the order of the tasks."""
-        runner = Runner(self.store, self.model, seed=self.seed)
+        runner = Runner(self.store, self.model, seed=self.seed, texts=self.plan.texts)
         untrained = self.method_class(self.config)
         usable = {one.task.name: one for one in self.loaded if self._usable(untrained, one)}
         for group in untrained.fit_groups(list(usable)):

@@ -84,7 +84,7 @@ def run(
     profiles: Annotated[str, typer.Option(help="own, or swapped: each example with another user's profile.")] = "own",
     no_swap: Annotated[bool, typer.Option("--no-swap", help="Leave out the swapped-profile control.")] = False,
     out: Annotated[Path, typer.Option(help="Folder of runs; what is finished there stands.")] = Path("runs"),
-    no_text: Annotated[bool, typer.Option("--no-text", help="Show no example's text.")] = False,
+    no_text: Annotated[bool, typer.Option("--no-text", help="Mark the runs so that `show` leaves texts out.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train and score methods on tasks; continues what was interrupted."""
@@ -106,6 +106,7 @@ def run(
         profiles=_choice("--profiles", profiles, ("own", "swapped")),  # type: ignore[arg-type]
         swap=not no_swap,
         out=out,
+        texts=not no_text,
     )
     try:
         found = run_plan(plan)

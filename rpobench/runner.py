@@ -44,10 +44,10 @@ class RunResult:
 
 
 class Runner:
-    """Carries out specs against one store and one base model."""
+    """Carries out specs against one store and one base model. Without `texts` results ask readers to show none."""
 
-    def __init__(self, store: ResultStore, base_model: LanguageModel, *, seed: int) -> None:
-        self.store, self.base_model, self.seed = store, base_model, seed
+    def __init__(self, store: ResultStore, base_model: LanguageModel, *, seed: int, texts: bool = True) -> None:
+        self.store, self.base_model, self.seed, self.texts = store, base_model, seed, texts
         self._drafts = StoredDrafts(store, base_model)
         self._evidence = RankedEvidence(get_retriever, _reference_tokenizer, seed=seed)
 
@@ -77,7 +77,7 @@ class Runner:
             drafts = self._drafts.found(task, [one.example for one in data.labelled])
             seconds = seconds_spent(folder / "predictions.jsonl")
             scored = score(task, data, predictions, drafts=drafts)
-            scored |= {"seconds": round(sum(seconds[key] for key in predictions), 3)}
+            scored |= {"seconds": round(sum(seconds[key] for key in predictions), 3), "texts": self.texts}
             write_json(folder / "result.json", scored | {"schema": SCHEMA_VERSION, "synthetic": data.synthetic})
         return RunResult(spec, folder, read_json(folder / "result.json"))
 

@@ -19,6 +19,8 @@ from rpobench.swap import swapped
 from rpobench.task import Task
 from rpobench.types import Example, Prediction, RpobenchError
 
+TEXTS = ("input", "evidence", "draft", "trajectory", "prediction", "target")  # left out of runs made with --no-text
+
 
 def examples_of(runs: Path, run: str, *, example: str | None = None, data: str | None = None) -> list[dict[str, Any]]:
     """What a run did with each example, in the data's order. Raises RpobenchError for an unknown run or example."""
@@ -40,6 +42,8 @@ def examples_of(runs: Path, run: str, *, example: str | None = None, data: str |
     ]
     if not found:
         raise RpobenchError(f"--example {example}: {folder.name} has no such example, such as '{shown[0].id}'")
+    if not result.get("texts", True):
+        return [{name: None if name in TEXTS else value for name, value in entry.items()} for entry in found]
     return found
 
 

@@ -231,3 +231,14 @@ def test_the_real_sample_is_split_by_user(tmp_path: Path) -> None:
     found = {one["method"]: one for one in json.loads(done.stdout)}
     assert found["learner"]["n"] == found["zero-shot"]["n"] == 25
     assert found["learner"]["metrics"]["MAE"] < found["zero-shot"]["metrics"]["MAE"]
+
+
+def test_show_leaves_texts_out_of_a_run_made_with_no_text(tmp_path: Path) -> None:
+    made = rpo(
+        *("run", "--method", "zero-shot", "--task", "LaMP-7", "--limit", "2", "--base-model", "scripted:echo"),
+        *("--out", tmp_path, "--no-text", "--json"),
+    )
+    (run,) = json.loads(made.stdout)
+    shown = json.loads(rpo("show", run["run"], "--runs", tmp_path, "--json").stdout)
+    assert [entry["input"] for entry in shown] == [None, None] == [entry["target"] for entry in shown]
+    assert all(entry["example"] and entry["score"] is not None for entry in shown)
