@@ -67,13 +67,13 @@ def find_checkpoint(place: str) -> Checkpoint:
 
 def _from_hub(name: str, revision: str | None) -> Checkpoint:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError
 
     try:
         folder = snapshot_download(
             name, revision=revision, allow_patterns=[WEIGHTS, "*.json", "*.jinja", "*.model", "*.txt"]
         )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    except (OSError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0]
         raise RpobenchError(
             f"hf:{name}{'@' + revision if revision else ''}: the hub does not give it ({reason}); "
