@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from rpobench import get_task
 from rpobench.rpo.prompts import Trajectory
-from rpobench.rpo.rl import FORMAT_BONUS, curriculum, reward, train_grpo
+from rpobench.rpo.rl import FORMAT_BONUS, curriculum, reward, train_grpo, variance_note
 from rpobench.rpo.sft import sft_rows, train_sft
 from rpobench.rpo.training import TrainingRow, finished_stage, last_checkpoint
 from rpobench.types import Example, ProfileItem
@@ -105,6 +105,13 @@ def test_grpo_learns_from_a_reward_that_varies(
     end = grpo(tiny_checkpoint, start, tmp_path / "grpo")
     before, after = load_file(start / ADAPTER), load_file(end / ADAPTER)
     assert any(not before[name].equal(after[name]) for name in before)
+
+
+@pytest.mark.parametrize(("shares", "words"), [((1.0, 1.0), "never varied"), ((1.0, 0.5), "75% of the groups")])
+def test_a_reward_without_variance_is_told(tmp_path: Path, shares: tuple[float, ...], words: str) -> None:
+    lines = [json.dumps({"frac_reward_zero_std": share}) + "\n" for share in shares]
+    (tmp_path / "log.jsonl").write_text("".join([*lines, json.dumps({"train_runtime": 1.0}) + "\n"]))
+    assert words in variance_note(tmp_path)
 
 
 def test_the_reward_is_the_score_plus_a_bonus_and_zero_where_nothing_parses() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -44,7 +45,7 @@ class RPO(Method):
 
     name = "rpo"
     trains = True
-    presets: Mapping[str, Mapping[str, object]] = {"quick": {"scope": "shared", "sft_epochs": 2.0}}
+    presets: Mapping[str, Mapping[str, object]] = {"quick": {"scope": "shared", "k": 3, "sft_epochs": 2.0}}
 
     class Config(BaseModel):
         """Knobs of RPO; `lora_rank`, rates and steps were tuned on dev of the synthetic world only."""
@@ -79,7 +80,6 @@ class RPO(Method):
         return [tuple(tasks)] if self.config.scope == "shared" else super().fit_groups(tasks)
 
     def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
-        from rpobench.rpo.rl import train_grpo
         from rpobench.rpo.sft import sft_rows, train_sft
         from rpobench.rpo.training import finished_stage
 
@@ -104,24 +104,34 @@ class RPO(Method):
             ),
         )
         if config.rl == "grpo":
-            start = self._adapter
-            self._adapter = finished_stage(
-                ctx.folder / "grpo",
-                lambda work: train_grpo(
-                    rows,
-                    checkpoint,
-                    start,
-                    work,
-                    steps=config.rl_steps,
-                    group=config.rl_group,
-                    prompts=config.rl_prompts,
-                    k=config.k,
-                    learning_rate=config.rl_learning_rate,
-                    beta=config.rl_beta,
-                    max_new_tokens=config.max_new_tokens,
-                    seed=ctx.seed,
-                ),
-            )
+            self._adapter = self._refine(self._adapter, rows, checkpoint, ctx)
+
+    def _refine(self, start: Path, rows: Sequence[TrainingRow], checkpoint: Path, ctx: Context) -> Path:
+        """Stage 2 from the stage-1 adapter `start`."""
+        from rpobench.rpo.rl import train_grpo, variance_note
+        from rpobench.rpo.training import finished_stage
+
+        assert ctx.folder is not None
+        config = self.config
+        adapter = finished_stage(
+            ctx.folder / "grpo",
+            lambda work: train_grpo(
+                rows,
+                checkpoint,
+                start,
+                work,
+                steps=config.rl_steps,
+                group=config.rl_group,
+                prompts=config.rl_prompts,
+                k=config.k,
+                learning_rate=config.rl_learning_rate,
+                beta=config.rl_beta,
+                max_new_tokens=config.max_new_tokens,
+                seed=ctx.seed,
+            ),
+        )
+        print(variance_note(adapter), file=sys.stderr)
+        return adapter
 
     def _rows(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> list[TrainingRow]:
         from rpobench.rpo.training import TrainingRow

@@ -6,6 +6,7 @@ to k over the steps. KL is to the stage-1 policy, which trl keeps as a frozen co
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +83,15 @@ def reward(tasks: Mapping[str, Task]) -> Callable[..., list[float]]:
         return rewards
 
     return task_score
+
+
+def variance_note(adapter: Path) -> str:
+    """One line on how many groups could teach something: a group whose completions earn the same moves nothing."""
+    entries = [json.loads(line) for line in (adapter / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    shares = [entry["frac_reward_zero_std"] for entry in entries if "frac_reward_zero_std" in entry]
+    if min(shares) == 1.0:
+        return "GRPO: the reward never varied within a group, so this stage taught nothing"
+    return f"GRPO: {sum(shares) / len(shares):.0%} of the groups had no reward variance"
 
 
 def train_grpo(
