@@ -1,4 +1,4 @@
 """The baselines, one method a file. Importable as `rpobench.baselines`."""
 
 if __name__ != "rpobench.baselines":
-    raise ImportError("import this package as rpobench.baselines: a second copy under another name would register twice")
+    raise ImportError("import this package as rpobench.baselines: under another name it would load twice")

@@ -14,7 +14,9 @@ def report(
     runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
     form: Annotated[str, typer.Option("--format", help="md or csv.")] = "md",
     out: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
-    no_text: Annotated[bool, typer.Option("--no-text", help="Leave every example's text out; md and csv hold none.")] = False,
+    no_text: Annotated[
+        bool, typer.Option("--no-text", help="Leave every example's text out; md and csv hold none.")
+    ] = False,
 ) -> None:
     """A table of all finished runs. Data, splits and prompts that differ stand apart."""
     from rpobench.leaderboard.tables import as_csv, as_markdown

@@ -23,8 +23,8 @@ class MissingData(RpobenchError):
 def load_official(task: Task, folder: Path, split: str, *, limit: int | None = None) -> DataSet:
     """The labelled examples of a task in an official folder, in file order.
 
-    `folder` holds `LaMP_N/` or is it; a split's files stand there or in a folder of the split's name. Raises MissingData
-    where they are absent, RpobenchError that names file and record where they are broken.
+    `folder` holds `LaMP_N/` or is it; a split's files stand there or in a folder of the split's name. Raises
+    MissingData where they are absent, RpobenchError that names file and record where they are broken.
     """
     questions, outputs = _files(task, folder, split)
     examples = _examples(task, questions)
@@ -51,7 +51,9 @@ def split_users(data: DataSet, holdout: float, *, seed: int) -> tuple[DataSet, D
     users = sorted({one.example.user_id for one in data.labelled})
     count = round(holdout * len(users))
     if not 0 < count < len(users):
-        raise RpobenchError(f"--holdout {holdout}: leaves one side of {len(users)} users empty, use a share between 0 and 1")
+        raise RpobenchError(
+            f"--holdout {holdout}: leaves one side of {len(users)} users empty, use a share between 0 and 1"
+        )
     scored = set(Random(f"holdout/{seed}").sample(users, count))
     parts = [
         tuple(one for one in data.labelled if (one.example.user_id in scored) is wanted) for wanted in (False, True)
@@ -164,7 +166,10 @@ def _date(value: Any, at: str) -> date | None:
 
 def _match(examples: Sequence[Example], targets: dict[str, str], questions: Path, outputs: Path) -> None:
     asked = {example.id for example in examples}
-    for lacking, file, other in ((asked - targets.keys(), outputs, questions), (targets.keys() - asked, questions, outputs)):
+    for lacking, file, other in (
+        (asked - targets.keys(), outputs, questions),
+        (targets.keys() - asked, questions, outputs),
+    ):
         if lacking:
             raise RpobenchError(f"{file}: lacks id '{min(lacking)}' of {other.name} ({len(lacking)} in all)")
 
