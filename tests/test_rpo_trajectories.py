@@ -78,15 +78,15 @@ def test_the_analysis_of_tags_counts_them() -> None:
     assert lacks == "action is 0 of 3"
 
 
-def test_the_analysis_of_references_names_the_words_they_share_with_the_history() -> None:
+def test_the_analysis_of_references_names_the_words_that_one_alone_shares_with_the_history() -> None:
     question = (
         'For an author who has written the paper with the title "T", which reference is related? Just answer with '
-        '[1] or [2] without explanation. [1]: "Kernel methods for parsing" [2]: "A theory of colour"'
+        '[1] or [2] without explanation. [1]: "Kernel methods for parsing trees" [2]: "A theory of trees"'
     )
-    evidence = items(title=["Parsing with kernel machines"], abstract=["hidden words"])
+    evidence = items(title=["Parsing trees with kernel machines"], abstract=["hidden words"])
     shows, lacks = analyse(get_task("LaMP-1"), Example("1", "u", question), "[2]", evidence)
-    assert shows == "[1] shares kernel parsing; [2] shares nothing"
-    assert lacks == "[2] shares nothing"
+    assert shows == "[1] alone shares kernel parsing; [2] alone shares nothing"
+    assert lacks == "[2] alone shares nothing"
 
 
 def test_the_analysis_of_texts_finds_openers_endings_and_habits() -> None:

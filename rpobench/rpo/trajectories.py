@@ -59,13 +59,15 @@ def _ratings(task: Task, draft: str, evidence: Sequence[ProfileItem]) -> tuple[s
 
 
 def _overlaps(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
+    """Words that one option alone shares with the history: what both share is the topic and tells nothing."""
     history = {word for item in evidence for word in _content_words(task.show(item))}
-    shared = {}
-    for label, text in _options(task, example.input).items():
-        found = list(dict.fromkeys(word for word in _content_words(text) if word in history))
-        shared[label] = " ".join(found[:4]) or "nothing"
-    told = "; ".join(f"{label} shares {words}" for label, words in shared.items()) or "no options to compare"
-    return told, f"{draft} shares {shared.get(draft, 'nothing')}"
+    words = {label: set(_content_words(text)) for label, text in _options(task, example.input).items()}
+    alone = {}
+    for label, own in words.items():
+        others = {word for other, theirs in words.items() if other != label for word in theirs}
+        alone[label] = " ".join(sorted((own & history) - others)[:4]) or "nothing"
+    told = "; ".join(f"{label} alone shares {found}" for label, found in alone.items()) or "no options to compare"
+    return told, f"{draft} alone shares {alone.get(draft, 'nothing')}"
 
 
 def _options(task: Task, text: str) -> dict[str, str]:
