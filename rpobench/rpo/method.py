@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,7 +45,7 @@ class RPO(Method):
 
     name = "rpo"
     trains = True
-    presets: Mapping[str, Mapping[str, object]] = {"quick": {"scope": "shared", "k": 3, "sft_epochs": 2.0}}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"quick": {"scope": "shared", "k": 3, "sft_epochs": 2.0}}
 
     class Config(BaseModel):
         """Knobs of RPO; `lora_rank`, rates and steps were tuned on dev of the synthetic world only."""

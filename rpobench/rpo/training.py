@@ -141,7 +141,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-class TrainingProgress(TrainerCallback):
+class TrainingProgress(TrainerCallback):  # type: ignore[misc]  # transformers is read untyped
     """The project's progress bar for a trainer; a resumed training starts where it was."""
 
     def __init__(self, description: str) -> None:
