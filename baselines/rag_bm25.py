@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from rpobench.context import Context
 from rpobench.method import Method
+from rpobench.presets import QUICK_EVIDENCE
 from rpobench.task import Task
 from rpobench.types import Example, Prediction
 
@@ -17,6 +20,7 @@ class RagBM25(Method):
     """In-prompt augmentation with BM25 retrieval (LaMP, arXiv 2304.11406, section 3)."""
 
     name = "rag-bm25"
+    presets: ClassVar = {"quick": QUICK_EVIDENCE}
 
     class Config(BaseModel):
         model_config = ConfigDict(frozen=True, extra="forbid")

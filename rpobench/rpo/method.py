@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rpobench.context import Context
 from rpobench.method import Method
 from rpobench.models.base import LanguageModel
+from rpobench.presets import QUICK_EVIDENCE
 from rpobench.registry import get_model
 from rpobench.rpo.prompts import Trajectory, parse_trajectory, reflection_chat
 from rpobench.rpo.trajectories import write_trajectory
@@ -45,7 +46,9 @@ class RPO(Method):
 
     name = "rpo"
     trains = True
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"quick": {"scope": "shared", "k": 3, "sft_epochs": 2.0}}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "quick": {**QUICK_EVIDENCE, "scope": "shared", "sft_epochs": 2.0}
+    }
 
     class Config(BaseModel):
         """Knobs of RPO; `lora_rank`, rates and steps were tuned on dev of the synthetic world only."""
