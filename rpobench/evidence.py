@@ -47,10 +47,11 @@ class RankedEvidence:
         return found
 
     def _order(self, retriever: Retriever, task: Task, example: Example) -> Sequence[int]:
-        key = (retriever.identity, task.name, example.id, tuple(item.id for item in example.profile))
+        query = task.retrieval_query(example)
+        key = (retriever.identity, task.name, example.id, query, tuple(item.id for item in example.profile))
         if key not in self._orders:
             self._orders[key] = retriever.rank(
-                task.retrieval_query(example),
+                query,
                 [task.retrieval_text(item) for item in example.profile],
                 dates=[item.date for item in example.profile],
                 key=f"{self._seed}/{task.name}/{example.id}",

@@ -25,8 +25,8 @@ class CitationIdentification(LabelTask):
         return super().content(example).replace(words, "", 1)
 
     def check(self, example: Example, at: str) -> None:
-        if len(self._quoted(example.input)) < 3:
-            raise RpobenchError(f"{at}: the input must quote a title and two references")
+        if TITLE_MARK not in example.input or len(self._quoted(example.input)) < 3:
+            raise RpobenchError(f'{at}: the input must say "title" and quote a title and two references')
 
     def neutral(self, example: Example) -> Example:
         text = example.input

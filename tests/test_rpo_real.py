@@ -38,7 +38,8 @@ def test_the_embedded_model_learns_the_form_and_ends_in_each_tasks_answers(tmp_p
     (fit,) = (tmp_path / "fits").iterdir()
     weights = load_file(fit / "checkpoint" / "adapter" / "adapter_model.safetensors")
     assert all(tensor.isfinite().all() for tensor in weights.values())
-    steps = [json.loads(line) for line in (fit / "checkpoint" / "adapter" / "log.jsonl").read_text().splitlines()]
+    assert (fit / "checkpoint" / "sft.jsonl").exists() and (fit / "checkpoint" / "trajectories.jsonl").exists()
+    steps = [json.loads(line) for line in (fit / "checkpoint" / "grpo.jsonl").read_text().splitlines()]
     rewards = [step["reward"] for step in steps if "reward" in step]
     assert len(rewards) == 2 and all(
         {"frac_reward_zero_std", "kl"} <= step.keys() for step in steps if "reward" in step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -23,24 +23,26 @@ class MissingData(RpobenchError):
 def load_official(task: Task, folder: Path, split: str, *, limit: int | None = None) -> DataSet:
     """The labelled examples of a task in an official folder, in file order.
 
-    `folder` holds `LaMP_N/` or is it; a split's files stand there or in a folder of the split's name. Raises
-    MissingData where they are absent, RpobenchError that names file and record where they are broken.
+    `folder` holds `LaMP_N/` or is it; a split's files stand there or in a folder of the split's name. LaMP's server
+    keeps movies (LaMP-2) in `LaMP_2/new` and news (LaMP-2N) beside it: where `new` is there, both are found so. Raises
+    MissingData where the files are absent, RpobenchError that names file and record where they are broken.
     """
-    questions, outputs = _files(task, folder, split)
+    questions, outputs = split_files(task, folder, split)
     examples = _examples(task, questions)
     if not outputs.exists():
         raise MissingData(f"{outputs}: absent, and without targets nothing is scored (LaMP withholds those of test)")
-    targets = read_outputs(task, outputs)
+    targets = read_golds(read_json(outputs), task.name, str(outputs))
     _match(examples, targets, questions, outputs)
+    check_targets(task, targets, str(outputs))
     examples, users = _with_users(examples)
     labelled = tuple(Labelled(example, targets[example.id]) for example in examples)
-    return DataSet(task.name, folder.name, split, labelled[:limit], users=users)
+    return DataSet(task.name, folder.resolve().name, split, labelled[:limit], users=users)
 
 
 def has_split(task: Task, folder: Path, split: str) -> bool:
     """Whether the folder has questions of this split."""
     try:
-        _files(task, folder, split)
+        split_files(task, folder, split)
     except MissingData:
         return False
     return True
@@ -62,18 +64,15 @@ def split_users(data: DataSet, holdout: float, *, seed: int) -> tuple[DataSet, D
     return train, test
 
 
-def read_outputs(task: Task, file: Path) -> dict[str, str]:
-    """The golds of an official outputs file by example id."""
-    return read_golds(read_json(file), task.name, str(file))
-
-
 def read_golds(content: Any, task_name: str, where: str) -> dict[str, str]:
-    """`{"task": "LaMP_3", "golds": [{"id", "output"}]}`, or a bare list of such records, as answers by id."""
+    """`{"task": "LaMP_3", "golds": [{"id", "output"}]}`, or a bare list of such records, as answers by id.
+
+    A number as output is its text, as in the official scorer.
+    """
     if isinstance(content, dict):
         named = content.get("task")
-        official = task_name.replace("-", "_")
-        if named not in (official, official.replace("2N", "2")):
-            raise RpobenchError(f"{where}: is for task {named!r}, expected {official!r}")
+        if named not in official_names(task_name):
+            raise RpobenchError(f"{where}: is for task {named!r}, expected {official_name(task_name)!r}")
         content = content.get("golds")
     if not isinstance(content, list):
         raise RpobenchError(f'{where}: expected {{"task", "golds": [...]}} or a list of {{"id", "output"}} records')
@@ -82,35 +81,75 @@ def read_golds(content: Any, task_name: str, where: str) -> dict[str, str]:
         at = f"{where}: record {place}"
         key = _text(record, "id", at)
         if key in answers:
-            raise RpobenchError(f"{at}: id '{key}' stands twice, keep one")
-        answers[key] = _text(record, "output", at)
+            raise RpobenchError(f"{at}: id {key!r} stands twice, keep one")
+        output = record["output"] if isinstance(record.get("output"), float) else _text(record, "output", at)
+        answers[key] = str(output)
     return answers
+
+
+def check_targets(task: Task, targets: Mapping[str, str], where: str) -> None:
+    """Refuse a target that is no answer of a task with labels: nothing could be scored against it."""
+    for key, target in targets.items():
+        if task.labels and target.strip() not in task.labels:
+            raise RpobenchError(f"{where}: id {key!r} has output {target[:40]!r}, which is no answer of {task.name}")
+
+
+def official_name(task_name: str) -> str:
+    """`LaMP_3` for `LaMP-3`: the name in files and folders."""
+    return task_name.replace("-", "_")
+
+
+def official_names(task_name: str) -> tuple[str, ...]:
+    """Names an outputs file of this task may carry: news categories were LaMP_2 before the movies came."""
+    name = official_name(task_name)
+    return (name, "LaMP_2") if name == "LaMP_2N" else (name,)
 
 
 def read_json(file: Path) -> Any:
     """Any JSON file of LaMP's. Raises RpobenchError for what is absent, no UTF-8, a web page or broken."""
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        content = file.read_bytes()
     except OSError as error:
         raise RpobenchError(f"{file}: {error.strerror or error}") from error
+    return parse_json(content, str(file))
+
+
+def parse_json(content: bytes, where: str) -> Any:
+    """See `read_json`; `where` names the source of these bytes in an error."""
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise RpobenchError(f"{file}: no UTF-8 at byte {error.start}: download it again") from error
+        raise RpobenchError(f"{where}: no UTF-8 at byte {error.start}: download it again") from error
     if text.lstrip()[:1] == "<":
-        raise RpobenchError(f"{file}: is a web page and not JSON: the address was wrong, download it again")
+        raise RpobenchError(f"{where}: is a web page and not JSON: the address was wrong, download it again")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RpobenchError(f"{file}: broken or truncated JSON ({error}): download it again") from error
+        raise RpobenchError(f"{where}: broken or truncated JSON ({error}): download it again") from error
 
 
-def _files(task: Task, folder: Path, split: str) -> tuple[Path, Path]:
-    official = task.name.replace("-", "_")
-    for place in (folder / official, folder):
+def split_files(task: Task, folder: Path, split: str) -> tuple[Path, Path]:
+    """Where a split's questions are and its outputs belong. Raises MissingData where there are no questions."""
+    for place in _places(task, folder):
         for inner in (place, place / split):
             questions = inner / f"{split}_questions.json"
-            if questions.exists() and (place != folder or folder.name == official):
+            if questions.exists():
                 return questions, inner / f"{split}_outputs.json"
-    raise MissingData(f"{folder}: no {official}/{split}_questions.json")
+    raise MissingData(
+        f"{folder}: no {official_name(task.name)}/{split}_questions.json: give the folder that holds it"
+    )
+
+
+def _places(task: Task, folder: Path) -> list[Path]:
+    """Folders where the task's splits may stand, first choice first."""
+
+    def named(name: str) -> list[Path]:
+        return [folder / name, *([folder] if folder.resolve().name == name else [])]
+
+    if task.name == "LaMP-2":
+        return [place / "new" if (place / "new").is_dir() else place for place in named("LaMP_2")]
+    news = [place for place in named("LaMP_2") if (place / "new").is_dir()] if task.name == "LaMP-2N" else []
+    return [*named(official_name(task.name)), *news]
 
 
 def _examples(task: Task, file: Path) -> list[Example]:
@@ -121,7 +160,7 @@ def _examples(task: Task, file: Path) -> list[Example]:
     for place, record in enumerate(content):
         example = _example(task, record, f"{file}: record {place}")
         if example.id in seen:
-            raise RpobenchError(f"{file}: record {place}: id '{example.id}' stands twice, keep one")
+            raise RpobenchError(f"{file}: record {place}: id {example.id!r} stands twice, keep one")
         seen.add(example.id)
         examples.append(example)
     if not examples:
@@ -133,13 +172,14 @@ def _example(task: Task, record: Any, at: str) -> Example:
     key, text = _text(record, "id", at), _text(record, "input", at)
     profile = record.get("profile")
     if not isinstance(profile, list):
-        raise RpobenchError(f"{at} (id {key}): no list 'profile'")
+        raise RpobenchError(f"{at} (id {key!r}): no list 'profile'")
     items = []
     for place, item in enumerate(profile):
-        here = f"{at} (id {key}): profile item {place}"
+        here = f"{at} (id {key!r}): profile item {place}"
         fields = {name: _text(item, name, here) for name in task.fields}
         items.append(ProfileItem(_text(item, "id", here), fields, _date(item.get("date"), here)))
-    example = Example(key, str(record.get("user_id", "")), text, tuple(items))
+    user = "" if record.get("user_id") is None else _text(record, "user_id", at)
+    example = Example(key, user, text, tuple(items))
     task.check(example, at)
     return example
 
@@ -149,19 +189,24 @@ def _text(record: Any, name: str, at: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise RpobenchError(f"{at}: no text '{name}'")
+        raise RpobenchError(f"{at}: no text {name!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:  # an escaped half of a surrogate pair: no tokenizer takes it
+        raise RpobenchError(f"{at}: {name!r} holds a broken character at {error.start}, correct it") from error
     return value
 
 
 def _date(value: Any, at: str) -> date | None:
-    """An ISO date, or a year alone (its first day, so ties keep the official order)."""
+    """`2014-11-13`, `2014-11` or `2014`; the first day of what is given, so ties keep the official order."""
     if value is None or value == "":
         return None
-    text = str(value)
+    parts = str(value)[:10].split("-")
     try:
-        return date(int(text), 1, 1) if len(text) == 4 else date.fromisoformat(text[:10])
+        year, month, day = [*map(int, parts), 1, 1][:3]
+        return date(year, month, day)
     except ValueError as error:
-        raise RpobenchError(f"{at}: '{text[:40]}' is no date such as 2014-11-13 or 2014") from error
+        raise RpobenchError(f"{at}: {str(value)[:40]!r} is no date such as 2014-11-13 or 2014") from error
 
 
 def _match(examples: Sequence[Example], targets: dict[str, str], questions: Path, outputs: Path) -> None:
@@ -171,7 +216,7 @@ def _match(examples: Sequence[Example], targets: dict[str, str], questions: Path
         (targets.keys() - asked, questions, outputs),
     ):
         if lacking:
-            raise RpobenchError(f"{file}: lacks id '{min(lacking)}' of {other.name} ({len(lacking)} in all)")
+            raise RpobenchError(f"{file}: lacks id {min(lacking)!r} of {other.name} ({len(lacking)} in all)")
 
 
 def _with_users(examples: Sequence[Example]) -> tuple[list[Example], str]:

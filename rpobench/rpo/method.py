@@ -36,6 +36,8 @@ from rpobench.types import (
 if TYPE_CHECKING:
     from rpobench.rpo.training import TrainingRow
 
+TRAJECTORIES = "trajectories.jsonl"
+
 
 class RPO(Method):
     """Draft, retrieve, reflect: a trained module rewrites the base model's draft for the user.
@@ -77,7 +79,7 @@ class RPO(Method):
     ) -> None:
         super().__init__(config)
         self._adapter, self._given_reflector = adapter, reflector
-        self._trajectories: Path | None = None
+        self._work: Path | None = None
 
     def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:
         return [tuple(tasks)] if self.config.scope == "shared" else super().fit_groups(tasks)
@@ -90,8 +92,8 @@ class RPO(Method):
         config, checkpoint = self.config, reflection_checkpoint(self.config.reflection_model)
         rows = self._rows(train, ctx)
         written = [write_trajectory(row.task, row.example, row.draft, row.evidence, row.target) for row in rows]
-        self._trajectories = ctx.folder / "trajectories.jsonl"
-        _store_trajectories(self._trajectories, rows, written)
+        self._work = ctx.folder
+        _store_trajectories(ctx.folder / TRAJECTORIES, rows, written)
         data = sft_rows(rows, written)
         self._adapter = finished_stage(
             ctx.folder / "sft",
@@ -202,9 +204,12 @@ class RPO(Method):
         )
 
     def save(self, path: Path) -> None:
-        assert self._adapter is not None and self._trajectories is not None
-        shutil.copytree(self._adapter, path / "adapter")
-        shutil.copy2(self._trajectories, path)
+        """The adapter, the trajectories it learned from, and the training log of each stage."""
+        assert self._adapter is not None and self._work is not None
+        shutil.copytree(self._adapter, path / "adapter", ignore=shutil.ignore_patterns("log.jsonl"))
+        shutil.copy2(self._work / TRAJECTORIES, path)
+        for log in self._work.glob("*/adapter/log.jsonl"):
+            shutil.copy2(log, path / f"{log.parts[-3]}.jsonl")
 
     @classmethod
     def load(cls, path: Path, config: BaseModel) -> RPO:
