@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpobench import get_task
-from rpobench.data.lamp import MissingData, load_official, read_golds, read_json, split_users
-from rpobench.types import RpobenchError
+from rpobench.data.lamp import MissingData, load_official, parse_json, read_example, read_golds, split_users
+from rpobench.types import Example, RpobenchError
 
 TASK = get_task("LaMP-3")
 SAMPLE = Path(__file__).parents[2] / "shared" / "lamp_sample"
@@ -69,6 +69,35 @@ def test_an_empty_profile_is_kept(tmp_path: Path) -> None:
     assert load_official(TASK, folder(tmp_path, [question("1", profile=[])]), "dev").labelled[0].example.profile == ()
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(2014, (2014, 1, 1)), ("2014-5", (2014, 5, 1)), ("2014-11-13 08:00", (2014, 11, 13)), ("", None), (None, None)],
+)
+def test_dates_may_be_a_year_a_month_or_a_day(tmp_path: Path, written: Any, read: tuple[int, int, int] | None) -> None:
+    item = {"id": "7", "text": "a", "score": "3", "date": written}
+    data = load_official(TASK, folder(tmp_path, [question("1", profile=[item])]), "dev")
+    assert data.labelled[0].example.profile[0].date == (date(*read) if read else None)
+
+
+def test_a_user_id_of_null_is_none_given(tmp_path: Path) -> None:
+    data = load_official(TASK, folder(tmp_path, [question("1", user_id=None), question("2", user_id=None)]), "dev")
+    assert data.users == "inferred" and len({one.example.user_id for one in data.labelled}) == 2
+
+
+def test_movies_are_found_in_new_and_news_beside_it(tmp_path: Path) -> None:
+    movie = [{"id": "1", "input": "m", "profile": [{"id": "p", "description": "d", "tag": "comedy"}]}]
+    news = [{"id": "2", "input": "n", "profile": [{"id": "p", "text": "t", "title": "h", "category": "crime"}]}]
+    for place, questions, answer in (("LaMP_2/new/dev", movie, "classic"), ("LaMP_2/dev", news, "sports")):
+        inner = tmp_path / place
+        inner.mkdir(parents=True)
+        (inner / "dev_questions.json").write_text(json.dumps(questions))
+        golds = [{"id": questions[0]["id"], "output": answer}]
+        (inner / "dev_outputs.json").write_text(json.dumps({"task": "LaMP_2", "golds": golds}))
+    for base in (tmp_path, tmp_path / "LaMP_2"):
+        assert load_official(get_task("LaMP-2"), base, "dev").labelled[0].target == "classic"
+        assert load_official(get_task("LaMP-2N"), base, "dev").labelled[0].target == "sports"
+
+
 def test_a_holdout_divides_users_and_not_examples(tmp_path: Path) -> None:
     data = load_official(TASK, folder(tmp_path, [question(str(i), user_id=i // 3) for i in range(12)]), "dev")
     train, scored = split_users(data, 0.5, seed=0)
@@ -87,7 +116,7 @@ BROKEN: dict[str, tuple[Any, Any, str]] = {
     "empty": ([], {"task": "LaMP_3", "golds": []}, "dev_questions.json: holds no question"),
     "no id": ([{"input": "x", "profile": []}], {}, "record 0: no text 'id'"),
     "no input": ([{"id": "1", "profile": []}], {}, "record 0: no text 'input'"),
-    "no profile": ([{"id": "1", "input": "x"}], {}, "record 0 (id 1): no list 'profile'"),
+    "no profile": ([{"id": "1", "input": "x"}], {}, "record 0 (id '1'): no list 'profile'"),
     "no field": ([question("1", profile=[{"id": "2", "text": "x"}])], None, "profile item 0: no text 'score'"),
     "a wrong date": (
         [question("1", profile=[{"id": "2", "text": "", "score": "1", "date": "May"}])],
@@ -105,6 +134,20 @@ BROKEN: dict[str, tuple[Any, Any, str]] = {
         [question("1")],
         {"task": "LaMP_3", "golds": [{"id": key, "output": "1"} for key in "12"]},
         "dev_questions.json: lacks id '2'",
+    ),
+    "a gold that is no answer": (
+        [question("1")],
+        {"task": "LaMP_3", "golds": [{"id": "1", "output": "great"}]},
+        "dev_outputs.json: id '1' has output 'great', which is no answer of LaMP-3",
+    ),
+    "an id that is no number": (b'[{"id": NaN, "input": "x", "profile": []}]', {}, "record 0: no text 'id'"),
+    "a user that is a list": ([question("1", user_id=["7"])], None, "record 0: no text 'user_id'"),
+    "half a character": ([question("1", input="review: \ud83d")], None, "record 0: 'input' holds a broken character"),
+    "a line break in an id": ([question("a\nb")] * 2, None, "record 1: id 'a\\nb' stands twice"),
+    "a date of four parts": (
+        [question("1", profile=[{"id": "2", "text": "", "score": "1", "date": "1-1-1-1"}])],
+        None,
+        "'1-1-1-1' is no date",
     ),
     "another task": ([question("1")], {"task": "LaMP_4", "golds": []}, "is for task 'LaMP_4', expected 'LaMP_3'"),
 }  # fmt: skip
@@ -131,37 +174,46 @@ def test_a_citation_question_without_its_references_is_refused(tmp_path: Path) -
     place.mkdir()
     (place / "dev_questions.json").write_text(json.dumps([{"id": "1", "input": 'title "a"', "profile": []}]))
     (place / "dev_outputs.json").write_text(json.dumps([{"id": "1", "output": "[1]"}]))
-    with pytest.raises(RpobenchError, match="record 0: the input must quote"):
+    with pytest.raises(RpobenchError, match="record 0: the input must say"):
         load_official(get_task("LaMP-1"), tmp_path, "dev")
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_refused(content: bytes) -> None:
-    file = Path(os.environ.get("TMPDIR", "/tmp")) / f"rpobench-fuzz-{os.getpid()}.json"
-    file.write_bytes(content)
+def test_any_bytes_are_read_or_refused_in_a_line(content: bytes) -> None:
     try:
-        read_json(file)
-    except RpobenchError:
-        pass
-    finally:
-        file.unlink()
+        parse_json(content, "x")
+    except RpobenchError as error:
+        assert len(str(error).splitlines()) == 1
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "output", "task", "golds"]), inner)
-    ),
-    max_leaves=12,
-)
+def json_values(*names: str) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(max_size=5)
+        | st.sampled_from(["1", "LaMP_3"]),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(names), inner),
+        max_leaves=12,
+    )
 
 
-@given(json_values)
+@given(json_values("id", "output", "task", "golds"))
 def test_any_json_is_golds_or_refused(content: Any) -> None:
     try:
         assert isinstance(read_golds(content, "LaMP-3", "x"), dict)
     except RpobenchError as error:
-        assert "\n" not in str(error)
+        assert len(str(error).splitlines()) == 1
+
+
+@given(st.lists(json_values("id", "input", "profile", "user_id", "text", "score", "date"), max_size=3))
+def test_any_json_is_questions_or_refused(content: list[Any]) -> None:
+    for place, record in enumerate(content):
+        try:
+            assert isinstance(read_example(TASK, record, f"x: record {place}"), Example)
+        except RpobenchError as error:
+            assert len(str(error).splitlines()) == 1
 
 
 def test_the_real_sample_loads() -> None:

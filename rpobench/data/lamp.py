@@ -135,9 +135,7 @@ def split_files(task: Task, folder: Path, split: str) -> tuple[Path, Path]:
             questions = inner / f"{split}_questions.json"
             if questions.exists():
                 return questions, inner / f"{split}_outputs.json"
-    raise MissingData(
-        f"{folder}: no {official_name(task.name)}/{split}_questions.json: give the folder that holds it"
-    )
+    raise MissingData(f"{folder}: no {official_name(task.name)}/{split}_questions.json: give the folder that holds it")
 
 
 def _places(task: Task, folder: Path) -> list[Path]:
@@ -158,7 +156,7 @@ def _examples(task: Task, file: Path) -> list[Example]:
         raise RpobenchError(f"{file}: expected a list of questions")
     examples, seen = [], set()
     for place, record in enumerate(content):
-        example = _example(task, record, f"{file}: record {place}")
+        example = read_example(task, record, f"{file}: record {place}")
         if example.id in seen:
             raise RpobenchError(f"{file}: record {place}: id {example.id!r} stands twice, keep one")
         seen.add(example.id)
@@ -168,7 +166,8 @@ def _examples(task: Task, file: Path) -> list[Example]:
     return examples
 
 
-def _example(task: Task, record: Any, at: str) -> Example:
+def read_example(task: Task, record: Any, at: str) -> Example:
+    """One official question. Raises RpobenchError that starts with `at`, the name of file and record."""
     key, text = _text(record, "id", at), _text(record, "input", at)
     profile = record.get("profile")
     if not isinstance(profile, list):
@@ -203,9 +202,9 @@ def _date(value: Any, at: str) -> date | None:
         return None
     parts = str(value)[:10].split("-")
     try:
-        year, month, day = [*map(int, parts), 1, 1][:3]
+        year, month, day = [*map(int, parts), *[1] * (3 - len(parts))]
         return date(year, month, day)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise RpobenchError(f"{at}: {str(value)[:40]!r} is no date such as 2014-11-13 or 2014") from error
 
 
