@@ -138,14 +138,20 @@ def list_(
 
 @app.command()
 def score(
-    task: Annotated[str, typer.Option(help="A task, such as LaMP-3.")],
-    golds: Annotated[Path, typer.Option(help="Official outputs file.")],
+    task: Annotated[str, typer.Option(help="A task, such as LaMP-3; or all, for two zips of official files.")],
+    golds: Annotated[Path, typer.Option(help="Official outputs file, or a zip that holds it.")],
     preds: Annotated[Path, typer.Option(help="Predictions in the same form.")],
     as_json: AsJson = False,
 ) -> None:
     """Score official files as LaMP's scorer does; the texts are taken as they are."""
     from rpobench.scoring import score as score_files
+    from rpobench.scoring import score_all
 
+    if task == "all":
+        by_task = score_all(golds, preds)
+        lines = [f"{name}\t{metric}\t{value:.6f}" for name, one in by_task.items() for metric, value in one.items()]
+        print(json.dumps(by_task) if as_json else "\n".join(lines))
+        return
     found = score_files(task, golds, preds)
     if as_json:
         print(json.dumps(found))

@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
+from zlib import error as CorruptData
 
-from rpobench.data.lamp import read_golds, read_json
+from rpobench.data.lamp import check_targets, official_names, parse_json, read_golds, read_json
 from rpobench.registry import get_task
 from rpobench.types import RpobenchError
 
@@ -17,24 +19,67 @@ Answers = Path | str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 def score(task: str, golds: Answers, preds: Answers) -> dict[str, float]:
     """The official metrics of a task by official name; texts are taken as they are.
 
-    `golds` and `preds` are files or their content: `{"task", "golds": [{"id", "output"}]}` or the bare list. Raises
-    RpobenchError where the ids of one do not match the other's, naming one.
+    `golds` and `preds` are files or their content: `{"task", "golds": [{"id", "output"}]}` or the bare list; or zips
+    with such a file of this task among others. Raises RpobenchError where the ids of one do not match the other's,
+    naming one.
     """
     judge = get_task(task)
-    wanted, given = (_answers(task, "golds", golds), _answers(task, "preds", preds))
+    wanted, given = _answers(task, "golds", golds), _answers(task, "preds", preds)
     for lacking, name in ((wanted.keys() - given.keys(), "preds"), (given.keys() - wanted.keys(), "golds")):
         if lacking:
-            raise RpobenchError(f"{name}: lacks id '{min(lacking)}' ({len(lacking)} in all)")
+            raise RpobenchError(f"{name}: lacks id {min(lacking)!r} ({len(lacking)} in all)")
     if not wanted:
         raise RpobenchError("golds: hold no answer, so there is nothing to score")
-    for key, target in wanted.items():
-        if judge.labels and target.strip() not in judge.labels:
-            raise RpobenchError(f"golds: id '{key}' has output '{target[:40]}', which is no answer of {task}")
+    check_targets(judge, wanted, "golds")
     ids = list(wanted)
     return judge.aggregate([given[key] for key in ids], [wanted[key] for key in ids])
 
 
+def score_all(golds: Path, preds: Path) -> dict[str, dict[str, float]]:
+    """The metrics of every task in two zips of official files, by task name.
+
+    Raises RpobenchError where a zip lacks a task of the other or names one that nobody declared.
+    """
+    held = {name: _by_task(file) for name, file in (("golds", golds), ("preds", preds))}
+    for one, other in (("golds", "preds"), ("preds", "golds")):
+        if lacking := sorted(held[other].keys() - held[one].keys()):
+            raise RpobenchError(f"{one}: hold no {lacking[0]}, which {other} do")
+    if not held["golds"]:
+        raise RpobenchError(f"{golds}: holds no official outputs file")
+    return {
+        official.replace("_", "-"): score(official.replace("_", "-"), content, held["preds"][official][1])
+        for official, (_, content) in sorted(held["golds"].items())
+    }
+
+
 def _answers(task: str, name: str, answers: Answers) -> dict[str, str]:
-    if isinstance(answers, str | Path):
-        return read_golds(read_json(Path(answers)), task, str(answers))
-    return read_golds(json.loads(json.dumps(answers)), task, name)
+    if not isinstance(answers, str | Path):
+        return read_golds(json.loads(json.dumps(answers)), task, name)
+    file = Path(answers)
+    if not is_zipfile(file):
+        return read_golds(read_json(file), task, str(file))
+    held = _by_task(file)
+    for official in official_names(task):
+        if official in held:
+            member, content = held[official]
+            return read_golds(content, task, f"{file}: {member}")
+    raise RpobenchError(f"{file}: holds no outputs of {task}, only of {', '.join(sorted(held)) or 'no task'}")
+
+
+def _by_task(file: Path) -> dict[str, tuple[str, Any]]:
+    """(member, content) of every JSON file in a zip by the task it names; read in memory, nothing is extracted."""
+    held: dict[str, tuple[str, Any]] = {}
+    try:
+        with ZipFile(file) as zipped:
+            members = {name: zipped.read(name) for name in zipped.namelist() if name.endswith(".json")}
+    except (OSError, BadZipFile, CorruptData, RuntimeError, NotImplementedError, EOFError) as error:
+        raise RpobenchError(f"{file}: no readable zip ({error}): make it again") from error
+    for member, packed in members.items():
+        content = parse_json(packed, f"{file}: {member}")
+        task = content.get("task") if isinstance(content, dict) else None
+        if not isinstance(task, str):
+            raise RpobenchError(f'{file}: {member}: expected {{"task", "golds": [...]}}')
+        if task in held:
+            raise RpobenchError(f"{file}: {member}: a second file of {task} beside {held[task][0]}, keep one")
+        held[task] = (member, content)
+    return held
