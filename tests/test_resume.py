@@ -19,7 +19,9 @@ CHUNK = 32
 
 
 def command(folder: Path, method: str, *more: str) -> list[str]:
-    code = "from rpobench.cli import main; main()"
+    # A background job of a plain shell starts with SIGINT ignored, and hands that on to what it starts.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{listen}; from rpobench.cli import main; main()"
     plan = ["run", "--method", method, "--task", "LaMP-3", "--base-model", "scripted:echo", "--limit", "80", "--json"]
     return [sys.executable, "-c", code, *plan, "--out", str(folder / "runs"), *more]
 
