@@ -141,22 +141,23 @@ def score(
     task: Annotated[str, typer.Option(help="A task, such as LaMP-3; or all, for two zips of official files.")],
     golds: Annotated[Path, typer.Option(help="Official outputs file, or a zip that holds it.")],
     preds: Annotated[Path, typer.Option(help="Predictions in the same form.")],
+    extra: Annotated[
+        bool, typer.Option("--extra", help="ROUGE-2, BLEU, METEOR of texts; F1 by label and confusion of labels.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score official files as LaMP's scorer does; the texts are taken as they are."""
+    from rpobench.extra_metrics import lines
     from rpobench.scoring import score as score_files
-    from rpobench.scoring import score_all
+    from rpobench.scoring import score_all, score_extra
 
     if task == "all":
-        by_task = score_all(golds, preds)
-        lines = [f"{name}\t{metric}\t{value:.6f}" for name, one in by_task.items() for metric, value in one.items()]
-        print(json.dumps(by_task) if as_json else "\n".join(lines))
+        by_task = score_all(golds, preds, extra=extra)
+        told = [f"{name}\t{line}" for name, found in by_task.items() for line in lines(found)]
+        print(json.dumps(by_task) if as_json else "\n".join(told))
         return
-    found = score_files(task, golds, preds)
-    if as_json:
-        print(json.dumps(found))
-    else:
-        print("\n".join(f"{name}\t{value:.6f}" for name, value in found.items()))
+    found = score_files(task, golds, preds) | (score_extra(task, golds, preds) if extra else {})
+    print(json.dumps(found) if as_json else "\n".join(lines(found)))
 
 
 @app.command()

@@ -10,9 +10,11 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 from zlib import error as CorruptData
 
 from rpobench.data.lamp import check_targets, official_names, parse_json, read_golds, read_json
+from rpobench.extra_metrics import extra_metrics
 from rpobench.registry import get_task
 from rpobench.types import RpobenchError
 
+UNPACKED = 256 * 2**20  # bytes that a zip of outputs may hold; LaMP's own hold a few millions
 Answers = Path | str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
@@ -23,20 +25,28 @@ def score(task: str, golds: Answers, preds: Answers) -> dict[str, float]:
     with such a file of this task among others. Raises RpobenchError where the ids of one do not match the other's,
     naming one.
     """
-    judge = get_task(task)
+    return get_task(task).aggregate(*_aligned(task, golds, preds))
+
+
+def score_extra(task: str, golds: Answers, preds: Answers) -> dict[str, Any]:
+    """What `score --extra` adds for the same answers: see `extra_metrics`."""
+    return extra_metrics(get_task(task), *_aligned(task, golds, preds))
+
+
+def _aligned(task: str, golds: Answers, preds: Answers) -> tuple[list[str], list[str]]:
+    """Predictions and targets in the golds' order."""
     wanted, given = _answers(task, "golds", golds), _answers(task, "preds", preds)
     for lacking, name in ((wanted.keys() - given.keys(), "preds"), (given.keys() - wanted.keys(), "golds")):
         if lacking:
             raise RpobenchError(f"{name}: lacks id {min(lacking)!r} ({len(lacking)} in all)")
     if not wanted:
         raise RpobenchError("golds: hold no answer, so there is nothing to score")
-    check_targets(judge, wanted, "golds")
-    ids = list(wanted)
-    return judge.aggregate([given[key] for key in ids], [wanted[key] for key in ids])
+    check_targets(get_task(task), wanted, "golds")
+    return [given[key] for key in wanted], list(wanted.values())
 
 
-def score_all(golds: Path, preds: Path) -> dict[str, dict[str, float]]:
-    """The metrics of every task in two zips of official files, by task name.
+def score_all(golds: Path, preds: Path, *, extra: bool = False) -> dict[str, dict[str, Any]]:
+    """The metrics of every task in two zips of official files, by task name; with `extra` those of `score_extra` too.
 
     Raises RpobenchError where a zip lacks a task of the other or names one that nobody declared.
     """
@@ -46,10 +56,11 @@ def score_all(golds: Path, preds: Path) -> dict[str, dict[str, float]]:
             raise RpobenchError(f"{one}: hold no {lacking[0]}, which {other} do")
     if not held["golds"]:
         raise RpobenchError(f"{golds}: holds no official outputs file")
-    return {
-        official.replace("_", "-"): score(official.replace("_", "-"), content, held["preds"][official][1])
-        for official, (_, content) in sorted(held["golds"].items())
-    }
+    found = {}
+    for official, (_, wanted) in sorted(held["golds"].items()):
+        task, given = official.replace("_", "-"), held["preds"][official][1]
+        found[task] = score(task, wanted, given) | (score_extra(task, wanted, given) if extra else {})
+    return found
 
 
 def _answers(task: str, name: str, answers: Answers) -> dict[str, str]:
@@ -71,7 +82,7 @@ def _by_task(file: Path) -> dict[str, tuple[str, Any]]:
     held: dict[str, tuple[str, Any]] = {}
     try:
         with ZipFile(file) as zipped:
-            members = {name: zipped.read(name) for name in zipped.namelist() if name.endswith(".json")}
+            members = _unpacked(file, zipped)
     except (OSError, BadZipFile, CorruptData, RuntimeError, NotImplementedError, EOFError) as error:
         raise RpobenchError(f"{file}: no readable zip ({error}): make it again") from error
     for member, packed in members.items():
@@ -83,3 +94,19 @@ def _by_task(file: Path) -> dict[str, tuple[str, Any]]:
             raise RpobenchError(f"{file}: {member}: a second file of {task} beside {held[task][0]}, keep one")
         held[task] = (member, content)
     return held
+
+
+def _unpacked(file: Path, zipped: ZipFile) -> dict[str, bytes]:
+    """The JSON members' bytes. Counts what comes out, since a zip's own figures need not be true."""
+    members: dict[str, bytes] = {}
+    room = UNPACKED
+    for name in zipped.namelist():
+        if name.endswith(".json"):
+            with zipped.open(name) as member:
+                members[name] = member.read(room + 1)
+            room -= len(members[name])
+        if room < 0:
+            raise RpobenchError(
+                f"{file}: {name}: over {UNPACKED} bytes unpacked, which no outputs file needs: split it"
+            )
+    return members

@@ -159,12 +159,17 @@ def write_json(file: Path, content: Mapping[str, Any]) -> None:
 
 def write_text(file: Path, text: str) -> None:
     """Write a whole file or nothing."""
+    write_bytes(file, text.encode())
+
+
+def write_bytes(file: Path, content: bytes) -> None:
+    """Write a whole file or nothing."""
     part = file.with_name(file.name + ".part")
     with _disk_faults(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("wb", buffering=0) as sink:
-                _write_synced(sink.fileno(), text.encode())
+                _write_synced(sink.fileno(), content)
             part.replace(file)
         finally:
             part.unlink(missing_ok=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from rpobench import score
+from rpobench import score, scoring
 from rpobench.cli import app
 from rpobench.scoring import score_all
 from rpobench.types import RpobenchError
@@ -129,3 +129,25 @@ def test_the_command_scores_all_tasks_of_two_zips(tmp_path: Path) -> None:
     arguments = ["score", "--task", "all", "--golds", str(golds), "--preds", str(preds)]
     assert json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout) == score_all(golds, preds)
     assert "LaMP-3\tMAE\t3.000000" in CliRunner().invoke(app, arguments).stdout.splitlines()
+
+
+def test_extra_metrics_of_all_tasks_stand_beside_the_official_ones(tmp_path: Path) -> None:
+    golds, preds = both(tmp_path)
+    every = score_all(golds, preds, extra=True)
+    assert every["LaMP-1"]["confusion"]["[1]"] == {"[1]": 0, "[2]": 1, "other": 0}
+    assert set(every["LaMP-7"]) == {"rouge-1", "rouge-L", "rouge-2", "BLEU", "METEOR"}
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_zip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, honest: bool) -> None:
+    monkeypatch.setattr(scoring, "UNPACKED", 100_000)
+    golds = both(tmp_path)[0]
+    bomb = tmp_path / "bomb.zip"
+    with ZipFile(bomb, "w", ZIP_DEFLATED) as zipped:
+        zipped.writestr("LaMP_3.json", b" " * 60_000)
+        zipped.writestr("more.json", b" " * 60_000)
+    if not honest:  # both members say that they unpack to ten bytes
+        bomb.write_bytes(bomb.read_bytes().replace((60_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
+    refused = "more.json: over 100000 bytes unpacked" if honest else "no readable zip"
+    with pytest.raises(RpobenchError, match=refused):
+        score("LaMP-3", golds, bomb)
