@@ -41,16 +41,17 @@ class RankedEvidence:
         tokenizer = self._get_tokenizer() if any(example.profile for example in examples) else None
         found = []
         for example in examples:
-            order = self._order(self._get_retriever(retriever), task, example)
-            items = [example.profile[place] for place in order[:k]]
+            items = [example.profile[place] for place in self.order(task, example, retriever=retriever)[:k]]
             found.append(fit_evidence(task, example, items, max_prompt_tokens, tokenizer) if tokenizer else Evidence())
         return found
 
-    def _order(self, retriever: Retriever, task: Task, example: Example) -> Sequence[int]:
+    def order(self, task: Task, example: Example, *, retriever: str) -> Sequence[int]:
+        """Every place of the example's own profile, best first."""
+        ranker = self._get_retriever(retriever)
         query = task.retrieval_query(example)
-        key = (retriever.identity, task.name, example.id, query, tuple(item.id for item in example.profile))
+        key = (ranker.identity, task.name, example.id, query, tuple(item.id for item in example.profile))
         if key not in self._orders:
-            self._orders[key] = retriever.rank(
+            self._orders[key] = ranker.rank(
                 query,
                 [task.retrieval_text(item) for item in example.profile],
                 dates=[item.date for item in example.profile],

@@ -15,6 +15,10 @@ from rpobench.data.dataset import DataSet
 from rpobench.task import Task
 from rpobench.types import Example, Labelled, ProfileItem, RpobenchError
 
+SPLITS = ("train", "dev", "test")
+
+SYNTHETIC = "SYNTHETIC.md"  # stands in a folder of made-up data: its tables say "synthetic, not LaMP"
+
 
 class MissingData(RpobenchError):
     """A folder holds nothing of this task or split."""
@@ -28,15 +32,22 @@ def load_official(task: Task, folder: Path, split: str, *, limit: int | None = N
     MissingData where the files are absent, RpobenchError that names file and record where they are broken.
     """
     questions, outputs = split_files(task, folder, split)
-    examples = _examples(task, questions)
+    examples = read_questions(task, questions)
     if not outputs.exists():
         raise MissingData(f"{outputs}: absent, and without targets nothing is scored (LaMP withholds those of test)")
     targets = read_golds(read_json(outputs), task.name, str(outputs))
     _match(examples, targets, questions, outputs)
     check_targets(task, targets, str(outputs))
-    examples, users = _with_users(examples)
+    examples, users = with_users(examples)
     labelled = tuple(Labelled(example, targets[example.id]) for example in examples)
-    return DataSet(task.name, folder.resolve().name, split, labelled[:limit], users=users)
+    return DataSet(
+        task.name, folder.resolve().name, split, labelled[:limit], users=users, synthetic=is_synthetic(folder)
+    )
+
+
+def is_synthetic(folder: Path) -> bool:
+    """Whether an official folder, or the one around a task's, says that it holds the synthetic world."""
+    return any((place / SYNTHETIC).exists() for place in (folder, folder.resolve().parent))
 
 
 def has_split(task: Task, folder: Path, split: str) -> bool:
@@ -46,6 +57,16 @@ def has_split(task: Task, folder: Path, split: str) -> bool:
     except MissingData:
         return False
     return True
+
+
+def held_splits(tasks: Sequence[Task], folder: Path) -> list[tuple[Task, str]]:
+    """Every (task, split) that the folder has questions of. Raises MissingData where there is none."""
+    held = [(task, split) for task in tasks for split in SPLITS if has_split(task, folder, split)]
+    if not held:
+        raise MissingData(
+            f"{folder}: no {official_name(tasks[0].name)}/dev_questions.json or the like of any task asked"
+        )
+    return held
 
 
 def split_users(data: DataSet, holdout: float, *, seed: int) -> tuple[DataSet, DataSet]:
@@ -69,6 +90,18 @@ def read_golds(content: Any, task_name: str, where: str) -> dict[str, str]:
 
     A number as output is its text, as in the official scorer.
     """
+    answers: dict[str, str] = {}
+    for place, record in enumerate(gold_records(content, task_name, where)):
+        at = f"{where}: record {place}"
+        key, output = read_gold(record, at)
+        if key in answers:
+            raise RpobenchError(f"{at}: id {key!r} stands twice, keep one")
+        answers[key] = output
+    return answers
+
+
+def gold_records(content: Any, task_name: str, where: str) -> list[Any]:
+    """The records of outputs, in file order and not yet looked at; see `read_golds`."""
     if isinstance(content, dict):
         named = content.get("task")
         if named not in official_names(task_name):
@@ -76,15 +109,14 @@ def read_golds(content: Any, task_name: str, where: str) -> dict[str, str]:
         content = content.get("golds")
     if not isinstance(content, list):
         raise RpobenchError(f'{where}: expected {{"task", "golds": [...]}} or a list of {{"id", "output"}} records')
-    answers: dict[str, str] = {}
-    for place, record in enumerate(content):
-        at = f"{where}: record {place}"
-        key = _text(record, "id", at)
-        if key in answers:
-            raise RpobenchError(f"{at}: id {key!r} stands twice, keep one")
-        output = record["output"] if isinstance(record.get("output"), float) else _text(record, "output", at)
-        answers[key] = str(output)
-    return answers
+    return content
+
+
+def read_gold(record: Any, at: str) -> tuple[str, str]:
+    """(id, output) of one official record. Raises RpobenchError that starts with `at`, the name of file and record."""
+    key = _text(record, "id", at)
+    output = record["output"] if isinstance(record.get("output"), float) else _text(record, "output", at)
+    return key, str(output)
 
 
 def check_targets(task: Task, targets: Mapping[str, str], where: str) -> None:
@@ -150,12 +182,18 @@ def _places(task: Task, folder: Path) -> list[Path]:
     return [*named(official_name(task.name)), *news]
 
 
-def _examples(task: Task, file: Path) -> list[Example]:
+def read_records(file: Path) -> list[Any]:
+    """The questions of an official file, in file order and not yet looked at."""
     content = read_json(file)
     if not isinstance(content, list):
         raise RpobenchError(f"{file}: expected a list of questions")
+    return content
+
+
+def read_questions(task: Task, file: Path) -> list[Example]:
+    """The questions of an official file, in file order; users are as given, or empty."""
     examples, seen = [], set()
-    for place, record in enumerate(content):
+    for place, record in enumerate(read_records(file)):
         example = read_example(task, record, f"{file}: record {place}")
         if example.id in seen:
             raise RpobenchError(f"{file}: record {place}: id {example.id!r} stands twice, keep one")
@@ -218,7 +256,7 @@ def _match(examples: Sequence[Example], targets: dict[str, str], questions: Path
             raise RpobenchError(f"{file}: lacks id {min(lacking)!r} of {other.name} ({len(lacking)} in all)")
 
 
-def _with_users(examples: Sequence[Example]) -> tuple[list[Example], str]:
+def with_users(examples: Sequence[Example]) -> tuple[list[Example], str]:
     """User ids as given, or the connected components of examples whose profiles share an item's text."""
     if all(example.user_id for example in examples):
         return list(examples), "given"

@@ -1,0 +1,148 @@
+"""Every defect of an official folder, with file and record: errors that stop a run, warnings that do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from rpobench.data.lamp import (
+    check_targets,
+    gold_records,
+    held_splits,
+    read_example,
+    read_gold,
+    read_json,
+    read_records,
+    split_files,
+)
+from rpobench.task import Task
+from rpobench.types import Example, RpobenchError
+
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One fault. `record` is its place in the file, None where the whole file is meant."""
+
+    level: Literal["error", "warning"]
+    file: str
+    record: int | None
+    what: str
+
+    def __str__(self) -> str:
+        place = "" if self.record is None else f"record {self.record}: "
+        return f"{self.level}: {self.file}: {place}{self.what}"
+
+
+def check(folder: Path, tasks: Sequence[Task]) -> list[Defect]:
+    """The defects of every split of these tasks that the folder holds, file by file.
+
+    Raises MissingData where it holds none of them.
+    """
+    return [defect for task, split in held_splits(tasks, folder) for defect in _split_defects(task, folder, split)]
+
+
+def _split_defects(task: Task, folder: Path, split: str) -> list[Defect]:
+    questions, outputs = split_files(task, folder, split)
+    asked = _File(str(questions))
+    examples = asked.read(lambda: read_records(questions), lambda record, at: read_example(task, record, at))
+    ids = asked.without_twins([(place, example.id) for place, example in examples])
+    for place, example in examples:
+        for what in _doubts(task, example):
+            asked.add("warning", place, f"id {example.id!r}: {what}")
+    if not outputs.exists():
+        if split != "test":  # LaMP withholds the targets of test
+            asked.defects.append(Defect("error", str(outputs), None, "absent: nothing is scored without targets"))
+        return asked.defects
+    answered = _File(str(outputs))
+    golds = answered.read(lambda: gold_records(read_json(outputs), task.name, str(outputs)), read_gold)
+    places = answered.without_twins([(place, key) for place, (key, _) in golds])
+    by_id = {example.id: example for _, example in examples}
+    for place, (key, target) in golds:
+        for level, what in _target_doubts(task, by_id.get(key), target):
+            answered.add(level, place, f"id {key!r}: {what}")
+    if not (asked.broken or answered.broken):
+        for key in sorted(ids.keys() ^ places.keys()):
+            file, place, other = (asked, ids[key], outputs) if key in ids else (answered, places[key], questions)
+            file.add("error", place, f"id {key!r}: has no partner in {other.name}")
+    return [*asked.defects, *answered.defects]
+
+
+class _File:
+    """One file's defects. `broken`: not every record could be read, so what seems absent may be there."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.broken = name, False
+        self.defects: list[Defect] = []
+
+    def add(self, level: Literal["error", "warning"], place: int | None, what: str) -> None:
+        self.defects.append(Defect(level, self.name, place, what))
+
+    def read(self, records: Callable[[], Sequence[Any]], reader: Callable[[Any, str], Read]) -> list[tuple[int, Read]]:
+        """What could be read, with its place; the rest become errors."""
+        try:
+            found = records()
+        except RpobenchError as error:
+            self._error(None, str(error).removeprefix(f"{self.name}: "))
+            return []
+        if not found:
+            self._error(None, "holds no record")
+        whole = []
+        for place, record in enumerate(found):
+            try:
+                whole.append((place, reader(record, "")))
+            except RpobenchError as error:
+                self._error(place, str(error).removeprefix(":").strip())
+        return whole
+
+    def _error(self, place: int | None, what: str) -> None:
+        self.broken = True
+        self.add("error", place, what)
+
+    def without_twins(self, keys: Sequence[tuple[int, str]]) -> dict[str, int]:
+        """Place by id; an id that stands twice is an error at its second place."""
+        places: dict[str, int] = {}
+        for place, key in keys:
+            if places.setdefault(key, place) != place:
+                self.add("error", place, f"id {key!r} stands twice, first in record {places[key]}")
+        return places
+
+
+def _doubts(task: Task, example: Example) -> Iterator[str]:
+    """What is odd in one question but stops nothing."""
+    if not example.profile:
+        yield "the profile is empty"
+    if not example.input.startswith(task.instruction):
+        yield f"malformed input: does not begin with {task.instruction[:40]!r}"
+    elif not task.content(example):
+        yield "malformed input: nothing follows the official words"
+    twins = [key for key, count in Counter(item.id for item in example.profile).items() if count > 1]
+    if twins:
+        yield f"profile item {twins[0]!r} stands twice ({len(twins)} such)"
+    if any(not any(text.strip() for text in item.fields.values()) for item in example.profile):
+        yield "a profile item holds no text"
+
+
+def _target_doubts(
+    task: Task, example: Example | None, target: str
+) -> Iterator[tuple[Literal["error", "warning"], str]]:
+    """What is wrong or odd with one target, given its question where that could be read."""
+    try:
+        check_targets(task, {"": target}, "")
+    except RpobenchError:
+        yield "error", f"unknown label {target[:40]!r}"
+        return
+    if not target.strip():
+        yield "warning", "the target is empty"
+    if example is None or not task.answer_field:
+        return
+    asked = task.content(example)
+    for item in example.profile:
+        told = item.fields[task.answer_field].strip() == target.strip()
+        if (told and not task.labels and target.strip()) or item.fields[task.cut_field].strip() == asked != "":
+            yield "warning", f"the user's own profile holds this answer (item {item.id!r})"
+            return

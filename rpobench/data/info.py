@@ -1,0 +1,58 @@
+"""What an official folder holds, in figures: counts, users, profile sizes, token lengths, label shares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+from rpobench.data.lamp import read_golds, read_json, read_questions, split_files, with_users
+from rpobench.evidence import Tokenizer
+from rpobench.task import Task
+from rpobench.types import Example
+
+MEASURED = 1000  # texts of a kind whose tokens are counted: enough for a median, quick on any size
+
+
+def info(task: Task, folder: Path, split: str, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Figures of one split; `targets` is None where there are none (test). Raises RpobenchError where it is broken.
+
+    `tokens` are the reference tokenizer's over the first 1,000 inputs, profile items and targets.
+    """
+    questions, outputs = split_files(task, folder, split)
+    examples, users = with_users(read_questions(task, questions))
+    golds = list(read_golds(read_json(outputs), task.name, str(outputs)).values()) if outputs.exists() else None
+    items = [item for example in examples for item in example.profile]
+    dated = sum(item.date is not None for item in items)
+    texts = {"input": [example.input for example in examples], "item": [task.retrieval_text(item) for item in items]}
+    return {
+        "task": task.name,
+        "split": split,
+        "examples": len(examples),
+        "targets": None if golds is None else len(golds),
+        "users": {"count": len({example.user_id for example in examples}), "ids": users},
+        "profile": _sizes([len(example.profile) for example in examples]) | {"empty": _empty(examples)},
+        "dates": {len(items): "all items", 0: "none"}.get(dated, "some items") if items else "none",
+        "tokens": {
+            name: _sizes([len(tokenizer.encode(text)) for text in some[:MEASURED]])
+            for name, some in (texts | {"target": golds or []}).items()
+        },
+        "labels": _shares(golds) if golds and task.labels else None,
+    }
+
+
+def _sizes(numbers: Sequence[int]) -> dict[str, float]:
+    if not numbers:
+        return {}
+    return {"least": min(numbers), "median": median(numbers), "mean": round(mean(numbers), 1), "most": max(numbers)}
+
+
+def _empty(examples: Sequence[Example]) -> int:
+    return sum(not example.profile for example in examples)
+
+
+def _shares(golds: Sequence[str]) -> dict[str, float]:
+    counts = Counter(gold.strip() for gold in golds)
+    return {label: round(count / len(golds), 4) for label, count in counts.most_common()}

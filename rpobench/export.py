@@ -1,0 +1,48 @@
+"""`rpobench export`: finished runs as the official submission, a zip of one outputs file a task."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+import typer
+
+from rpobench.data.lamp import official_name
+from rpobench.store import ResultStore, read_json, read_predictions, write_bytes
+from rpobench.types import RpobenchError
+
+
+def submission(runs: Path, chosen: list[str]) -> bytes:
+    """The zip of these runs, each of another task: `LaMP_3.json` with `{"task", "golds": [{"id", "output"}]}`.
+
+    The same runs give the same bytes. Raises RpobenchError for a run that is unknown or unfinished, and where two runs
+    are of one task.
+    """
+    held: dict[str, str] = {}
+    for name in chosen:
+        folder = ResultStore(runs).find(name)
+        if not (folder / "result.json").exists():
+            raise RpobenchError(f"{folder}: the run is not finished: the command that began it continues it")
+        task = official_name(read_json(folder / "spec.json")["task"].split("@")[0])
+        if task in held:
+            raise RpobenchError(f"{folder.name}: a second run of {task}: a submission holds one of each task")
+        predictions = read_predictions(folder / "predictions.jsonl")
+        golds = [{"id": key, "output": prediction.text} for key, prediction in predictions.items()]
+        held[task] = json.dumps({"task": task, "golds": golds})
+    packed = BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as zipped:
+        for task, text in sorted(held.items()):
+            zipped.writestr(ZipInfo(f"{task}.json"), text, ZIP_DEFLATED)
+    return packed.getvalue()
+
+
+def export(
+    runs_: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names, digests or folders, one a task.")],
+    out: Annotated[Path, typer.Option(help="The zip to write.")],
+    runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
+) -> None:
+    """Write runs as the official submission, which `rpobench score` reads back."""
+    write_bytes(out, submission(runs, runs_))
