@@ -90,6 +90,7 @@ def run(
     """Train and score methods on tasks; continues what was interrupted."""
     from rpobench.benchmark import Plan
     from rpobench.benchmark import run as run_plan
+    from rpobench.data.sources import Source
     from rpobench.summary import print_summary
 
     plan = Plan(
@@ -115,7 +116,7 @@ def run(
     if as_json:
         print(json.dumps(found))
     else:
-        print_summary(found, synthetic=data.partition(":")[0] == "synth", out=out)
+        print_summary(found, synthetic=Source(data).synthetic, out=out)
 
 
 @app.command("list")

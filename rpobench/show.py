@@ -13,6 +13,7 @@ from rich.text import Text
 
 from rpobench.data.dataset import DataSet
 from rpobench.data.sources import Source
+from rpobench.data.synth.world import SYNTH_VERSION
 from rpobench.registry import get_task
 from rpobench.store import ResultStore, read_json, read_predictions
 from rpobench.swap import swapped
@@ -48,10 +49,10 @@ def examples_of(runs: Path, run: str, *, example: str | None = None, data: str |
 
 
 def _data(task: Task, spec: Mapping[str, Any], count: int, folder: str | None) -> DataSet:
-    synthetic = spec["source"].startswith("synth")
-    if not synthetic and folder is None:
+    made_here = spec["source"] == SYNTH_VERSION
+    if not made_here and folder is None:
         raise RpobenchError(f"the run is on '{spec['source']}': say where that folder is with --data")
-    named = f"synth:{spec['seed']}" if synthetic else str(folder)
+    named = f"synth:{spec['seed']}" if made_here else str(folder)
     source = Source(named, spec["split"], scored=count, holdout=spec["holdout"], seed=spec["seed"])
     loaded = source.scored_on(task)
     if loaded.sha256 != spec["sha256"]:

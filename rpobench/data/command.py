@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rpobench.data.lamp import held_splits, read_questions
+from rpobench.data.synth_command import synth
 from rpobench.registry import get_retriever, get_task, names
 from rpobench.task import Task
 from rpobench.types import Example, RpobenchError
@@ -21,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(synth)
 
 Folder = Annotated[Path, typer.Argument(help="An official folder: it holds LaMP_3/dev_questions.json and the like.")]
 OneTask = Annotated[str, typer.Option("--task", help="A task, such as LaMP-3.")]

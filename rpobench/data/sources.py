@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rpobench.data.dataset import DataSet
-from rpobench.data.lamp import MissingData, has_split, load_official, split_users
+from rpobench.data.lamp import MissingData, has_split, is_synthetic, load_official, split_users
 from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, generate
 from rpobench.spec import DataSpec
 from rpobench.task import Task
@@ -62,6 +62,11 @@ class Source:
             seed=self._world if self._world is not None else self.seed,
             sha256=data.sha256,
         )
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether this is the synthetic world, made here or written to a folder."""
+        return self._world is not None or is_synthetic(Path(self.data))
 
     @property
     def _world(self) -> int | None:
