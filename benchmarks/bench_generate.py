@@ -1,0 +1,80 @@
+"""Throughput of local generation: rpobench's batches beside two bare `model.generate` loops, in one run.
+
+    python benchmarks/bench_generate.py [--prompts 200] [--new 16] [--rounds 2]
+
+The loops get the prompts ready-made as token ids and give back text, as `TransformersModel.generate` does with its own
+templating and bookkeeping. `sorted` is batched best: by length, longest first, the best of the batch sizes tried.
+`unsorted` takes 16 at a time in the order of arrival. Rounds alternate, and each contestant's fastest round counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+
+from rpobench.models.batching import pad_left
+from rpobench.models.embedded import open_embedded
+from rpobench.models.transformers import TransformersModel
+from rpobench.types import Chat, Decoding, Message
+
+WORDS = ["a", "late", "train", "kettle", "bridge", "council", "votes", "reader", "learns", "taste", "film", "lamp"]
+SORTED_SIZES = (16, 32, 64)
+
+
+def mixed_chats(count: int) -> list[Chat]:
+    """Chats of 5 to 300 words, most of them short, as profiles are."""
+    rng = random.Random(0)
+    lengths = [int(5 * 60 ** rng.random()) for _ in range(count)]
+    return [(Message("user", "Paraphrase: " + " ".join(rng.choices(WORDS, k=length))),) for length in lengths]
+
+
+def bare_loop(model: TransformersModel, prompts: Sequence[list[int]], size: int, new: int) -> list[str]:
+    """Nothing but padding, `generate` and decoding, over the prompts in the order given."""
+    texts: list[str] = []
+    for start in range(0, len(prompts), size):
+        ids, mask = pad_left(prompts[start : start + size], model.tokenizer.pad_token_id)
+        with torch.inference_mode():
+            out = model.model.generate(ids, attention_mask=mask, max_new_tokens=new, do_sample=False, pad_token_id=2)
+        texts += model.tokenizer.batch_decode(out[:, ids.shape[1] :], skip_special_tokens=True)
+    return texts
+
+
+def seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Print seconds and both ratios."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--prompts", type=int, default=200)
+    options.add_argument("--new", type=int, default=16)
+    options.add_argument("--rounds", type=int, default=2)
+    given = options.parse_args()
+    model, chats = open_embedded(), mixed_chats(given.prompts)
+    prompts = [model.tokenizer.apply_chat_template([{"role": "user", "content": chat[0].content}], return_dict=False,
+                                                   add_generation_prompt=True) for chat in chats]  # fmt: skip
+    by_length = sorted(prompts, key=len, reverse=True)
+    contestants: dict[str, Callable[[], object]] = {"rpobench": lambda: model.generate(chats, Decoding(given.new))}
+    for size in SORTED_SIZES:
+        contestants[f"sorted, {size}"] = lambda size=size: bare_loop(model, by_length, size, given.new)
+    contestants["unsorted, 16"] = lambda: bare_loop(model, prompts, 16, given.new)
+    model.generate(chats[:8], Decoding(4))  # warm
+    rounds = [{name: seconds(work) for name, work in contestants.items()} for _ in range(given.rounds)]
+    times = {name: min(one[name] for one in rounds) for name in contestants}
+    lengths = sorted(map(len, prompts))
+    print(f"{given.prompts} prompts of {lengths[0]} to {lengths[-1]} tokens (median {lengths[len(lengths) // 2]})")
+    for name, took in times.items():
+        print(f"{name:>14}  {took:7.1f} s  {given.prompts / took:6.2f} prompts/s")
+    best = min(took for name, took in times.items() if name.startswith("sorted"))
+    print(f"against the best sorted loop: {best / times['rpobench']:.2f} (at least 0.95)")
+    print(f"against the unsorted loop:    {times['unsorted, 16'] / times['rpobench']:.2f} (at least 1.3)")
+
+
+if __name__ == "__main__":
+    main()
