@@ -105,6 +105,63 @@ def test_all_defects_are_named_and_not_the_first_alone(tmp_path: Path) -> None:
     assert [defect.record for defect in check(tmp_path, [get_task("LaMP-4")])] == [0, 1, 2]
 
 
+def test_one_defect_hides_no_other(tmp_path: Path) -> None:
+    place = clean(tmp_path) / "LaMP_2"
+    questions = json.loads((place / "dev_questions.json").read_text())
+    outputs = json.loads((place / "dev_outputs.json").read_text())
+    item = questions[0]["profile"][0]
+    untagged = {name: value for name, value in item.items() if name != "tag"}
+    questions[0]["profile"] = [untagged, {**item, "date": "May", "description": 1.5}, "text"]
+    del questions[0]["input"]
+    questions.append("text")
+    outputs["golds"] = [
+        {"id": "110", "output": None},
+        {"output": "classic"},
+        *outputs["golds"][2:],
+        {"id": "9", "output": "x"},
+    ]
+    write(place / "dev_questions.json", questions)
+    write(place / "dev_outputs.json", outputs)
+    found = [(Path(one.file).name, one.record, one.what) for one in check(tmp_path, [get_task("LaMP-2")])]
+    at = "id '110': profile item"
+    assert found == [
+        ("dev_questions.json", 0, "id '110': no text 'input'"),
+        ("dev_questions.json", 0, f"{at} 0: no text 'tag'"),
+        ("dev_questions.json", 0, f"{at} 1: no text 'description'"),
+        ("dev_questions.json", 0, f"{at} 1: 'May' is no date such as 2014-11-13 or 2014"),
+        ("dev_questions.json", 0, f"{at} 2: expected an object with 'id', 'description', 'tag'"),
+        ("dev_questions.json", 3, "expected an object with 'id', 'input' and 'profile'"),
+        ("dev_outputs.json", 0, "id '110': no text 'output'"),
+        ("dev_outputs.json", 1, "no text 'id'"),
+        ("dev_outputs.json", 3, "id '9': unknown label 'x'"),
+    ]
+
+
+def test_a_faulty_record_still_has_its_partner(tmp_path: Path) -> None:
+    place = clean(tmp_path) / "LaMP_2"
+    questions = json.loads((place / "dev_questions.json").read_text())
+    del questions[0]["input"]
+    write(place / "dev_questions.json", questions[:2])
+    found = [(Path(one.file).name, one.record, one.what) for one in check(tmp_path, [get_task("LaMP-2")])]
+    assert found == [
+        ("dev_questions.json", 0, "id '110': no text 'input'"),
+        ("dev_outputs.json", 2, "id '112': has no partner in dev_questions.json"),
+    ]
+
+
+def test_users_and_dates_that_only_some_have_are_warnings(tmp_path: Path) -> None:
+    place = clean(tmp_path) / "LaMP_2"
+    questions = json.loads((place / "dev_questions.json").read_text())
+    questions[1]["user_id"] = "7"
+    del questions[0]["profile"][0]["date"]
+    write(place / "dev_questions.json", questions)
+    items = sum(len(one["profile"]) for one in questions)
+    found = check(tmp_path, [get_task("LaMP-2")])
+    assert [(one.level, one.record) for one in found] == [("warning", None)] * 2
+    assert found[0].what.startswith("1 of 3 questions have a user_id")
+    assert found[1].what.startswith(f"{items - 1} of {items} profile items have a date")
+
+
 def test_a_title_among_the_users_own_is_a_warning(tmp_path: Path) -> None:
     place = clean(tmp_path, "LaMP-4") / "LaMP_4"
     outputs = json.loads((place / "dev_outputs.json").read_text())

@@ -115,8 +115,8 @@ BROKEN: dict[str, tuple[Any, Any, str]] = {
     "no list": ({"a": 1}, {}, "dev_questions.json: expected a list"),
     "empty": ([], {"task": "LaMP_3", "golds": []}, "dev_questions.json: holds no question"),
     "no id": ([{"input": "x", "profile": []}], {}, "record 0: no text 'id'"),
-    "no input": ([{"id": "1", "profile": []}], {}, "record 0: no text 'input'"),
-    "no profile": ([{"id": "1", "input": "x"}], {}, "record 0 (id '1'): no list 'profile'"),
+    "no input": ([{"id": "1", "profile": []}], {}, "record 0: id '1': no text 'input'"),
+    "no profile": ([{"id": "1", "input": "x"}], {}, "record 0: id '1': no list 'profile'"),
     "no field": ([question("1", profile=[{"id": "2", "text": "x"}])], None, "profile item 0: no text 'score'"),
     "a wrong date": (
         [question("1", profile=[{"id": "2", "text": "", "score": "1", "date": "May"}])],
@@ -141,8 +141,12 @@ BROKEN: dict[str, tuple[Any, Any, str]] = {
         "dev_outputs.json: id '1' has output 'great', which is no answer of LaMP-3",
     ),
     "an id that is no number": (b'[{"id": NaN, "input": "x", "profile": []}]', {}, "record 0: no text 'id'"),
-    "a user that is a list": ([question("1", user_id=["7"])], None, "record 0: no text 'user_id'"),
-    "half a character": ([question("1", input="review: \ud83d")], None, "record 0: 'input' holds a broken character"),
+    "a user that is a list": ([question("1", user_id=["7"])], None, "record 0: id '1': no text 'user_id'"),
+    "half a character": (
+        [question("1", input="review: \ud83d")],
+        None,
+        "record 0: id '1': 'input' holds a broken character",
+    ),
     "a line break in an id": ([question("a\nb")] * 2, None, "record 1: id 'a\\nb' stands twice"),
     "a date of four parts": (
         [question("1", profile=[{"id": "2", "text": "", "score": "1", "date": "1-1-1-1"}])],
@@ -174,7 +178,7 @@ def test_a_citation_question_without_its_references_is_refused(tmp_path: Path) -
     place.mkdir()
     (place / "dev_questions.json").write_text(json.dumps([{"id": "1", "input": 'title "a"', "profile": []}]))
     (place / "dev_outputs.json").write_text(json.dumps([{"id": "1", "output": "[1]"}]))
-    with pytest.raises(RpobenchError, match="record 0: the input must say"):
+    with pytest.raises(RpobenchError, match="record 0: id '1': the input must say"):
         load_official(get_task("LaMP-1"), tmp_path, "dev")
 
 

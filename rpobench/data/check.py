@@ -12,12 +12,11 @@ from rpobench.data.lamp import (
     check_targets,
     gold_records,
     held_splits,
-    read_example,
-    read_gold,
     read_json,
     read_records,
     split_files,
 )
+from rpobench.data.records import gold, id_of, question
 from rpobench.task import Task
 from rpobench.types import Example, RpobenchError
 
@@ -49,67 +48,73 @@ def check(folder: Path, tasks: Sequence[Task]) -> list[Defect]:
 def _split_defects(task: Task, folder: Path, split: str) -> list[Defect]:
     questions, outputs = split_files(task, folder, split)
     asked = _File(str(questions))
-    examples = asked.read(lambda: read_records(questions), lambda record, at: read_example(task, record, at))
-    ids = asked.without_twins([(place, example.id) for place, example in examples])
+    examples = asked.read(lambda: read_records(questions), lambda record: question(task, record, ""))
     for place, example in examples:
         for what in _doubts(task, example):
             asked.add("warning", place, f"id {example.id!r}: {what}")
+    for what in _common_doubts([example for _, example in examples]):
+        asked.add("warning", None, what)
     if not outputs.exists():
         if split != "test":  # LaMP withholds the targets of test
             asked.defects.append(Defect("error", str(outputs), None, "absent: nothing is scored without targets"))
         return asked.defects
     answered = _File(str(outputs))
-    golds = answered.read(lambda: gold_records(read_json(outputs), task.name, str(outputs)), read_gold)
-    places = answered.without_twins([(place, key) for place, (key, _) in golds])
+    golds = answered.read(
+        lambda: gold_records(read_json(outputs), task.name, str(outputs)), lambda record: gold(record, "")
+    )
     by_id = {example.id: example for _, example in examples}
     for place, (key, target) in golds:
         for level, what in _target_doubts(task, by_id.get(key), target):
             answered.add(level, place, f"id {key!r}: {what}")
-    if not (asked.broken or answered.broken):
-        for key in sorted(ids.keys() ^ places.keys()):
-            file, place, other = (asked, ids[key], outputs) if key in ids else (answered, places[key], questions)
-            file.add("error", place, f"id {key!r}: has no partner in {other.name}")
+    for one, other in ((asked, answered), (answered, asked)):
+        one.add_single(other)
     return [*asked.defects, *answered.defects]
 
 
 class _File:
-    """One file's defects. `broken`: not every record could be read, so what seems absent may be there."""
+    """One file's records and defects. `nameless`: not every id could be read, so what seems absent may be there."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.broken = name, False
+        self.name, self.nameless = name, False
         self.defects: list[Defect] = []
+        self.places: dict[str, int] = {}  # by id, of all records that have one
 
     def add(self, level: Literal["error", "warning"], place: int | None, what: str) -> None:
         self.defects.append(Defect(level, self.name, place, what))
 
-    def read(self, records: Callable[[], Sequence[Any]], reader: Callable[[Any, str], Read]) -> list[tuple[int, Read]]:
-        """What could be read, with its place; the rest become errors."""
+    def read(
+        self, records: Callable[[], Sequence[Any]], reader: Callable[[Any], tuple[Read | None, list[str]]]
+    ) -> list[tuple[int, Read]]:
+        """What could be read, with its place; all faults of the rest become errors."""
         try:
             found = records()
         except RpobenchError as error:
-            self._error(None, str(error).removeprefix(f"{self.name}: "))
+            self.nameless = True
+            self.add("error", None, str(error).removeprefix(f"{self.name}: "))
             return []
         if not found:
-            self._error(None, "holds no record")
+            self.add("error", None, "holds no record")
         whole = []
         for place, record in enumerate(found):
-            try:
-                whole.append((place, reader(record, "")))
-            except RpobenchError as error:
-                self._error(place, str(error).removeprefix(":").strip())
+            self._name(place, id_of(record))
+            one, faults = reader(record)
+            for fault in faults:
+                self.add("error", place, fault.removeprefix(": "))
+            if one is not None:
+                whole.append((place, one))
         return whole
 
-    def _error(self, place: int | None, what: str) -> None:
-        self.broken = True
-        self.add("error", place, what)
+    def _name(self, place: int, key: str | None) -> None:
+        if key is None:
+            self.nameless = True
+        elif self.places.setdefault(key, place) != place:
+            self.add("error", place, f"id {key!r} stands twice, first in record {self.places[key]}")
 
-    def without_twins(self, keys: Sequence[tuple[int, str]]) -> dict[str, int]:
-        """Place by id; an id that stands twice is an error at its second place."""
-        places: dict[str, int] = {}
-        for place, key in keys:
-            if places.setdefault(key, place) != place:
-                self.add("error", place, f"id {key!r} stands twice, first in record {places[key]}")
-        return places
+    def add_single(self, other: _File) -> None:
+        """Records without a partner in the other file, as far as that can be known."""
+        if not other.nameless:
+            for key in sorted(self.places.keys() - other.places.keys(), key=lambda key: self.places[key]):
+                self.add("error", self.places[key], f"id {key!r}: has no partner in {Path(other.name).name}")
 
 
 def _doubts(task: Task, example: Example) -> Iterator[str]:
@@ -125,6 +130,17 @@ def _doubts(task: Task, example: Example) -> Iterator[str]:
         yield f"profile item {twins[0]!r} stands twice ({len(twins)} such)"
     if any(not any(text.strip() for text in item.fields.values()) for item in example.profile):
         yield "a profile item holds no text"
+
+
+def _common_doubts(examples: Sequence[Example]) -> Iterator[str]:
+    """What some questions have and others lack, so that it can be used for none."""
+    named = sum(bool(example.user_id) for example in examples)
+    if 0 < named < len(examples):
+        yield f"{named} of {len(examples)} questions have a user_id: without all of them users are inferred"
+    items = [item for example in examples for item in example.profile]
+    dated = sum(item.date is not None for item in items)
+    if 0 < dated < len(items):
+        yield f"{dated} of {len(items)} profile items have a date: without all of them there is no recency"
 
 
 def _target_doubts(

@@ -6,14 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from rpobench.data.dataset import DataSet
+from rpobench.data.records import gold, question
 from rpobench.task import Task
-from rpobench.types import Example, Labelled, ProfileItem, RpobenchError
+from rpobench.types import Example, Labelled, RpobenchError
 
 SPLITS = ("train", "dev", "test")
 
@@ -114,9 +114,10 @@ def gold_records(content: Any, task_name: str, where: str) -> list[Any]:
 
 def read_gold(record: Any, at: str) -> tuple[str, str]:
     """(id, output) of one official record. Raises RpobenchError that starts with `at`, the name of file and record."""
-    key = _text(record, "id", at)
-    output = record["output"] if isinstance(record.get("output"), float) else _text(record, "output", at)
-    return key, str(output)
+    answer, faults = gold(record, at)
+    if answer is None:
+        raise RpobenchError(faults[0])
+    return answer
 
 
 def check_targets(task: Task, targets: Mapping[str, str], where: str) -> None:
@@ -206,44 +207,10 @@ def read_questions(task: Task, file: Path) -> list[Example]:
 
 def read_example(task: Task, record: Any, at: str) -> Example:
     """One official question. Raises RpobenchError that starts with `at`, the name of file and record."""
-    key, text = _text(record, "id", at), _text(record, "input", at)
-    profile = record.get("profile")
-    if not isinstance(profile, list):
-        raise RpobenchError(f"{at} (id {key!r}): no list 'profile'")
-    items = []
-    for place, item in enumerate(profile):
-        here = f"{at} (id {key!r}): profile item {place}"
-        fields = {name: _text(item, name, here) for name in task.fields}
-        items.append(ProfileItem(_text(item, "id", here), fields, _date(item.get("date"), here)))
-    user = "" if record.get("user_id") is None else _text(record, "user_id", at)
-    example = Example(key, user, text, tuple(items))
-    task.check(example, at)
+    example, faults = question(task, record, at)
+    if example is None:
+        raise RpobenchError(faults[0])
     return example
-
-
-def _text(record: Any, name: str, at: str) -> str:
-    value = record.get(name) if isinstance(record, dict) else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise RpobenchError(f"{at}: no text {name!r}")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:  # an escaped half of a surrogate pair: no tokenizer takes it
-        raise RpobenchError(f"{at}: {name!r} holds a broken character at {error.start}, correct it") from error
-    return value
-
-
-def _date(value: Any, at: str) -> date | None:
-    """`2014-11-13`, `2014-11` or `2014`; the first day of what is given, so ties keep the official order."""
-    if value is None or value == "":
-        return None
-    parts = str(value)[:10].split("-")
-    try:
-        year, month, day = [*map(int, parts), *[1] * (3 - len(parts))]
-        return date(year, month, day)
-    except (ValueError, OverflowError) as error:
-        raise RpobenchError(f"{at}: {str(value)[:40]!r} is no date such as 2014-11-13 or 2014") from error
 
 
 def _match(examples: Sequence[Example], targets: dict[str, str], questions: Path, outputs: Path) -> None:
