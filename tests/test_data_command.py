@@ -162,6 +162,14 @@ def test_users_and_dates_that_only_some_have_are_warnings(tmp_path: Path) -> Non
     assert found[1].what.startswith(f"{items - 1} of {items} profile items have a date")
 
 
+def test_outputs_without_questions_are_an_error(tmp_path: Path) -> None:
+    place = clean(tmp_path) / "LaMP_2"
+    (place / "train_outputs.json").write_bytes((place / "dev_outputs.json").read_bytes())
+    (found,) = check(tmp_path, [get_task("LaMP-2")])
+    assert (found.level, Path(found.file).name) == ("error", "train_outputs.json")
+    assert found.what == "has no train_questions.json beside it"
+
+
 def test_a_title_among_the_users_own_is_a_warning(tmp_path: Path) -> None:
     place = clean(tmp_path, "LaMP-4") / "LaMP_4"
     outputs = json.loads((place / "dev_outputs.json").read_text())

@@ -38,11 +38,16 @@ class Defect:
 
 
 def check(folder: Path, tasks: Sequence[Task]) -> list[Defect]:
-    """The defects of every split of these tasks that the folder holds, file by file.
+    """The defects of every split of these tasks that the folder holds, file by file, and of outputs without questions.
 
     Raises MissingData where it holds none of them.
     """
-    return [defect for task, split in held_splits(tasks, folder) for defect in _split_defects(task, folder, split)]
+    found = [defect for task, split in held_splits(tasks, folder) for defect in _split_defects(task, folder, split)]
+    for outputs in sorted(folder.rglob("*_outputs.json")):
+        questions = outputs.name.replace("_outputs", "_questions")
+        if not outputs.with_name(questions).exists():
+            found.append(Defect("error", str(outputs), None, f"has no {questions} beside it"))
+    return found
 
 
 def _split_defects(task: Task, folder: Path, split: str) -> list[Defect]:
