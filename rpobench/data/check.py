@@ -16,7 +16,7 @@ from rpobench.data.lamp import (
     read_records,
     split_files,
 )
-from rpobench.data.records import gold, id_of, question
+from rpobench.data.one_record import gold, id_of, question
 from rpobench.task import Task
 from rpobench.types import Example, RpobenchError
 

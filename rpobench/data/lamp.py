@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from rpobench.data.dataset import DataSet
-from rpobench.data.records import gold, question
+from rpobench.data.one_record import gold, question
 from rpobench.task import Task
 from rpobench.types import Example, Labelled, RpobenchError
 
