@@ -43,7 +43,7 @@ def _rouge2(texts: Sequence[str], targets: Sequence[str]) -> float:
 
     scorer = RougeScorer(["rouge2"], use_stemmer=False)
     pairs = zip(texts, targets, strict=True)
-    return sum(scorer.score(target, text)["rouge2"].fmeasure for text, target in pairs) / len(texts)
+    return float(sum(scorer.score(target, text)["rouge2"].fmeasure for text, target in pairs) / len(texts))
 
 
 def _bleu(texts: Sequence[str], targets: Sequence[str]) -> float:
