@@ -1,87 +1,119 @@
-"""One official record: what it says, or every fault in it. The loader stops at the first, a check names all."""
+"""The records of a JSON array one after another, so that a file of several GB needs the memory of one record.
+
+The parser is `json`'s own, fed piece by piece: streaming parsers replace half surrogates and refuse large integers, and
+a file would then read differently from how LaMP's code reads it.
+"""
 
 from __future__ import annotations
 
-from datetime import date
+import codecs
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from rpobench.task import Task
-from rpobench.types import Example, ProfileItem, RpobenchError
+from rpobench.types import RpobenchError
+
+CHUNK = 8 * 2**20  # bytes
+SPACE = re.compile(r"[ \t\n\r]*")
+NEAR_END = 16  # characters: longer than any token that is no string
+DECODER = json.JSONDecoder()
 
 
-def question(task: Task, record: Any, at: str) -> tuple[Example | None, list[str]]:
-    """The example and no fault, or None and all faults in order, each starting with `at`, the name of file and record.
+def stream_records(
+    file: Path, *, chunk: int = CHUNK, seen: Callable[[bytes], object] = lambda piece: None
+) -> Iterator[Any]:
+    """Every record of the JSON array in a file, in order; `seen` is called with every piece of the file as read.
 
-    A user id that is absent is empty.
+    Raises RpobenchError for what is absent, no UTF-8, a web page, no array, or broken, when it gets there.
     """
-    if not isinstance(record, dict):
-        return None, [f"{at}: expected an object with 'id', 'input' and 'profile'"]
-    faults: list[str] = []
-    key = _text(record, "id", at, faults)
-    here = at if faults else f"{at}: id {key!r}"
-    text = _text(record, "input", here, faults)
-    user = "" if record.get("user_id") is None else _text(record, "user_id", here, faults)
-    profile = record.get("profile")
-    if not isinstance(profile, list):
-        return None, [*faults, f"{here}: no list 'profile'"]
-    items = tuple(_item(task, item, f"{here}: profile item {place}", faults) for place, item in enumerate(profile))
-    example = Example(key, user, text, items)
-    if not faults:
-        try:
-            task.check(example, here)
-        except RpobenchError as error:
-            faults.append(str(error))
-    return (None if faults else example), faults
-
-
-def gold(record: Any, at: str) -> tuple[tuple[str, str] | None, list[str]]:
-    """(id, output) and no fault, or None and all faults; see `question`. A number as output is its text."""
-    if not isinstance(record, dict):
-        return None, [f"{at}: expected an object with 'id' and 'output'"]
-    faults: list[str] = []
-    key = _text(record, "id", at, faults)
-    here = at if faults else f"{at}: id {key!r}"
-    output = record["output"] if isinstance(record.get("output"), float) else _text(record, "output", here, faults)
-    return (None if faults else (key, str(output))), faults
-
-
-def id_of(record: Any) -> str | None:
-    """The id of a record that may be faulty elsewhere; None where it has none."""
-    faults: list[str] = []
-    key = _text(record, "id", "", faults) if isinstance(record, dict) else ""
-    return None if faults else key or None
-
-
-def _item(task: Task, item: Any, at: str, faults: list[str]) -> ProfileItem:
-    if not isinstance(item, dict):
-        faults.append(f"{at}: expected an object with {', '.join(map(repr, ('id', *task.fields)))}")
-        item = dict.fromkeys(("id", *task.fields), "")
-    fields = {name: _text(item, name, at, faults) for name in task.fields}
-    return ProfileItem(_text(item, "id", at, faults), fields, _date(item.get("date"), at, faults))
-
-
-def _text(record: dict[str, Any], name: str, at: str, faults: list[str]) -> str:
-    value = record.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        faults.append(f"{at}: no text {name!r}")
-        return ""
     try:
-        value.encode()
-    except UnicodeEncodeError as error:  # an escaped half of a surrogate pair: no tokenizer takes it
-        faults.append(f"{at}: {name!r} holds a broken character at {error.start}, correct it")
-    return value
+        with file.open("rb") as handle:
+            pieces = iter(lambda: handle.read(chunk), b"")
+            yield from _records(_Text(file, pieces, seen))
+    except OSError as error:
+        raise RpobenchError(f"{file}: {error.strerror or error}") from error
 
 
-def _date(value: Any, at: str, faults: list[str]) -> date | None:
-    """`2014-11-13`, `2014-11` or `2014`; the first day of what is given, so ties keep the official order."""
-    if value is None or value == "":
-        return None
-    parts = str(value)[:10].split("-")
-    try:
-        year, month, day = [*map(int, parts), *[1] * (3 - len(parts))]
-        return date(year, month, day)
-    except (ValueError, OverflowError):
-        faults.append(f"{at}: {str(value)[:40]!r} is no date such as 2014-11-13 or 2014")
-        return None
+def _records(text: _Text) -> Iterator[Any]:
+    first = text.next_mark()
+    if first == "<":
+        raise RpobenchError(f"{text.file}: is a web page and not JSON: the address was wrong, download it again")
+    if first != "[":
+        raise text.broken("no value") if not first else RpobenchError(f"{text.file}: expected a list of questions")
+    if text.next_mark(peek=True) == "]":
+        text.next_mark()
+    else:
+        mark = ","
+        while mark == ",":
+            yield text.value()
+            mark = text.next_mark()
+        if mark != "]":
+            raise text.broken("expected a comma or the list's end")
+    if text.next_mark():
+        raise text.broken("something follows the list")
+
+
+class _Text:
+    """What is read and not yet parsed of a file."""
+
+    def __init__(self, file: Path, pieces: Iterator[bytes], seen: Callable[[bytes], object]) -> None:
+        self.file, self._pieces, self._seen = file, pieces, seen
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._text, self._at = "", 0
+        self._bytes = self._dropped = 0
+        self._ended = False
+
+    def next_mark(self, *, peek: bool = False) -> str:
+        """The next character that is no white space, empty at the end of the file; consumed unless `peek`."""
+        while True:
+            found = SPACE.match(self._text, self._at)
+            self._at = found.end() if found else self._at
+            if self._at < len(self._text):
+                mark = self._text[self._at]
+                self._at += not peek
+                return mark
+            if not self._more():
+                return ""
+
+    def value(self) -> Any:
+        """The next JSON value."""
+        self.next_mark(peek=True)
+        while True:
+            try:
+                value, end = DECODER.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                cut_off = error.msg.startswith("Unterminated string") or error.pos > len(self._text) - NEAR_END
+                if not (cut_off and self._more()):
+                    raise self.broken(error.msg, error.pos) from error
+            except (ValueError, RecursionError) as error:  # an integer of thousands of digits; deep nesting
+                raise self.broken(str(error)) from error
+            else:
+                if end < len(self._text) or not self._more():  # a number may go on in the next piece
+                    self._at = end
+                    return value
+
+    def _more(self) -> bool:
+        """Read on, as much again as is waiting: a long record is then not parsed from its start too often."""
+        if self._ended:
+            return False
+        waiting, added = len(self._text) - self._at, ""
+        while not self._ended and len(added) <= waiting:
+            piece = next(self._pieces, b"")
+            self._ended = not piece
+            self._seen(piece)
+            self._bytes += len(piece)
+            try:
+                added += self._decoder.decode(piece, final=self._ended)
+            except UnicodeDecodeError as error:
+                place = self._bytes - len(error.object) + error.start
+                raise RpobenchError(f"{self.file}: no UTF-8 at byte {place}: download it again") from error
+        self._dropped += self._at
+        self._text, self._at = self._text[self._at :] + added, 0
+        return bool(added)
+
+    def broken(self, why: str, at: int | None = None) -> RpobenchError:
+        """The error for what cannot be parsed here."""
+        place = self._dropped + (self._at if at is None else at)
+        return RpobenchError(f"{self.file}: broken or truncated JSON ({why} at character {place}): download it again")
