@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import tracemalloc
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def test_any_array_streams_as_json_reads_it(
     assert pieces.hexdigest() == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+@pytest.mark.parametrize("chunk", range(1, 12))
+def test_numbers_on_the_border_of_two_pieces_stay_whole(file: Path, chunk: int) -> None:
+    file.write_text("[100.5, 12e3, -7, 1E+2, 3.0 , -0.25e-1,true,1234567]")
+    assert list(stream_records(file, chunk=chunk)) == [100.5, 12e3, -7, 1e2, 3.0, -0.025, True, 1234567]
+
+
 def test_what_other_parsers_change_stays(file: Path) -> None:
     file.write_text('\ufeff[{"a": "\\ud83d"}, 123456789012345678901234567890, NaN]', encoding="utf-8")
     first, second, third = stream_records(file, chunk=3)
@@ -54,9 +61,10 @@ BROKEN = {
     b'[{"a": 1}': "expected a comma or the list's end",
     b'[{"a": "x': "Unterminated string",
     b'[{"a": "x"}, ': "Expecting value",
-    b'[{"a" 1}, {"b": "long enough to be no end of the file"}]': "Expecting ':' delimiter at character 6)",
+    b'[{"a" 1}, {"b": "long enough to be no end of the file"}]': "Expecting ':' delimiter near character 6)",
     b'[{"a": 1} {"b": 2}]': "expected a comma",
     b"[1, ]": "Expecting value",
+    b"[1e]": "expected a comma or the list's end near character 3)",
     b"[1] 2": "something follows the list",
     b"": "no value",
     b"  ": "no value",
@@ -95,11 +103,18 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
         list(stream_records(tmp_path / "none.json"))
 
 
+MEASURE = """
+import sys, tracemalloc
+from pathlib import Path
+from rpobench.data.records import stream_records
+tracemalloc.start()
+print(sum(1 for _ in stream_records(Path(sys.argv[1]), chunk=2**16)), tracemalloc.get_traced_memory()[1])
+"""
+
+
 def test_the_memory_is_that_of_a_record_and_not_of_the_file(file: Path) -> None:
     record = json.dumps({"text": "w" * 2000})
     file.write_text("[" + ",".join([record] * 5000) + "]")  # 10 MB
-    tracemalloc.start()
-    count = sum(1 for _ in stream_records(file, chunk=2**16))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    done = subprocess.run([sys.executable, "-c", MEASURE, str(file)], capture_output=True, text=True, check=True)
+    count, peak = map(int, done.stdout.split())
     assert count == 5000 and peak < 10**6

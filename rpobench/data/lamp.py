@@ -12,6 +12,7 @@ from typing import Any
 
 from rpobench.data.dataset import DataSet
 from rpobench.data.one_record import gold, question
+from rpobench.data.records import stream_records
 from rpobench.task import Task
 from rpobench.types import Example, Labelled, RpobenchError
 
@@ -185,16 +186,13 @@ def _places(task: Task, folder: Path) -> list[Path]:
 
 def read_records(file: Path) -> list[Any]:
     """The questions of an official file, in file order and not yet looked at."""
-    content = read_json(file)
-    if not isinstance(content, list):
-        raise RpobenchError(f"{file}: expected a list of questions")
-    return content
+    return list(stream_records(file))
 
 
 def read_questions(task: Task, file: Path) -> list[Example]:
     """The questions of an official file, in file order; users are as given, or empty."""
     examples, seen = [], set()
-    for place, record in enumerate(read_records(file)):
+    for place, record in enumerate(stream_records(file)):
         example = read_example(task, record, f"{file}: record {place}")
         if example.id in seen:
             raise RpobenchError(f"{file}: record {place}: id {example.id!r} stands twice, keep one")

@@ -18,6 +18,7 @@ from rpobench.types import RpobenchError
 CHUNK = 8 * 2**20  # bytes
 SPACE = re.compile(r"[ \t\n\r]*")
 NEAR_END = 16  # characters: longer than any token that is no string
+NUMBER_GOES_ON = "0123456789.eE+-"
 DECODER = json.JSONDecoder()
 
 
@@ -90,7 +91,8 @@ class _Text:
             except (ValueError, RecursionError) as error:  # an integer of thousands of digits; deep nesting
                 raise self.broken(str(error)) from error
             else:
-                if end < len(self._text) or not self._more():  # a number may go on in the next piece
+                goes_on = self._text[end : end + 1] in NUMBER_GOES_ON  # true at the end of what is read
+                if not (goes_on and isinstance(value, int | float) and self._more()):
                     self._at = end
                     return value
 
@@ -109,11 +111,12 @@ class _Text:
             except UnicodeDecodeError as error:
                 place = self._bytes - len(error.object) + error.start
                 raise RpobenchError(f"{self.file}: no UTF-8 at byte {place}: download it again") from error
-        self._dropped += self._at
-        self._text, self._at = self._text[self._at :] + added, 0
+        if added:  # else every place in the text still holds
+            self._dropped += self._at
+            self._text, self._at = self._text[self._at :] + added, 0
         return bool(added)
 
     def broken(self, why: str, at: int | None = None) -> RpobenchError:
         """The error for what cannot be parsed here."""
         place = self._dropped + (self._at if at is None else at)
-        return RpobenchError(f"{self.file}: broken or truncated JSON ({why} at character {place}): download it again")
+        return RpobenchError(f"{self.file}: broken or truncated JSON ({why} near character {place}): download it again")
