@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rpobench.spec import RunSpec, Spec
 from rpobench.types import Prediction, RpobenchError, Usage
+
+if TYPE_CHECKING:
+    from rpobench.spec import RunSpec, Spec
 
 SCHEMA_VERSION = 1
 
