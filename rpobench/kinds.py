@@ -47,8 +47,9 @@ class LabelTask(Task):
         if raw.strip() in self.labels:
             return raw.strip()
         longest_first = sorted(self.labels, key=len, reverse=True)
-        named = re.search("|".join(rf"(?<!\w){re.escape(label)}(?!\w)" for label in longest_first), raw, re.I)
-        return next(label for label in self.labels if label.lower() == named[0].lower()) if named else ""
+        # A group a label: ignoring case, `re` also takes ı for i, so the matched text is not always a label's spelling.
+        named = re.search("|".join(rf"(?<!\w)({re.escape(label)})(?!\w)" for label in longest_first), raw, re.I)
+        return longest_first[named.lastindex - 1] if named and named.lastindex else ""
 
     def score(self, text: str, target: str) -> float:
         return float(text.strip() == target.strip())

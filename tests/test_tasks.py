@@ -22,6 +22,7 @@ PARSED = [
     ("LaMP-2", "It is a Dark Comedy.", "dark comedy"),
     ("LaMP-2", "comedy, or fantasy", "comedy"),
     ("LaMP-2", "comedyesque", ""),
+    ("LaMP-2", "class\u0131c", "classic"),
     ("LaMP-3", " 4\n", "4"),
     ("LaMP-3", "I give it 3 out of 5", "3"),
     ("LaMP-3", "10", ""),
