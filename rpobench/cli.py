@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from rpobench import __version__
+from rpobench.run_command import choice, run
 from rpobench.types import RpobenchError
 
 
@@ -51,6 +52,7 @@ app = typer.Typer(
 
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+app.command("run")(run)
 
 
 def _version(asked: bool) -> None:
@@ -67,58 +69,6 @@ def options(
     """Options of every command; `main` reads --debug itself, since it must hold even when a command fails early."""
 
 
-@app.command()
-def run(
-    method: Annotated[str, typer.Option(help="Names, comma-separated, or all, untrained, trained.")],
-    task: Annotated[str, typer.Option(help="Names, comma-separated, or all (LaMP-1 to LaMP-7).")],
-    data: Annotated[str, typer.Option(help="synth, synth:SEED (another world), or an official folder.")] = "synth",
-    split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
-    base_model: Annotated[str, typer.Option(help="smollm2-135m, hf:ORG/NAME[@REV], hf:DIR ...")] = "smollm2-135m",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value of a method; may be repeated.")] = None,
-    preset: Annotated[str, typer.Option(help="quick or full.")] = "quick",
-    limit: Annotated[int | None, typer.Option(min=1, help="Examples scored, and training examples a task.")] = None,
-    seed: Annotated[str, typer.Option(help="Whole numbers, comma-separated.")] = "0",
-    holdout: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of users to score; the rest train.")
-    ] = None,
-    profiles: Annotated[str, typer.Option(help="own, or swapped: each example with another user's profile.")] = "own",
-    no_swap: Annotated[bool, typer.Option("--no-swap", help="Leave out the swapped-profile control.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder of runs; what is finished there stands.")] = Path("runs"),
-    no_text: Annotated[bool, typer.Option("--no-text", help="Mark the runs so that `show` leaves texts out.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Train and score methods on tasks; continues what was interrupted."""
-    from rpobench.benchmark import Plan
-    from rpobench.benchmark import run as run_plan
-    from rpobench.data.sources import Source
-    from rpobench.summary import print_summary
-
-    plan = Plan(
-        method=method,
-        task=task,
-        data=data,
-        split=split,
-        base_model=base_model,
-        settings=_settings(set_ or []),
-        preset=preset,
-        limit=limit,
-        seeds=_seeds(seed),
-        holdout=holdout,
-        profiles=_choice("--profiles", profiles, ("own", "swapped")),  # type: ignore[arg-type]
-        swap=not no_swap,
-        out=out,
-        texts=not no_text,
-    )
-    try:
-        found = run_plan(plan)
-    except KeyboardInterrupt as stop:
-        raise RpobenchError("stopped; the same command continues where it was") from stop
-    if as_json:
-        print(json.dumps(found))
-    else:
-        print_summary(found, synthetic=Source(data).synthetic, out=out)
-
-
 @app.command("list")
 def list_(
     what: Annotated[str, typer.Argument(help="tasks, methods, models, retrievers or runs.")],
@@ -130,7 +80,7 @@ def list_(
     from rpobench.store import ResultStore
 
     groups = ("tasks", "methods", "models", "retrievers")
-    if _choice("list", what, (*groups, "runs")) == "runs":
+    if choice("list", what, (*groups, "runs")) == "runs":
         found = [Path(result["folder"]).name for result in ResultStore(runs).results()]
     else:
         found = names(what)
@@ -178,29 +128,6 @@ def show(
         print(json.dumps(found))
     else:
         print_examples(found, trajectories=trajectories)
-
-
-def _settings(pairs: list[str]) -> dict[str, str]:
-    settings = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise RpobenchError(f"--set {pair}: give key=value")
-        settings[key.strip()] = value.strip()
-    return settings
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(dict.fromkeys(int(part) for part in text.split(",")))
-    except ValueError as error:
-        raise RpobenchError(f"--seed {text}: give whole numbers, comma-separated") from error
-
-
-def _choice(option: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise RpobenchError(f"{option} {value}: choose one of {', '.join(choices)}")
-    return value
 
 
 def main() -> Any:

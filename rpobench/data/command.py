@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rpobench.data.download_command import download
 from rpobench.data.lamp import held_splits, read_questions
 from rpobench.data.synth_command import synth
 from rpobench.registry import get_retriever, get_task, names
@@ -23,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(synth)
+app.command()(download)
 
 Folder = Annotated[Path, typer.Argument(help="An official folder: it holds LaMP_3/dev_questions.json and the like.")]
 OneTask = Annotated[str, typer.Option("--task", help="A task, such as LaMP-3.")]

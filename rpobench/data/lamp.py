@@ -30,9 +30,14 @@ def load_official(task: Task, folder: Path, split: str, *, limit: int | None = N
 
     `folder` holds `LaMP_N/` or is it; a split's files stand there or in a folder of the split's name. LaMP's server
     keeps movies (LaMP-2) in `LaMP_2/new` and news (LaMP-2N) beside it: where `new` is there, both are found so. Raises
-    MissingData where the files are absent, RpobenchError that names file and record where they are broken.
+    MissingData where the files are absent, RpobenchError that names file and record where they are broken, or the file
+    where it is no longer what `rpobench data download` fetched.
     """
+    from rpobench.data.manifest import check_pinned  # brings pydantic, which `--help` need not wait for
+
     questions, outputs = split_files(task, folder, split)
+    check_pinned(questions)
+    check_pinned(outputs)
     examples = read_questions(task, questions)
     if not outputs.exists():
         raise MissingData(f"{outputs}: absent, and without targets nothing is scored (LaMP withholds those of test)")

@@ -1,0 +1,94 @@
+"""`rpobench run`: its options, and the table or JSON that ends it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpobench.types import RpobenchError
+
+if TYPE_CHECKING:
+    from rpobench.benchmark import Plan
+
+
+def run(
+    method: Annotated[str, typer.Option(help="Names, comma-separated, or all, untrained, trained.")],
+    task: Annotated[str, typer.Option(help="Names, comma-separated, or all (LaMP-1 to LaMP-7).")],
+    data: Annotated[str, typer.Option(help="synth, synth:SEED (another world), or an official folder.")] = "synth",
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
+    base_model: Annotated[str, typer.Option(help="smollm2-135m, hf:ORG/NAME[@REV], hf:DIR ...")] = "smollm2-135m",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value of a method; may be repeated.")] = None,
+    preset: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+    limit: Annotated[int | None, typer.Option(min=1, help="Examples scored, and training examples a task.")] = None,
+    seed: Annotated[str, typer.Option(help="Whole numbers, comma-separated.")] = "0",
+    holdout: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of users to score; the rest train.")
+    ] = None,
+    profiles: Annotated[str, typer.Option(help="own, or swapped: each example with another user's profile.")] = "own",
+    no_swap: Annotated[bool, typer.Option("--no-swap", help="Leave out the swapped-profile control.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder of runs; what is finished there stands.")] = Path("runs"),
+    no_text: Annotated[bool, typer.Option("--no-text", help="Mark the runs so that `show` leaves texts out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Train and score methods on tasks; continues what was interrupted."""
+    from rpobench.benchmark import Plan
+
+    plan = Plan(
+        method=method,
+        task=task,
+        data=data,
+        split=split,
+        base_model=base_model,
+        settings=_settings(set_ or []),
+        preset=preset,
+        limit=limit,
+        seeds=_seeds(seed),
+        holdout=holdout,
+        profiles=choice("--profiles", profiles, ("own", "swapped")),  # type: ignore[arg-type]
+        swap=not no_swap,
+        out=out,
+        texts=not no_text,
+    )
+    _carry_out(plan, as_json=as_json)
+
+
+def _carry_out(plan: Plan, *, as_json: bool) -> None:
+    from rpobench.benchmark import run as run_plan
+    from rpobench.data.sources import Source
+    from rpobench.summary import print_summary
+
+    try:
+        found = run_plan(plan)
+    except KeyboardInterrupt as stop:
+        raise RpobenchError("stopped; the same command continues where it was") from stop
+    if as_json:
+        print(json.dumps(found))
+    else:
+        print_summary(found, synthetic=Source(plan.data).synthetic, out=plan.out)
+
+
+def _settings(pairs: list[str]) -> dict[str, str]:
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise RpobenchError(f"--set {pair}: give key=value")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError as error:
+        raise RpobenchError(f"--seed {text}: give whole numbers, comma-separated") from error
+
+
+def choice(option: str, value: str, choices: tuple[str, ...]) -> str:
+    """`value` where it is one of `choices`; else an error that names `option`."""
+    if value not in choices:
+        raise RpobenchError(f"{option} {value}: choose one of {', '.join(choices)}")
+    return value
