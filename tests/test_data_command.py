@@ -70,9 +70,9 @@ SEEDED: dict[str, tuple[Callable[[Records, Records], Any], str]] = {
         lambda q, g: q[1]["profile"].append(q[1]["profile"][0]),
         "warning dev_questions.json 1 profile item",
     ),
-    "an item without text": (
-        lambda q, g: q[1]["profile"][0].update(description="", tag=" "),
-        "warning dev_questions.json 1 a profile item holds no text",
+    "an item without a label": (
+        lambda q, g: q[1]["profile"][0].update(tag=" "),
+        "error dev_questions.json 1 id '111': profile item 0: 'tag' is empty",
     ),
 }
 
@@ -94,6 +94,29 @@ def test_a_seeded_defect_is_found_and_nothing_else(tmp_path: Path, name: str) ->
             load_official(get_task("LaMP-2"), tmp_path, "dev")
     else:
         load_official(get_task("LaMP-2"), tmp_path, "dev")
+
+
+def test_an_item_without_text_and_one_without_an_answer_are_warnings_where_answers_are_texts(tmp_path: Path) -> None:
+    place = clean(tmp_path, "LaMP-4") / "LaMP_4"
+    questions = json.loads((place / "dev_questions.json").read_text())
+    questions[1]["profile"][0].update(text="", title=" ")
+    questions[2]["profile"][0].update(title="")
+    write(place / "dev_questions.json", questions)
+    found = [(one.level, one.record, one.what.split(": ")[1]) for one in check(tmp_path, [get_task("LaMP-4")])]
+    assert found == [("warning", 1, "a profile item holds no text"), ("warning", 2, "a profile item has no 'title'")]
+    load_official(get_task("LaMP-4"), tmp_path, "dev")
+
+
+@pytest.mark.parametrize("score", ["great", "", "nan", "4/5"])
+def test_a_rating_in_a_profile_that_is_no_number_is_an_error(tmp_path: Path, score: str) -> None:
+    place = clean(tmp_path, "LaMP-3") / "LaMP_3"
+    questions = json.loads((place / "dev_questions.json").read_text())
+    questions[1]["profile"][0]["score"] = score
+    write(place / "dev_questions.json", questions)
+    (found,) = check(tmp_path, [get_task("LaMP-3")])
+    assert (found.level, found.record) == ("error", 1) and "id '111': profile item 0: 'score' is" in found.what
+    with pytest.raises(RpobenchError, match=r"dev_questions.json: record 1: id '111': profile item 0: 'score' is"):
+        load_official(get_task("LaMP-3"), tmp_path, "dev")
 
 
 def test_all_defects_are_named_and_not_the_first_alone(tmp_path: Path) -> None:

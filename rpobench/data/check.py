@@ -135,6 +135,8 @@ def _doubts(task: Task, example: Example) -> Iterator[str]:
         yield f"profile item {twins[0]!r} stands twice ({len(twins)} such)"
     if any(not any(text.strip() for text in item.fields.values()) for item in example.profile):
         yield "a profile item holds no text"
+    elif task.answer_field and not all(item.fields[task.answer_field].strip() for item in example.profile):
+        yield f"a profile item has no {task.answer_field!r}"
 
 
 def _common_doubts(examples: Sequence[Example]) -> Iterator[str]:

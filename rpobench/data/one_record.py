@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -53,11 +54,24 @@ def id_of(record: Any) -> str | None:
 
 
 def _item(task: Task, item: Any, at: str, faults: list[str]) -> ProfileItem:
+    before = len(faults)
     if not isinstance(item, dict):
         faults.append(f"{at}: expected an object with {', '.join(map(repr, ('id', *task.fields)))}")
         item = dict.fromkeys(("id", *task.fields), "")
     fields = {name: _text(item, name, at, faults) for name in task.fields}
+    if len(faults) == before and task.labels and task.answer_field:
+        faults.extend(_answer_faults(task, fields[task.answer_field], at))
     return ProfileItem(_text(item, "id", at, faults), fields, _date(item.get("date"), at, faults))
+
+
+def _answer_faults(task: Task, answer: str, at: str) -> Iterator[str]:
+    """Why an item's label or rating is none. An empty text is left to pass: mails without a subject do exist."""
+    from rpobench.metrics import rating  # brings the scorers, which `--help` need not wait for
+
+    if not answer.strip():
+        yield f"{at}: {task.answer_field!r} is empty"
+    elif task.kind == "rating" and rating(answer) is None:
+        yield f"{at}: {task.answer_field!r} is {answer[:40]!r}, which is no number"
 
 
 def _text(record: dict[str, Any], name: str, at: str, faults: list[str]) -> str:
