@@ -77,7 +77,8 @@ class Runner:
             drafts = self._drafts.found(task, [one.example for one in data.labelled])
             seconds = seconds_spent(folder / "predictions.jsonl")
             scored = score(task, data, predictions, drafts=drafts)
-            scored |= {"seconds": round(sum(seconds[key] for key in predictions), 3), "texts": self.texts}
+            scored |= {"seconds": round(sum(seconds[key] for key in predictions), 3)}
+            scored |= {"texts": self.texts and (data.synthetic or not task.licensed)}
             write_json(folder / "result.json", scored | {"schema": SCHEMA_VERSION, "synthetic": data.synthetic})
         return RunResult(spec, folder, read_json(folder / "result.json"))
 

@@ -32,6 +32,7 @@ class Task(ABC):
     metrics: ClassVar[Mapping[str, Direction]]
     main_metric: ClassVar[str]
     max_new_tokens: ClassVar[int] = 8
+    licensed: ClassVar[bool] = False  # real texts of this task are shown in no report and no shared cache
     noun: ClassVar[str]  # what the answer is, in two or three words: "movie tag", "news headline"
 
     def content(self, example: Example) -> str:

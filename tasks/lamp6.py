@@ -16,6 +16,7 @@ class EmailSubject(PairedItems, TextTask):
     answer_field = "title"
     instruction = "Generate a subject for the following email: "
     max_new_tokens = 32
+    licensed = True
 
     def wrap(self, item: ProfileItem) -> str:
         return f'"{item.fields["title"]}" is the title for "{item.fields["text"]}" '

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rpobench.data.download_command import download
+from rpobench.data.download_command import build_lamp6, download
 from rpobench.data.lamp import held_splits, read_questions
 from rpobench.data.synth_command import synth
 from rpobench.registry import get_retriever, get_task, names
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(synth)
 app.command()(download)
+app.command("build-lamp6")(build_lamp6)
 
 Folder = Annotated[Path, typer.Argument(help="An official folder: it holds LaMP_3/dev_questions.json and the like.")]
 OneTask = Annotated[str, typer.Option("--task", help="A task, such as LaMP-3.")]

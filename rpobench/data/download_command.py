@@ -32,3 +32,18 @@ def download(
         )
     fetch_all(tasks, [name.strip() for name in split.split(",")], data, folder, mirror=mirror or OFFICIAL)
     print(folder)
+
+
+def build_lamp6(
+    avocado: Annotated[Path, typer.Option(help="Your Avocado's folder data/text: zips of mails.")],
+    ids: Annotated[Path, typer.Option(help="LaMP's id files of LaMP-6, as `data download` fetches them.")],
+    out: Annotated[Path | None, typer.Option(help="The folder to fill; by default the one around --ids.")] = None,
+) -> None:
+    """Make LaMP-6 from your licensed copy of Avocado and LaMP's id files."""
+    from rpobench.data.avocado import build_lamp6 as build
+    from rpobench.data.download import LICENSED
+    from rpobench.registry import get_task
+
+    folder = out or ids.resolve().parent
+    build(get_task(LICENSED), avocado, ids, folder)
+    print(folder)
