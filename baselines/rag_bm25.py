@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from rpobench.context import Context
+from rpobench.evidence import EvidenceConfig
 from rpobench.method import Method
 from rpobench.presets import QUICK_EVIDENCE
 from rpobench.task import Task
@@ -21,16 +20,10 @@ class RagBM25(Method):
     name = "rag-bm25"
     presets: ClassVar = {"quick": QUICK_EVIDENCE}
 
-    class Config(BaseModel):
-        model_config = ConfigDict(frozen=True, extra="forbid")
-
-        k: int = Field(default=4, ge=1)
-        max_prompt_tokens: int = Field(default=512, ge=1)
+    Config = EvidenceConfig
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
-        shown = ctx.evidence(
-            task, examples, retriever="bm25", k=self.config.k, max_prompt_tokens=self.config.max_prompt_tokens
-        )
+        shown = ctx.evidence(task, examples, retriever="bm25", **self.config.limits())
         pairs = list(zip(examples, shown, strict=True))
         answers = ctx.answer(
             task,

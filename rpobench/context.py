@@ -27,9 +27,17 @@ class EvidenceSource(Protocol):
     """Ranks profiles and fits the best items to a token budget, equally for every method."""
 
     def evidence(
-        self, task: Task, examples: Sequence[Example], *, retriever: str, k: int, max_prompt_tokens: int
+        self,
+        task: Task,
+        examples: Sequence[Example],
+        *,
+        retriever: str,
+        k: int,
+        max_prompt_tokens: int,
+        max_evidence_tokens: int | None,
     ) -> list[Evidence]:
-        """Evidence for each example, in order: the top k items, cut so that the official prompt fits."""
+        """Evidence for each example, in order: the top k items, fewer where they exceed `max_evidence_tokens`, cut so
+        that the official prompt fits."""
         ...
 
 
@@ -48,11 +56,23 @@ class Context:
         return self.draft_store.drafts(task, examples)
 
     def evidence(
-        self, task: Task, examples: Sequence[Example], *, retriever: str, k: int, max_prompt_tokens: int
+        self,
+        task: Task,
+        examples: Sequence[Example],
+        *,
+        retriever: str,
+        k: int,
+        max_prompt_tokens: int,
+        max_evidence_tokens: int | None = None,
     ) -> list[Evidence]:
-        """Fair evidence for each example, in order."""
+        """Fair evidence for each example, in order; see `EvidenceConfig` for what the limits mean."""
         return self.evidence_source.evidence(
-            task, examples, retriever=retriever, k=k, max_prompt_tokens=max_prompt_tokens
+            task,
+            examples,
+            retriever=retriever,
+            k=k,
+            max_prompt_tokens=max_prompt_tokens,
+            max_evidence_tokens=max_evidence_tokens,
         )
 
     def answer(

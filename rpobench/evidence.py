@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from rpobench.retrieval import Retriever
 from rpobench.task import Task
 from rpobench.types import Evidence, Example, ProfileItem
 
 INPUT_SHARE = 0.6  # of the budget that the input may claim before the evidence gets its part (official code)
+
+
+class EvidenceConfig(BaseModel):
+    """How much of a profile a model is shown: the knobs of every method that reads evidence.
+
+    At most `k` items, and of those only so many as have `max_evidence_tokens` tokens together (titles are short,
+    reviews are long: a count alone would give one task three times the text of another); then they are cut the official
+    way, so that the official prompt has `max_prompt_tokens`. Tokens of the reference tokenizer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    k: int = Field(default=4, ge=1)
+    max_prompt_tokens: int = Field(default=512, ge=1)
+    max_evidence_tokens: int | None = Field(default=None, ge=1)
+
+    def limits(self) -> dict[str, int | None]:
+        """The limits as `Context.evidence` takes them."""
+        return {name: getattr(self, name) for name in EvidenceConfig.model_fields}
 
 
 class Tokenizer(Protocol):
@@ -35,14 +57,25 @@ class RankedEvidence:
         self._orders: dict[tuple[object, ...], Sequence[int]] = {}
 
     def evidence(
-        self, task: Task, examples: Sequence[Example], *, retriever: str, k: int, max_prompt_tokens: int
+        self,
+        task: Task,
+        examples: Sequence[Example],
+        *,
+        retriever: str,
+        k: int,
+        max_prompt_tokens: int,
+        max_evidence_tokens: int | None = None,
     ) -> list[Evidence]:
         """Evidence for each example, in order; empty where the profile is."""
         tokenizer = self._get_tokenizer() if any(example.profile for example in examples) else None
         found = []
         for example in examples:
             items = [example.profile[place] for place in self.order(task, example, retriever=retriever)[:k]]
-            found.append(fit_evidence(task, example, items, max_prompt_tokens, tokenizer) if tokenizer else Evidence())
+            if tokenizer is None:
+                found.append(Evidence())
+                continue
+            items = items[: whole_items(task, items, max_evidence_tokens, tokenizer)]
+            found.append(fit_evidence(task, example, items, max_prompt_tokens, tokenizer))
         return found
 
     def order(self, task: Task, example: Example, *, retriever: str) -> Sequence[int]:
@@ -58,6 +91,15 @@ class RankedEvidence:
                 key=f"{self._seed}/{task.name}/{example.id}",
             )
         return self._orders[key]
+
+
+def whole_items(task: Task, items: Sequence[ProfileItem], max_evidence_tokens: int | None, tokenizer: Tokenizer) -> int:
+    """How many of the items, best first, have `max_evidence_tokens` tokens together as a model reads them; at least
+    one of them. None is no limit."""
+    if max_evidence_tokens is None:
+        return len(items)
+    ends = accumulate(len(tokenizer.encode(task.show(item))) for item in items)
+    return max(1, sum(end <= max_evidence_tokens for end in ends))
 
 
 def fit_evidence(

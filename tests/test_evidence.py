@@ -83,6 +83,20 @@ def test_a_profile_is_ranked_once_for_any_k_and_again_when_it_or_the_input_chang
     assert len(ranker.keys) == 3
 
 
+def test_an_evidence_budget_leaves_out_whole_items_but_never_the_best_one() -> None:
+    long, short = item("a", "rain " * 9), item("b", "rain")
+    one = example(long, short, item("c", "fog"), item("d", "ice"), item("f", "hail"), text="rain")
+    shown = {}
+    for limit in (None, 16, 12, 1):
+        found = source(Counting()).evidence(
+            TASK, [one], retriever="x", k=4, max_prompt_tokens=500, max_evidence_tokens=limit
+        )
+        shown[limit] = (found[0].ids, found[0].cut)
+    assert len(TASK.show(long).split()) == 11 and len(TASK.show(short).split()) == 3
+    assert [len(ids) for ids, _ in shown.values()] == [4, 2, 1, 1]
+    assert all(cut == 0 and ids == shown[None][0][: len(ids)] for ids, cut in shown.values())
+
+
 def test_long_items_are_cut_to_equal_shares_and_a_short_one_leaves_its_rest() -> None:
     long = " ".join(f"w{place}" for place in range(200))
     items = [item("a", "one two"), item("b", long), item("c", long)]

@@ -85,8 +85,17 @@ def test_the_analysis_of_references_names_the_words_that_one_alone_shares_with_t
     )
     evidence = items(title=["Parsing trees with kernel machines"], abstract=["hidden words"])
     shows, lacks = analyse(get_task("LaMP-1"), Example("1", "u", question), "[2]", evidence)
-    assert shows == "[1] alone shares kernel parsing; [2] alone shares nothing"
-    assert lacks == "[2] alone shares nothing"
+    assert shows == "[1] shares kernel parsing; [2] shares nothing"
+    assert lacks == "[1] shares more"
+
+
+def test_a_word_in_several_items_weighs_more_and_equal_weights_name_no_reference() -> None:
+    question = Example("1", "u", 'Which? [1]: "Kernel parsing" [2]: "Sparse crowd tests"')
+    task, one, two = get_task("LaMP-1"), "Kernel parsing", "Sparse crowd"
+    assert (
+        analyse(task, question, "[1]", items(title=[one, two, "Kernel"], abstract=["", "", ""]))[1] == "[1] shares more"
+    )
+    assert analyse(task, question, "[1]", items(title=[one, two], abstract=["", ""]))[1] == "none shares more"
 
 
 def test_the_analysis_of_texts_finds_openers_endings_and_habits() -> None:

@@ -11,9 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from rpobench.context import Context
+from rpobench.evidence import EvidenceConfig
 from rpobench.method import Method
 from rpobench.models.base import LanguageModel
 from rpobench.presets import QUICK_EVIDENCE
@@ -52,16 +53,12 @@ class RPO(Method):
         "quick": {**QUICK_EVIDENCE, "scope": "shared", "sft_epochs": 2.0}
     }
 
-    class Config(BaseModel):
+    class Config(EvidenceConfig):
         """Knobs of RPO; `lora_rank`, rates and steps were tuned on dev of the synthetic world only."""
-
-        model_config = ConfigDict(frozen=True, extra="forbid")
 
         reflection_model: str = "smollm2-135m"
         scope: Literal["task", "shared"] = "task"  # one adapter a task, or one for all tasks of the run
         retriever: str = "bm25"
-        k: int = Field(default=4, ge=1)
-        max_prompt_tokens: int = Field(default=512, ge=1)  # evidence is cut so that the official prompt fits this
         max_new_tokens: int = Field(default=96, ge=1)
         lora_rank: int = Field(default=16, ge=1)
         sft_epochs: float = Field(default=3.0, gt=0)
@@ -152,10 +149,7 @@ class RPO(Method):
         return rows
 
     def _evidence(self, task: Task, examples: Sequence[Example], ctx: Context) -> list[Evidence]:
-        config = self.config
-        return ctx.evidence(
-            task, examples, retriever=config.retriever, k=config.k, max_prompt_tokens=config.max_prompt_tokens
-        )
+        return ctx.evidence(task, examples, retriever=self.config.retriever, **self.config.limits())
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         drafts, shown = ctx.drafts(task, examples), self._evidence(task, examples, ctx)
