@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpobench import get_task
-from rpobench.data.lamp import MissingData, load_official, parse_json, read_example, read_golds, split_users
+from rpobench.data.lamp import MissingData, load_official, parse_json, read_golds, split_users
+from rpobench.data.questions import read_example
 from rpobench.types import Example, RpobenchError
 
 TASK = get_task("LaMP-3")

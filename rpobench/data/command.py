@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from rpobench.data.download_command import build_lamp6, download
-from rpobench.data.lamp import held_splits, read_questions
+from rpobench.data.lamp import held_splits
+from rpobench.data.questions import read_questions
 from rpobench.data.synth_command import synth
 from rpobench.registry import get_retriever, get_task, names
 from rpobench.task import Task
@@ -106,13 +107,13 @@ def prompts(
     _write(out, texts)
 
 
-def _prepared(task: str, questions: Path, retriever: str) -> tuple[Task, list[Example], Any]:
+def _prepared(task: str, questions: Path, retriever: str) -> tuple[Task, Sequence[Example], Any]:
     from rpobench.evidence import RankedEvidence
     from rpobench.models.embedded import reference_tokenizer
 
     judge = get_task(task)
     get_retriever(retriever)  # a wrong name is told before a long file is read
-    return judge, read_questions(judge, questions), RankedEvidence(get_retriever, reference_tokenizer, seed=0)
+    return judge, read_questions(judge, questions)[0], RankedEvidence(get_retriever, reference_tokenizer, seed=0)
 
 
 def _counted(what: str, examples: Sequence[Example]) -> Iterator[Example]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -22,7 +22,7 @@ class DataSet:
     task: str
     source: str
     split: str
-    labelled: tuple[Labelled, ...]
+    labelled: Sequence[Labelled]
     references: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     users: str = "given"
     synthetic: bool = False

@@ -8,7 +8,8 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from rpobench.data.lamp import read_golds, read_json, read_questions, split_files, with_users
+from rpobench.data.lamp import read_golds, read_json, split_files
+from rpobench.data.questions import read_questions
 from rpobench.evidence import Tokenizer
 from rpobench.task import Task
 from rpobench.types import Example
@@ -22,7 +23,7 @@ def info(task: Task, folder: Path, split: str, tokenizer: Tokenizer) -> dict[str
     `tokens` are the reference tokenizer's over the first 1,000 inputs, profile items and targets.
     """
     questions, outputs = split_files(task, folder, split)
-    examples, users = with_users(read_questions(task, questions))
+    examples, users = read_questions(task, questions)
     golds = list(read_golds(read_json(outputs), task.name, str(outputs)).values()) if outputs.exists() else None
     items = [item for example in examples for item in example.profile]
     dated = sum(item.date is not None for item in items)

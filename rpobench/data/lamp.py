@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,10 +10,12 @@ from random import Random
 from typing import Any
 
 from rpobench.data.dataset import DataSet
-from rpobench.data.one_record import gold, question
+from rpobench.data.mapped import ids_of, labelled_with, select, users_of
+from rpobench.data.one_record import gold
+from rpobench.data.questions import read_questions
 from rpobench.data.records import stream_records
 from rpobench.task import Task
-from rpobench.types import Example, Labelled, RpobenchError
+from rpobench.types import RpobenchError
 
 SPLITS = ("train", "dev", "test")
 
@@ -38,16 +39,19 @@ def load_official(task: Task, folder: Path, split: str, *, limit: int | None = N
     questions, outputs = split_files(task, folder, split)
     check_pinned(questions)
     check_pinned(outputs)
-    examples = read_questions(task, questions)
+    examples, users = read_questions(task, questions)
     if not outputs.exists():
         raise MissingData(f"{outputs}: absent, and without targets nothing is scored (LaMP withholds those of test)")
     targets = read_golds(read_json(outputs), task.name, str(outputs))
-    _match(examples, targets, questions, outputs)
+    _match(set(ids_of(examples)), targets, questions, outputs)
     check_targets(task, targets, str(outputs))
-    examples, users = with_users(examples)
-    labelled = tuple(Labelled(example, targets[example.id]) for example in examples)
     return DataSet(
-        task.name, folder.resolve().name, split, labelled[:limit], users=users, synthetic=is_synthetic(folder)
+        task.name,
+        folder.resolve().name,
+        split,
+        labelled_with(examples, targets)[:limit],
+        users=users,
+        synthetic=is_synthetic(folder),
     )
 
 
@@ -77,17 +81,16 @@ def held_splits(tasks: Sequence[Task], folder: Path) -> list[tuple[Task, str]]:
 
 def split_users(data: DataSet, holdout: float, *, seed: int) -> tuple[DataSet, DataSet]:
     """Split by user into (train, scored): about `holdout` (0..1) of the users are scored on."""
-    users = sorted({one.example.user_id for one in data.labelled})
+    owners = users_of(data.labelled)
+    users = sorted(set(owners))
     count = round(holdout * len(users))
     if not 0 < count < len(users):
         raise RpobenchError(
             f"--holdout {holdout}: leaves one side of {len(users)} users empty, use a share between 0 and 1"
         )
     scored = set(Random(f"holdout/{seed}").sample(users, count))
-    parts = [
-        tuple(one for one in data.labelled if (one.example.user_id in scored) is wanted) for wanted in (False, True)
-    ]
-    train, test = (replace(data, labelled=part) for part in parts)
+    sides = [[place for place, user in enumerate(owners) if (user in scored) is side] for side in (False, True)]
+    train, test = (replace(data, labelled=select(data.labelled, places)) for places in sides)
     return train, test
 
 
@@ -194,53 +197,10 @@ def read_records(file: Path) -> list[Any]:
     return list(stream_records(file))
 
 
-def read_questions(task: Task, file: Path) -> list[Example]:
-    """The questions of an official file, in file order; users are as given, or empty."""
-    examples, seen = [], set()
-    for place, record in enumerate(stream_records(file)):
-        example = read_example(task, record, f"{file}: record {place}")
-        if example.id in seen:
-            raise RpobenchError(f"{file}: record {place}: id {example.id!r} stands twice, keep one")
-        seen.add(example.id)
-        examples.append(example)
-    if not examples:
-        raise RpobenchError(f"{file}: holds no question")
-    return examples
-
-
-def read_example(task: Task, record: Any, at: str) -> Example:
-    """One official question. Raises RpobenchError that starts with `at`, the name of file and record."""
-    example, faults = question(task, record, at)
-    if example is None:
-        raise RpobenchError(faults[0])
-    return example
-
-
-def _match(examples: Sequence[Example], targets: dict[str, str], questions: Path, outputs: Path) -> None:
-    asked = {example.id for example in examples}
+def _match(asked: set[str], targets: dict[str, str], questions: Path, outputs: Path) -> None:
     for lacking, file, other in (
         (asked - targets.keys(), outputs, questions),
         (targets.keys() - asked, questions, outputs),
     ):
         if lacking:
             raise RpobenchError(f"{file}: lacks id {min(lacking)!r} of {other.name} ({len(lacking)} in all)")
-
-
-def with_users(examples: Sequence[Example]) -> tuple[list[Example], str]:
-    """User ids as given, or the connected components of examples whose profiles share an item's text."""
-    if all(example.user_id for example in examples):
-        return list(examples), "given"
-    owner: dict[str, str] = {}
-    parent = {example.id: example.id for example in examples}
-
-    def root(key: str) -> str:
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
-    for example in examples:
-        for item in example.profile:
-            text = hashlib.sha256(repr(sorted(item.fields.items())).encode("utf-8", "surrogatepass")).hexdigest()
-            parent[root(example.id)] = root(owner.setdefault(text, example.id))
-    return [replace(example, user_id=f"user-{root(example.id)}") for example in examples], "inferred"
