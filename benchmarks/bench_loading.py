@@ -4,7 +4,7 @@
 
 The file is made in a temporary folder (in DIR) and deleted afterwards, cache entry included: three times its size must
 be free. Times are from opening the file to having the questions (and for rpobench the targets); `peak` is the process's
-own until then (ru_maxrss), imports included. `ms an example` is the time to get one example, taken over 200 spread through the file.
+own until then (ru_maxrss), imports included. `ms an example` is over 200 examples spread through the file.
 """
 
 from __future__ import annotations
