@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +14,10 @@ from rpobench import get_task
 from rpobench.context import Context
 from rpobench.data.synth.world import generate
 from rpobench.models.scripted import ScriptedModel
+from rpobench.models.transformers import TransformersModel
 from rpobench.rpo.method import RPO, reflection_checkpoint
 from rpobench.rpo.prompts import Trajectory
-from rpobench.types import Chat, Evidence, Example, Prediction, RpobenchError, Usage
+from rpobench.types import Chat, Evidence, Example, Prediction, ProfileItem, RpobenchError, Usage
 
 
 class Drafts:
@@ -69,6 +73,33 @@ def test_where_nothing_parses_the_draft_stands_and_is_counted() -> None:
         prediction, _, _ = predict(task_name, draft, "Sure! Here is a tweet.")
         assert prediction.text == draft
         assert prediction.failure is not None and "draft stands" in prediction.failure
+
+
+def test_a_rewrite_that_is_no_answer_lets_the_draft_stand_and_says_so() -> None:
+    prediction, _, _ = predict("LaMP-7", "I had lunch", Trajectory("a", "b", "...").text())
+    assert prediction.text == "I had lunch"
+    assert prediction.failure == "the rewrite is no answer of the task: the draft stands"
+
+
+def small_context(checkpoint: Path, folder: Path, context: int) -> TransformersModel:
+    """The checkpoint with another context length."""
+    shutil.copytree(checkpoint, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": context}))
+    return TransformersModel(folder)
+
+
+def test_a_prompt_beyond_the_context_loses_evidence_and_then_the_draft_stands(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    module, task = small_context(tiny_checkpoint, tmp_path / "small", 400), get_task("LaMP-7")
+    profile = tuple(ProfileItem(str(i), {"text": "word " * 40}) for i in range(3))
+    examples = [Example("some", "u", "tweet", profile), Example("none", "u", "tweet " * 600, profile)]
+    method = RPO(RPO.Config(k=3, max_new_tokens=16), reflector=module)
+    some, none = method.predict(task, examples, Context(module, Drafts("draft"), FirstItems(), seed=0))
+    assert some.evidence == ("0", "1") and some.trajectory is not None
+    assert none.evidence == () and none.text == "draft" and none.trajectory is None
+    assert none.failure == "the input alone exceeds the module's context: the draft stands"
 
 
 def test_the_module_never_sees_the_target() -> None:

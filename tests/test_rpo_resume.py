@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,39 @@ import pytest
 pytestmark = pytest.mark.slow
 
 # A random model never writes a trajectory, so its reward would never vary: here the length of its text is the reward.
+# Every training step and every chat that a model is asked is on disk before the next, so that a kill loses no count.
 CODE = """
+import os
 import rpobench.rpo.rl
 from rpobench.cli import main
+from rpobench.models.transformers import TransformersModel
+from rpobench.rpo.training import TrainingProgress
+
+def note(*words):
+    with open(os.environ["COUNTS"], "a") as file:
+        file.write(" ".join(map(str, words)) + "\\n")
 
 def by_length(completions, **columns):
     return [float(len(completion[0]["content"]) % 7) for completion in completions]
 
+def counted(name):
+    asked = getattr(TransformersModel, name)
+    def ask(self, chats, *args, **kwargs):
+        answers = asked(self, chats, *args, **kwargs)
+        for chat in chats:
+            note("call", name, abs(hash(chat)))
+        return answers
+    setattr(TransformersModel, name, ask)
+
+step_end = TrainingProgress.on_step_end
+
+def on_step_end(self, args, state, control, **kwargs):
+    note("step", self._description.split()[0], state.global_step)
+    step_end(self, args, state, control, **kwargs)
+
+TrainingProgress.on_step_end = on_step_end
+counted("generate")
+counted("choose")
 rpobench.rpo.rl.reward = lambda tasks: by_length
 main()
 """
@@ -41,8 +68,19 @@ def command(checkpoint: Path, out: Path) -> list[str]:
     ]
 
 
+def counting_into(out: Path) -> dict[str, str]:
+    """The environment of a run whose steps and calls are noted; equal chats have equal hashes in every process."""
+    return {**os.environ, "COUNTS": f"{out}.counts", "PYTHONHASHSEED": "0"}
+
+
+def counts(out: Path, kind: str) -> Counter[str]:
+    """How often each step was trained, or each chat asked, over all processes that worked on `out`."""
+    lines = Path(f"{out}.counts").read_text().splitlines()
+    return Counter(line for line in lines if line.startswith(kind))
+
+
 def run(checkpoint: Path, out: Path) -> list[dict[str, object]]:
-    done = subprocess.run(command(checkpoint, out), capture_output=True, text=True, check=True)
+    done = subprocess.run(command(checkpoint, out), capture_output=True, text=True, check=True, env=counting_into(out))
     found: list[dict[str, object]] = json.loads(done.stdout)
     return found
 
@@ -50,7 +88,11 @@ def run(checkpoint: Path, out: Path) -> list[dict[str, object]]:
 def kill_when(checkpoint: Path, out: Path, pattern: str) -> None:
     """Start a run in a process group of its own and end it as soon as a path appears."""
     process = subprocess.Popen(
-        command(checkpoint, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command(checkpoint, out),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=counting_into(out),
     )
     end = time.monotonic() + 300
     while not list(out.glob(pattern)):
@@ -80,6 +122,13 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(tiny_checkpoint: Path,
         resumed = run(tiny_checkpoint, out)
         assert [one["metrics"] for one in resumed] == [one["metrics"] for one in whole]
         assert adapter(out) == adapter(tmp_path / "whole")
+        assert counts(out, "call") == counts(tmp_path / "whole", "call"), "a finished call was made again"
+        steps, once = counts(out, "step"), counts(tmp_path / "whole", "step")
+        assert steps.keys() == once.keys() and set(once.values()) == {1}
+    repeated = [counts(out, "step") - counts(tmp_path / "whole", "step") for out in (in_sft, in_grpo)]
+    assert all(step.startswith("step SFT") and 20 < int(step.split()[2]) <= 40 for step in repeated[0])
+    assert all(step.startswith("step GRPO") and int(step.split()[2]) > 2 for step in repeated[1])
+    assert repeated[1].total() <= 1, "a step of stage 2 was lost though each has a checkpoint"
     assert adapter(in_grpo) != stage_one, "the second stage changed nothing"
     for path, before in drafts.items():
         assert path.read_bytes().startswith(before), "a finished draft was made again"

@@ -71,6 +71,29 @@ def test_the_analysis_of_ratings_states_closest_all_and_median() -> None:
     assert lacks == "1 is 3 below the median"
 
 
+def test_a_draft_without_a_rating_or_label_is_said_to_have_none() -> None:
+    evidence = items(text=["a", "b"], score=["4", "2"])
+    assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "no idea", evidence)[1] == "no rating"
+    tags = items(description=["a"], tag=["comedy"])
+    assert analyse(get_task("LaMP-2"), Example("1", "u", "x"), "no\nidea", tags)[1] == "no label is 0 of 1"
+
+
+def test_a_rating_in_the_history_that_is_no_number_is_passed_over() -> None:
+    evidence = items(text=["a", "b", "c"], score=["good", "nan", "4"])
+    shows, lacks = analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence)
+    assert (shows, lacks) == ("closest 4; 4; median 4", "3 is 1 below the median")
+    assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence[:2]) == ("no ratings", "nothing known")
+
+
+@pytest.mark.parametrize("name", ["LaMP-1", "LaMP-2", "LaMP-3", "LaMP-7"])
+@given(st.lists(st.text(), min_size=6, max_size=6))
+def test_whatever_the_data_hold_a_written_trajectory_parses_back(name: str, texts: list[str]) -> None:
+    task = get_task(name)
+    evidence = tuple(ProfileItem(str(i), dict.fromkeys(task.fields, text)) for i, text in enumerate(texts[:3]))
+    trajectory = write_trajectory(task, Example("1", "u", texts[3]), texts[4], evidence, f"x{texts[5]}")
+    assert parse_trajectory(trajectory.text()) == trajectory
+
+
 def test_the_analysis_of_tags_counts_them() -> None:
     evidence = items(description=["a", "b", "c"], tag=["comedy", "classic", "comedy"])
     shows, lacks = analyse(get_task("LaMP-2"), Example("1", "u", "x"), "action", evidence)
@@ -96,6 +119,12 @@ def test_a_word_in_several_items_weighs_more_and_equal_weights_name_no_reference
         analyse(task, question, "[1]", items(title=[one, two, "Kernel"], abstract=["", "", ""]))[1] == "[1] shares more"
     )
     assert analyse(task, question, "[1]", items(title=[one, two], abstract=["", ""]))[1] == "none shares more"
+
+
+def test_an_input_without_references_is_told_as_such() -> None:
+    evidence, task = items(title=["Parsing trees"], abstract=["x"]), get_task("LaMP-1")
+    shows, lacks = analyse(task, Example("1", "u", "which?"), "[2]", evidence)
+    assert (shows, lacks) == ("no options to compare", "none shares more")
 
 
 def test_the_analysis_of_texts_finds_openers_endings_and_habits() -> None:

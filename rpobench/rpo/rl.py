@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,12 +17,12 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from rpobench.rpo.prompts import parse_trajectory, reflection_chat
+from rpobench.rpo.room import CHAT_TOKENS, messages
 from rpobench.rpo.training import (
     TrainingProgress,
     TrainingRow,
     load_tokenizer,
     machine_arguments,
-    messages,
     run_to_end,
     trained_policy,
 )
@@ -43,7 +43,7 @@ def curriculum(rows: Sequence[TrainingRow], *, steps: int, prompts: int, k: int,
     for place in range(steps * prompts):
         task = tasks[place % len(tasks)]
         row = orders[task][place // len(tasks) % len(orders[task])]
-        shown = 1 + (place // prompts) * k // steps
+        shown = 1 + (place // prompts) * (k - 1) // max(1, steps - 1)
         chosen.append(replace(row, evidence=row.evidence[:shown]))
     return chosen
 
@@ -63,7 +63,7 @@ def rl_rows(rows: Sequence[TrainingRow]) -> Dataset:
 
 
 def reward(tasks: Mapping[str, Task]) -> Callable[..., list[float]]:
-    """The reward: the task's score of the rewrite plus a small bonus for form; 0 where nothing parses."""
+    """The reward: the task's score of the rewrite plus a small bonus for form; 0 where there is no answer in it."""
 
     def task_score(
         completions: list[list[dict[str, str]]],
@@ -78,8 +78,8 @@ def reward(tasks: Mapping[str, Task]) -> Callable[..., list[float]]:
             if log_metric:
                 log_metric("parse_rate", float(trajectory is not None))
             judge = tasks[name]
-            scored = judge.score(judge.parse(trajectory.rewrite), gold) + FORMAT_BONUS if trajectory else 0.0
-            rewards.append(scored)
+            text = judge.parse(trajectory.rewrite) if trajectory else ""
+            rewards.append(judge.score(text, gold) + FORMAT_BONUS if text else 0.0)
         return rewards
 
     return task_score
@@ -94,46 +94,51 @@ def variance_note(adapter: Path) -> str:
     return f"GRPO: {sum(shares) / len(shares):.0%} of the groups had no reward variance"
 
 
+@dataclass(frozen=True)
+class GRPOSettings:
+    """The knobs of stage 2: `steps` updates of `prompts` groups of `group` completions each, with 1 to `k` items."""
+
+    steps: int
+    group: int
+    prompts: int
+    k: int
+    learning_rate: float
+    beta: float  # weight of the KL to the stage-1 policy
+    max_new_tokens: int
+
+
 def train_grpo(
-    rows: Sequence[TrainingRow],
-    checkpoint: Path,
-    adapter: Path,
-    work: Path,
-    *,
-    steps: int,
-    group: int,
-    prompts: int,
-    k: int,
-    learning_rate: float,
-    beta: float,
-    max_new_tokens: int,
-    seed: int,
+    rows: Sequence[TrainingRow], checkpoint: Path, adapter: Path, work: Path, settings: GRPOSettings, *, seed: int
 ) -> GRPOTrainer:
-    """Train the stage-1 adapter on: `steps` updates of `prompts` groups of `group` completions each."""
-    ordered = curriculum(rows, steps=steps, prompts=prompts, k=k, seed=seed)
-    arguments = GRPOConfig(
+    """Train the stage-1 adapter on."""
+    ordered = curriculum(rows, steps=settings.steps, prompts=settings.prompts, k=settings.k, seed=seed)
+    trainer = GRPOTrainer(
+        model=trained_policy(checkpoint, adapter, seed=seed),
+        reward_funcs=reward({row.task.name: row.task for row in rows}),
+        args=_arguments(settings, work, seed),
+        train_dataset=rl_rows(ordered),
+        processing_class=load_tokenizer(checkpoint),
+        callbacks=[TrainingProgress("GRPO steps")],
+    )
+    return run_to_end(trainer, work)
+
+
+def _arguments(settings: GRPOSettings, work: Path, seed: int) -> GRPOConfig:
+    return GRPOConfig(
         output_dir=str(work),
-        max_steps=steps,
-        per_device_train_batch_size=group,
-        gradient_accumulation_steps=prompts,
-        steps_per_generation=prompts,  # one generation an update: every checkpoint is on a generation boundary
-        num_generations=group,
-        max_completion_length=max_new_tokens,
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.group,
+        gradient_accumulation_steps=settings.prompts,
+        steps_per_generation=settings.prompts,  # one generation an update: every checkpoint is on its boundary
+        num_generations=settings.group,
+        max_completion_length=settings.max_new_tokens,
+        chat_template_kwargs=dict(CHAT_TOKENS),
         shuffle_dataset=False,  # the curriculum is an order
-        beta=beta,
-        learning_rate=learning_rate,
+        beta=settings.beta,
+        learning_rate=settings.learning_rate,
         lr_scheduler_type="constant_with_warmup",
         warmup_steps=2,
         save_steps=1,
         seed=seed,
         **machine_arguments(),
     )
-    trainer = GRPOTrainer(
-        model=trained_policy(checkpoint, adapter, seed=seed),
-        reward_funcs=reward({row.task.name: row.task for row in rows}),
-        args=arguments,
-        train_dataset=rl_rows(ordered),
-        processing_class=load_tokenizer(checkpoint),
-        callbacks=[TrainingProgress("GRPO steps")],
-    )
-    return run_to_end(trainer, work)

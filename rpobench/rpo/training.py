@@ -30,7 +30,7 @@ from transformers import (
 
 from rpobench.progress import progress
 from rpobench.task import Task
-from rpobench.types import Chat, Example, ProfileItem
+from rpobench.types import Example, ProfileItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,6 @@ class TrainingRow:
     target: str
     draft: str
     evidence: tuple[ProfileItem, ...]
-
-
-def messages(chat: Chat) -> list[dict[str, str]]:
-    """A chat in the form that trl's conversational data sets have."""
-    return [{"role": message.role, "content": message.content} for message in chat]
 
 
 def machine_arguments() -> dict[str, Any]:

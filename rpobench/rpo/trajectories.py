@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from statistics import median
 
+from rpobench.metrics import rating
 from rpobench.rpo.prompts import Trajectory, one_line
 from rpobench.task import Task
 from rpobench.types import Example, ProfileItem
@@ -28,7 +29,7 @@ def write_trajectory(
 ) -> Trajectory:
     """The trajectory that ends in the target."""
     shows, lacks = analyse(task, example, draft, evidence)
-    return Trajectory(shows, lacks, one_line(target))
+    return Trajectory(one_line(shows), one_line(lacks), one_line(target))
 
 
 def analyse(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
@@ -38,27 +39,31 @@ def analyse(task: Task, example: Example, draft: str, evidence: Sequence[Profile
     if task.kind == "rating":
         return _ratings(task, draft, evidence)
     if task.kind == "label":
-        return _labels(task, draft, evidence) if task.answer_field else _overlaps(task, example, draft, evidence)
+        return _labels(task, draft, evidence) if task.answer_field else _overlaps(task, example, evidence)
     return _style(task, example, draft, evidence)
 
 
 def _labels(task: Task, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
     labels = [item.fields[task.answer_field] for item in evidence]
-    counts = Counter(labels)
+    counts, drafted = Counter(labels), task.parse(draft)
     told = ", ".join(f"{label} {count}" for label, count in counts.most_common())
-    return f"closest {labels[0]}; {told}", f"{draft} is {counts.get(draft, 0)} of {len(labels)}"
+    return f"closest {labels[0]}; {told}", f"{drafted or 'no label'} is {counts.get(drafted, 0)} of {len(labels)}"
 
 
 def _ratings(task: Task, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
-    ratings = [item.fields[task.answer_field] for item in evidence]
-    middle = median(float(r) for r in ratings)
-    drafted = task.parse(draft)
-    gap = float(drafted) - middle if drafted else 0.0
+    known = [value for item in evidence if (value := rating(item.fields[task.answer_field])) is not None]
+    if not known:
+        return "no ratings", "nothing known"
+    middle, drafted = median(known), rating(task.parse(draft))
+    shows = f"closest {known[0]:g}; {' '.join(f'{value:g}' for value in known)}; median {middle:g}"
+    if drafted is None:
+        return shows, "no rating"
+    gap = drafted - middle
     place = "at the median" if gap == 0 else f"{abs(gap):g} {'above' if gap > 0 else 'below'} the median"
-    return f"closest {ratings[0]}; {' '.join(ratings)}; median {middle:g}", f"{draft} is {place}"
+    return shows, f"{drafted:g} is {place}"
 
 
-def _overlaps(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
+def _overlaps(task: Task, example: Example, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
     """Words that one option alone shares with the history: what both share is the topic and tells nothing.
 
     In the order of the option, so that a small model finds them by reading along; a word in several items weighs more.
@@ -72,16 +77,15 @@ def _overlaps(task: Task, example: Example, draft: str, evidence: Sequence[Profi
         weight[label] = sum(history[word] for word in alone)
         told.append(f"{label} shares {' '.join(alone) or 'nothing'}")
     most = [label for label, own in weight.items() if own == max(weight.values())]
-    return "; ".join(told) or "no options to compare", f"{most[0]} shares more" if len(
-        most
-    ) == 1 else "none shares more"
+    ahead = f"{most[0]} shares more" if len(most) == 1 else "none shares more"
+    return "; ".join(told) or "no options to compare", ahead
 
 
 def _options(task: Task, text: str) -> dict[str, str]:
     """The text that follows each label in the input: LaMP-1's references after `[1]:` and `[2]:`."""
     marks = [(text.rfind(f"{label}:"), label) for label in task.labels]
     places = sorted((at, label) for at, label in marks if at >= 0)
-    ends = [at for at, _ in places[1:]] + [len(text)]
+    ends = [*(at for at, _ in places), len(text)][1:]
     return {label: text[at + len(label) + 1 : end] for (at, label), end in zip(places, ends, strict=True)}
 
 

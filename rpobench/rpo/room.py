@@ -1,0 +1,56 @@
+"""What fits into a reflection model's context: prompts are fitted by showing fewer profile items, worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rpobench.types import Chat, Evidence
+
+# How every chat of the reflection model becomes tokens: a control token inside a message is plain text, in training as
+# in prediction (`TransformersModel`), or a profile could end a turn.
+CHAT_TOKENS: Mapping[str, Any] = {"sanitize_control_tokens": True}
+SLACK = 32  # tokens for a label after the analysis, and for text that encodes longer than it was generated
+
+
+def messages(chat: Chat) -> list[dict[str, str]]:
+    """A chat in the form that chat templates and trl's conversational data sets have."""
+    return [{"role": message.role, "content": message.content} for message in chat]
+
+
+@dataclass(frozen=True)
+class Room:
+    """Counts a chat's tokens against a context of `context` tokens; None is without end."""
+
+    tokenizer: Any = None
+    context: int | None = None
+
+    def holds(self, chat: Chat, *, answer: int = 0) -> bool:
+        """Whether the chat and `answer` tokens more fit. A chat that ends with the assistant's message is closed."""
+        if self.context is None:
+            return True
+        ids = self.tokenizer.apply_chat_template(
+            messages(chat), return_dict=False, add_generation_prompt=chat[-1].role != "assistant", **CHAT_TOKENS
+        )
+        return len(ids) + answer <= self.context
+
+    def fit(self, evidence: Evidence, ask: Callable[[Evidence], Chat], *, answer: int) -> Evidence | None:
+        """The most of the evidence, best items first, with which `ask` leaves room for an answer of that many tokens.
+
+        None where even the question alone does not.
+        """
+        for count in range(len(evidence.items), -1, -1):
+            fewer = Evidence(evidence.items[:count], evidence.cut)
+            if self.holds(ask(fewer), answer=answer + SLACK):
+                return fewer
+        return None
+
+
+def checkpoint_room(checkpoint: Path) -> Room:
+    """The room that a local checkpoint has."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    config = AutoConfig.from_pretrained(str(checkpoint)).get_text_config()
+    return Room(AutoTokenizer.from_pretrained(str(checkpoint)), getattr(config, "max_position_embeddings", None))
