@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rpobench import metrics
 from rpobench.task import Direction, Task
 from rpobench.types import ProfileItem
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LABEL_BEFORE_TEXT = re.compile(r"^(headline|title|subject|tweet|paraphrase|paraphrased tweet|answer)\s*:\s*", re.I)
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}
@@ -57,6 +60,27 @@ class LabelTask(Task):
     def aggregate(self, predictions: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
         return metrics.classification(predictions, targets, self.labels)
 
+    def measure(self, text: str, target: str) -> tuple[float, ...]:
+        """The places of answer and target in the list of labels, -1 for neither."""
+        found, gold = metrics.classes([text, target], self.labels)
+        return float(found), float(gold)
+
+    def summands(self, measures: NDArray[Any]) -> NDArray[Any]:
+        """One, whether it is a hit, and for each label: hit, answered, expected."""
+        import numpy as np
+
+        found, gold = (measures[:, [column]] == np.arange(len(self.labels)) for column in (0, 1))
+        hit = measures[:, [0]] == measures[:, [1]]
+        return np.hstack([np.ones_like(hit), hit, found & gold, found, gold]).astype(float)
+
+    def metrics_of(self, sums: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Accuracy and macro-F1; a label that neither answer nor target names counts as 0, as officially."""
+        import numpy as np
+
+        hits, found, gold = np.split(sums[..., 2:], 3, axis=-1)
+        f1 = 2 * hits / np.maximum(found + gold, 1e-9)
+        return {"accuracy": sums[..., 1] / sums[..., 0], "f1": f1.mean(axis=-1)}
+
 
 class RatingTask(Task):
     """An ordinal rating from 1 to 5. MAE and RMSE; per example 1 - |error| / 4."""
@@ -65,6 +89,7 @@ class RatingTask(Task):
     labels = ("1", "2", "3", "4", "5")
     metrics: ClassVar[Mapping[str, Direction]] = {"MAE": "min", "RMSE": "min"}
     main_metric = "MAE"
+    metric_range = 4.0
 
     def parse(self, raw: str) -> str:
         """The first whole number from 1 to 5 that stands alone in the text."""
@@ -78,6 +103,19 @@ class RatingTask(Task):
 
     def aggregate(self, predictions: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
         return metrics.rating_errors(predictions, targets)
+
+    def measure(self, text: str, target: str) -> tuple[float, ...]:
+        """The absolute error."""
+        return (metrics.rating_error(text, target),)
+
+    def summands(self, measures: NDArray[Any]) -> NDArray[Any]:
+        """One, the error and its square."""
+        return measures ** [0, 1, 2]
+
+    def metrics_of(self, sums: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """MAE and RMSE."""
+        mean = sums[..., 1:] / sums[..., [0]]
+        return {"MAE": mean[..., 0], "RMSE": mean[..., 1] ** 0.5}
 
 
 class TextTask(Task):
@@ -101,3 +139,18 @@ class TextTask(Task):
 
     def aggregate(self, predictions: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
         return metrics.mean_rouge(predictions, targets)
+
+    def measure(self, text: str, target: str) -> tuple[float, ...]:
+        """ROUGE-1 and ROUGE-L."""
+        return metrics.rouge(text, target)
+
+    def summands(self, measures: NDArray[Any]) -> NDArray[Any]:
+        """One and the two scores."""
+        import numpy as np
+
+        return np.hstack([np.ones((len(measures), 1)), measures])
+
+    def metrics_of(self, sums: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Their means."""
+        mean = sums[..., 1:] / sums[..., [0]]
+        return {"rouge-1": mean[..., 0], "rouge-L": mean[..., 1]}

@@ -35,12 +35,13 @@ def classification(texts: Sequence[str], targets: Sequence[str], labels: Sequenc
     """Accuracy and macro-F1 over the fixed label list; an answer outside the list is a class of its own, -1."""
     from sklearn.metrics import accuracy_score, f1_score
 
-    found, gold = _classes(texts, labels), _classes(targets, labels)
+    found, gold = classes(texts, labels), classes(targets, labels)
     macro = f1_score(gold, found, labels=range(len(labels)), average="macro", zero_division=0)
     return {"accuracy": float(accuracy_score(gold, found)), "f1": float(macro)}
 
 
-def _classes(texts: Sequence[str], labels: Sequence[str]) -> list[int]:
+def classes(texts: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """The place of each text in the list of labels; -1 for what is none."""
     places = {label: place for place, label in enumerate(labels)}
     return [places.get(text.strip(), -1) for text in texts]
 

@@ -15,6 +15,7 @@ from rpobench.data.dataset import DataSet
 from rpobench.drafts import CHUNK, StoredDrafts
 from rpobench.environment import environment
 from rpobench.evidence import RankedEvidence
+from rpobench.measures import measured
 from rpobench.method import Method
 from rpobench.models.base import LanguageModel
 from rpobench.progress import progress
@@ -124,6 +125,7 @@ def score(
         "strict": task.aggregate([prediction.raw for prediction in ordered], targets),
         "scores": {key: task.score(text, target) for key, text, target in zip(ids, texts, targets, strict=True)},
         "references": {name: task.aggregate(answers, targets) for name, answers in known.items()},
+        "examples": measured(task, data.labelled, texts, known),
         "n": len(ids),
         "failed": sum(prediction.failure is not None for prediction in ordered),
         "usage": asdict(sum((prediction.usage for prediction in ordered), Usage())),

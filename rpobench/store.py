@@ -19,7 +19,7 @@ from rpobench.types import Prediction, RpobenchError, Usage
 if TYPE_CHECKING:
     from rpobench.spec import RunSpec, Spec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # of result.json; 2 added `examples`
 
 
 class ResultStore:

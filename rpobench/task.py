@@ -8,9 +8,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rpobench.types import Chat, Example, Message, ProfileItem, RpobenchError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Direction = Literal["max", "min"]
 
@@ -31,6 +34,7 @@ class Task(ABC):
     labels: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[Mapping[str, Direction]]
     main_metric: ClassVar[str]
+    metric_range: ClassVar[float] = 1.0  # how far the main metric's best and worst values lie apart
     max_new_tokens: ClassVar[int] = 8
     licensed: ClassVar[bool] = False  # real texts of this task are shown in no report and no shared cache
     noun: ClassVar[str]  # what the answer is, in two or three words: "movie tag", "news headline"
@@ -88,3 +92,15 @@ class Task(ABC):
     @abstractmethod
     def aggregate(self, predictions: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
         """The official metrics over aligned predictions and targets, by official name."""
+
+    @abstractmethod
+    def measure(self, text: str, target: str) -> tuple[float, ...]:
+        """The few numbers that a result keeps of one example: all that the metrics need, and no text."""
+
+    @abstractmethod
+    def summands(self, measures: NDArray[Any]) -> NDArray[Any]:
+        """(n, m) measures as (n, t) numbers whose sums over any examples give their metrics; the first column is 1."""
+
+    @abstractmethod
+    def metrics_of(self, sums: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """(..., t) sums of summands to metrics of shape (...); for one run's sums those of `aggregate`."""
