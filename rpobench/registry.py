@@ -8,6 +8,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from rpobench.types import RpobenchError
@@ -63,10 +64,19 @@ def get_method(name: str) -> type[Method]:
     return method
 
 
-def get_model(spec: str) -> LanguageModel:
-    """The model of this spec: a declared name, with what its factory takes after a colon (`hf:ORG/NAME`)."""
+def get_model(spec: str, **options: Any) -> LanguageModel:
+    """The model of this spec: a declared name, with what its factory takes after a colon (`hf:ORG/NAME`).
+
+    `options` are the factory's own, such as `base_url` and `concurrency` of served models.
+
+    Raises:
+        RpobenchError: there is no such model, or it has no such option.
+    """
     name, _, argument = spec.partition(":")
-    model: LanguageModel = load("models", name)(argument)
+    factory = load("models", name)
+    for option in options.keys() - signature(factory).parameters.keys():
+        raise RpobenchError(f"--{option.replace('_', '-')}: base model '{name}' has no such option; leave it out")
+    model: LanguageModel = factory(argument, **options)
     return model
 
 

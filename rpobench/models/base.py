@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
-from rpobench.types import Chat, Completion, Decoding
+from rpobench.types import Chat, Completion, Decoding, RpobenchError
+
+Ready = Callable[[int, Completion], None]  # called with the place of a chat and its completion
+
+
+class PromptTooLong(RpobenchError):
+    """A chat does not fit into the model's context. Who knows the examples adds which one it is."""
+
+    def __init__(self, message: str, chat: Chat) -> None:
+        super().__init__(message)
+        self.chat = chat
 
 
 @runtime_checkable
@@ -37,3 +47,50 @@ class LanguageModel(Protocol):
     def loglikelihood(self, chats: Sequence[Chat], texts: Sequence[str]) -> Sequence[float]:
         """Mean log-probability a token of each text as the continuation of its chat."""
         ...
+
+
+@runtime_checkable
+class ReportingModel(Protocol):
+    """A model that hands out each completion as soon as it is there, so that a kill costs what was under way, no more.
+
+    `ready` may be called from another thread, though never from two at once. Where it raises RpobenchError, nothing
+    more is asked, what is under way is still reported, and the error is raised in the end.
+    """
+
+    def generate_each(self, chats: Sequence[Chat], decoding: Decoding, ready: Ready) -> Sequence[Completion]:
+        """As `generate`."""
+        ...
+
+    def choose_each(
+        self, chats: Sequence[Chat], options: Sequence[str], neutral: Sequence[Chat] | None, ready: Ready
+    ) -> Sequence[Completion]:
+        """As `choose`."""
+        ...
+
+
+def generate_each(
+    model: LanguageModel, chats: Sequence[Chat], decoding: Decoding, ready: Ready
+) -> Sequence[Completion]:
+    """As `model.generate`; `ready` hears of each completion: at once from a model that reports, else afterwards."""
+    if isinstance(model, ReportingModel):
+        return model.generate_each(chats, decoding, ready)
+    return _reported(model.generate(chats, decoding), ready)
+
+
+def choose_each(
+    model: LanguageModel,
+    chats: Sequence[Chat],
+    options: Sequence[str],
+    neutral: Sequence[Chat] | None,
+    ready: Ready,
+) -> Sequence[Completion]:
+    """As `model.choose`, and `ready` hears of each completion."""
+    if isinstance(model, ReportingModel):
+        return model.choose_each(chats, options, neutral, ready)
+    return _reported(model.choose(chats, options, neutral=neutral), ready)
+
+
+def _reported(completions: Sequence[Completion], ready: Ready) -> Sequence[Completion]:
+    for place, completion in enumerate(completions):
+        ready(place, completion)
+    return completions

@@ -1,0 +1,128 @@
+"""What answers cost: a price a token, a budget, and a model that keeps both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rpobench.models.base import LanguageModel, Ready, choose_each, generate_each
+from rpobench.models.cache import CachedModel
+from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
+
+
+@dataclass(frozen=True)
+class Price:
+    """Dollars a million tokens, read and written."""
+
+    read: float
+    written: float
+
+    def dollars(self, usage: Usage) -> float | None:
+        """What the tokens cost; None where the server counted none."""
+        if not usage.prompt_tokens:
+            return None
+        return (usage.prompt_tokens * self.read + usage.completion_tokens * self.written) / 1e6
+
+
+def read_price(text: str, model: str) -> Price | None:
+    """`IN,OUT` in dollars a million tokens, or a JSON file of them by model spec; None where the file lacks the model.
+
+    Raises:
+        RpobenchError: it is neither, or a price is negative.
+    """
+    how = 'give IN,OUT in dollars a million tokens, or a JSON file such as {"openai:NAME": [0.15, 0.6]}'
+    try:
+        if text.endswith(".json"):
+            table = json.loads(Path(text).read_text(encoding="utf-8"))
+            if model not in table:
+                return None
+            read, written = table[model]
+        else:
+            read, written = text.split(",")
+        price = Price(float(read), float(written))
+    except (OSError, ValueError, TypeError) as error:
+        raise RpobenchError(f"--price {text}: {how} ({error})") from error
+    if not (0 <= price.read < float("inf") and 0 <= price.written < float("inf")):
+        raise RpobenchError(f"--price {text}: {how}")
+    return price
+
+
+@dataclass
+class Budget:
+    """Dollars this run may spend on requests that are really made; None means without end."""
+
+    limit: float | None = None
+    spent: float = 0.0
+
+    def check(self) -> None:
+        """Raises RpobenchError where everything is spent."""
+        if self.limit is not None and self.spent >= self.limit:
+            raise RpobenchError(
+                f"--max-cost {self.limit:g}: ${self.spent:.4f} spent; answers are kept, the same command continues"
+            )
+
+
+@dataclass(frozen=True)
+class PricedModel:
+    """A model whose usage carries dollars: the price of the tokens, cached or not, so that equal work costs the same.
+
+    The budget counts only what was really asked. Where it is spent no further request is made; what is under way ends
+    and is kept. Without a cache to keep single answers the whole call ends first.
+    """
+
+    inner: LanguageModel
+    price: Price
+    budget: Budget = field(default_factory=Budget)
+
+    @property
+    def identity(self) -> str:
+        """The model's own: what an answer costs does not change it."""
+        return self.inner.identity
+
+    def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
+        """One completion a chat, in order."""
+        return self.generate_each(chats, decoding, lambda place, completion: None)
+
+    def generate_each(self, chats: Sequence[Chat], decoding: Decoding, ready: Ready) -> Sequence[Completion]:
+        """As `generate`."""
+        return self._counted(lambda told: generate_each(self.inner, chats, decoding, told), ready)
+
+    def choose(
+        self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
+    ) -> Sequence[Completion]:
+        """The model's choice for each chat."""
+        return self.choose_each(chats, options, neutral, lambda place, completion: None)
+
+    def choose_each(
+        self, chats: Sequence[Chat], options: Sequence[str], neutral: Sequence[Chat] | None, ready: Ready
+    ) -> Sequence[Completion]:
+        """As `choose`."""
+        return self._counted(lambda told: choose_each(self.inner, chats, options, neutral, told), ready)
+
+    def loglikelihood(self, chats: Sequence[Chat], texts: Sequence[str]) -> Sequence[float]:
+        """The model's own; no server sells them, so they cost nothing."""
+        return self.inner.loglikelihood(chats, texts)
+
+    def _counted(self, ask: Callable[[Ready], Sequence[Completion]], ready: Ready) -> Sequence[Completion]:
+        def told(place: int, completion: Completion) -> None:
+            if not completion.usage.cached:
+                self.budget.spent += self.price.dollars(completion.usage) or 0.0
+            ready(place, self._priced(completion))
+            if isinstance(self.inner, CachedModel):
+                self.budget.check()
+
+        self.budget.check()
+        return [self._priced(completion) for completion in ask(told)]
+
+    def _priced(self, completion: Completion) -> Completion:
+        usage = completion.usage
+        return replace(completion, usage=replace(usage, dollars=self.price.dollars(usage)))
+
+
+def without_cache(model: LanguageModel) -> LanguageModel:
+    """The model for licensed texts: it neither reads nor fills the shared cache."""
+    if isinstance(model, PricedModel):
+        return replace(model, inner=without_cache(model.inner))
+    return model.inner if isinstance(model, CachedModel) else model

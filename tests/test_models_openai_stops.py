@@ -1,0 +1,170 @@
+"""What ends a run with a served model: one line that says which server, model or chat, and what to do."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from chat_server import KEY, ChatServer, chat_server
+
+from rpobench.models.base import PromptTooLong
+from rpobench.models.failures import FailureLimit
+from rpobench.models.openai import ServedModel, open_served
+from rpobench.registry import get_model
+from rpobench.types import Chat, Completion, Decoding, Message, RpobenchError
+
+GREEDY = Decoding(max_new_tokens=8)
+
+
+def chats(count: int) -> list[Chat]:
+    return [(Message("user", f"say this number {number}"),) for number in range(count)]
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.002)
+    with chat_server() as running:
+        yield running
+
+
+def stopped(model: ServedModel, count: int = 1) -> str:
+    with pytest.raises(RpobenchError) as error:
+        model.generate(chats(count), GREEDY)
+    assert "\n" not in str(error.value) and KEY not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "said"),
+    [
+        (401, {"message": f"Incorrect API key provided: {KEY}"}, "refuses the key .*set OPENAI_API_KEY"),
+        (403, {"message": "not for you"}, "refuses the key"),
+        (404, {"message": "no model tiny"}, "knows no such model or address .*no model tiny.*--base-url"),
+        (400, {"message": "n must be\n1"}, "refuses the request .*n must be 1"),
+        (429, {"message": "pay", "code": "insufficient_quota"}, "refuses the request .*pay"),
+    ],
+)
+def test_what_every_request_would_meet(server: ChatServer, status: int, content: dict[str, Any], said: str) -> None:
+    server.error = (status, content)
+    line = stopped(ServedModel("tiny", base_url=server.url))
+    assert line.startswith(f"openai:tiny at {server.url}: ")
+    assert re.search(said, line)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"message": "maximum context length is 64 tokens, you asked for 99", "code": "context_length_exceeded"},
+        {"message": "This model's maximum context length is 64 tokens."},
+        {"message": "the request exceeds the available context size"},
+        {"message": "prompt is too long: 99 tokens"},
+    ],
+)
+def test_a_chat_beyond_the_context_is_named(server: ChatServer, content: dict[str, Any]) -> None:
+    server.error = (400, content)
+    with pytest.raises(PromptTooLong, match="exceeds the model's context") as error:
+        ServedModel("tiny", base_url=server.url).generate(chats(1), GREEDY)
+    assert error.value.chat == chats(1)[0]
+
+
+def test_an_unreachable_server(server: ChatServer) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    line = stopped(ServedModel("tiny", base_url=f"http://127.0.0.1:{port}/v1"))
+    assert f"http://127.0.0.1:{port}/v1" in line and "connection" in line and "check --base-url" in line
+
+
+def test_a_server_that_is_down_ends_the_run_early(server: ChatServer) -> None:
+    model = ServedModel("tiny", base_url=server.url, concurrency=2)
+    model.generate(chats(1), GREEDY)
+    server.error = (500, {"message": "out of order"})
+    reported: list[int] = []
+    with pytest.raises(RpobenchError, match=r"10 requests failed, 1 did not; the last: .*out of order.* same command"):
+        model.generate_each(chats(100), GREEDY, lambda place, completion: reported.append(place))
+    assert len(server.bodies) <= 1 + 6 * 11
+
+
+def test_a_few_failures_and_never_an_answer_is_no_result(server: ChatServer) -> None:
+    server.error = (500, {"message": "out of order"})
+    assert "3 requests failed, 0 did not" in stopped(ServedModel("tiny", base_url=server.url), 3)
+
+
+def test_the_limit() -> None:
+    row = FailureLimit()
+    assert [row.add(failed=True) for _ in range(10)] == [False] * 9 + [True]
+    share = FailureLimit()
+    passed = [share.add(failed=number % 4 == 0) for number in range(60)]
+    assert passed.index(True) == 49, "a fourth is too much as soon as 50 were asked"
+    fifth = FailureLimit()
+    assert not any(fifth.add(failed=number % 5 == 4) for number in range(1000))
+
+
+def test_what_comes_in_after_a_stop_is_still_reported(server: ChatServer) -> None:
+    server.delay = 0.1
+    reported: list[int] = []
+
+    def ready(place: int, completion: Completion) -> None:
+        reported.append(place)
+        raise RpobenchError("enough")
+
+    with pytest.raises(RpobenchError, match="enough"):
+        ServedModel("tiny", base_url=server.url, concurrency=5).generate_each(chats(50), GREEDY, ready)
+    assert sorted(reported) == [0, 1, 2, 3, 4] and len(server.bodies) == 5
+
+
+def test_a_server_that_repeats_the_key_is_not_quoted(server: ChatServer) -> None:
+    model = ServedModel("tiny", base_url=server.url, concurrency=1)
+    server.reply = lambda body: f"your key is {KEY}"
+    assert model.generate(chats(1), GREEDY)[0].text == "your key is [OPENAI_API_KEY]"
+    server.error = (500, {"message": f"the key {KEY} \x1b[2J broke me"})
+    failure = model.generate(chats(1), GREEDY)[0].failure
+    assert failure is not None and "the key [OPENAI_API_KEY] ?[2J broke me" in failure
+
+
+def test_without_likelihoods() -> None:
+    model = ServedModel("tiny", base_url="http://localhost:1/v1")
+    with pytest.raises(RpobenchError, match="openai:tiny: API models have no likelihoods"):
+        model.loglikelihood(chats(1), ["a"])
+
+
+def test_counts_that_are_missing_are_zero(server: ChatServer) -> None:
+    server.counts = False
+    (answer,) = ServedModel("tiny", base_url=server.url).generate(chats(1), GREEDY)
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("argument", "url", "said"),
+    [
+        ("", "http://x/v1", "names no model"),
+        ("tiny?speed=1", "http://x/v1", "openai:tiny?speed=1: option 'speed=1' is none of deadline"),
+        ("tiny?deadline=0", "http://x/v1", "option 'deadline=0'"),
+        ("tiny?deadline=nan", "http://x/v1", "option 'deadline=nan'"),
+        ("tiny", "localhost:80", "--base-url localhost:80: is no address"),
+        ("tiny", f"http://me:{KEY}@host/v1", "put the key into OPENAI_API_KEY"),
+        ("tiny", f"http://host/v1?key={KEY}", "put the key into OPENAI_API_KEY"),
+        ("tiny", None, "https://api.openai.com/v1: wants a key; set OPENAI_API_KEY"),
+    ],
+)
+def test_wrong_options(argument: str, url: str | None, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(RpobenchError) as error:
+        open_served(argument, base_url=url)
+    assert said in str(error.value) and KEY not in str(error.value)
+
+
+def test_the_address_may_come_from_the_environment(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    assert get_model("openai:tiny", concurrency=3).identity == f"openai:tiny@{server.url}"
+
+
+def test_an_option_that_a_model_does_not_take() -> None:
+    with pytest.raises(RpobenchError, match="--base-url: base model 'scripted' has no such option; leave it out"):
+        get_model("scripted:echo", base_url="http://x/v1")
