@@ -15,11 +15,11 @@ __all__ = ["get_method", "get_model", "get_retriever", "get_task", "run", "score
 
 
 def run(method: str, task: str, **options: Any) -> list[dict[str, Any]]:
-    """Train and score methods on tasks; `options` are those of `benchmark.Plan`. One object a run."""
-    from rpobench.benchmark import Plan
+    """Train and score methods on tasks; `options` are those of `plan.Plan`. One object a run. Raises RpobenchError."""
     from rpobench.benchmark import run as run_plan
+    from rpobench.plan import make_plan
 
-    return run_plan(Plan(method=method, task=task, **options))
+    return run_plan(make_plan(method=method, task=task, **options))
 
 
 def score(task: str, golds: Any, preds: Any) -> dict[str, float]:

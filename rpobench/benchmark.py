@@ -1,24 +1,25 @@
-"""`rpobench run` as a function: which methods on which tasks, fitted together where they share, with the control."""
+"""`rpobench run` as a function: which methods on which tasks, fitted together where they share, with the control.
+
+Whatever can be refused is refused before a model works: options, data, splits, retrievers and models.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
-
-from rpobench.data.dataset import DataSet
+from rpobench.data.dataset import DataSet, shared_example
 from rpobench.data.lamp import MissingData
 from rpobench.data.sources import Source
 from rpobench.method import Method
 from rpobench.models.base import LanguageModel
+from rpobench.plan import Plan, configured, task_names
 from rpobench.presets import get_preset
-from rpobench.registry import get_method, get_model, get_task, names
+from rpobench.registry import get_model, get_retriever, get_task
 from rpobench.runner import Runner, RunResult
 from rpobench.spec import FitSpec, RunSpec
 from rpobench.store import ResultStore
@@ -26,39 +27,16 @@ from rpobench.swap import NoSwap, swapped
 from rpobench.task import Task
 from rpobench.types import RpobenchError
 
-ALL_TASKS = tuple(f"LaMP-{number}" for number in range(1, 8))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The options of `rpobench run`; see the CLI for their meaning."""
-
-    method: str
-    task: str
-    data: str = "synth"
-    split: str = "dev"
-    base_model: str = "smollm2-135m"
-    settings: Mapping[str, str] = field(default_factory=dict)
-    preset: str = "quick"
-    limit: int | None = None
-    seeds: tuple[int, ...] = (0,)
-    holdout: float | None = None
-    profiles: Literal["own", "swapped"] = "own"
-    swap: bool = True
-    out: Path = Path("runs")
-    texts: bool = True
-
 
 def run(plan: Plan) -> list[dict[str, Any]]:
     """Run every method on every task and seed; one object a run, as `--json` prints them."""
-    methods = _configured(plan)
-    loaded = _load(plan)
-    model, store = get_model(plan.base_model), ResultStore(plan.out)
+    chosen, model = _checked(plan)
+    store = ResultStore(plan.out)
     return [
         made
         for seed in plan.seeds
-        for method_class, config in methods
-        for made in _MethodRuns(plan, store, model, seed, method_class, config, loaded).all()
+        for one in chosen
+        for made in _MethodRuns(plan, Runner(store, model, seed=seed, texts=plan.texts), one).all()
     ]
 
 
@@ -70,11 +48,66 @@ class _Loaded:
     source: Source
     scored: DataSet
     limit: int | None
+    named: bool  # by itself, and not only by `all`
 
     @cached_property
     def train(self) -> DataSet:
         """The training examples, loaded once for all methods and seeds."""
-        return self.source.trained_on(self.task)
+        train = self.source.trained_on(self.task)
+        both = shared_example(train, self.scored)
+        if both is not None:
+            raise RpobenchError(
+                f"--split {self.source.split}: id {both!r} of {self.task.name} is trained on and scored too: "
+                "score another split, or take it out of one"
+            )
+        return train
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A method, not yet fitted, with the tasks it runs on and the identities of the models it uses."""
+
+    method: Method
+    tasks: Mapping[str, _Loaded]
+    models: dict[str, str]
+
+
+def _checked(plan: Plan) -> tuple[list[_Chosen], LanguageModel]:
+    """The plan's methods, tasks and base model, with everything in place that they need."""
+    methods = configured(plan)
+    for method in methods:
+        _other_split(plan, method)
+        for name in method.retrievers():
+            get_retriever(name)
+    loaded = _load(plan)
+    if plan.profiles == "swapped":
+        for one in loaded:
+            swapped([labelled.example for labelled in one.scored.labelled], seed=plan.seeds[0])
+    usable = [{one.task.name: one for one in loaded if _usable(method, one)} for method in methods]
+    model = get_model(plan.base_model)
+    chosen = [_Chosen(method, tasks, dict(method.models())) for method, tasks in zip(methods, usable, strict=True)]
+    return chosen, model
+
+
+def _other_split(plan: Plan, method: Method) -> None:
+    if method.trains and plan.split == "train" and plan.holdout is None:
+        raise RpobenchError(
+            f"--split train: {method.name} trains on this split: score dev or test, or leave {method.name} out"
+        )
+
+
+def _usable(method: Method, one: _Loaded) -> bool:
+    """Whether the method runs on this task; a task that only `all` brought may lack training data."""
+    if not method.applies_to(one.task):
+        print(f"{one.task.name}: {method.name} does not apply, n/a", file=sys.stderr)
+        return False
+    try:
+        return not method.trains or bool(one.train.labelled)
+    except MissingData as error:
+        if one.named:
+            raise
+        print(f"{one.task.name}: {method.name} skipped, {error}", file=sys.stderr)
+        return False
 
 
 @dataclass(frozen=True)
@@ -82,76 +115,71 @@ class _MethodRuns:
     """One method on all its tasks with one seed."""
 
     plan: Plan
-    store: ResultStore
-    model: LanguageModel
-    seed: int
-    method_class: type[Method]
-    config: BaseModel
-    loaded: Sequence[_Loaded]
+    runner: Runner
+    chosen: _Chosen
 
     def all(self) -> Iterator[dict[str, Any]]:
         """One object a run, in the order of the tasks."""
-        runner = Runner(self.store, self.model, seed=self.seed, texts=self.plan.texts)
-        untrained = self.method_class(self.config)
-        usable = {one.task.name: one for one in self.loaded if self._usable(untrained, one)}
-        for group in untrained.fit_groups(list(usable)):
-            members = [usable[name] for name in group]
-            method, fit = self._fitted(runner, members) if self.method_class.trains else (untrained, None)
+        untrained = self.chosen.method
+        for group in untrained.fit_groups(list(self.chosen.tasks)):
+            members = [self.chosen.tasks[name] for name in group]
+            fitted, fit = self._fitted(members) if untrained.trains else (lambda: untrained, None)
             for one in members:
-                yield self._run(runner, method, one, fit)
+                yield self._run(fitted, one, fit)
 
-    def _usable(self, method: Method, one: _Loaded) -> bool:
-        """Whether the method runs on this task; with `all` a task without training data is named and left out."""
-        if not method.applies_to(one.task):
-            print(f"{one.task.name}: {method.name} does not apply, n/a", file=sys.stderr)
-            return False
-        try:
-            return not method.trains or bool(one.train.labelled)
-        except MissingData as error:
-            if self.plan.task != "all":
-                raise
-            print(f"{one.task.name}: {method.name} skipped, {error}", file=sys.stderr)
-            return False
-
-    def _fitted(self, runner: Runner, members: Sequence[_Loaded]) -> tuple[Method, str]:
+    def _fitted(self, members: Sequence[_Loaded]) -> tuple[Callable[[], Method], str]:
+        """The trained method, made or loaded when first asked for, and the digest of its spec."""
         train = {one.task: one.train for one in members}
         spec = FitSpec(
-            method=self.method_class.name,
-            version=self.method_class.version,
-            config=self.config.model_dump(mode="json"),
+            **self._identity(list(train)),
             train_tasks=tuple(_versioned(one.task) for one in members),
             data=tuple(one.source.spec(train[one.task], len(train[one.task].labelled)) for one in members),
-            base_model=self.model.identity,
-            seed=self.seed,
         )
         labelled = {task: data.labelled for task, data in train.items()}
-        return runner.fit(self.method_class(self.config), spec, labelled), spec.digest()
+        method = self.chosen.method
+        return cache(lambda: self.runner.fit(type(method)(method.config), spec, labelled)), spec.digest()
 
-    def _run(self, runner: Runner, method: Method, one: _Loaded, fit: str | None) -> dict[str, Any]:
-        spec = RunSpec(
-            task=_versioned(one.task),
-            data=one.source.spec(one.scored, one.limit),
-            profiles=self.plan.profiles,
-            method=method.name,
-            version=method.version,
-            config=self.config.model_dump(mode="json"),
-            base_model=self.model.identity,
-            fit=fit,
-            seed=self.seed,
-        )
-        result = runner.run(method, one.task, one.scored, spec)
-        return summary(one.task, result, self._control(runner, method, one, spec))
+    def _identity(self, tasks: Sequence[Task]) -> dict[str, Any]:
+        """What a fit and a run of the method have in common."""
+        method = self.chosen.method
+        words = method.prompts(tasks)
+        return {
+            "method": method.name,
+            "version": method.version,
+            "config": method.config.model_dump(mode="json"),
+            "base_model": self.runner.base_model.identity,
+            "models": self.chosen.models,
+            "prompts": hashlib.sha256(words.encode()).hexdigest()[:12] if words else None,
+            "seed": self.runner.seed,
+        }
 
-    def _control(self, runner: Runner, method: Method, one: _Loaded, spec: RunSpec) -> RunResult | None:
-        """The same run with swapped profiles, unless it cannot differ or nobody is there to swap with."""
-        if not self.plan.swap or self.plan.profiles == "swapped" or not method.reads_profile:
+    def _run(self, fitted: Callable[[], Method], one: _Loaded, fit: str | None) -> dict[str, Any]:
+        result = self._result(fitted, one, fit, self.plan.profiles)
+        return summary(one.task, result, self._control(fitted, one, fit))
+
+    def _control(self, fitted: Callable[[], Method], one: _Loaded, fit: str | None) -> RunResult | None:
+        """The same run with swapped profiles, unless nobody wants it or nothing would change."""
+        if not self.plan.swap or self.plan.profiles == "swapped" or not self.chosen.method.reads_profile:
             return None
         try:
-            swapped([labelled.example for labelled in one.scored.labelled], seed=spec.seed)
+            return self._result(fitted, one, fit, "swapped")
         except NoSwap as error:
             print(f"{one.task.name}: no personalization gain, {error}", file=sys.stderr)
             return None
-        return runner.run(method, one.task, one.scored, spec.model_copy(update={"profiles": "swapped"}))
+
+    def _result(
+        self, fitted: Callable[[], Method], one: _Loaded, fit: str | None, profiles: Literal["own", "swapped"]
+    ) -> RunResult:
+        """The result as it stands; without one the method is fitted or loaded, and run."""
+        spec = RunSpec(
+            **self._identity([one.task]),
+            task=_versioned(one.task),
+            data=one.source.spec(one.scored, one.limit),
+            profiles=profiles,
+            fit=fit,
+        )
+        finished = self.runner.finished(one.task, one.scored, spec)
+        return finished or self.runner.run(fitted(), one.task, one.scored, spec)
 
 
 def summary(task: Task, run: RunResult, control: RunResult | None) -> dict[str, Any]:
@@ -175,64 +203,23 @@ def summary(task: Task, run: RunResult, control: RunResult | None) -> dict[str, 
 
 
 def _load(plan: Plan) -> list[_Loaded]:
-    """The data of every task; with `all` a task without data is named and left out."""
+    """The data of every task; one that only `all` brought and that has no data is told and left out."""
     preset = get_preset(plan.preset)
-    is_synth = plan.data.partition(":")[0] == "synth"
-    source = Source(
-        data=plan.data,
-        split=plan.split,
-        scored=plan.limit or (preset.scored if is_synth else None),
-        trained=plan.limit or (preset.trained if is_synth else None),
-        holdout=plan.holdout,
-    )
+    source = Source(plan.data, plan.split, plan.limit, plan.limit, plan.holdout)
+    if source.made_here and plan.limit is None:
+        source = replace(source, scored=preset.scored, trained=preset.trained)
+    tasks = {name: get_task(name) for name in task_names(plan.task)}
     loaded = []
-    for name in _task_names(plan.task):
-        task = get_task(name)
+    for name, named in task_names(plan.task).items():
         try:
-            loaded.append(_Loaded(task, source, source.scored_on(task), plan.limit))
+            loaded.append(_Loaded(tasks[name], source, source.scored_on(tasks[name]), plan.limit, named))
         except MissingData as error:
-            if plan.task != "all":
+            if named:
                 raise
             print(f"{name}: skipped, {error}", file=sys.stderr)
     if not loaded:
         raise RpobenchError(f"--data {plan.data}: holds no task of --task {plan.task}")
     return loaded
-
-
-def _task_names(asked: str) -> list[str]:
-    return list(ALL_TASKS) if asked == "all" else list(dict.fromkeys(name.strip() for name in asked.split(",")))
-
-
-def _method_names(asked: str) -> list[str]:
-    if asked in ("all", "trained", "untrained"):
-        wanted = {"all": (True, False), "trained": (True,), "untrained": (False,)}[asked]
-        return [name for name in names("methods") if get_method(name).trains in wanted]
-    return list(dict.fromkeys(name.strip() for name in asked.split(",")))
-
-
-def _configured(plan: Plan) -> list[tuple[type[Method], BaseModel]]:
-    """Each method with its config: defaults, then the preset's values, then `--set`."""
-    get_preset(plan.preset)
-    classes = [get_method(name) for name in _method_names(plan.method)]
-    known = {key for one in classes for key in one.Config.model_fields}
-    for key in plan.settings:
-        if key not in known:
-            near = get_close_matches(key, known, n=3) or sorted(known)
-            raise RpobenchError(f"--set {key}: no such option of {plan.method}: did you mean {' or '.join(near)}?")
-    configured: list[tuple[type[Method], BaseModel]] = []
-    for one in classes:
-        values = {**one.presets.get(plan.preset, {}), **_own(plan.settings, one)}
-        try:
-            configured.append((one, one.Config(**values)))
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise RpobenchError(f"--set {place}={first['input']}: {first['msg']}") from error
-    return configured
-
-
-def _own(settings: Mapping[str, str], method: type[Method]) -> dict[str, str]:
-    return {key: value for key, value in settings.items() if key in method.Config.model_fields}
 
 
 def _versioned(task: Task) -> str:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from rpobench.context import answer, prediction
+from rpobench.locks import locked
 from rpobench.models.base import LanguageModel
 from rpobench.progress import progress
 from rpobench.store import ResultStore, append_predictions, read_predictions, seconds_spent
@@ -22,8 +23,9 @@ CHUNK = 32  # examples between two writes: what a kill can cost
 class StoredDrafts:
     """Drafts on disk, one file for each (base model, task). A draft's key is its prompt, so no two data sets clash.
 
-    `making` is the seconds spent on making drafts here, `worth` the seconds that the drafts handed out took when they
-    were made: who asks for a draft is charged the same, whether it was made for him or found.
+    `making` is the seconds spent here on making drafts or waiting for another process that does, `worth` the seconds
+    that the drafts handed out took when they were made: who asks for a draft is charged the same, whether it was made
+    for him or found.
     """
 
     store: ResultStore
@@ -35,10 +37,22 @@ class StoredDrafts:
 
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """The draft of each example by example id; missing ones are made and stored first."""
-        file = self._file(task)
-        known, seconds = self._read(task)
+        known, _ = self._read(task)
         keys = {example.id: _key(task.prompt(example)) for example in examples}
         missing = list({keys[example.id]: example for example in examples if keys[example.id] not in known}.values())
+        if missing:
+            waiting = time.monotonic()
+            with locked(self._file(task)):
+                self.making += time.monotonic() - waiting
+                self._forget(task)  # another process may have made some meanwhile
+                self._make_missing(task, missing, keys)
+        known, seconds = self._read(task)
+        self.worth += sum(seconds[key] for key in keys.values())
+        return {example.id: replace(known[keys[example.id]], example_id=example.id) for example in examples}
+
+    def _make_missing(self, task: Task, asked: Sequence[Example], keys: Mapping[str, str]) -> None:
+        known, seconds = self._read(task)
+        missing = [example for example in asked if keys[example.id] not in known]
         with progress(f"{task.name} drafts", len(missing)) as advance:
             for start in range(0, len(missing), CHUNK):
                 started = time.monotonic()
@@ -47,19 +61,14 @@ class StoredDrafts:
                     for draft in self._make(task, missing[start : start + CHUNK])
                 ]
                 took = time.monotonic() - started
-                append_predictions(file, made, seconds=took)
+                append_predictions(self._file(task), made, seconds=took)
                 self.making += took
                 known.update({draft.example_id: draft for draft in made})
                 seconds.update({draft.example_id: took / len(made) for draft in made})
                 advance(len(made))
-        self.worth += sum(seconds[key] for key in keys.values())
-        return {example.id: replace(known[keys[example.id]], example_id=example.id) for example in examples}
 
-    def found(self, task: Task, examples: Sequence[Example]) -> dict[str, str] | None:
-        """The drafts' texts by example id where all of them were made before; None where one is missing."""
-        known, _ = self._read(task)
-        keys = {example.id: _key(task.prompt(example)) for example in examples}
-        return {id_: known[key].text for id_, key in keys.items()} if set(keys.values()) <= known.keys() else None
+    def _forget(self, task: Task) -> None:
+        self._known.pop(self._file(task).name, None)
 
     def _read(self, task: Task) -> tuple[dict[str, Prediction], dict[str, float]]:
         file = self._file(task)

@@ -1,4 +1,4 @@
-"""What a run was made with: package versions, commit, platform, and the hashes of data and prompts."""
+"""What a run was made with: package versions, commit, platform, the hashes of data and prompts, what ranked and cut."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ PACKAGES = ("rpobench", "torch", "transformers", "trl", "peft", "datasets", "ran
 
 
 def environment(*, data_sha256: str, prompt_sha256: str) -> dict[str, Any]:
-    """A JSON object; holds no path and no name of a machine."""
+    """A JSON object; holds no path and no name of a machine.
+
+    `reference_tokenizer` and `retrievers` are identities, noted once evidence was taken.
+    """
     return {
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "commit": _commit(),
+        **_checkout(),
         "data_sha256": data_sha256,
         "prompt_sha256": prompt_sha256,
+        "reference_tokenizer": None,
+        "retrievers": [],
     }
 
 
@@ -31,10 +36,15 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
-    """The commit of the checkout that this package runs from; None for an installed wheel."""
+def _checkout() -> dict[str, Any]:
+    """`commit` of the checkout this package runs from, and whether its files differ (`dirty`); None for a wheel."""
     here = Path(__file__).resolve().parent
     if not (here.parent / ".git").exists() or not shutil.which("git"):
-        return None
-    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
-    return asked.stdout.strip() or None
+        return {"commit": None, "dirty": None}
+    commit = _git(here, "rev-parse", "HEAD").strip()
+    changed = _git(here, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit or None, "dirty": bool(changed.strip()) if commit else None}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False).stdout

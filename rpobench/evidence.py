@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import Protocol
+from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from rpobench.config import MethodConfig
 from rpobench.retrieval import Retriever
 from rpobench.task import Task
 from rpobench.types import Evidence, Example, ProfileItem
@@ -16,15 +17,13 @@ from rpobench.types import Evidence, Example, ProfileItem
 INPUT_SHARE = 0.6  # of the budget that the input may claim before the evidence gets its part (official code)
 
 
-class EvidenceConfig(BaseModel):
+class EvidenceConfig(MethodConfig):
     """How much of a profile a model is shown: the knobs of every method that reads evidence.
 
     At most `k` items, and of those only so many as have `max_evidence_tokens` tokens together (titles are short,
     reviews are long: a count alone would give one task three times the text of another); then they are cut the official
     way, so that the official prompt has `max_prompt_tokens`. Tokens of the reference tokenizer.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     k: int = Field(default=4, ge=1)
     max_prompt_tokens: int = Field(default=512, ge=1)
@@ -36,7 +35,12 @@ class EvidenceConfig(BaseModel):
 
 
 class Tokenizer(Protocol):
-    """Counts and cuts text."""
+    """Counts and cuts text; `identity` names everything that changes where it cuts."""
+
+    @property
+    def identity(self) -> str:
+        """Name and content hash."""
+        ...
 
     def encode(self, text: str) -> list[int]:
         """Token ids."""
@@ -55,6 +59,7 @@ class RankedEvidence:
     ) -> None:
         self._get_retriever, self._get_tokenizer, self._seed = get_retriever, get_tokenizer, seed
         self._orders: dict[tuple[object, ...], Sequence[int]] = {}
+        self._used: tuple[Tokenizer | None, dict[str, Retriever]] = (None, {})
 
     def evidence(
         self,
@@ -68,6 +73,8 @@ class RankedEvidence:
     ) -> list[Evidence]:
         """Evidence for each example, in order; empty where the profile is."""
         tokenizer = self._get_tokenizer() if any(example.profile for example in examples) else None
+        if tokenizer:
+            self._used = (tokenizer, {**self._used[1], retriever: self._get_retriever(retriever)})
         found = []
         for example in examples:
             items = [example.profile[place] for place in self.order(task, example, retriever=retriever)[:k]]
@@ -77,6 +84,14 @@ class RankedEvidence:
             items = items[: whole_items(task, items, max_evidence_tokens, tokenizer)]
             found.append(fit_evidence(task, example, items, max_prompt_tokens, tokenizer))
         return found
+
+    def used(self) -> dict[str, Any]:
+        """Identities of what cut and what ranked evidence so far; empty where none was taken."""
+        tokenizer, retrievers = self._used
+        if tokenizer is None:
+            return {}
+        ranked = sorted(retriever.identity for retriever in retrievers.values())
+        return {"reference_tokenizer": tokenizer.identity, "retrievers": ranked}
 
     def order(self, task: Task, example: Example, *, retriever: str) -> Sequence[int]:
         """Every place of the example's own profile, best first."""

@@ -11,7 +11,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 import typer
 
 from rpobench.data.lamp import official_name
-from rpobench.store import ResultStore, read_json, read_predictions, write_bytes
+from rpobench.store import ResultStore, read_predictions, write_bytes
 from rpobench.types import RpobenchError
 
 
@@ -21,12 +21,14 @@ def submission(runs: Path, chosen: list[str]) -> bytes:
     The same runs give the same bytes. Raises RpobenchError for a run that is unknown or unfinished, and where two runs
     are of one task.
     """
+    from rpobench.stored import read_run_spec  # brings pydantic, which `--help` need not wait for
+
     held: dict[str, str] = {}
     for name in chosen:
         folder = ResultStore(runs).find(name)
         if not (folder / "result.json").exists():
             raise RpobenchError(f"{folder}: the run is not finished: the command that began it continues it")
-        task = official_name(read_json(folder / "spec.json")["task"].split("@")[0])
+        task = official_name(read_run_spec(folder / "spec.json")["task"].split("@")[0])
         if task in held:
             raise RpobenchError(f"{folder.name}: a second run of {task}: a submission holds one of each task")
         predictions = read_predictions(folder / "predictions.jsonl")

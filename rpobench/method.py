@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
+from rpobench.config import MethodConfig
 from rpobench.context import Context
 from rpobench.task import Task
-from rpobench.types import Example, Labelled, Prediction
+from rpobench.types import Example, Labelled, Prediction, Usage
 
 
 class Method(ABC):
@@ -26,11 +27,10 @@ class Method(ABC):
     trains: ClassVar[bool] = False
     reads_profile: ClassVar[bool] = True  # False: swapped profiles change nothing, so no such run is made
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    fit_usage: Usage | None = None  # what `fit` cost in calls and tokens, set by a method that counts them
 
-    class Config(BaseModel):
+    class Config(MethodConfig):
         """The knobs of a method; part of every spec."""
-
-        model_config = ConfigDict(frozen=True, extra="forbid")
 
     def __init__(self, config: BaseModel) -> None:
         self.config: Any = config
@@ -38,6 +38,22 @@ class Method(ABC):
     def applies_to(self, task: Task) -> bool:
         """False where the method means nothing; the cell is then n/a, never a zero."""
         return True
+
+    def models(self) -> Mapping[str, str]:
+        """Identities of the models the method uses besides the base model, by their role; part of its specs.
+
+        Asked before any model works: raises RpobenchError for a model that cannot be used.
+        """
+        return {}
+
+    def prompts(self, tasks: Sequence[Task]) -> str:
+        """The method's own prompts for these tasks, "" where it has none; their hash is part of its specs."""
+        return ""
+
+    def retrievers(self) -> Sequence[str]:
+        """Names of the retrievers it takes evidence from, looked up before any model works."""
+        named = getattr(self.config, "retriever", None)
+        return (named,) if named else ()
 
     def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:
         """Which tasks are fitted together: one fit a task unless a method shares what it learns."""

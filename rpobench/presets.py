@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rpobench.advice import advice
 from rpobench.types import RpobenchError
 
 
@@ -24,5 +25,5 @@ QUICK_EVIDENCE = {"k": 8, "max_prompt_tokens": 256, "max_evidence_tokens": 110}
 def get_preset(name: str) -> Preset:
     """The preset of this name."""
     if name not in PRESETS:
-        raise RpobenchError(f"unknown preset '{name}': did you mean {' or '.join(PRESETS)}?")
+        raise RpobenchError(f"unknown preset '{name}': {advice(name, PRESETS)}")
     return PRESETS[name]

@@ -5,12 +5,12 @@ Nothing is imported until its name is asked for, so listing names loads no model
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from rpobench.advice import advice
 from rpobench.types import RpobenchError
 
 if TYPE_CHECKING:
@@ -41,13 +41,10 @@ def names(group: str) -> list[str]:
 
 
 def load(group: str, name: str) -> Any:
-    """The declared object. Raises RpobenchError that names the near matches where there is none."""
+    """The declared object. Raises RpobenchError that names near matches, or all, where there is none."""
     declared = _declared(group)
     if name not in declared:
-        near = get_close_matches(name.lower(), {known.lower(): known for known in declared}, n=3, cutoff=0.5)
-        by_lower = {known.lower(): known for known in declared}
-        hint = " or ".join(by_lower[match] for match in near) or ", ".join(declared)
-        raise RpobenchError(f"unknown {group.removesuffix('s')} '{name}': did you mean {hint}?")
+        raise RpobenchError(f"unknown {group.removesuffix('s')} '{name}': {advice(name, declared)}")
     return declared[name].load()
 
 

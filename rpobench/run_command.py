@@ -11,7 +11,7 @@ import typer
 from rpobench.types import RpobenchError
 
 if TYPE_CHECKING:
-    from rpobench.benchmark import Plan
+    from rpobench.plan import Plan
 
 
 def run(
@@ -34,9 +34,9 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Train and score methods on tasks; continues what was interrupted."""
-    from rpobench.benchmark import Plan
+    from rpobench.plan import make_plan
 
-    plan = Plan(
+    plan = make_plan(
         method=method,
         task=task,
         data=data,
@@ -47,7 +47,7 @@ def run(
         limit=limit,
         seeds=_seeds(seed),
         holdout=holdout,
-        profiles=choice("--profiles", profiles, ("own", "swapped")),  # type: ignore[arg-type]
+        profiles=choice("--profiles", profiles, ("own", "swapped")),
         swap=not no_swap,
         out=out,
         texts=not no_text,

@@ -15,6 +15,8 @@ from rpobench.data.dataset import DataSet
 from rpobench.drafts import CHUNK, StoredDrafts
 from rpobench.environment import environment
 from rpobench.evidence import RankedEvidence
+from rpobench.fit_cost import FIT_COST, attempt, fit_cost
+from rpobench.locks import locked
 from rpobench.measures import measured
 from rpobench.method import Method
 from rpobench.models.base import LanguageModel
@@ -26,10 +28,10 @@ from rpobench.store import (
     ResultStore,
     append_predictions,
     claim,
-    read_json,
     seconds_spent,
     write_json,
 )
+from rpobench.stored import read_environment, read_result
 from rpobench.swap import swapped
 from rpobench.task import Task
 from rpobench.types import Example, Labelled, Prediction, RpobenchError, Usage
@@ -55,38 +57,60 @@ class Runner:
     def fit(self, method: Method, spec: FitSpec, train: Mapping[Task, Sequence[Labelled]]) -> Method:
         """The method as trained by this spec: loaded if it was finished before, else fitted and saved."""
         folder = self.store.fit_folder(spec)
-        claim(folder, spec)
-        checkpoint, half = folder / "checkpoint", folder / "checkpoint.part"
-        if not checkpoint.exists():
-            work = folder / "work"
-            work.mkdir(parents=True, exist_ok=True)
-            method.fit(train, self._context(work))
-            shutil.rmtree(half, ignore_errors=True)
-            half.mkdir(parents=True)
-            method.save(half)
-            half.rename(checkpoint)
-            shutil.rmtree(work, ignore_errors=True)
+        checkpoint, half, work = folder / "checkpoint", folder / "checkpoint.part", folder / "work"
+        with locked(folder):
+            claim(folder, spec)
+            if not checkpoint.exists():
+                work.mkdir(parents=True, exist_ok=True)
+                with attempt(folder / FIT_COST, work, method, self._drafts):
+                    method.fit(train, self._context(work))
+                shutil.rmtree(half, ignore_errors=True)
+                half.mkdir(parents=True)
+                method.save(half)
+                half.rename(checkpoint)
+            shutil.rmtree(work, ignore_errors=True)  # also what a kill after the rename left
         return type(method).load(checkpoint, method.config)
 
-    def run(self, method: Method, task: Task, data: DataSet, spec: RunSpec) -> RunResult:
-        """Predict what is missing of `data`, score all of it, and save."""
+    def finished(self, task: Task, data: DataSet, spec: RunSpec) -> RunResult | None:
+        """The result that stands, None where the run is unfinished. Without `texts` it is marked so, and stays so."""
         folder = self.store.run_folder(spec)
+        if not (folder / "result.json").exists():
+            return None
         claim(folder, spec)
         _same_prompts(folder / "environment.json", data.sha256, prompts(task, data))
-        if not (folder / "result.json").exists():
-            predictions = self._predict(method, task, data, spec, folder)
-            drafts = self._drafts.found(task, [one.example for one in data.labelled])
-            seconds = seconds_spent(folder / "predictions.jsonl")
-            scored = score(task, data, predictions, drafts=drafts)
-            scored |= {"seconds": round(sum(seconds[key] for key in predictions), 3)}
-            scored |= {"texts": self.texts and (data.synthetic or not task.licensed)}
-            write_json(folder / "result.json", scored | {"schema": SCHEMA_VERSION, "synthetic": data.synthetic})
-        return RunResult(spec, folder, read_json(folder / "result.json"))
+        result = read_result(folder / "result.json")
+        if result["texts"] and not self.texts:
+            result["texts"] = False
+            write_json(folder / "result.json", result)
+        return RunResult(spec, folder, result)
 
-    def _predict(self, method: Method, task: Task, data: DataSet, spec: RunSpec, folder: Path) -> dict[str, Prediction]:
+    def run(self, method: Method, task: Task, data: DataSet, spec: RunSpec) -> RunResult:
+        """Predict what is missing of `data`, score all of it, and save. Raises NoSwap before anything is written."""
         examples = [one.example for one in data.labelled]
         if spec.profiles == "swapped":
             examples = swapped(examples, seed=spec.seed)
+        folder = self.store.run_folder(spec)
+        with locked(folder):
+            if standing := self.finished(task, data, spec):
+                return standing
+            claim(folder, spec)
+            _same_prompts(folder / "environment.json", data.sha256, prompts(task, data))
+            predictions = self._predict(method, task, examples, spec, folder)
+            seconds = seconds_spent(folder / "predictions.jsonl")
+            fit = self.store.root / "fits" / spec.fit / FIT_COST if spec.fit else None
+            result = score(task, data, predictions) | {
+                "seconds": round(sum(seconds[key] for key in predictions), 3),
+                "fit_seconds": fit_cost(fit)["seconds"] if fit else None,
+                "texts": self.texts and (data.synthetic or not task.licensed),
+                "schema": SCHEMA_VERSION,
+                "synthetic": data.synthetic,
+            }
+            write_json(folder / "result.json", result)
+        return RunResult(spec, folder, read_result(folder / "result.json"))
+
+    def _predict(
+        self, method: Method, task: Task, examples: Sequence[Example], spec: RunSpec, folder: Path
+    ) -> dict[str, Prediction]:
         finished = self.store.done(spec)
         missing = [example for example in examples if example.id not in finished]
         context = self._context(None)
@@ -99,6 +123,7 @@ class Runner:
                 _check_answered(method, chunk, made)
                 own = time.monotonic() - started - (self._drafts.making - making)
                 append_predictions(folder / "predictions.jsonl", made, seconds=own + self._drafts.worth - worth)
+                _note_used(folder / "environment.json", self._evidence.used())
                 finished |= {prediction.example_id: prediction for prediction in made}
                 advance(len(made))
         return {example.id: finished[example.id] for example in examples}
@@ -107,19 +132,20 @@ class Runner:
         return Context(self.base_model, self._drafts, self._evidence, self.seed, folder)
 
 
-def score(
-    task: Task, data: DataSet, predictions: Mapping[str, Prediction], *, drafts: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
     """Metrics over all predictions, per-example scores, counts, usage, and the references' values.
 
-    `drafts` are the base model's by example id, where known; `strict` holds the metrics of the raw texts.
+    The reference `draft` is of the predictions' own drafts, so only a method that drafts for every example has it;
+    `strict` holds the metrics of the raw texts.
     """
     ids = [one.example.id for one in data.labelled]
     targets = [one.target for one in data.labelled]
     ordered = [predictions[key] for key in ids]
     texts = [prediction.text for prediction in ordered]
-    answered = dict(data.references) | ({"draft": drafts} if drafts else {})
-    known = {name: [answers[key] for key in ids] for name, answers in answered.items()}
+    known = {name: [answers[key] for key in ids] for name, answers in data.references.items()}
+    drafts = [prediction.draft for prediction in ordered if prediction.draft is not None]
+    if len(drafts) == len(ids):
+        known["draft"] = drafts
     return {
         "metrics": task.aggregate(texts, targets),
         "strict": task.aggregate([prediction.raw for prediction in ordered], targets),
@@ -146,10 +172,17 @@ def _same_prompts(file: Path, data_sha256: str, prompt_sha256: str) -> None:
     """Note what the run is made with, or refuse to continue it where the task's prompt changed under its name."""
     if not file.exists():
         write_json(file, environment(data_sha256=data_sha256, prompt_sha256=prompt_sha256))
-    elif read_json(file)["prompt_sha256"] != prompt_sha256:
+    elif read_environment(file)["prompt_sha256"] != prompt_sha256:
         raise RpobenchError(
             f"{file}: prompt_sha256 differs, the task's prompts changed since: raise the task's version or use --out"
         )
+
+
+def _note_used(file: Path, used: Mapping[str, Any]) -> None:
+    """Note which retrievers ranked and which tokenizer cut, as soon as it is known."""
+    noted = read_environment(file)
+    if (updated := {**noted, **used}) != noted:
+        write_json(file, updated)
 
 
 def _check_answered(method: Method, examples: Sequence[Example], made: Sequence[Prediction]) -> None:

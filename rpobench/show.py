@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from rpobench.data.dataset import DataSet
-from rpobench.data.sources import Source
-from rpobench.data.synth.world import SYNTH_VERSION
+from rpobench.data.sources import rescored
 from rpobench.registry import get_task
-from rpobench.store import ResultStore, read_json, read_predictions
+from rpobench.store import ResultStore, read_predictions
+from rpobench.stored import read_result, read_run_spec
 from rpobench.swap import swapped
 from rpobench.task import Task
 from rpobench.types import Example, Prediction, RpobenchError
@@ -28,7 +28,7 @@ def examples_of(runs: Path, run: str, *, example: str | None = None, data: str |
     folder = ResultStore(runs).find(run)
     if not (folder / "result.json").exists():
         raise RpobenchError(f"{folder}: the run is not finished: the command that began it continues it")
-    spec, result = read_json(folder / "spec.json"), read_json(folder / "result.json")
+    spec, result = read_run_spec(folder / "spec.json"), read_result(folder / "result.json")
     task = get_task(spec["task"].split("@")[0])
     loaded = _data(task, spec["data"], result["n"], data)
     shown = [one.example for one in loaded.labelled]
@@ -49,14 +49,10 @@ def examples_of(runs: Path, run: str, *, example: str | None = None, data: str |
 
 
 def _data(task: Task, spec: Mapping[str, Any], count: int, folder: str | None) -> DataSet:
-    made_here = spec["source"] == SYNTH_VERSION
-    if not made_here and folder is None:
-        raise RpobenchError(f"the run is on '{spec['source']}': say where that folder is with --data")
-    named = f"synth:{spec['seed']}" if made_here else str(folder)
-    source = Source(named, spec["split"], scored=count, holdout=spec["holdout"], seed=spec["seed"])
+    source = rescored(spec, count, folder)
     loaded = source.scored_on(task)
     if loaded.sha256 != spec["sha256"]:
-        raise RpobenchError(f"--data {named}: is other data than the run saw (sha256 differs)")
+        raise RpobenchError(f"--data {source.data}: is other data than the run saw (sha256 differs)")
     return loaded
 
 

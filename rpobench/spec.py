@@ -14,7 +14,7 @@ class DataSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: str  # "synth-v1" or the folder's name; never a path, so that a run means the same elsewhere
+    source: str  # "synth-v1" with its knobs, or the folder's name; never a path, so that it means the same elsewhere
     split: str
     limit: int | None = None
     holdout: float | None = None
@@ -42,6 +42,8 @@ class FitSpec(Spec):
     train_tasks: tuple[str, ...]  # name@version
     data: tuple[DataSpec, ...]  # one a task, same order
     base_model: str  # identity: its drafts are training input
+    models: dict[str, str] = {}  # identities of the other models the method is made of, by their role
+    prompts: str | None = None  # hash of the method's own prompts, where it has any
     seed: int
 
 
@@ -55,5 +57,7 @@ class RunSpec(Spec):
     version: str
     config: dict[str, Any]
     base_model: str
+    models: dict[str, str] = {}  # as in FitSpec
+    prompts: str | None = None
     fit: str | None = None  # digest of the FitSpec
     seed: int

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from rpobench.types import Prediction, RpobenchError, Usage
 
@@ -50,13 +51,15 @@ class ResultStore:
 
         `fit` is the spec of the fit where the run has one and its folder is still there, else None.
         """
+        from rpobench.stored import read_environment, read_fit_spec, read_result, read_run_spec
+
         found = []
         for file in sorted(self.root.glob("*/result.json")):
-            result = read_json(file)
-            result |= {"spec": read_json(file.parent / "spec.json"), "folder": str(file.parent)}
-            result["environment"] = read_json(file.parent / "environment.json")
+            result = read_result(file)
+            result |= {"spec": read_run_spec(file.parent / "spec.json"), "folder": str(file.parent)}
+            result["environment"] = read_environment(file.parent / "environment.json")
             fit = self.root / "fits" / str(result["spec"]["fit"]) / "spec.json"
-            result["fit"] = read_json(fit) if fit.exists() else None
+            result["fit"] = read_fit_spec(fit) if fit.exists() else None
             if all(result["spec"].get(name) == value for name, value in filters.items()):
                 found.append(result)
         return found
@@ -95,7 +98,7 @@ def append_predictions(file: Path, predictions: Sequence[Prediction], *, seconds
     lines = "".join(
         json.dumps({**asdict(prediction), "seconds": share}, ensure_ascii=True) + "\n" for prediction in predictions
     )
-    with _disk_faults(file):
+    with disk_faults(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         _cut_torn_line(file)
         with file.open("ab", buffering=0) as sink:
@@ -119,7 +122,8 @@ def _cut_torn_line(file: Path) -> None:
 
 
 @contextmanager
-def _disk_faults(file: Path) -> Iterator[None]:
+def disk_faults(file: Path) -> Iterator[None]:
+    """A fault of the system while `file` is written becomes one line that names it."""
     try:
         yield
     except OSError as error:
@@ -166,8 +170,8 @@ def write_text(file: Path, text: str) -> None:
 
 def write_bytes(file: Path, content: bytes) -> None:
     """Write a whole file or nothing."""
-    part = file.with_name(file.name + ".part")
-    with _disk_faults(file):
+    part = file.with_name(f"{file.name}.{uuid4().hex[:8]}.part")  # no other process writes to it
+    with disk_faults(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("wb", buffering=0) as sink:
@@ -177,10 +181,15 @@ def write_bytes(file: Path, content: bytes) -> None:
             part.unlink(missing_ok=True)
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object from a file of the store."""
+def read_json(file: Path, *names: str) -> dict[str, Any]:
+    """A JSON object from a file of the store, which holds these names at least."""
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RpobenchError(f"{file}: not readable as JSON ({error}): move the run's folder away") from error
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RpobenchError(f"{file}: not readable as JSON ({error}): move its folder away") from error
+    if not isinstance(content, dict):
+        raise RpobenchError(f"{file}: holds no JSON object: move its folder away")
+    for name in names:
+        if name not in content:
+            raise RpobenchError(f"{file}: lacks {name!r}: move its folder away")
     return content

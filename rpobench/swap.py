@@ -26,7 +26,7 @@ def swapped(examples: Sequence[Example], *, seed: int) -> list[Example]:
         if example.profile:
             profiles.setdefault(example.user_id, []).append(example.profile)
     if len(profiles) < 2:
-        raise NoSwap("swapped profiles need two users with a profile: score more examples or use --no-swap")
+        raise NoSwap("swapped profiles need two users with a profile: score more examples")
     circle = Random(f"swap/{seed}").sample(sorted(profiles), len(profiles))
     lender = dict(zip(circle, [*circle[1:], circle[0]], strict=True))
     places: Counter[str] = Counter()

@@ -11,10 +11,12 @@ import pytest
 
 import rpobench
 from rpobench import get_task, registry
-from rpobench.benchmark import Plan, run
+from rpobench.benchmark import run
 from rpobench.data.synth.world import generate
 from rpobench.drafts import CHUNK
+from rpobench.environment import environment
 from rpobench.models.scripted import ScriptedModel, echo
+from rpobench.plan import Plan, make_plan
 from rpobench.registry import get_method
 from rpobench.store import ResultStore, read_json
 from rpobench.types import RpobenchError
@@ -42,7 +44,7 @@ def fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def plan(out: Path, method: str, task: str = "LaMP-3", **options: Any) -> Plan:
-    return Plan(method=method, task=task, out=out / "runs", **{"limit": 6, **options})
+    return make_plan(method=method, task=task, out=out / "runs", **{"limit": 6, **options})
 
 
 def stored(out: Path, name: str, file: str = "result.json") -> dict[str, Any]:
@@ -202,6 +204,33 @@ def test_environment_names_versions_and_hashes_and_no_path(tmp_path: Path) -> No
     assert found["packages"]["rpobench"] == rpobench.__version__
     assert found["data_sha256"] == generate("LaMP-3", "dev", 6).sha256
     assert str(tmp_path) not in json.dumps(found)
+
+
+def test_environment_names_what_ranked_and_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Words:
+        identity = "words@1"
+
+        def encode(self, text: str) -> list[int]:
+            return [len(word) for word in text.split()]
+
+        def decode(self, ids: Any) -> str:
+            return " ".join("x" * size for size in ids)
+
+    monkeypatch.setattr("rpobench.runner._reference_tokenizer", Words)
+    bare, rag = run(plan(tmp_path, "zero-shot,rag-bm25", swap=False))
+    found = stored(tmp_path, rag["run"], "environment.json")
+    assert (found["reference_tokenizer"], found["retrievers"]) == ("words@1", ["bm25okapi-0.2.2"])
+    found = stored(tmp_path, bare["run"], "environment.json")
+    assert (found["reference_tokenizer"], found["retrievers"]) == (None, [])
+
+
+@pytest.mark.parametrize(("said", "dirty"), [("", False), (" M rpobench/runner.py\n", True)])
+def test_environment_says_whether_the_code_is_that_of_its_commit(
+    monkeypatch: pytest.MonkeyPatch, said: str, dirty: bool
+) -> None:
+    monkeypatch.setattr("rpobench.environment._git", lambda folder, *asked: said if asked[0] == "status" else "ab12\n")
+    found = environment(data_sha256="", prompt_sha256="")
+    assert (found["commit"], found["dirty"]) == ("ab12", dirty)
 
 
 def test_a_run_whose_prompts_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

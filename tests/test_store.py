@@ -22,6 +22,11 @@ from rpobench.store import (
 )
 from rpobench.types import Prediction, RpobenchError, Usage
 
+RESULT = {
+    "metrics": {"MAE": 1.0}, "strict": {"MAE": 1.0}, "scores": {"1": 0.5}, "references": {}, "n": 1, "failed": 0,
+    "seconds": 0, "usage": {}, "users": "given", "main_metric": "MAE", "directions": {"MAE": "min"}, "texts": True,
+    "synthetic": True,
+}  # fmt: skip
 FULL = Prediction("1", "4", "four", "3", ("a", "b"), Usage(2, 30, 4, 0.5), 7, "a reason", "thought")
 
 
@@ -125,7 +130,15 @@ def test_a_changed_spec_is_refused_and_the_field_named(tmp_path: Path) -> None:
 def test_everything_in_a_spec_changes_its_folder(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     other = DataSpec(source="synth-v1", split="dev", sha256="cd")
-    changed = [{"config": {"k": 5}}, {"base_model": "x"}, {"seed": 1}, {"fit": "f"}, {"profiles": "swapped"}]
+    changed: list[dict[str, object]] = [
+        {"models": {"reflection": "x"}},
+        {"prompts": "ab"},
+        {"config": {"k": 5}},
+        {"base_model": "x"},
+        {"seed": 1},
+        {"fit": "f"},
+        {"profiles": "swapped"},
+    ]
     specs = [spec(**change) for change in [{}, *changed, {"data": other}, {"version": "2"}, {"task": "LaMP-3@2"}]]
     assert len({store.run_folder(one) for one in specs}) == len(specs)
     assert store.run_folder(spec()) == store.run_folder(spec())
@@ -134,8 +147,8 @@ def test_everything_in_a_spec_changes_its_folder(tmp_path: Path) -> None:
 def finished(store: ResultStore, run: RunSpec) -> Path:
     folder = store.run_folder(run)
     claim(folder, run)
-    write_json(folder / "environment.json", {})
-    write_json(folder / "result.json", {"n": 1})
+    write_json(folder / "environment.json", {"data_sha256": "ab", "prompt_sha256": "cd"})
+    write_json(folder / "result.json", RESULT)
     return folder
 
 
@@ -164,3 +177,29 @@ def test_an_unreadable_file_of_the_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text('{"a":')
     with pytest.raises(RpobenchError, match=r"spec\.json: not readable as JSON"):
         read_json(tmp_path / "spec.json")
+
+
+@pytest.mark.parametrize("name", ["spec.json", "result.json", "environment.json"])
+@pytest.mark.parametrize("change", ["list", "null", "lacking", "wrong"])
+def test_a_file_of_another_shape_is_named(tmp_path: Path, name: str, change: str) -> None:
+    store = ResultStore(tmp_path)
+    file = finished(store, spec()) / name
+    held = json.loads(file.read_text())
+    first = {"spec.json": "config", "result.json": "references", "environment.json": "prompt_sha256"}[name]
+    lacking = {key: value for key, value in held.items() if key != first}
+    contents = {"list": [held], "null": None, "lacking": lacking, "wrong": {**held, first: ["x"]}}
+    file.write_text(json.dumps(contents[change]))
+    with pytest.raises(RpobenchError) as raised:
+        store.results()
+    assert str(raised.value).startswith(f"{file}: ") and "\n" not in str(raised.value)
+    if change in ("lacking", "wrong"):
+        assert f"'{first}'" in str(raised.value)
+
+
+def test_a_file_written_aside_has_a_name_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes that write one file at a time must not write into one another's half."""
+    parts: list[str] = []
+    monkeypatch.setattr(Path, "replace", lambda self, target: parts.append(self.name))
+    write_text(tmp_path / "f", "one")
+    write_text(tmp_path / "f", "two")
+    assert len(set(parts)) == 2

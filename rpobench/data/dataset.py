@@ -40,3 +40,10 @@ class DataSet:
             record = [example.id, example.user_id, example.input, profile, one.target]
             digest.update(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
+
+
+def shared_example(one: DataSet, other: DataSet) -> str | None:
+    """The id of an example that stands in both with the same input; None where they share none."""
+    held = {(labelled.example.id, labelled.example.input) for labelled in one.labelled}
+    asked = (labelled.example for labelled in other.labelled)
+    return next((example.id for example in asked if (example.id, example.input) in held), None)

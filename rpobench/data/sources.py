@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from rpobench.data.dataset import DataSet
 from rpobench.data.lamp import MissingData, has_split, is_synthetic, load_official, split_users
-from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, generate
+from rpobench.data.synth.knobs import knobs_text, parse_knobs
+from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, Knobs, generate
 from rpobench.spec import DataSpec
 from rpobench.task import Task
 from rpobench.types import RpobenchError
@@ -19,8 +23,8 @@ DEFAULT_SYNTH = 200  # examples of a synthetic split where nobody says how many
 class Source:
     """Which data, how much of it, and how it is split.
 
-    `data` is `synth`, `synth:SEED` for another world, or a folder; `scored` and `trained` cap the examples (None: all
-    there are); with `holdout` (0..1) the users of the scored split are divided, and training takes the other part.
+    `data` is `synth`, `synth:SEED?KNOBS` for another world, or a folder; `scored` and `trained` cap the examples (None:
+    all there are); with `holdout` (0..1) a folder's users of the scored split are divided, and the others train.
     """
 
     data: str = "synth"
@@ -29,6 +33,10 @@ class Source:
     trained: int | None = None
     holdout: float | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.holdout is not None and self._world is not None:
+            raise RpobenchError(f"--holdout {self.holdout}: {self.data} has training users of its own: leave it out")
 
     def scored_on(self, task: Task) -> DataSet:
         """The examples that predictions are scored on. Raises MissingData where there are none."""
@@ -59,26 +67,47 @@ class Source:
             split=data.split,
             limit=limit,
             holdout=self.holdout,
-            seed=self._world if self._world is not None else self.seed,
+            seed=self._world[0] if self._world is not None else self.seed,
             sha256=data.sha256,
         )
+
+    @property
+    def made_here(self) -> bool:
+        """Whether the examples are generated, as many as are asked for."""
+        return self._world is not None
 
     @property
     def synthetic(self) -> bool:
         """Whether this is the synthetic world, made here or written to a folder."""
         return self._world is not None or is_synthetic(Path(self.data))
 
-    @property
-    def _world(self) -> int | None:
-        """The world seed of `synth` or `synth:SEED`; None for a folder."""
-        name, _, seed = self.data.partition(":")
+    @cached_property
+    def _world(self) -> tuple[int, Knobs] | None:
+        """The world seed and knobs of `synth[:SEED][?KNOBS]`; None for a folder."""
+        place, _, knobs = self.data.partition("?")
+        name, _, seed = place.partition(":")
         if name != "synth":
             return None
-        if seed and not seed.isdigit():
+        if seed and not (seed.isascii() and seed.isdecimal()):
             raise RpobenchError(f"--data {self.data}: the world seed after the colon must be a whole number")
-        return int(seed or 0)
+        return int(seed or 0), parse_knobs(knobs)
 
-    def _synth(self, task: Task, world: int, split: str, count: int | None) -> DataSet:
+    def _synth(self, task: Task, world: tuple[int, Knobs], split: str, count: int | None) -> DataSet:
         if task.name not in MECHANISMS:
             raise MissingData(f"{SYNTH_VERSION}: has no {task.name}")
-        return generate(task.name, split, count or DEFAULT_SYNTH, seed=world)
+        seed, knobs = world
+        data = generate(task.name, split, count or DEFAULT_SYNTH, seed=seed, knobs=knobs)
+        return replace(data, source="?".join(filter(None, (SYNTH_VERSION, knobs_text(knobs)))))
+
+
+def rescored(spec: Mapping[str, Any], count: int, folder: str | None) -> Source:
+    """Where the scored examples of a run come from again, by the data of its spec; `folder` unless it was made here.
+
+    Raises RpobenchError where a folder is needed and none is given.
+    """
+    version, _, knobs = spec["source"].partition("?")
+    if version == SYNTH_VERSION:
+        folder = "?".join(filter(None, (f"synth:{spec['seed']}", knobs)))
+    if folder is None:
+        raise RpobenchError(f"the run is on '{spec['source']}': say where that folder is with --data")
+    return Source(folder, spec["split"], scored=count, holdout=spec["holdout"], seed=spec["seed"])

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
@@ -19,7 +19,7 @@ from rpobench.method import Method
 from rpobench.models.base import LanguageModel
 from rpobench.presets import QUICK_EVIDENCE
 from rpobench.registry import get_model
-from rpobench.rpo.prompts import Trajectory, parse_trajectory, reflection_chat
+from rpobench.rpo.prompts import Trajectory, parse_trajectory, prompt_form, reflection_chat
 from rpobench.rpo.room import Room, checkpoint_room
 from rpobench.rpo.trajectories import write_trajectory
 from rpobench.task import Task
@@ -106,6 +106,12 @@ class RPO(Method):
         super().__init__(config)
         self._adapter, self._given_reflector = adapter, reflector
         self._work: Path | None = None
+
+    def models(self) -> Mapping[str, str]:
+        return {"reflection": reflection_model(self.config.reflection_model).identity}
+
+    def prompts(self, tasks: Sequence[Task]) -> str:
+        return repr([prompt_form(task) for task in tasks])
 
     def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:
         return [tuple(tasks)] if self.config.scope == "shared" else super().fit_groups(tasks)
@@ -244,11 +250,22 @@ class RPO(Method):
 
 
 def reflection_checkpoint(spec: str) -> Path:
-    """The folder of the reflection model; it is trained, so it must be a local checkpoint."""
-    path = getattr(get_model(spec), "path", None)
-    if path is None:
+    """The folder of the reflection model."""
+    return Path(reflection_model(spec).path)
+
+
+def reflection_model(spec: str) -> Any:
+    """The reflection model, untrained. Raises RpobenchError unless it is a local checkpoint without options.
+
+    It is trained in the form that its files have, so a dtype, a device or an adapter could not be honoured.
+    """
+    model = get_model(spec)
+    if getattr(model, "path", None) is None:
         raise RpobenchError(f"reflection model '{spec}' cannot be trained here: name a local one, such as smollm2-135m")
-    return Path(path)
+    name, _, argument = spec.partition(":")
+    if "?" in argument or (name != "hf" and argument):
+        raise RpobenchError(f"reflection model '{spec}': training honours no options: leave them out")
+    return model
 
 
 def _prediction(task: Task, one: Question, said: Completion | None, chosen: Completion | None) -> Prediction:

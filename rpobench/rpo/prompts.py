@@ -39,6 +39,13 @@ def reflection_chat(task: Task, example: Example, draft: str, evidence: Sequence
     return (Message("system", f"Rewrite the draft {task.noun} as this user would."), Message("user", question))
 
 
+def prompt_form(task: Task) -> str:
+    """How the module is asked about a task and how it writes, filled with placeholders: changes when the words do."""
+    item = ProfileItem("", {name: f"<{name}>" for name in task.fields})
+    asked = [reflection_chat(task, Example("", "", "<input>"), "<draft>", shown) for shown in ((), (item, item))]
+    return repr((asked, Trajectory("<shows>", "<lacks>", "<rewrite>").text()))
+
+
 def parse_trajectory(text: str) -> Trajectory | None:
     """The trajectory in a completion, or None unless its lines are exactly the three, in order, and none is empty."""
     lines = [line.strip() for line in text.strip().splitlines()]

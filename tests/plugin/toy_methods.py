@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from rpobench.context import Context
 from rpobench.kinds import PairedItems, TextTask
@@ -24,8 +24,7 @@ class Peek(Method):
 
     name = "peek"
 
-    class Config(BaseModel):
-        model_config = ConfigDict(frozen=True, extra="forbid")
+    class Config(Method.Config):
         place: int = 0
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
@@ -57,8 +56,7 @@ class Learner(Method):
     trains = True
     reads_profile = False
 
-    class Config(BaseModel):
-        model_config = ConfigDict(frozen=True, extra="forbid")
+    class Config(Method.Config):
         scope: Literal["task", "shared"] = "task"
 
     def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:

@@ -1,0 +1,49 @@
+"""What a fit cost: `fit.json` beside its spec, with the seconds of every attempt and tokens where they are counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rpobench.drafts import StoredDrafts
+from rpobench.method import Method
+from rpobench.store import read_json, write_json
+
+FIT_COST = "fit.json"
+
+
+@contextmanager
+def attempt(file: Path, work: Path, method: Method, drafts: StoredDrafts) -> Iterator[None]:
+    """Add to `file` what is spent inside, also where it ends by a fault.
+
+    A killed attempt could not say when it ended: it counts up to its last write under `work`. Drafts are charged when
+    the fit is finished, at what they took when they were made, whoever made them.
+    """
+    told = fit_cost(file)
+    seconds = told["seconds"]
+    if told["started"] is not None:
+        seconds += max(0.0, _last_write(work, told["started"]) - told["started"])
+    write_json(file, {"seconds": round(seconds, 3), "started": time.time(), "usage": None})
+    began, making, worth, finished = time.monotonic(), drafts.making, drafts.worth, False
+    try:
+        yield
+        finished = True
+    finally:
+        seconds += time.monotonic() - began - (drafts.making - making)
+        seconds += drafts.worth - worth if finished else 0
+        usage = asdict(method.fit_usage) if finished and method.fit_usage else None
+        write_json(file, {"seconds": round(seconds, 3), "started": None, "usage": usage})
+
+
+def fit_cost(file: Path) -> dict[str, Any]:
+    """`seconds` over all attempts, `started` (seconds since 1970) of one under way or killed, `usage` or None."""
+    nothing = {"seconds": 0.0, "started": None, "usage": None}
+    return read_json(file, *nothing) if file.exists() else nothing
+
+
+def _last_write(work: Path, started: float) -> float:
+    return max((path.stat().st_mtime for path in work.rglob("*")), default=started)

@@ -1,0 +1,68 @@
+"""What the JSON files of a run must hold to be read back. Others may be in them; wrong or missing ones are named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from rpobench.spec import FitSpec, RunSpec
+from rpobench.store import read_json
+from rpobench.types import RpobenchError
+
+
+class StoredResult(BaseModel):
+    """`result.json`, as `runner.score` makes it."""
+
+    metrics: dict[str, float]
+    scores: dict[str, float]
+    references: dict[str, dict[str, float]]
+    n: int
+    failed: int
+    seconds: float
+    usage: dict[str, Any]
+    users: str
+    main_metric: str
+    directions: dict[str, Literal["max", "min"]]
+    texts: bool
+    synthetic: bool
+
+
+class StoredEnvironment(BaseModel):
+    """`environment.json`; its other fields are for readers."""
+
+    data_sha256: str
+    prompt_sha256: str
+
+
+def read_run_spec(file: Path) -> dict[str, Any]:
+    """The `spec.json` of a run, as it stands."""
+    return _read(file, RunSpec)
+
+
+def read_fit_spec(file: Path) -> dict[str, Any]:
+    """The `spec.json` of a fit, as it stands."""
+    return _read(file, FitSpec)
+
+
+def read_result(file: Path) -> dict[str, Any]:
+    """The `result.json` of a run, as it stands."""
+    return _read(file, StoredResult)
+
+
+def read_environment(file: Path) -> dict[str, Any]:
+    """The `environment.json` of a run, as it stands."""
+    return _read(file, StoredEnvironment)
+
+
+def _read(file: Path, shape: type[BaseModel]) -> dict[str, Any]:
+    content = read_json(file)
+    try:
+        shape.model_validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise RpobenchError(f"{file}: {place!r}: {first['msg'].lower()}: move its folder away") from error
+    return content
