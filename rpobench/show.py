@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from rpobench.store import ResultStore, read_predictions
 from rpobench.stored import read_result, read_run_spec
 from rpobench.swap import swapped
 from rpobench.task import Task
+from rpobench.terminal import printable
 from rpobench.types import Example, Prediction, RpobenchError
 
 TEXTS = ("input", "evidence", "draft", "trajectory", "prediction", "target")  # left out of runs made with --no-text
@@ -83,14 +83,3 @@ def print_examples(entries: Sequence[Mapping[str, Any]], *, trajectories: bool) 
             if value and (name != "trajectory" or trajectories):
                 table.add_row(Text(name), Text(printable("\n".join(value) if isinstance(value, list) else str(value))))
         console.print(table)
-
-
-def printable(text: str) -> str:
-    """The text with every control, format and surrogate character but line breaks and tabs written as its escape.
-
-    Model and data texts may hold terminal codes that clear the screen, and marks that turn the writing direction.
-    """
-    return "".join(
-        ascii(char)[1:-1] if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\n\t\u200d" else char
-        for char in text
-    )

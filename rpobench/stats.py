@@ -23,6 +23,7 @@ Metric = Callable[[Array], Array]  # (..., summands) to (...)
 
 ALPHA = 0.05
 POWER = 0.8
+MARGIN = 0.02  # of a metric's range: swapped profiles that change less change nothing of note
 RESAMPLES = 2000
 PERMUTATIONS = 4999
 BCA_USERS = 1000  # beyond them the jackknife of BCa costs users squared and corrects nothing visible

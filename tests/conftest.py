@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -97,3 +100,46 @@ def other_cache(_session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """RPOBENCH_CACHE set to a folder of this session: for tests that must not touch the user's cache."""
     monkeypatch.setenv("RPOBENCH_CACHE", str(_session_cache))
     return _session_cache
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a finished run on synthetic data to `tmp_path/"runs"`, as the runner does, and returns its folder.
+
+    `answer(place, target, rng)` gives each prediction; other keywords are fields of the spec or of the data spec.
+    """
+    from rpobench import get_task
+    from rpobench.data.synth.world import generate
+    from rpobench.runner import prompts, score
+    from rpobench.spec import DataSpec, RunSpec
+    from rpobench.store import SCHEMA_VERSION, ResultStore, append_predictions, write_json
+    from rpobench.types import Prediction, Usage
+
+    def make(
+        method: str, answer: Callable[[int, str, Random], str], *, task: str = "LaMP-3", n: int = 24, **changes: Any
+    ) -> Path:
+        judge, texts = get_task(task), changes.pop("texts", True)
+        draft = changes.pop("draft", lambda place, target: "3")
+        fields = {name: changes.pop(name) for name in ("split", "limit", "source") if name in changes}
+        data = generate(task, fields.get("split", "dev"), n)
+        spec = RunSpec(
+            task=f"{task}@{judge.version}",
+            data=DataSpec(**{"source": "synth-v1", "split": "dev", "sha256": data.sha256, **fields}),
+            **{"method": method, "version": "1", "config": {}, "base_model": "m", "seed": 0, **changes},
+        )
+        rng = Random(f"{method}/{spec.seed}/{spec.profiles}")
+        made = {}
+        for place, one in enumerate(data.labelled):
+            key, text = one.example.id, answer(place, one.target, rng)
+            shown = tuple(item.id for item in one.example.profile[: spec.config.get("k", 0)])
+            made[key] = Prediction(key, text, text, draft(place, one.target), shown, Usage(1, 100, 5, 0.5))
+        folder = ResultStore(tmp_path / "runs").run_folder(spec)
+        result = score(judge, data, made)
+        result |= {"seconds": 1.5, "texts": texts, "schema": SCHEMA_VERSION, "synthetic": True}
+        write_json(folder / "spec.json", spec.model_dump(mode="json"))
+        write_json(folder / "environment.json", {"data_sha256": data.sha256, "prompt_sha256": prompts(judge, data)})
+        append_predictions(folder / "predictions.jsonl", list(made.values()))
+        write_json(folder / "result.json", result)
+        return folder
+
+    return make

@@ -7,7 +7,8 @@ import io
 from typing import Any
 
 import pytest
-from rpobench.leaderboard.tables import COLUMNS, as_csv, as_markdown, sections
+from rpobench.leaderboard.rows import sections
+from rpobench.leaderboard.tables import COLUMNS, as_csv, as_markdown
 
 RATING = {"MAE": "min", "RMSE": "min"}
 TEXT = {"rouge-1": "max", "rouge-L": "max"}

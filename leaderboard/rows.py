@@ -1,0 +1,137 @@
+"""Finished runs as rows and columns: which runs make one row, and which may stand in one table.
+
+Runs stand in one column only where they answered the same questions: same data, split, prompts and base model.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+Result = Mapping[str, Any]
+
+
+@dataclass
+class Cell:
+    """One method on one task: its runs with own profiles and those with swapped ones, by seed."""
+
+    own: dict[int, Result] = field(default_factory=dict)
+    swapped: dict[int, Result] = field(default_factory=dict)
+
+    @property
+    def any(self) -> Result:
+        return next(iter(self.own.values()))
+
+    def value(self, metric: str) -> float:
+        """The metric's mean over seeds."""
+        return fmean(run["metrics"][metric] for run in self.own.values())
+
+    def gain(self) -> float | None:
+        """Personalization gain in the main metric, the mean over seeds that have both runs; positive is better."""
+        metric, sign = self.any["main_metric"], 1 if self.any["directions"][self.any["main_metric"]] == "max" else -1
+        both = self.own.keys() & self.swapped.keys()
+        if not both:
+            return None
+        return fmean(sign * (self.own[s]["metrics"][metric] - self.swapped[s]["metrics"][metric]) for s in both)
+
+
+@dataclass
+class Section:
+    """Runs that may stand in one table: `cells[method label][task]`."""
+
+    data: Mapping[str, Any]
+    base_model: str
+    synthetic: bool
+    cells: dict[str, dict[str, Cell]]
+
+    @property
+    def tasks(self) -> list[str]:
+        return sorted({task for row in self.cells.values() for task in row}, key=natural)
+
+    def sample(self, task: str) -> Result:
+        """Any run on this task: all have the same data, prompts and references."""
+        return next(row[task].any for row in self.cells.values() if task in row)
+
+
+def sections(results: Sequence[Result]) -> list[Section]:
+    """Finished runs with own profiles, apart where data set, split, hashes or base model differ."""
+    apart: dict[tuple[Any, ...], list[Result]] = {}
+    for result, place in _placed(results):
+        apart.setdefault(place, []).append(result)
+    kept = {place: runs for place, runs in apart.items() if any(is_own(run) for run in runs)}
+    return [_section(kept[place]) for place in sorted(kept, key=str)]
+
+
+def _placed(results: Sequence[Result]) -> Iterable[tuple[Result, tuple[Any, ...]]]:
+    """Each run with its section. The second data or prompt hash of a task goes to a second section, and so on."""
+    variants: dict[tuple[Any, ...], list[tuple[str, str]]] = {}
+    for result in results:
+        spec = result["spec"]
+        heading = (*(spec["data"][name] for name in ("source", "split", "holdout", "limit")), spec["base_model"])
+        known = variants.setdefault((*heading, task_of(result)), [])
+        hashes = (spec["data"]["sha256"], result["environment"]["prompt_sha256"])
+        if hashes not in known:
+            known.append(hashes)
+        yield result, (*heading, known.index(hashes))
+
+
+def _section(runs: Sequence[Result]) -> Section:
+    labels = labels_of(runs)
+    cells: dict[str, dict[str, Cell]] = {}
+    for run, label in zip(runs, labels, strict=True):
+        cell = cells.setdefault(label, {}).setdefault(task_of(run), Cell())
+        (cell.own if is_own(run) else cell.swapped)[run["spec"]["seed"]] = run
+    finished = {label: {task: cell for task, cell in row.items() if cell.own} for label, row in sorted(cells.items())}
+    spec = runs[0]["spec"]
+    rows = {label: row for label, row in finished.items() if row}
+    return Section(spec["data"], spec["base_model"], runs[0]["synthetic"], rows)
+
+
+def labels_of(runs: Sequence[Result]) -> list[str]:
+    """The row of each run: its method's name, with what differs where one method stands there more than once."""
+    identities = [_identity(run) for run in runs]
+    fits: dict[tuple[str, str, int], set[str | None]] = {}
+    for run, identity in zip(runs, identities, strict=True):
+        fits.setdefault(_place(run, identity), set()).add(run["spec"]["fit"])
+    for run, identity in zip(runs, identities, strict=True):
+        if len(fits[_place(run, {k: v for k, v in identity.items() if k != "fit"})]) > 1:
+            identity["fit"] = run["spec"]["fit"]
+    return [
+        _label(identity, [one for one in identities if one["method"] == identity["method"]]) for identity in identities
+    ]
+
+
+def _identity(run: Result) -> dict[str, Any]:
+    """What makes a row: everything about the method but task, seed, profiles and (in doubt only) the fit."""
+    spec, trained = run["spec"], run["fit"]["train_tasks"] if run["fit"] else []
+    on = {"trained_on": "+".join(trained)} if len(trained) > 1 else {}
+    parts = {**spec.get("models", {}), "prompts": spec.get("prompts")}
+    return {"method": spec["method"], "version": spec["version"], **spec["config"], **parts, **on}
+
+
+def _place(run: Result, identity: Mapping[str, Any]) -> tuple[str, str, int]:
+    return json.dumps(identity, sort_keys=True), task_of(run), run["spec"]["seed"]
+
+
+def _label(identity: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]]) -> str:
+    differing = sorted(name for name in identity if any(one.get(name) != identity[name] for one in rivals))
+    return " ".join([identity["method"], *(f"{name}={identity[name]}" for name in differing)])
+
+
+def task_of(run: Result) -> str:
+    """The run's task without its version."""
+    return str(run["spec"]["task"].split("@")[0])
+
+
+def is_own(run: Result) -> bool:
+    """Whether the examples had their own users' profiles."""
+    return bool(run["spec"]["profiles"] == "own")
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sort key that puts LaMP-2 before LaMP-10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part]
