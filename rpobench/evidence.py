@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import Field
 
 from rpobench.config import MethodConfig
+from rpobench.orders import Orders
 from rpobench.retrieval import Retriever
 from rpobench.task import Task
 from rpobench.types import Evidence, Example, ProfileItem
@@ -52,13 +54,21 @@ class Tokenizer(Protocol):
 
 
 class RankedEvidence:
-    """Ranks each profile once a retriever and task, then cuts the best items to the budget."""
+    """Ranks each profile once a retriever and task, then cuts the best items to the budget.
+
+    `orders` is the folder that keeps the orders of large sets; see `rpobench.orders`.
+    """
 
     def __init__(
-        self, get_retriever: Callable[[str], Retriever], get_tokenizer: Callable[[], Tokenizer], *, seed: int
+        self,
+        get_retriever: Callable[[str], Retriever],
+        get_tokenizer: Callable[[], Tokenizer],
+        *,
+        seed: int,
+        orders: Path | None = None,
     ) -> None:
-        self._get_retriever, self._get_tokenizer, self._seed = get_retriever, get_tokenizer, seed
-        self._orders: dict[tuple[object, ...], Sequence[int]] = {}
+        self._get_retriever, self._get_tokenizer = get_retriever, get_tokenizer
+        self.orders = Orders(seed, orders)
         self._used: tuple[Tokenizer | None, dict[str, Retriever]] = (None, {})
 
     def evidence(
@@ -76,8 +86,9 @@ class RankedEvidence:
         if tokenizer:
             self._used = (tokenizer, {**self._used[1], retriever: self._get_retriever(retriever)})
         found = []
-        for example in examples:
-            items = [example.profile[place] for place in self.order(task, example, retriever=retriever)[:k]]
+        orders = self.orders.of(task, examples, self._get_retriever(retriever))
+        for example, order in zip(examples, orders, strict=True):
+            items = [example.profile[place] for place in order[:k]]
             if tokenizer is None:
                 found.append(Evidence())
                 continue
@@ -92,20 +103,6 @@ class RankedEvidence:
             return {}
         ranked = sorted(retriever.identity for retriever in retrievers.values())
         return {"reference_tokenizer": tokenizer.identity, "retrievers": ranked}
-
-    def order(self, task: Task, example: Example, *, retriever: str) -> Sequence[int]:
-        """Every place of the example's own profile, best first."""
-        ranker = self._get_retriever(retriever)
-        query = task.retrieval_query(example)
-        key = (ranker.identity, task.name, example.id, query, tuple(item.id for item in example.profile))
-        if key not in self._orders:
-            self._orders[key] = ranker.rank(
-                query,
-                [task.retrieval_text(item) for item in example.profile],
-                dates=[item.date for item in example.profile],
-                key=f"{self._seed}/{task.name}/{example.id}",
-            )
-        return self._orders[key]
 
 
 def whole_items(task: Task, items: Sequence[ProfileItem], max_evidence_tokens: int | None, tokenizer: Tokenizer) -> int:

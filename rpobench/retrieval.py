@@ -13,7 +13,11 @@ from rpobench.types import RpobenchError
 
 
 class Retriever(Protocol):
-    """Orders the texts of one profile. `identity` names everything that changes the order."""
+    """Orders the texts of one profile. `identity` names everything that changes the order.
+
+    A ranker that works in plain Python may set `in_pool = True` beside it: it is then copied to worker processes where
+    much is to be ranked.
+    """
 
     identity: str
 
@@ -55,6 +59,7 @@ class BM25:
     """Okapi BM25 over words split at white space, as LaMP's released code ranks; ties keep file order."""
 
     identity = "bm25okapi-0.2.2"
+    in_pool = True
 
     def rank(
         self, query: str, texts: Sequence[str], *, dates: Sequence[date | None] | None = None, key: str = ""

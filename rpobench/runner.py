@@ -20,6 +20,7 @@ from rpobench.locks import locked
 from rpobench.measures import measured
 from rpobench.method import Method
 from rpobench.models.base import LanguageModel
+from rpobench.models.embedded import cache_folder
 from rpobench.progress import progress
 from rpobench.registry import get_retriever
 from rpobench.spec import FitSpec, RunSpec
@@ -52,7 +53,9 @@ class Runner:
     def __init__(self, store: ResultStore, base_model: LanguageModel, *, seed: int, texts: bool = True) -> None:
         self.store, self.base_model, self.seed, self.texts = store, base_model, seed, texts
         self._drafts = StoredDrafts(store, base_model)
-        self._evidence = RankedEvidence(get_retriever, _reference_tokenizer, seed=seed)
+        self._evidence = RankedEvidence(
+            get_retriever, _reference_tokenizer, seed=seed, orders=cache_folder() / "orders"
+        )
 
     def fit(self, method: Method, spec: FitSpec, train: Mapping[Task, Sequence[Labelled]]) -> Method:
         """The method as trained by this spec: loaded if it was finished before, else fitted and saved."""
@@ -95,6 +98,7 @@ class Runner:
                 return standing
             claim(folder, spec)
             _same_prompts(folder / "environment.json", data.sha256, prompts(task, data))
+            self._evidence.orders.expect(task, examples, f"{data.sha256}/{spec.profiles}/{spec.seed}")
             predictions = self._predict(method, task, examples, spec, folder)
             seconds = seconds_spent(folder / "predictions.jsonl")
             fit = self.store.root / "fits" / spec.fit / FIT_COST if spec.fit else None

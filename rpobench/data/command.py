@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -73,12 +74,11 @@ def info(folder: Folder, task: SomeTasks = "all", as_json: AsJson = False) -> No
 @app.command()
 def rank(task: OneTask, questions: Questions, out: Out, retriever: Ranker = "bm25") -> None:
     """Rank every item of each question's own profile: by question id, the item ids, best first."""
-    judge, examples, evidence = _prepared(task, questions, retriever)
-    orders = {}
-    for example in _counted("rank", examples):
-        order = evidence.order(judge, example, retriever=retriever)
-        orders[example.id] = [example.profile[place].id for place in order]
-    _write(out, orders)
+    _, examples, orders = _ranked(task, questions, retriever)
+    ranks = {}
+    for example, order in zip(_counted("rank", examples), orders, strict=True):
+        ranks[example.id] = [example.profile[place].id for place in order]
+    _write(out, ranks)
 
 
 @app.command()
@@ -93,27 +93,29 @@ def prompts(
     ] = None,
 ) -> None:
     """The official prompt by question id, with the best k items of the question's own profile."""
-    judge, examples, evidence = _prepared(task, questions, retriever)
+    from rpobench.evidence import fit_evidence
+    from rpobench.models.embedded import reference_tokenizer
+
+    judge, examples, orders = _ranked(task, questions, retriever)
     texts = {}
-    for example in _counted("prompts", examples):
-        if max_prompt_tokens is None:
-            order = evidence.order(judge, example, retriever=retriever)
-            items = tuple(example.profile[place] for place in order[:k])
-        else:
-            items = evidence.evidence(judge, [example], retriever=retriever, k=k, max_prompt_tokens=max_prompt_tokens)[
-                0
-            ].items
+    for example, order in zip(_counted("prompts", examples), orders, strict=True):
+        items = tuple(example.profile[place] for place in order[:k])
+        if max_prompt_tokens is not None and items:
+            items = fit_evidence(judge, example, items, max_prompt_tokens, reference_tokenizer()).items
         texts[example.id] = judge.prompt(example, items)[0].content
     _write(out, texts)
 
 
-def _prepared(task: str, questions: Path, retriever: str) -> tuple[Task, Sequence[Example], Any]:
-    from rpobench.evidence import RankedEvidence
-    from rpobench.models.embedded import reference_tokenizer
+def _ranked(task: str, questions: Path, retriever: str) -> tuple[Task, Sequence[Example], Sequence[Sequence[int]]]:
+    """The task, its questions, and the order of each one's profile."""
+    from rpobench.models.embedded import cache_folder
+    from rpobench.orders import Orders
 
-    judge = get_task(task)
-    get_retriever(retriever)  # a wrong name is told before a long file is read
-    return judge, read_questions(judge, questions)[0], RankedEvidence(get_retriever, reference_tokenizer, seed=0)
+    judge, ranker = get_task(task), get_retriever(retriever)  # a wrong name is told before a long file is read
+    examples, _ = read_questions(judge, questions)
+    with questions.open("rb") as file:
+        data = hashlib.file_digest(file, "sha256").hexdigest()
+    return judge, examples, Orders(0, cache_folder() / "orders").together(judge, examples, ranker, data)
 
 
 def _counted(what: str, examples: Sequence[Example]) -> Iterator[Example]:

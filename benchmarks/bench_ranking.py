@@ -1,0 +1,77 @@
+"""Ranking whole profiles by BM25: the plain loop beside rpobench's first call (worker processes) and its second (disk).
+
+    pytest benchmarks/bench_ranking.py [--benchmark-columns=min,rounds]     (RPOBENCH_BENCH_USERS=200 for a short one)
+
+2,000 users with 200 items each, in LaMP-3's form. What the calls do beside ranking (retrieval texts, files) is in
+their times. The numbers in brackets are multiples of the fastest.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rpobench import get_retriever, get_task
+from rpobench.orders import Orders
+from rpobench.types import Example, ProfileItem
+
+USERS = int(os.environ.get("RPOBENCH_BENCH_USERS", "2000"))
+ITEMS = 200
+REVIEW = 90  # words
+TASK = get_task("LaMP-3")
+WORDS = [f"word{number}" for number in range(3000)]
+ORDERS: dict[str, Sequence[Sequence[int]]] = {}
+
+
+@pytest.fixture(scope="module")
+def examples() -> list[Example]:
+    """Users of reviews whose words are drawn as words are: few often, many rarely."""
+    rng = random.Random(0)
+    shares = [1 / (place + 3) for place in range(len(WORDS))]
+
+    def review() -> str:
+        return " ".join(rng.choices(WORDS, shares, k=REVIEW))
+
+    pool = [ProfileItem(str(place), {"text": review(), "score": "4"}) for place in range(20_000)]
+    return [
+        Example(str(user), str(user), f"{TASK.instruction}{review()}", tuple(rng.choices(pool, k=ITEMS)))
+        for user in range(USERS)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made: Path = tmp_path_factory.mktemp("orders")
+    return made
+
+
+def plain(examples: Sequence[Example]) -> list[Sequence[int]]:
+    """What anybody would write."""
+    ranker = get_retriever("bm25")
+    return [
+        ranker.rank(TASK.retrieval_query(one), [TASK.retrieval_text(item) for item in one.profile]) for one in examples
+    ]
+
+
+def ours(examples: Sequence[Example], folder: Path) -> Sequence[Sequence[int]]:
+    """Nothing is in memory; the data's sha256 is known, as it is of every file and data set."""
+    return Orders(0, folder).together(TASK, examples, get_retriever("bm25"), "sha256 of the data")
+
+
+def test_plain_loop(benchmark: Any, examples: list[Example]) -> None:
+    ORDERS["plain"] = benchmark.pedantic(plain, (examples,), rounds=1)
+
+
+def test_first_call(benchmark: Any, examples: list[Example], folder: Path) -> None:
+    ORDERS["first"] = benchmark.pedantic(ours, (examples, folder), rounds=1)
+    assert ORDERS["first"] == ORDERS["plain"]
+
+
+def test_second_call(benchmark: Any, examples: list[Example], folder: Path) -> None:
+    assert len(list(folder.iterdir())) == 1
+    assert benchmark.pedantic(ours, (examples, folder), rounds=3) == ORDERS["plain"]
