@@ -1,35 +1,12 @@
-"""Context injection: the official LaMP prompt with the top k profile items by BM25."""
+"""LaMP's main baseline: items by BM25 in the prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import ClassVar
-
-from rpobench.context import Context
-from rpobench.evidence import EvidenceConfig
-from rpobench.method import Method
-from rpobench.presets import QUICK_EVIDENCE
-from rpobench.task import Task
-from rpobench.types import Example, Prediction
+from rpobench.baselines.rag import Rag
 
 
-class RagBM25(Method):
-    """In-prompt augmentation with BM25 retrieval (LaMP, arXiv 2304.11406, section 3)."""
+class RagBM25(Rag):
+    """BM25 retrieval (Trotman et al. 2014, as LaMP uses it: arXiv 2304.11406, section 3)."""
 
     name = "rag-bm25"
-    presets: ClassVar = {"quick": QUICK_EVIDENCE}
-
-    Config = EvidenceConfig
-
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
-        shown = ctx.evidence(task, examples, retriever="bm25", **self.config.limits())
-        pairs = list(zip(examples, shown, strict=True))
-        answers = ctx.answer(
-            task,
-            [task.prompt(example, evidence.items) for example, evidence in pairs],
-            neutral=[task.prompt(task.neutral(example), evidence.items) for example, evidence in pairs],
-        )
-        for (example, evidence), completion in zip(pairs, answers, strict=True):
-            prediction = ctx.prediction(task, example, completion)
-            yield replace(prediction, evidence=evidence.ids, cut=evidence.cut)
+    retriever = "bm25"

@@ -1,0 +1,37 @@
+"""The input given back: what a text task's score owes to shared words alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from rpobench.context import Context
+from rpobench.method import Method
+from rpobench.task import Task
+from rpobench.types import Example, Prediction
+
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+
+
+class CopyInput(Method):
+    """The first sentence of the input (the lead, as summarization's lead baseline), or all of it (`part=all`)."""
+
+    name = "copy-input"
+    reads_profile = False
+
+    class Config(BaseModel):
+        model_config = ConfigDict(frozen=True, extra="forbid")
+
+        part: Literal["sentence", "all"] = "sentence"
+
+    def applies_to(self, task: Task) -> bool:
+        return task.kind == "text"
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        for example in examples:
+            content = task.content(example)
+            text = SENTENCE_END.split(content, maxsplit=1)[0] if self.config.part == "sentence" else content
+            yield Prediction(example.id, text, text)

@@ -1,0 +1,34 @@
+"""The answer of the most similar past item: nearest neighbour within one history, without any model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from rpobench.context import Context
+from rpobench.method import Method
+from rpobench.task import Task
+from rpobench.types import Example, Prediction
+
+
+class NearestTarget(Method):
+    """The output of the user's best item by `retriever` (LaMP's BM25, arXiv 2304.11406, section 3)."""
+
+    name = "nearest-target"
+
+    class Config(BaseModel):
+        model_config = ConfigDict(frozen=True, extra="forbid")
+
+        retriever: str = "bm25"
+
+    def applies_to(self, task: Task) -> bool:
+        return bool(task.answer_field)
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        # One item is asked for and copied, none is shown to a model: nothing needs to be cut.
+        shown = ctx.evidence(task, examples, retriever=self.config.retriever, k=1, max_prompt_tokens=1_000_000)
+        for example, evidence in zip(examples, shown, strict=True):
+            text = evidence.items[0].fields[task.answer_field] if evidence.items else ""
+            failure = None if text else "no past answer to copy"
+            yield Prediction(example.id, text, text, evidence=evidence.ids, failure=failure)

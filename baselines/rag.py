@@ -1,0 +1,38 @@
+"""Context injection: the official LaMP prompt with a retriever's best items. A `rag-*` method names the retriever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from rpobench.context import Context
+from rpobench.evidence import EvidenceConfig
+from rpobench.method import Method
+from rpobench.presets import QUICK_EVIDENCE
+from rpobench.task import Task
+from rpobench.types import Example, Prediction
+
+
+class Rag(Method):
+    """In-prompt augmentation (LaMP, arXiv 2304.11406, section 3)."""
+
+    presets: ClassVar = {"quick": QUICK_EVIDENCE}
+    Config = EvidenceConfig
+    retriever: ClassVar[str]
+
+    def ranker(self) -> str:
+        """The retriever's spec; a method with a knob for it overrides this."""
+        return self.retriever
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        shown = ctx.evidence(task, examples, retriever=self.ranker(), **self.config.limits())
+        pairs = list(zip(examples, shown, strict=True))
+        answers = ctx.answer(
+            task,
+            [task.prompt(example, evidence.items) for example, evidence in pairs],
+            neutral=[task.prompt(task.neutral(example), evidence.items) for example, evidence in pairs],
+        )
+        for (example, evidence), completion in zip(pairs, answers, strict=True):
+            prediction = ctx.prediction(task, example, completion)
+            yield replace(prediction, evidence=evidence.ids, cut=evidence.cut)

@@ -1,0 +1,56 @@
+"""Draft, then the same base model rewrites it from the evidence by prompt alone: RPO's shape without its training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from rpobench.baselines.rewriting import critique_chat, rewrite_chat
+
+from rpobench.context import Context
+from rpobench.evidence import EvidenceConfig
+from rpobench.method import Method
+from rpobench.presets import QUICK_EVIDENCE
+from rpobench.task import Task
+from rpobench.types import Completion, Decoding, Evidence, Example, Prediction, Usage
+
+CRITIQUE_TOKENS = 48
+
+
+class SelfRewrite(Method):
+    """Untrained rewriting: RPO (arXiv 2511.05286) without SFT and RL, in the way of Self-Refine (arXiv 2303.17651)."""
+
+    name = "self-rewrite"
+    presets: ClassVar = {"quick": QUICK_EVIDENCE}
+    Config = EvidenceConfig
+    critique: ClassVar[bool] = False
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        drafts = ctx.drafts(task, examples)
+        shown = ctx.evidence(task, examples, retriever="bm25", **self.config.limits())
+        rows = [(example, drafts[example.id].text, evidence) for example, evidence in zip(examples, shown, strict=True)]
+        said = self._critiques(task, rows, ctx) if self.critique else [None] * len(rows)
+        chats, neutral = [], []
+        for (example, draft, evidence), one in zip(rows, said, strict=True):
+            text = one.text if one else None
+            chats.append(rewrite_chat(task, example, draft, evidence.items, text))
+            neutral.append(rewrite_chat(task, task.neutral(example), "N/A", evidence.items, text))
+        answers = ctx.answer(task, chats, neutral=neutral)
+        for (example, draft, evidence), one, completion in zip(rows, said, answers, strict=True):
+            made = ctx.prediction(task, example, completion)
+            usage = drafts[example.id].usage + made.usage + (one.usage if one else Usage())
+            yield replace(
+                made,
+                draft=draft,
+                evidence=evidence.ids,
+                cut=evidence.cut,
+                usage=usage,
+                trajectory=one.text if one else None,
+            )
+
+    def _critiques(
+        self, task: Task, rows: Sequence[tuple[Example, str, Evidence]], ctx: Context
+    ) -> Sequence[Completion | None]:
+        chats = [critique_chat(task, example, draft, evidence.items) for example, draft, evidence in rows]
+        return ctx.base_model.generate(chats, Decoding(max_new_tokens=CRITIQUE_TOKENS))
