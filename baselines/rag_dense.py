@@ -1,0 +1,20 @@
+"""Items by meaning in the prompt."""
+
+from __future__ import annotations
+
+from rpobench.baselines.rag import Rag
+
+from rpobench.evidence import EvidenceConfig
+
+
+class RagDense(Rag):
+    """Dense retrieval (LaMP, arXiv 2304.11406, section 3: `--set encoder=facebook/contriever`, mean pooling)."""
+
+    name = "rag-dense"
+    retriever = "dense"
+
+    class Config(EvidenceConfig):
+        encoder: str = "all-minilm-l6-v2"  # embedded, or a checkpoint on the hub or in a folder
+
+    def ranker(self) -> str:
+        return f"{self.retriever}:{self.config.encoder}"

