@@ -152,7 +152,7 @@ def _users(one: Mapping[int, Result], other: Mapping[int, Result]) -> dict[str, 
 
 def _is_control(one: Mapping[int, Result], other: Mapping[int, Result]) -> bool:
     specs = [next(iter(runs.values()))["spec"] for runs in (one, other)]
-    return specs[0]["profiles"] != specs[1]["profiles"] and specs[0]["method"] == specs[1]["method"]
+    return bool(specs[0]["profiles"] != specs[1]["profiles"] and specs[0]["method"] == specs[1]["method"])
 
 
 def _equivalence(run: Result, found: Any, metric: str) -> dict[str, Any]:

@@ -68,11 +68,10 @@ def versus(first: Mapping[int, Result], second: Mapping[int, Result], metric: st
         seeds = max(len(one), len(other))
         one, other = (runs * seeds if len(runs) == 1 else runs for runs in (one, other))
     pairs = list(zip(one, other, strict=False))
-    sides = [_stacked([pair[side] for pair in pairs]) for side in (0, 1)]
-    if sides[0] is None or sides[1] is None:
+    left, right = (_stacked([pair[side] for pair in pairs]) for side in (0, 1))
+    if left is None or right is None:
         return None
-    (task, left), (_, right) = sides
-    return compare(task.metric(metric), left, right)
+    return compare(left[0].metric(metric), left[1], right[1])
 
 
 def better(run: Result, metric: str, difference: float) -> float:

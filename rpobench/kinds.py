@@ -65,6 +65,10 @@ class LabelTask(Task):
         found, gold = metrics.classes([text, target], self.labels)
         return float(found), float(gold)
 
+    def expected_label(self, measures: Sequence[float]) -> str | None:
+        """The target."""
+        return self.labels[int(measures[1])]
+
     def summands(self, measures: NDArray[Any]) -> NDArray[Any]:
         """One, whether it is a hit, and for each label: hit, answered, expected."""
         import numpy as np
@@ -105,12 +109,16 @@ class RatingTask(Task):
         return metrics.rating_errors(predictions, targets)
 
     def measure(self, text: str, target: str) -> tuple[float, ...]:
-        """The absolute error."""
-        return (metrics.rating_error(text, target),)
+        """The absolute error and the target."""
+        return metrics.rating_error(text, target), float(target)
 
     def summands(self, measures: NDArray[Any]) -> NDArray[Any]:
         """One, the error and its square."""
-        return measures ** [0, 1, 2]
+        return measures[:, [0]] ** [0, 1, 2]
+
+    def expected_label(self, measures: Sequence[float]) -> str | None:
+        """The target."""
+        return f"{measures[1]:g}"
 
     def metrics_of(self, sums: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """MAE and RMSE."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -30,9 +31,10 @@ class ResultStore:
         self.root = root
 
     def run_folder(self, spec: RunSpec) -> Path:
-        """`<task>-<method>-<digest>`; swapped runs say so."""
+        """`<task>-<method>-<digest>`; swapped runs say so. What is unfit for a file name becomes a dash."""
         swapped = "-swapped" if spec.profiles == "swapped" else ""
-        return self.root / f"{spec.task.split('@')[0]}-{spec.method}{swapped}-{spec.digest()}"
+        method = re.sub(r"[^\w.-]+", "-", spec.method, flags=re.ASCII)[:60]
+        return self.root / f"{spec.task.split('@')[0]}-{method}{swapped}-{spec.digest()}"
 
     def fit_folder(self, spec: Spec) -> Path:
         """Where a trained artefact and its unfinished work live."""

@@ -97,6 +97,10 @@ class Task(ABC):
     def measure(self, text: str, target: str) -> tuple[float, ...]:
         """The few numbers that a result keeps of one example: all that the metrics need, and no text."""
 
+    def expected_label(self, measures: Sequence[float]) -> str | None:
+        """The target, where it is one of few and the measures hold it."""
+        return None
+
     @abstractmethod
     def summands(self, measures: NDArray[Any]) -> NDArray[Any]:
         """(n, m) measures as (n, t) numbers whose sums over any examples give their metrics; the first column is 1."""

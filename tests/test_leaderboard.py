@@ -7,8 +7,10 @@ import io
 from typing import Any
 
 import pytest
+from rpobench.leaderboard import csv_tables, tables
+from rpobench.leaderboard.csv_tables import COLUMNS
+from rpobench.leaderboard.figures import sheets
 from rpobench.leaderboard.rows import sections
-from rpobench.leaderboard.tables import COLUMNS, as_csv, as_markdown
 
 RATING = {"MAE": "min", "RMSE": "min"}
 TEXT = {"rouge-1": "max", "rouge-L": "max"}
@@ -27,12 +29,22 @@ def result(method: str, value: float, **changes: Any) -> dict[str, Any]:
         "metrics": {main: value, other: value + 1}, "references": {"oracle": {main: 0.1, other: 0.2}}, "n": 32,
         "users": "given", "synthetic": True, "main_metric": main, "directions": directions, "fit": None,
     }  # fmt: skip
+    found |= {"strict": found["metrics"], "seconds": 2.0}
+    found["usage"] = {"prompt_tokens": 10, "completion_tokens": 2, "dollars": None}
     environment = {"prompt_sha256": "p" * 64}
     for name, changed in changes.items():
         owner = found if isinstance(changed, dict) and name == "fit" else None
         target = owner or next(one for one in (environment, spec, data, found) if name in one)
         target[name] = changed
     return {**found, "spec": {**spec, "data": data}, "environment": environment}
+
+
+def as_markdown(results: list[dict[str, Any]]) -> str:
+    return tables.as_markdown(sheets(sections(results)))
+
+
+def as_csv(results: list[dict[str, Any]]) -> str:
+    return csv_tables.as_csv(sheets(sections(results)))
 
 
 def rows(text: str) -> list[list[str]]:
@@ -51,9 +63,10 @@ def test_the_best_is_bold_by_direction() -> None:
         ]
     )
     found = rows(text)
-    assert found[0] == ["method", "seeds", "LaMP-3 MAE ↓", "LaMP-7 rouge-1 ↑"]
-    assert ["a", "1", "1.000", "**0.200**"] in found and ["b", "1", "**0.500**", "0.100"] in found
-    assert ["*oracle*", "", "0.100", "0.100"] in found, "references are shown and never the best"
+    assert found[0] == ["method", "seeds", "LaMP-3 MAE ↓", "LaMP-7 rouge-1 ↑", "average rank"]
+    assert ["a", "1", "<ins>1.000</ins>", "**0.200**", "1.5"] in found
+    assert ["b", "1", "**0.500**", "<ins>0.100</ins>", "1.5"] in found
+    assert ["*oracle*", "-", "0.100", "0.100", "-"] in found, "references are shown and never the best"
 
 
 def test_synthetic_data_says_so_and_real_data_does_not() -> None:
@@ -97,7 +110,7 @@ def test_gain_is_positive_where_the_own_profile_is_better() -> None:
     )
     found = rows(text)
     assert ["a", "+0.400", "-"] in found and ["b", "-", "+0.100"] in found
-    assert ["a", "1", "**1.000**", "-"] in found, "a swapped run is no row of its own"
+    assert ["a", "1", "**1.000**", "-", "-"] in found, "a swapped run is no row of its own"
 
 
 def test_a_gain_pairs_runs_of_one_seed() -> None:
@@ -139,4 +152,4 @@ def test_a_name_cannot_break_the_table() -> None:
 
 def test_tasks_stand_in_natural_order() -> None:
     runs = [result("a", 1.0, task=f"LaMP-{number}@1") for number in (10, 2, 1)]
-    assert rows(as_markdown(runs))[0][2:] == ["LaMP-1 MAE ↓", "LaMP-2 MAE ↓", "LaMP-10 MAE ↓"]
+    assert rows(as_markdown(runs))[0][2:5] == ["LaMP-1 MAE ↓", "LaMP-2 MAE ↓", "LaMP-10 MAE ↓"]

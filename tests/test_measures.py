@@ -47,7 +47,7 @@ def test_examples_of_a_result_hold_users_and_references_and_no_text() -> None:
     for one in data.labelled:
         held = result["examples"][one.example.id]
         assert held["user"] == one.example.user_id and held["profile_items"] == len(one.example.profile)
-        assert held["measures"] == [abs(4 - int(one.target))]
+        assert held["measures"] == [abs(4 - int(one.target)), int(one.target)]
         assert held["references"]["oracle"] == pytest.approx(
             get_task("LaMP-3").score(data.references["oracle"][one.example.id], one.target)
         )

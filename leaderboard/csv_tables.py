@@ -1,0 +1,117 @@
+"""Reports as CSV: one line for each method, task and metric; or broken down by profile size, label or user."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from rpobench.leaderboard.breakdowns import Group, groups
+from rpobench.leaderboard.figures import Figures, Sheet
+from rpobench.leaderboard.published import Reported
+from rpobench.leaderboard.rows import Cell, natural
+
+COLUMNS = ("method", "task", "metric", "value", "low", "high", "n", "seeds", "data", "split", "base_model", "p_holm")
+MORE_COLUMNS = (
+    "gain", "gain_low", "gain_high", "strict", "normalized", "average_rank", "against", "synthetic", "imported",
+    "reported_in", "users", "seconds", "prompt_tokens", "completion_tokens", "dollars", "data_sha256", "prompt_sha256",
+)  # fmt: skip
+BREAKDOWN = ("method", "task", "metric", "by", "group", "value", "n", "users", "data", "split", "base_model")
+
+
+def as_csv(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> str:
+    """Numbers that are not known, or belong to the main metric only, are empty."""
+    rows = [
+        _row(sheet, label, task, metric) for sheet, label, task in _cells(sheets) for metric in _metrics(sheet, task)
+    ]
+    for one in reported:
+        row, paper = one.row, one.paper
+        shown = {"method": row.method, "task": row.task, "metric": row.metric, "value": row.value, "split": row.split}
+        rows.append({**shown, "base_model": row.model, "reported_in": f"{paper.citation}, {row.table}"})
+    return _written(COLUMNS + MORE_COLUMNS, rows)
+
+
+def as_breakdown(sheets: Sequence[Sheet], by: str) -> str:
+    """Every metric of every group of examples; see `breakdowns.groups` for `by`."""
+    rows = []
+    for sheet, label, task in _cells(sheets):
+        cell, data = sheet.section.cells[label][task], sheet.section.data
+        place = {"data": data["source"], "split": data["split"], "base_model": sheet.section.base_model}
+        for group in groups(list(cell.own.values()), by):
+            rows += [
+                {"method": label, "task": task, "metric": metric, "by": by, "value": value, **_counted(group), **place}
+                for metric, value in group.metrics.items()
+            ]
+    return _written(BREAKDOWN, rows)
+
+
+def _counted(group: Group) -> dict[str, Any]:
+    return {"group": group.name, "n": group.n, "users": group.users}
+
+
+def _cells(sheets: Sequence[Sheet]) -> Iterable[tuple[Sheet, str, str]]:
+    for sheet in sheets:
+        for label, row in sheet.cells.items():
+            for task in sorted(row, key=natural):
+                yield sheet, label, task
+
+
+def _metrics(sheet: Sheet, task: str) -> list[str]:
+    return list(sheet.section.sample(task)["directions"])
+
+
+def _row(sheet: Sheet, label: str, task: str, metric: str) -> dict[str, Any]:
+    section, figures = sheet.section, sheet.cells[label][task]
+    cell, found = section.cells[label][task], figures.intervals[metric]
+    run = cell.any
+    row = {
+        "method": label, "task": task, "metric": metric, "value": figures.values[metric], "n": run["n"],
+        "low": found and found.low, "high": found and found.high, "strict": figures.strict[metric],
+        "seeds": len(cell.own), "data": section.data["source"], "split": section.data["split"],
+        "base_model": section.base_model, "synthetic": str(run["synthetic"]).lower(),
+        "imported": str(run.get("imported", False)).lower(), "against": sheet.against,
+        "data_sha256": run["spec"]["data"]["sha256"], "prompt_sha256": run["environment"]["prompt_sha256"],
+    }  # fmt: skip
+    return row | (_main(sheet, label, figures, run) | _cost(cell) if metric == run["main_metric"] else {})
+
+
+def _main(sheet: Sheet, label: str, figures: Figures, run: Mapping[str, Any]) -> dict[str, Any]:
+    users = len({one["user"] for one in run["examples"].values()}) if "examples" in run else None
+    row = {
+        "p_holm": figures.p_holm, "gain": figures.gain, "normalized": figures.normalized,
+        "average_rank": sheet.ranks[label], "users": users,
+    }  # fmt: skip
+    if figures.gain_test:
+        found, lower = figures.gain_test.difference, run["directions"][run["main_metric"]] == "min"
+        row |= {"gain_low": -found.high if lower else found.low, "gain_high": -found.low if lower else found.high}
+    return row
+
+
+def _cost(cell: Cell) -> dict[str, Any]:
+    """Means over seeds of what answering all examples cost."""
+    runs = list(cell.own.values())
+
+    def mean(of: Callable[[Any], float | None]) -> float | None:
+        known = [value for value in map(of, runs) if value is not None]
+        return sum(known) / len(known) if len(known) == len(runs) else None
+
+    usage = {
+        name: mean(lambda run, name=name: run["usage"][name])  # type: ignore[misc]
+        for name in ("prompt_tokens", "completion_tokens", "dollars")
+    }
+    return {"seconds": mean(lambda run: run["seconds"]), **usage}
+
+
+def _written(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    lines = io.StringIO()
+    table = csv.DictWriter(lines, columns, restval="", lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({name: "" if _unknown(value) else value for name, value in row.items()})
+    return lines.getvalue()
+
+
+def _unknown(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

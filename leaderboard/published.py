@@ -1,0 +1,64 @@
+"""Numbers that papers report: read from `published/*.toml`, shown apart, marked as reported, never part of a test.
+
+One file a paper: `citation`, `url`, `read` (what of it was read), then `[[rows]]` with `method, task, metric, value,
+table, split, model`. No entry without a source that was read.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rpobench.types import RpobenchError
+
+FOLDER = Path(__file__).parent / "published"
+
+
+class Row(BaseModel):
+    """One number and where in the paper it stands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str
+    task: str
+    metric: str
+    value: float
+    table: str
+    split: str
+    model: str
+
+
+class Paper(BaseModel):
+    """One source."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    citation: str
+    url: str
+    read: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A number with its source."""
+
+    row: Row
+    paper: Paper
+
+
+def published(folder: Path = FOLDER) -> list[Reported]:
+    """Every reported number, in the order of the files. Raises RpobenchError that names file and field."""
+    found = []
+    for file in sorted(folder.glob("*.toml")):
+        try:
+            paper = Paper.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        except (ValidationError, tomllib.TOMLDecodeError) as error:
+            first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+            place = ".".join(map(str, first["loc"]))
+            raise RpobenchError(f"{file}: {place or 'no TOML'}: {first['msg']}") from error
+        found += [Reported(row, paper) for row in paper.rows]
+    return found
