@@ -18,7 +18,10 @@ class Rag(Method):
     """In-prompt augmentation (LaMP, arXiv 2304.11406, section 3)."""
 
     presets: ClassVar = {"quick": QUICK_EVIDENCE}
-    Config = EvidenceConfig
+
+    class Config(EvidenceConfig):
+        """How much evidence."""
+
     retriever: ClassVar[str]
 
     def ranker(self) -> str:

@@ -23,7 +23,10 @@ class SelfRewrite(Method):
 
     name = "self-rewrite"
     presets: ClassVar = {"quick": QUICK_EVIDENCE}
-    Config = EvidenceConfig
+
+    class Config(EvidenceConfig):
+        """How much evidence."""
+
     critique: ClassVar[bool] = False
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:

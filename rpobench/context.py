@@ -22,6 +22,10 @@ class DraftStore(Protocol):
         """The draft of each example by example id; missing ones are made and stored first."""
         ...
 
+    def written(self, name: str, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
+        """The base model's text for each chat, in order; kept under `name` by prompt."""
+        ...
+
 
 class EvidenceSource(Protocol):
     """Ranks profiles and fits the best items to a token budget, equally for every method."""
@@ -54,6 +58,10 @@ class Context:
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """The shared drafts of these examples, by example id."""
         return self.draft_store.drafts(task, examples)
+
+    def written(self, name: str, chats: Sequence[Chat], *, max_new_tokens: int) -> Sequence[Completion]:
+        """What the base model writes to each chat, once for all methods and runs: summaries of users and the like."""
+        return self.draft_store.written(name, chats, Decoding(max_new_tokens=max_new_tokens))
 
     def evidence(
         self,

@@ -14,7 +14,8 @@ from rpobench.models.base import LanguageModel
 from rpobench.progress import progress
 from rpobench.store import ResultStore, append_predictions, read_predictions, seconds_spent
 from rpobench.task import Task
-from rpobench.types import Chat, Example, Prediction
+from rpobench.types import Chat, Completion, Decoding, Example, Prediction
+from rpobench.written import write_once
 
 CHUNK = 32  # examples between two writes: what a kill can cost
 
@@ -49,6 +50,10 @@ class StoredDrafts:
         known, seconds = self._read(task)
         self.worth += sum(seconds[key] for key in keys.values())
         return {example.id: replace(known[keys[example.id]], example_id=example.id) for example in examples}
+
+    def written(self, name: str, chats: Sequence[Chat], decoding: Decoding) -> list[Completion]:
+        """The base model's text for each chat, in order; see `write_once`."""
+        return write_once(self.store.written_folder, name, self.model, chats, decoding)
 
     def _make_missing(self, task: Task, asked: Sequence[Example], keys: Mapping[str, str]) -> None:
         known, seconds = self._read(task)

@@ -44,6 +44,11 @@ class ResultStore:
         """The shared drafts under this key."""
         return self.root / "drafts" / f"{key}.jsonl"
 
+    @property
+    def written_folder(self) -> Path:
+        """What the base model wrote about users, shared by all runs."""
+        return self.root / "written"
+
     def done(self, spec: RunSpec) -> dict[str, Prediction]:
         """The finished predictions of a run, by example id."""
         return read_predictions(self.run_folder(spec) / "predictions.jsonl")

@@ -1,0 +1,60 @@
+"""What the base model wrote about users beside its drafts, such as summaries: made once, kept by prompt, shared."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rpobench.locks import locked
+from rpobench.models.base import LanguageModel
+from rpobench.progress import progress
+from rpobench.store import append_predictions, read_predictions
+from rpobench.types import Chat, Completion, Decoding, Prediction
+
+CHUNK = 16  # texts between two writes: what a kill can cost
+
+
+def write_once(
+    folder: Path, name: str, model: LanguageModel, chats: Sequence[Chat], decoding: Decoding
+) -> list[Completion]:
+    """The model's text for each chat, in order; those that stand in the folder's file of this name are not asked again.
+
+    A text costs whoever takes it what it cost when it was written. A failure is not kept.
+    """
+    file = folder / f"{name}-{_digest(f'{model.identity}/{decoding}')[:12]}.jsonl"
+    keys = [_digest(repr([asdict(message) for message in chat])) for chat in chats]
+    wanted = dict(zip(keys, chats, strict=True))
+    known = read_predictions(file)
+    failed: dict[str, Completion] = {}
+    if not wanted.keys() <= known.keys():
+        with locked(file):
+            known = read_predictions(file)  # another process may have written some meanwhile
+            missing = {key: chat for key, chat in wanted.items() if key not in known}
+            made = _write(file, name, model, missing, decoding)
+        failed = {key: one for key, one in made.items() if one.failure}
+        known = read_predictions(file)
+    return [failed[key] if key in failed else Completion(known[key].text, known[key].usage) for key in keys]
+
+
+def _write(
+    file: Path, name: str, model: LanguageModel, chats: Mapping[str, Chat], decoding: Decoding
+) -> dict[str, Completion]:
+    """Ask for each chat and append what was answered, some at a time."""
+    keys, made = list(chats), {}
+    with progress(name, len(keys)) as advance:
+        for start in range(0, len(keys), CHUNK):
+            part = keys[start : start + CHUNK]
+            answers = dict(zip(part, model.generate([chats[key] for key in part], decoding), strict=True))
+            made |= answers
+            whole = {key: one for key, one in answers.items() if not one.failure}
+            append_predictions(
+                file, [Prediction(key, one.text, one.text, usage=one.usage) for key, one in whole.items()]
+            )
+            advance(len(part))
+    return made
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
