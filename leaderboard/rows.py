@@ -101,7 +101,9 @@ def labels_of(runs: Sequence[Result]) -> list[str]:
         if len(fits[_place(run, {k: v for k, v in identity.items() if k != "fit"})]) > 1:
             identity["fit"] = run["spec"]["fit"]
     return [
-        _label(identity, [one for one in identities if one["method"] == identity["method"]]) for identity in identities
+        _label(identity, [one for one in identities if one["method"] == identity["method"]])
+        + (" (imported)" if run.get("imported") else "")
+        for run, identity in zip(runs, identities, strict=True)
     ]
 
 

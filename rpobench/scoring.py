@@ -35,7 +35,7 @@ def score_extra(task: str, golds: Answers, preds: Answers) -> dict[str, Any]:
 
 def _aligned(task: str, golds: Answers, preds: Answers) -> tuple[list[str], list[str]]:
     """Predictions and targets in the golds' order."""
-    wanted, given = _answers(task, "golds", golds), _answers(task, "preds", preds)
+    wanted, given = read_answers(task, "golds", golds), read_answers(task, "preds", preds)
     for lacking, name in ((wanted.keys() - given.keys(), "preds"), (given.keys() - wanted.keys(), "golds")):
         if lacking:
             raise RpobenchError(f"{name}: lacks id {min(lacking)!r} ({len(lacking)} in all)")
@@ -63,7 +63,8 @@ def score_all(golds: Path, preds: Path, *, extra: bool = False) -> dict[str, dic
     return found
 
 
-def _answers(task: str, name: str, answers: Answers) -> dict[str, str]:
+def read_answers(task: str, name: str, answers: Answers) -> dict[str, str]:
+    """Outputs of a task by example id, from a file, a zip that holds one, or content; `name` is theirs in errors."""
     if not isinstance(answers, str | Path):
         return read_golds(json.loads(json.dumps(answers)), task, name)
     file = Path(answers)

@@ -6,17 +6,28 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from rpobench.spec import FitSpec, RunSpec
-from rpobench.store import read_json
-from rpobench.types import RpobenchError
+from rpobench.store import SCHEMA_VERSION, read_json
+from rpobench.types import Prediction, RpobenchError
+
+
+class StoredExample(BaseModel):
+    """What a result keeps of one example: see `measures`."""
+
+    user: str
+    profile_items: int
+    measures: list[float]
+    references: dict[str, float]
 
 
 class StoredResult(BaseModel):
     """`result.json`, as `runner.score` makes it."""
 
+    schema_version: int = Field(alias="schema")
     metrics: dict[str, float]
+    strict: dict[str, float]
     scores: dict[str, float]
     references: dict[str, dict[str, float]]
     n: int
@@ -28,6 +39,9 @@ class StoredResult(BaseModel):
     directions: dict[str, Literal["max", "min"]]
     texts: bool
     synthetic: bool
+    imported: bool = False  # predictions made elsewhere
+    fit_seconds: float | None = None
+    examples: dict[str, StoredExample] | None = None  # from schema 2 on
 
 
 class StoredEnvironment(BaseModel):
@@ -55,6 +69,25 @@ def read_result(file: Path) -> dict[str, Any]:
 def read_environment(file: Path) -> dict[str, Any]:
     """The `environment.json` of a run, as it stands."""
     return _read(file, StoredEnvironment)
+
+
+def published_schema() -> dict[str, Any]:
+    """The JSON schema of a run's files; a line of predictions.jsonl also has `seconds`. See leaderboard/schema."""
+    files: dict[str, TypeAdapter[Any]] = {
+        "spec.json": TypeAdapter(RunSpec),
+        "environment.json": TypeAdapter(StoredEnvironment),
+        "predictions.jsonl (a line)": TypeAdapter(Prediction),
+        "result.json": TypeAdapter(StoredResult),
+    }
+    shapes, defined = TypeAdapter.json_schemas([(name, "validation", shape) for name, shape in files.items()])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Files of an rpobench run, schema {SCHEMA_VERSION}",
+        "type": "object",
+        "properties": {name: shapes[name, "validation"] for name in files},
+        "required": list(files),
+        **defined,
+    }
 
 
 def _read(file: Path, shape: type[BaseModel]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from rpobench.store import (
 from rpobench.types import Prediction, RpobenchError, Usage
 
 RESULT = {
-    "metrics": {"MAE": 1.0}, "strict": {"MAE": 1.0}, "scores": {"1": 0.5}, "references": {}, "n": 1, "failed": 0,
+    "schema": 2, "strict": {"MAE": 1.0},    "metrics": {"MAE": 1.0}, "strict": {"MAE": 1.0}, "scores": {"1": 0.5}, "references": {}, "n": 1, "failed": 0,
     "seconds": 0, "usage": {}, "users": "given", "main_metric": "MAE", "directions": {"MAE": "min"}, "texts": True,
     "synthetic": True,
 }  # fmt: skip

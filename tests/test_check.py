@@ -1,0 +1,185 @@
+"""`rpobench check` finds what was changed, `rpobench import` brings predictions in, and the schema is published."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from rpobench import get_task
+from rpobench.check import check
+from rpobench.cli import app
+from rpobench.data.synth.world import generate
+from rpobench.store import SCHEMA_VERSION, ResultStore
+from rpobench.stored import published_schema
+from rpobench.types import RpobenchError
+
+Make = Callable[..., Path]
+ROOT = Path(__file__).parent.parent
+EXAMPLE = "lamp-3-dev-0-dev"
+
+
+def good(place: int, target: str, rng: Random) -> str:
+    return target if rng.random() < 0.9 else "3"
+
+
+def change(folder: Path, file: str, *path: str, value: Any) -> None:
+    content = json.loads((folder / file).read_text())
+    *parents, last = path
+    place = content
+    for parent in parents:
+        place = place[parent]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    (folder / file).write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("task", ["LaMP-2", "LaMP-3", "LaMP-7"])
+def test_a_run_as_it_was_made_is_in_order(make_run: Make, task: str) -> None:
+    (report,) = check(make_run("good", good, task=task))
+    assert report.faults == [] and report.notes == []
+
+
+def test_committed_results_are_in_order() -> None:
+    results = ROOT / "leaderboard" / "results"
+    assert [one for one in (check(results) if any(results.glob("*/spec.json")) else []) if one.faults] == []
+
+
+def test_stored_runs_of_every_schema_are_in_order() -> None:
+    for version in range(1, SCHEMA_VERSION + 1):
+        (report,) = check(ROOT / "tests" / "stored" / f"v{version}")
+        assert report.faults == []
+        assert ("schema 1: keeps no measures" in " ".join(report.notes)) is (version == 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "value", "fault"),
+    [
+        ("result.json", ("metrics", "MAE"), 0.1, "result.json: metrics.MAE is 0.100000, from the measures it is"),
+        ("result.json", ("strict", "MAE"), 0.1, "strict.MAE is 0.100000, from the predictions it is"),
+        ("result.json", ("references", "oracle", "MAE"), 9.0, "references.oracle.MAE is 9.0"),
+        ("result.json", ("scores", EXAMPLE), 0.123, f"scores.{EXAMPLE} is 0.123000"),
+        ("result.json", ("scores", EXAMPLE), None, "predictions.jsonl: 24 examples, 23 were scored"),
+        ("result.json", ("examples", EXAMPLE), None, "result.json: examples: 23 examples, 24 were scored"),
+        ("result.json", ("n",), 25, "n is 25 and 24 scores stand there"),
+        ("result.json", ("schema",), 99, "schema 99 is unknown here"),
+        ("result.json", ("main_metric",), None, "'main_metric': field required"),
+        ("result.json", ("schema",), None, "'schema': field required"),
+        ("environment.json", ("prompt_sha256",), "x" * 64, "prompt_sha256 is no sha256"),
+        ("environment.json", ("prompt_sha256",), "a" * 64, "prompt_sha256 is not that of the task's prompts"),
+        ("environment.json", ("data_sha256",), "a" * 64, "data_sha256 is not that of spec.json"),
+        ("spec.json", ("seed",), "zero", "'seed': input should be a valid integer"),
+        ("spec.json", ("oddity",), 1, "'oddity': extra inputs"),
+    ],
+)  # fmt: skip
+def test_what_was_changed_is_named(make_run: Make, file: str, path: Any, value: Any, fault: str) -> None:
+    folder = make_run("good", good)
+    change(folder, file, *path, value=value)
+    (report,) = check(folder)
+    assert any(fault in line for line in report.faults), report.faults
+
+
+def test_a_changed_prediction_is_found(make_run: Make) -> None:
+    folder = make_run("good", good)
+    lines = (folder / "predictions.jsonl").read_text()
+    (folder / "predictions.jsonl").write_text(lines.replace('"text": "5"', '"text": "1"', 1))
+    (report,) = check(folder)
+    assert any("from the predictions it is" in line for line in report.faults)
+
+
+def test_other_data_under_the_same_name_is_found(make_run: Make) -> None:
+    folder = make_run("good", good)
+    change(folder, "spec.json", "data", "sha256", value="a" * 64)
+    change(folder, "environment.json", "data_sha256", value="a" * 64)
+    (report,) = check(folder)
+    assert report.faults == ["spec.json: data sha256 is not that of synth-v1 as it is here"]
+
+
+def test_unfinished_and_doubled_runs_are_named(make_run: Make, tmp_path: Path) -> None:
+    folder = make_run("good", good)
+    shutil.copytree(folder, folder.with_name("z-copy"))
+    one, other = check(tmp_path / "runs")
+    assert one.faults == [] and other.faults == [f"spec.json: the same spec as {folder.name}: keep one"]
+    (folder / "result.json").unlink()
+    assert check(folder)[0].faults == ["result.json: absent, the run is not finished"]
+    with pytest.raises(RpobenchError, match="no run in it"):
+        check(tmp_path / "empty")
+
+
+def test_data_that_is_not_at_hand_is_a_note(make_run: Make, tmp_path: Path) -> None:
+    folder = make_run("good", good, source="LaMP_3")
+    (report,) = check(folder)
+    assert report.faults == [] and "say where that folder is with --data" in report.notes[0]
+    (report,) = check(folder, str(tmp_path))
+    assert report.faults == [] and report.notes[0].startswith(f"not scored anew: {tmp_path}")
+
+
+def test_the_command_prints_a_line_a_run_and_fails_where_one_is_wrong(make_run: Make, tmp_path: Path) -> None:
+    folder = make_run("good", good)
+    done = CliRunner().invoke(app, ["check", str(folder)])
+    assert done.exit_code == 0 and done.stdout == f"ok\t{folder.name}\n"
+    change(folder, "result.json", "n", value=25)
+    failed = CliRunner().invoke(app, ["check", str(tmp_path / "runs"), "--json"])
+    assert isinstance(failed.exception, RpobenchError) and "1 of 1 runs are not in order" in str(failed.exception)
+    assert json.loads(failed.stdout)[0]["faults"] == ["result.json: n is 25 and 24 scores stand there"]
+
+
+def predictions(tmp_path: Path, count: int = 12, **changed: str) -> Path:
+    data = generate("LaMP-3", "dev", count)
+    golds = [{"id": one.example.id, "output": changed.get("output", one.target)} for one in data.labelled]
+    file = tmp_path / "preds.json"
+    file.write_text(json.dumps({"task": "LaMP_3", "golds": golds}))
+    return file
+
+
+def brought_in(tmp_path: Path, file: Path, *options: str, name: str = "My method") -> Any:
+    base = ["import", "--task", "LaMP-3", "--preds", str(file), "--name", name, "--out", str(tmp_path / "runs")]
+    return CliRunner().invoke(app, [*base, *options])
+
+
+def test_imported_predictions_are_a_run_like_any_other(tmp_path: Path, make_run: Make) -> None:
+    make_run("poor", lambda place, target, rng: "1", n=12)
+    done = brought_in(tmp_path, predictions(tmp_path), "--base-model", "m")
+    folder = Path(done.stdout.strip())
+    assert done.exit_code == 0 and folder.name.startswith("LaMP-3-My-method-")
+    (result,) = ResultStore(tmp_path / "runs").results(method="My method")
+    assert result["metrics"]["MAE"] == 0 and result["imported"] and result["synthetic"]
+    assert [report.faults for report in check(tmp_path / "runs")] == [[], []]
+    runs = ["--runs", str(tmp_path / "runs")]
+    table = CliRunner().invoke(app, ["report", *runs, "--against", "poor"]).stdout
+    assert "| My method (imported) | 1 | **0.000** [0.000, 0.000]† |" in table and table.count("## ") == 1
+    assert CliRunner().invoke(app, ["compare", "My method", "poor", *runs]).exit_code == 0
+    assert brought_in(tmp_path, predictions(tmp_path), "--base-model", "m").stdout == done.stdout, "again is no harm"
+    other = brought_in(tmp_path, predictions(tmp_path, output="2"), "--base-model", "m")
+    assert "holds other predictions of that name" in str(other.exception)
+
+
+def test_imported_texts_are_scored_as_they_are(tmp_path: Path) -> None:
+    brought_in(tmp_path, predictions(tmp_path, output="I say 3"))
+    (result,) = ResultStore(tmp_path / "runs").results()
+    targets = [one.target for one in generate("LaMP-3", "dev", 12).labelled]
+    assert result["metrics"] == get_task("LaMP-3").aggregate(["I say 3"] * 12, targets) == result["strict"]
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [(["--limit", "8"], "has an unknown id"), (["--limit", "20"], "lacks id"),
+     (["--task", "LaMP-4"], "is for task 'LaMP_3'"), (["--name", " "], "--name: is empty")],
+)  # fmt: skip
+def test_what_cannot_be_imported_is_named(tmp_path: Path, options: list[str], fault: str) -> None:
+    failed = brought_in(tmp_path, predictions(tmp_path), *options)
+    assert isinstance(failed.exception, RpobenchError) and fault in str(failed.exception)
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_the_schema_is_published_as_it_is() -> None:
+    file = ROOT / "leaderboard" / "schema" / f"run-v{SCHEMA_VERSION}.json"
+    assert json.loads(file.read_text()) == published_schema(), f"write published_schema() to {file.name}"
