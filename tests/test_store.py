@@ -23,9 +23,9 @@ from rpobench.store import (
 from rpobench.types import Prediction, RpobenchError, Usage
 
 RESULT = {
-    "schema": 2, "strict": {"MAE": 1.0},    "metrics": {"MAE": 1.0}, "strict": {"MAE": 1.0}, "scores": {"1": 0.5}, "references": {}, "n": 1, "failed": 0,
+    "metrics": {"MAE": 1.0}, "strict": {"MAE": 1.0}, "scores": {"1": 0.5}, "references": {}, "n": 1, "failed": 0,
     "seconds": 0, "usage": {}, "users": "given", "main_metric": "MAE", "directions": {"MAE": "min"}, "texts": True,
-    "synthetic": True,
+    "synthetic": True, "schema": 2,
 }  # fmt: skip
 FULL = Prediction("1", "4", "four", "3", ("a", "b"), Usage(2, 30, 4, 0.5), 7, "a reason", "thought")
 
