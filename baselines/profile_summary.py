@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from rpobench.baselines.summaries import Summary, summaries
+from rpobench.baselines.summaries import Summary, summaries, summary_form
 
 from rpobench.context import Context
 from rpobench.evidence import EvidenceConfig
@@ -23,6 +23,9 @@ class ProfileSummary(Method):
     """
 
     name = "profile-summary"
+
+    def prompts(self, tasks: Sequence[Task]) -> str:
+        return repr([summary_form(task) for task in tasks])
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         shown = self.evidence(task, examples, ctx)
@@ -51,6 +54,9 @@ class ProfileSummaryRag(ProfileSummary):
 
     class Config(EvidenceConfig):
         """The limits of the items; the summary comes on top."""
+
+    def retrievers(self) -> Sequence[str]:
+        return ("bm25",)
 
     def evidence(self, task: Task, examples: Sequence[Example], ctx: Context) -> Sequence[Evidence]:
         return ctx.evidence(task, examples, retriever="bm25", **self.config.limits())

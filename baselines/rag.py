@@ -24,12 +24,11 @@ class Rag(Method):
 
     retriever: ClassVar[str]
 
-    def ranker(self) -> str:
-        """The retriever's spec; a method with a knob for it overrides this."""
-        return self.retriever
+    def retrievers(self) -> Sequence[str]:
+        return (self.retriever,)
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
-        shown = ctx.evidence(task, examples, retriever=self.ranker(), **self.config.limits())
+        shown = ctx.evidence(task, examples, retriever=self.retrievers()[0], **self.config.limits())
         pairs = list(zip(examples, shown, strict=True))
         answers = ctx.answer(
             task,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from rpobench.baselines.rag import Rag
 
 from rpobench.evidence import EvidenceConfig
+from rpobench.models.encoder import Encoder
 
 
 class RagDense(Rag):
@@ -16,5 +19,8 @@ class RagDense(Rag):
     class Config(EvidenceConfig):
         encoder: str = "all-minilm-l6-v2"  # embedded, or a checkpoint on the hub or in a folder
 
-    def ranker(self) -> str:
-        return f"{self.retriever}:{self.config.encoder}"
+    def retrievers(self) -> Sequence[str]:
+        return (f"{self.retriever}:{self.config.encoder}",)
+
+    def models(self) -> Mapping[str, str]:
+        return {"encoder": Encoder(self.config.encoder).identity}

@@ -29,6 +29,14 @@ class SelfRewrite(Method):
 
     critique: ClassVar[bool] = False
 
+    def retrievers(self) -> Sequence[str]:
+        return ("bm25",)
+
+    def prompts(self, tasks: Sequence[Task]) -> str:
+        asked = [(task, Example("x", "x", "x"), "x", ()) for task in tasks]
+        chats = [(rewrite_chat(*one), rewrite_chat(*one, "x"), critique_chat(*one)) for one in asked]
+        return repr((chats, CRITIQUE_TOKENS))
+
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         drafts = ctx.drafts(task, examples)
         shown = ctx.evidence(task, examples, retriever="bm25", **self.config.limits())

@@ -48,6 +48,12 @@ def summaries(task: Task, examples: Sequence[Example], ctx: Context) -> list[Sum
     return whole
 
 
+def summary_form(task: Task) -> tuple[object, ...]:
+    """Everything that words a summary of this task's profiles: a change of it makes other summaries."""
+    chats = (_part_chat(task, ["x"]), _merge_chat(task, [Summary("x")]))
+    return (*chats, PART_CHARACTERS, ITEM_CHARACTERS, SUMMARY_TOKENS)
+
+
 def _parts(task: Task, example: Example) -> list[list[str]]:
     """The items as lines, in parts that a small model reads at once."""
     parts: list[list[str]] = []

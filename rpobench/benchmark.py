@@ -62,6 +62,11 @@ class _Loaded:
             )
         return train
 
+    @cached_property
+    def dated(self) -> bool:
+        """Whether every item of every profile has a date."""
+        return all(item.date for one in self.scored.labelled for item in one.example.profile)
+
 
 @dataclass(frozen=True)
 class _Chosen:
@@ -84,6 +89,8 @@ def _checked(plan: Plan) -> tuple[list[_Chosen], LanguageModel]:
         for one in loaded:
             swapped([labelled.example for labelled in one.scored.labelled], seed=plan.seeds[0])
     usable = [{one.task.name: one for one in loaded if _usable(method, one)} for method in methods]
+    if not any(usable):
+        raise RpobenchError(f"--method {plan.method} --task {plan.task}: applies to none of these tasks here")
     model = get_model(plan.base_model)
     chosen = [_Chosen(method, tasks, dict(method.models())) for method, tasks in zip(methods, usable, strict=True)]
     return chosen, model
@@ -101,6 +108,9 @@ def _usable(method: Method, one: _Loaded) -> bool:
     if not method.applies_to(one.task):
         print(f"{one.task.name}: {method.name} does not apply, n/a", file=sys.stderr)
         return False
+    if _needs_dates(method) and not one.dated:
+        print(f"{one.task.name}: {method.name} needs dates, which this data has not, n/a", file=sys.stderr)
+        return False
     try:
         return not method.trains or bool(one.train.labelled)
     except MissingData as error:
@@ -108,6 +118,10 @@ def _usable(method: Method, one: _Loaded) -> bool:
             raise
         print(f"{one.task.name}: {method.name} skipped, {error}", file=sys.stderr)
         return False
+
+
+def _needs_dates(method: Method) -> bool:
+    return any(getattr(get_retriever(name), "needs_dates", False) for name in method.retrievers())
 
 
 @dataclass(frozen=True)

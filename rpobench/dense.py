@@ -60,6 +60,8 @@ class Hybrid(Dense):
 class RecencyDense(Dense):
     """The newest and the most similar in turn, so that of any even k half are each. Needs a date on every item."""
 
+    needs_dates = True
+
     @property
     def identity(self) -> str:
         return f"recency-{super().identity}"

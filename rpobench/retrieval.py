@@ -17,6 +17,7 @@ class Retriever(Protocol):
 
     A ranker that works in plain Python may set `in_pool = True` beside it: it is then copied to worker processes where
     much is to be ranked. One that gains from seeing all texts of many profiles at once may have a `prepare(texts)`.
+    One that reads dates sets `needs_dates = True`: methods that use it are n/a on data without.
     """
 
     identity: str
@@ -43,6 +44,7 @@ class Random:
 class Recency:
     """Newest first; of one date the later in the file first. Needs a date on every item."""
 
+    needs_dates = True
     identity = "recency-1"
 
     def rank(

@@ -42,7 +42,8 @@ def _write(
     file: Path, name: str, model: LanguageModel, chats: Mapping[str, Chat], decoding: Decoding
 ) -> dict[str, Completion]:
     """Ask for each chat and append what was answered, some at a time."""
-    keys, made = list(chats), {}
+    keys = list(chats)
+    made: dict[str, Completion] = {}
     with progress(name, len(keys)) as advance:
         for start in range(0, len(keys), CHUNK):
             part = keys[start : start + CHUNK]

@@ -189,3 +189,22 @@ def test_the_swap_is_tried_before_a_folder_is_begun(tmp_path: Path) -> None:
     run(make_plan(method="peek", task="LaMP-3", limit=1, out=tmp_path / "runs"))
     assert [path.name for path in (tmp_path / "runs").glob("*-swapped-*")] == []
     assert len(ResultStore(tmp_path / "runs").results()) == 1
+
+
+def test_what_needs_dates_is_not_applicable_on_data_without(
+    tmp_path: Path, model: ScriptedModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = official(tmp_path, "dev")
+    found = rpobench.run("rag-recency,zero-shot", "LaMP-3", data=folder, out=tmp_path / "runs")
+    assert [one["method"] for one in found] == ["zero-shot"]
+    assert "LaMP-3: rag-recency needs dates, which this data has not, n/a" in capsys.readouterr().err
+
+
+def test_methods_that_apply_to_nothing_asked_for_are_refused(tmp_path: Path, model: ScriptedModel) -> None:
+    refused(
+        model,
+        tmp_path,
+        "applies to none of these tasks",
+        method="copy-input,rag-recency",
+        data=official(tmp_path, "dev"),
+    )

@@ -84,7 +84,8 @@ def test_recency_and_likeness_take_turns_and_no_item_comes_twice(letters: Letter
 
 def test_the_encoder_is_named_by_the_method_and_in_the_identity(letters: Letters, tmp_path: Path) -> None:
     method = get_method("rag-hybrid")(get_method("rag-hybrid").Config(encoder="some/where"))
-    assert method.ranker() == "hybrid:some/where"  # type: ignore[attr-defined]
+    assert method.retrievers() == ("hybrid:some/where",)
+    assert get_method("rag-dense")(get_method("rag-dense").Config()).models()["encoder"].startswith("all-minilm")
     assert "all-minilm-l6-v2@b9a0018dff09" in get_retriever("dense").identity
     identities = {get_retriever(name).identity for name in ("dense", "hybrid", "recency-dense", "bm25", "recency")}
     assert len(identities) == 5
