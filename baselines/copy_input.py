@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from rpobench.config import MethodConfig
 from rpobench.context import Context
 from rpobench.method import Method
 from rpobench.task import Task
@@ -22,9 +21,7 @@ class CopyInput(Method):
     name = "copy-input"
     reads_profile = False
 
-    class Config(BaseModel):
-        model_config = ConfigDict(frozen=True, extra="forbid")
-
+    class Config(MethodConfig):
         part: Literal["sentence", "all"] = "sentence"
 
     def applies_to(self, task: Task) -> bool:

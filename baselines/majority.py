@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import fmean, median_low
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
+from rpobench.config import MethodConfig
 from rpobench.context import Context
 from rpobench.method import Method
 from rpobench.task import Task
@@ -27,9 +28,7 @@ class Majority(Method):
     name = "majority"
     trains = True
 
-    class Config(BaseModel):
-        model_config = ConfigDict(frozen=True, extra="forbid")
-
+    class Config(MethodConfig):
         rating: Literal["median", "mean"] = "median"
 
     def __init__(self, config: BaseModel, of_all: Mapping[str, str] | None = None) -> None:

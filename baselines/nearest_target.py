@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pydantic import BaseModel, ConfigDict
-
+from rpobench.config import MethodConfig
 from rpobench.context import Context
 from rpobench.method import Method
 from rpobench.task import Task
@@ -17,9 +16,7 @@ class NearestTarget(Method):
 
     name = "nearest-target"
 
-    class Config(BaseModel):
-        model_config = ConfigDict(frozen=True, extra="forbid")
-
+    class Config(MethodConfig):
         retriever: str = "bm25"
 
     def applies_to(self, task: Task) -> bool:
