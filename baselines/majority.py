@@ -27,6 +27,7 @@ class Majority(Method):
 
     name = "majority"
     trains = True
+    only_counts = True
 
     class Config(MethodConfig):
         rating: Literal["median", "mean"] = "median"

@@ -79,9 +79,8 @@ class _Chosen:
 
 def _checked(plan: Plan) -> tuple[list[_Chosen], LanguageModel]:
     """The plan's methods, tasks and base model, with everything in place that they need."""
-    methods = configured(plan)
+    methods = [method for method in configured(plan) if _other_split(plan, method)]
     for method in methods:
-        _other_split(plan, method)
         for name in method.retrievers():
             get_retriever(name)
     loaded = _load(plan)
@@ -96,15 +95,21 @@ def _checked(plan: Plan) -> tuple[list[_Chosen], LanguageModel]:
     return chosen, model
 
 
-def _other_split(plan: Plan, method: Method) -> None:
-    if method.trains and plan.split == "train" and plan.holdout is None:
-        raise RpobenchError(
-            f"--split train: {method.name} trains on this split: score dev or test, or leave {method.name} out"
-        )
+def _other_split(plan: Plan, method: Method) -> bool:
+    """Whether the method learns from another split than the scored one; one that only counts is left out if not."""
+    if not method.trains or plan.split != "train" or plan.holdout is not None:
+        return True
+    if method.only_counts:
+        print(f"{method.name} skipped, it counts on --split train itself", file=sys.stderr)
+        return False
+    raise RpobenchError(
+        f"--split train: {method.name} trains on this split: score dev or test, or leave {method.name} out"
+    )
 
 
 def _usable(method: Method, one: _Loaded) -> bool:
-    """Whether the method runs on this task; a task that only `all` brought may lack training data."""
+    """Whether the method runs on this task; one that only counts, or a task that only `all` brought, may lack training
+    data."""
     if not method.applies_to(one.task):
         print(f"{one.task.name}: {method.name} does not apply, n/a", file=sys.stderr)
         return False
@@ -114,7 +119,7 @@ def _usable(method: Method, one: _Loaded) -> bool:
     try:
         return not method.trains or bool(one.train.labelled)
     except MissingData as error:
-        if one.named:
+        if one.named and not method.only_counts:
             raise
         print(f"{one.task.name}: {method.name} skipped, {error}", file=sys.stderr)
         return False

@@ -25,6 +25,8 @@ class Method(ABC):
     name: ClassVar[str]
     version: ClassVar[str] = "1"
     trains: ClassVar[bool] = False
+    only_counts: ClassVar[bool] = False  # True: `fit` counts and trains no parameters, so it is of the untrained
+    by_name_only: ClassVar[bool] = False  # True: too costly for `--method all`, runs only when named
     reads_profile: ClassVar[bool] = True  # False: swapped profiles change nothing, so no such run is made
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     fit_usage: Usage | None = None  # what `fit` cost in calls and tokens, set by a method that counts them

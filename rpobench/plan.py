@@ -17,6 +17,7 @@ from rpobench.registry import get_method, names
 from rpobench.types import RpobenchError
 
 ALL_TASKS = tuple(f"LaMP-{number}" for number in range(1, 8))
+GROUPS = ("all", "trained", "untrained")  # of methods, as `--method` takes them
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
 OPTIONS = {"seeds": "seed"}  # fields of a plan that the command line spells otherwise
 
@@ -67,14 +68,19 @@ def task_names(asked: str) -> dict[str, bool]:
 
 def method_names(asked: str) -> list[str]:
     """The methods asked for, in order; `all`, `trained` and `untrained` may stand among names."""
-    groups = {"all": (True, False), "trained": (True,), "untrained": (False,)}
     wanted: list[str] = []
     for part in (part.strip() for part in asked.split(",")):
-        if part in groups:
-            wanted += [name for name in names("methods") if get_method(name).trains in groups[part]]
+        if part in GROUPS:
+            wanted += [name for name in names("methods") if part in _groups(get_method(name))]
         else:
             wanted.append(part)
     return list(dict.fromkeys(wanted))
+
+
+def _groups(method: type[Method]) -> tuple[str, ...]:
+    if method.by_name_only:
+        return ()
+    return ("all", "trained" if method.trains and not method.only_counts else "untrained")
 
 
 def configured(plan: Plan) -> list[Method]:

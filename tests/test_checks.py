@@ -148,6 +148,25 @@ def test_names_and_groups_may_be_mixed() -> None:
     assert method_names("peek,trained,rpo")[0] == "peek" and method_names("peek,trained").count("rpo") == 1
 
 
+def test_what_only_counts_is_untrained_and_what_runs_by_name_is_of_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = {name: method_names(name) for name in ("all", "trained", "untrained")}
+    assert "majority" in groups["untrained"] and "majority" not in groups["trained"] and "rpo" in groups["trained"]
+    assert sorted(groups["trained"] + groups["untrained"]) == groups["all"] == names("methods")
+    monkeypatch.setattr(get_method("learner"), "by_name_only", True)
+    for name, members in groups.items():
+        assert method_names(name) == [member for member in members if member != "learner"]
+    assert method_names("learner") == ["learner"]
+
+
+@pytest.mark.parametrize(("split", "fault"), [("train", "counts on --split train"), ("dev", "no train split")])
+def test_what_only_counts_steps_aside_where_it_has_nothing_to_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], split: str, fault: str
+) -> None:
+    options = {"data": official(tmp_path, split), "split": split, "out": tmp_path / "runs", "swap": False}
+    made = rpobench.run("zero-shot,majority", "LaMP-3", **options)
+    assert [one["method"] for one in made] == ["zero-shot"] and fault in capsys.readouterr().err
+
+
 def test_with_all_only_what_was_named_must_have_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], model: ScriptedModel
 ) -> None:
