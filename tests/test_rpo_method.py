@@ -16,8 +16,10 @@ from rpobench.data.synth.world import generate
 from rpobench.models.scripted import ScriptedModel
 from rpobench.models.transformers import TransformersModel
 from rpobench.rpo.method import RPO, reflection_checkpoint
-from rpobench.rpo.prompts import Trajectory
+from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.types import Chat, Evidence, Example, Prediction, ProfileItem, RpobenchError, Usage
+
+FULL = Form()
 
 
 class Drafts:
@@ -50,7 +52,7 @@ def predict(task_name: str, draft: str, module_text: str) -> tuple[Prediction, S
 @pytest.mark.parametrize(("task_name", "draft"), [("LaMP-1", "[2]"), ("LaMP-2", "comedy"), ("LaMP-3", "3")])
 def test_a_label_task_ends_in_a_label_chosen_after_the_modules_analysis(task_name: str, draft: str) -> None:
     label = get_task(task_name).labels[0]
-    written = Trajectory(f"{label}, always {label} and {label}", "that", "whatever").text()
+    written = FULL.text(Trajectory(f"{label}, always {label} and {label}", "that", "whatever"))
     prediction, module, score = predict(task_name, draft, written)
     assert prediction.text in get_task(task_name).labels
     assert prediction.draft == draft and prediction.trajectory == written and prediction.failure is None
@@ -60,7 +62,7 @@ def test_a_label_task_ends_in_a_label_chosen_after_the_modules_analysis(task_nam
 
 
 def test_a_text_task_ends_in_the_rewrite() -> None:
-    written = Trajectory("5 words", "9 words", "ok so lunch again").text()
+    written = FULL.text(Trajectory("5 words", "9 words", "ok so lunch again"))
     prediction, module, score = predict("LaMP-7", "I had lunch", written)
     assert (prediction.text, prediction.draft) == ("ok so lunch again", "I had lunch")
     assert len(prediction.evidence) == 2 and prediction.usage.calls > 1
@@ -76,7 +78,7 @@ def test_where_nothing_parses_the_draft_stands_and_is_counted() -> None:
 
 
 def test_a_rewrite_that_is_no_answer_lets_the_draft_stand_and_says_so() -> None:
-    prediction, _, _ = predict("LaMP-7", "I had lunch", Trajectory("a", "b", "...").text())
+    prediction, _, _ = predict("LaMP-7", "I had lunch", FULL.text(Trajectory("a", "b", "...")))
     assert prediction.text == "I had lunch"
     assert prediction.failure == "the rewrite is no answer of the task: the draft stands"
 
@@ -104,7 +106,7 @@ def test_a_prompt_beyond_the_context_loses_evidence_and_then_the_draft_stands(
 
 def test_the_module_never_sees_the_target() -> None:
     one = generate("LaMP-7", "dev", 1).labelled[0]
-    _, module, _ = predict("LaMP-7", "x", Trajectory("a", "b", "c").text())
+    _, module, _ = predict("LaMP-7", "x", FULL.text(Trajectory("a", "b", "c")))
     assert not any(one.target in message.content for chat in module.chats for message in chat)
 
 

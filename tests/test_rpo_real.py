@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from rpobench.rpo.prompts import parse_trajectory
+from rpobench.rpo.prompts import Form
 from rpobench.store import ResultStore, read_predictions
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def test_the_embedded_model_learns_the_form_and_ends_in_each_tasks_answers(tmp_p
         predictions = read_predictions(Path(result["folder"]) / "predictions.jsonl").values()
         assert len(predictions) == 12
         for prediction in predictions:
-            parsed += parse_trajectory(prediction.trajectory or "") is not None
+            parsed += Form().parse(prediction.trajectory or "") is not None
             if result["spec"]["task"].startswith("LaMP-3"):
                 assert prediction.text in "12345"
     assert parsed >= 18, "fewer than half of the texts are trajectories"

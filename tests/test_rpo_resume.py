@@ -28,8 +28,10 @@ def note(*words):
     with open(os.environ["COUNTS"], "a") as file:
         file.write(" ".join(map(str, words)) + "\\n")
 
-def by_length(completions, **columns):
-    return [float(len(completion[0]["content"]) % 7) for completion in completions]
+def by_length(completions, log_metric, trainer_state, **columns):
+    log_metric("parse_rate", 1.0)
+    later = 10 * trainer_state.global_step  # so that the last adapter is the best
+    return [later + float(len(completion[0]["content"]) % 7) for completion in completions]
 
 def counted(name):
     asked = getattr(TransformersModel, name)
@@ -49,7 +51,7 @@ def on_step_end(self, args, state, control, **kwargs):
 TrainingProgress.on_step_end = on_step_end
 counted("generate")
 counted("choose")
-rpobench.rpo.rl.reward = lambda tasks: by_length
+rpobench.rpo.rl.reward = lambda tasks, form: by_length
 main()
 """
 
@@ -57,7 +59,8 @@ main()
 def command(checkpoint: Path, out: Path) -> list[str]:
     model = f"hf:{checkpoint}"
     settings = {
-        "reflection_model": model, "scope": "shared", "k": "2", "lora_rank": "4", "sft_epochs": "12", "sft_batch": "2",
+        "reflection_model": model, "scope": "shared", "k": "2", "lora_rank": "4", "sft_epochs": "24", "sft_batch": "2",
+        "validation": "0.5", "patience": "100",
         "rl_steps": "6", "rl_group": "2", "rl_prompts": "2", "max_new_tokens": "12",
     }  # fmt: skip
     sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
@@ -114,7 +117,7 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(tiny_checkpoint: Path,
     in_sft, in_grpo = tmp_path / "in-sft", tmp_path / "in-grpo"
     kill_when(tiny_checkpoint, in_sft, "fits/*/work/sft/work/checkpoint-20/trainer_state.json")
     kill_when(tiny_checkpoint, in_grpo, "fits/*/work/grpo/work/checkpoint-2/trainer_state.json")
-    drafts = {path: path.read_bytes() for path in in_grpo.glob("drafts/*")}
+    drafts = {path: path.read_bytes() for path in in_grpo.glob("drafts/*.jsonl")}
     (finished,) = in_grpo.glob("fits/*/work/sft/adapter")
     stage_one = (finished / "adapter_model.safetensors").read_bytes()
 
@@ -126,9 +129,9 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(tiny_checkpoint: Path,
         steps, once = counts(out, "step"), counts(tmp_path / "whole", "step")
         assert steps.keys() == once.keys() and set(once.values()) == {1}
     repeated = [counts(out, "step") - counts(tmp_path / "whole", "step") for out in (in_sft, in_grpo)]
-    assert all(step.startswith("step SFT") and 20 < int(step.split()[2]) <= 40 for step in repeated[0])
+    assert all(step.startswith("step SFT") and int(step.split()[2]) > 20 for step in repeated[0])
     assert all(step.startswith("step GRPO") and int(step.split()[2]) > 2 for step in repeated[1])
-    assert repeated[1].total() <= 1, "a step of stage 2 was lost though each has a checkpoint"
+    assert [one.total() <= 2 for one in repeated] == [True, True], "more was lost than lies between two checkpoints"
     assert adapter(in_grpo) != stage_one, "the second stage changed nothing"
     for path, before in drafts.items():
         assert path.read_bytes().startswith(before), "a finished draft was made again"

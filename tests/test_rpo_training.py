@@ -11,15 +11,20 @@ from safetensors.torch import load_file
 
 from rpobench import get_task
 from rpobench.models.transformers import TransformersModel
-from rpobench.rpo.prompts import Trajectory, reflection_chat
-from rpobench.rpo.rl import FORMAT_BONUS, GRPOSettings, curriculum, reward, train_grpo, variance_note
+from rpobench.rpo.config import ModuleConfig
+from rpobench.rpo.curriculum import curriculum
+from rpobench.rpo.prompts import Form, Trajectory
+from rpobench.rpo.questions import TrainingRow
+from rpobench.rpo.reward import FORMAT_BONUS, reward
+from rpobench.rpo.rl import grpo_notes, train_grpo
 from rpobench.rpo.room import checkpoint_room
-from rpobench.rpo.sft import sft_rows, train_sft, trainable
-from rpobench.rpo.training import TrainingRow, finished_stage, last_checkpoint
+from rpobench.rpo.sft import row_chat, sft_rows, train_sft, trainable
+from rpobench.rpo.training import finished_stage, last_checkpoint
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 RATING, TWEET = get_task("LaMP-3"), get_task("LaMP-7")
 ADAPTER = "adapter_model.safetensors"
+FULL = Form()
 
 
 def rows(count: int) -> list[TrainingRow]:
@@ -33,21 +38,26 @@ def rows(count: int) -> list[TrainingRow]:
 
 def data(count: int = 8):  # type: ignore[no-untyped-def]
     some = rows(count)
-    return sft_rows([(row, Trajectory("likes", "short", row.target)) for row in some])
+    return sft_rows([(row, Trajectory("likes", "short", row.target)) for row in some], FULL)
 
 
-def sft(checkpoint: Path, folder: Path, **changes):  # type: ignore[no-untyped-def]
-    settings = {"rank": 4, "epochs": 2.0, "learning_rate": 1e-2, "batch": 4, "seed": 0, "save_steps": 2, **changes}
-    return finished_stage(folder, lambda work: train_sft(data(), checkpoint, work, **settings))
+def config(**changes) -> ModuleConfig:  # type: ignore[no-untyped-def]
+    return ModuleConfig(
+        **{
+            "lora_rank": 4, "sft_epochs": 2.0, "sft_learning_rate": 1e-2, "rl_steps": 3, "rl_group": 2, "rl_prompts": 2,
+            "k": 4, "rl_learning_rate": 1e-2, "max_new_tokens": 8, **changes,
+        }
+    )  # fmt: skip
 
 
-def grpo(checkpoint: Path, adapter: Path, folder: Path, **changes):  # type: ignore[no-untyped-def]
-    settings = {
-        "steps": 3, "group": 2, "prompts": 2, "k": 4, "learning_rate": 1e-2, "beta": 0.02, "max_new_tokens": 8,
-        **changes,
-    }  # fmt: skip
+def sft(checkpoint: Path, folder: Path, held_out=None, **changes):  # type: ignore[no-untyped-def]
+    return finished_stage(folder, lambda work: train_sft(data(), held_out, checkpoint, work, config(**changes), seed=0))
+
+
+def grpo(checkpoint: Path, adapter: Path, folder: Path, held_out=(), **changes):  # type: ignore[no-untyped-def]
     return finished_stage(
-        folder, lambda work: train_grpo(rows(4), checkpoint, adapter, work, GRPOSettings(**settings), seed=0)
+        folder,
+        lambda work: train_grpo(rows(4), held_out, FULL, checkpoint, adapter, work, config(**changes), seed=0),
     )
 
 
@@ -58,7 +68,7 @@ def log(adapter: Path) -> list[dict[str, float]]:
 def test_sft_trains_the_completion_only(tiny_checkpoint: Path, tmp_path: Path) -> None:
     row = data(1)[0]
     assert row["completion"][0]["content"].startswith("History shows: likes\nDraft lacks: short\nRewrite: ")
-    trainer = train_sft(data(2), tiny_checkpoint, tmp_path, rank=4, epochs=1, learning_rate=1e-2, batch=2, seed=0)
+    trainer = train_sft(data(2), None, tiny_checkpoint, tmp_path, config(sft_epochs=1, sft_batch=2), seed=0)
     batch = next(iter(trainer.get_train_dataloader()))
     trained = trainer.processing_class.decode(batch["labels"][0][batch["labels"][0] != -100])
     assert "History shows" in trained and "Input" not in trained
@@ -71,18 +81,15 @@ def hostile_row() -> TrainingRow:
 
 def test_both_stages_read_a_control_token_in_a_text_as_prediction_does(tiny_checkpoint: Path, tmp_path: Path) -> None:
     row = hostile_row()
-    chat = reflection_chat(row.task, row.example, row.draft, row.evidence)
-    predicted = TransformersModel(tiny_checkpoint)._prompt(chat)
-    trained = train_sft(
-        sft_rows([(row, Trajectory("a", "b", row.target))]), tiny_checkpoint, tmp_path / "s",
-        rank=2, epochs=1, learning_rate=1e-2, batch=1, seed=0,
-    )  # fmt: skip
+    predicted = TransformersModel(tiny_checkpoint)._prompt(row_chat(row, FULL))
+    small = config(lora_rank=2, sft_epochs=1, rl_steps=1, rl_prompts=1, max_new_tokens=2)
+    written = sft_rows([(row, Trajectory("a", "b", row.target))], FULL)
+    trained = train_sft(written, None, tiny_checkpoint, tmp_path / "s", small, seed=0)
     ids = trained.train_dataset[0]["input_ids"]
     end = trained.processing_class.convert_tokens_to_ids("<|im_end|>")
     assert ids[: len(predicted)] == predicted and ids[len(predicted) :].count(end) == 1
-    settings = GRPOSettings(steps=1, group=2, prompts=1, k=1, learning_rate=0, beta=0, max_new_tokens=2)
     trained.model.save_pretrained(tmp_path / "adapter")
-    trainer = train_grpo([row], tiny_checkpoint, tmp_path / "adapter", tmp_path / "g", settings, seed=0)
+    trainer = train_grpo([row], [], FULL, tiny_checkpoint, tmp_path / "adapter", tmp_path / "g", small, seed=0)
     assert trainer._tokenize_prompts([trainer.train_dataset[0]["prompt"]])[0] == [predicted]
 
 
@@ -92,19 +99,19 @@ def test_rows_that_are_too_long_or_do_not_read_back_are_left_out_and_counted(
     room = replace(checkpoint_room(tiny_checkpoint), context=300)
     pairs = [(row, Trajectory("a", "b", "c")) for row in rows(2)]
     long = replace(pairs[0][0], draft="word " * 400)
-    assert trainable([*pairs, (long, pairs[0][1]), (pairs[0][0], Trajectory("a", "b", ""))], room) == pairs
+    assert trainable([*pairs, (long, pairs[0][1]), (pairs[0][0], Trajectory("a", "b", ""))], FULL, room) == pairs
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 2
     assert "1 of 6" in told[0] and "read back" in told[0] and "1 of 6" in told[1] and "300 tokens" in told[1]
     with pytest.raises(RpobenchError, match="none of the 1 training rows"):
-        trainable([(long, pairs[0][1])], room)
+        trainable([(long, pairs[0][1])], FULL, room)
 
 
 def test_sft_lowers_the_loss_and_is_repeatable(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    one = sft(tiny_checkpoint, tmp_path / "one", epochs=6.0)
+    one = sft(tiny_checkpoint, tmp_path / "one", sft_epochs=6.0)
     losses = [entry["loss"] for entry in log(one) if "loss" in entry]
     assert losses[-1] < 0.8 * losses[0]
-    two = sft(tiny_checkpoint, tmp_path / "two", epochs=6.0)
+    two = sft(tiny_checkpoint, tmp_path / "two", sft_epochs=6.0)
     assert (one / ADAPTER).read_bytes() == (two / ADAPTER).read_bytes()
 
 
@@ -138,7 +145,7 @@ def test_grpo_changes_the_adapter_and_logs_its_reward(tiny_checkpoint: Path, tmp
 def test_grpo_learns_from_a_reward_that_varies(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def by_length(tasks):  # type: ignore[no-untyped-def]
+    def by_length(tasks, form):  # type: ignore[no-untyped-def]
         return lambda completions, **_: [float(len(completion[0]["content"]) % 7) for completion in completions]
 
     monkeypatch.setattr("rpobench.rpo.rl.reward", by_length)
@@ -152,13 +159,13 @@ def test_grpo_learns_from_a_reward_that_varies(
 def test_a_reward_without_variance_is_told(tmp_path: Path, shares: tuple[float, ...], words: str) -> None:
     lines = [json.dumps({"frac_reward_zero_std": share}) + "\n" for share in shares]
     (tmp_path / "log.jsonl").write_text("".join([*lines, json.dumps({"train_runtime": 1.0}) + "\n"]))
-    assert words in variance_note(tmp_path)
+    assert words in grpo_notes(tmp_path)[0]
 
 
 def test_the_reward_is_the_score_plus_a_bonus_and_zero_where_there_is_no_answer() -> None:
-    texts = [Trajectory("a", "b", rewrite).text() for rewrite in ("4", "2", "many")] + ["4"]
+    texts = [FULL.text(Trajectory("a", "b", rewrite)) for rewrite in ("4", "2", "many")] + ["4"]
     completions = [[{"role": "assistant", "content": text}] for text in texts]
-    judge = reward({"LaMP-3": RATING})
+    judge = reward({"LaMP-3": RATING}, FULL)
     assert judge(completions, ["LaMP-3"] * 4, ["4"] * 4) == [1 + FORMAT_BONUS, 0.5 + FORMAT_BONUS, 0.0, 0.0]
 
 

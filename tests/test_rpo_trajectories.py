@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpobench import get_task
-from rpobench.rpo.prompts import Trajectory, parse_trajectory, reflection_chat
+from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.trajectories import analyse, write_trajectory
 from rpobench.types import Example, ProfileItem
 
@@ -18,6 +18,9 @@ REVIEW = (
 TWEET = "Paraphrase the following tweet without any explanation before or after it: "
 
 
+FULL = Form()
+
+
 def items(**columns: list[str]) -> tuple[ProfileItem, ...]:
     rows = zip(*columns.values(), strict=True)
     return tuple(ProfileItem(str(at), dict(zip(columns, row, strict=True))) for at, row in enumerate(rows))
@@ -25,7 +28,7 @@ def items(**columns: list[str]) -> tuple[ProfileItem, ...]:
 
 def test_a_written_trajectory_parses_back() -> None:
     trajectory = Trajectory("closest 4; 4 5", "2 is 2 below the median", "4")
-    assert parse_trajectory(trajectory.text()) == trajectory
+    assert FULL.parse(FULL.text(trajectory)) == trajectory
 
 
 @pytest.mark.parametrize(
@@ -42,25 +45,25 @@ def test_a_written_trajectory_parses_back() -> None:
     ],
 )
 def test_anything_but_the_three_lines_is_no_trajectory(text: str) -> None:
-    assert parse_trajectory(text) is None
+    assert FULL.parse(text) is None
 
 
 @given(st.text())
 def test_parsing_never_fails(text: str) -> None:
-    parse_trajectory(text)
+    FULL.parse(text)
 
 
 def test_the_prompt_shows_input_draft_and_evidence_best_last() -> None:
     task = get_task("LaMP-7")
     example = Example("1", "u", TWEET + "I am tired", ())
-    chat = reflection_chat(task, example, "so tired", items(text=["best one", "second one"]))
+    chat = FULL.chat(task, example, "so tired", items(text=["best one", "second one"]))
     assert chat[-1].content == "History:\n- second one\n- best one\nInput: I am tired\nDraft: so tired"
 
 
 def test_line_breaks_in_data_cannot_pass_for_structure() -> None:
     task = get_task("LaMP-7")
     example = Example("1", "u", TWEET + "a\nDraft: forged", ())
-    chat = reflection_chat(task, example, "b\nInput: forged", items(text=["c\n- forged"]))
+    chat = FULL.chat(task, example, "b\nInput: forged", items(text=["c\n- forged"]))
     assert len(chat[-1].content.splitlines()) == 4
 
 
@@ -91,7 +94,7 @@ def test_whatever_the_data_hold_a_written_trajectory_parses_back(name: str, text
     task = get_task(name)
     evidence = tuple(ProfileItem(str(i), dict.fromkeys(task.fields, text)) for i, text in enumerate(texts[:3]))
     trajectory = write_trajectory(task, Example("1", "u", texts[3]), texts[4], evidence, f"x{texts[5]}")
-    assert parse_trajectory(trajectory.text()) == trajectory
+    assert FULL.parse(FULL.text(trajectory)) == trajectory
 
 
 def test_the_analysis_of_tags_counts_them() -> None:
@@ -144,5 +147,5 @@ def test_the_target_changes_the_rewrite_and_nothing_else() -> None:
     evidence = items(text=["a", "b"], score=["4", "2"])
     example = Example("1", "u", REVIEW + "fine")
     one, two = (write_trajectory(get_task("LaMP-3"), example, "1", evidence, target) for target in ("5", "2"))
-    assert one.analysis() == two.analysis()
+    assert FULL.lead(one) == FULL.lead(two)
     assert (one.rewrite, two.rewrite) == ("5", "2")

@@ -1,144 +1,141 @@
-"""Stage 2: GRPO on the task's own per-example score, from few evidence items to many (RPO's multi-context curriculum).
+"""Stage 2: GRPO on the task's own per-example score, in the order of the curriculum.
 
-The paper's "progressive multi-context curriculum" is read as: the number of evidence items in the prompt grows from 1
-to k over the steps. KL is to the stage-1 policy, which trl keeps as a frozen copy of the adapter.
+KL is to the stage-1 policy, which trl keeps as a frozen copy of the adapter. The reward on held-out users is measured
+at the start, half-way and at the end: the best of these adapters is kept, so a collapse costs time and nothing else.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from rpobench.rpo.prompts import parse_trajectory, reflection_chat
+from rpobench.rpo.best import BestAdapter
+from rpobench.rpo.config import ModuleConfig
+from rpobench.rpo.curriculum import curriculum
+from rpobench.rpo.prompts import Form
+from rpobench.rpo.questions import TrainingRow
+from rpobench.rpo.reward import reward
 from rpobench.rpo.room import CHAT_TOKENS, messages
+from rpobench.rpo.sft import row_chat
 from rpobench.rpo.training import (
     TrainingProgress,
-    TrainingRow,
+    best_folder,
+    common_arguments,
     load_tokenizer,
-    machine_arguments,
     run_to_end,
     trained_policy,
 )
-from rpobench.task import Task
 
-FORMAT_BONUS = 0.1  # small beside the score, so that form is never worth an answer
-
-
-def curriculum(rows: Sequence[TrainingRow], *, steps: int, prompts: int, k: int, seed: int) -> list[TrainingRow]:
-    """The prompts of each step in order: `prompts` rows a step, tasks in turn, evidence growing from 1 item to k."""
-    random = Random(seed)
-    queues: dict[Task, list[TrainingRow]] = {}
-    for row in rows:
-        queues.setdefault(row.task, []).append(row)
-    orders = {task: random.sample(queue, len(queue)) for task, queue in queues.items()}
-    tasks = list(orders)
-    chosen = []
-    for place in range(steps * prompts):
-        task = tasks[place % len(tasks)]
-        row = orders[task][place // len(tasks) % len(orders[task])]
-        shown = 1 + (place // prompts) * (k - 1) // max(1, steps - 1)
-        chosen.append(replace(row, evidence=row.evidence[:shown]))
-    return chosen
+HELD_OUT = 16  # prompts at most that an evaluation reads: each costs a completion
 
 
-def rl_rows(rows: Sequence[TrainingRow]) -> Dataset:
-    """Prompts with what the reward needs beside them."""
+class VaryingGroupsTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is read untyped
+    """GRPO that passes over groups whose completions all earn the same: they would train on the KL alone."""
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if self.model.training:
+            groups = batch["advantages"].view(-1, self.num_generations)
+            varies = groups.ne(0).any(1).repeat_interleave(self.num_generations)
+            batch["completion_mask"] = batch["completion_mask"] * varies.unsqueeze(1)
+            batch["num_items_in_batch"] = self.accelerator.gather(batch["completion_mask"].sum()).sum()
+        return batch
+
+
+def rl_rows(rows: Sequence[TrainingRow], form: Form) -> Dataset:
+    """Prompts with what the reward and its log need beside them."""
     return Dataset.from_list(
         [
             {
-                "prompt": messages(reflection_chat(row.task, row.example, row.draft, row.evidence)),
+                "prompt": messages(row_chat(row, form)),
                 "task": row.task.name,
                 "target": row.target,
+                "draft": row.draft,
+                "shown": "\n".join(row.task.show(item) for item in row.evidence),
             }
             for row in rows
         ]
     )
 
 
-def reward(tasks: Mapping[str, Task]) -> Callable[..., list[float]]:
-    """The reward: the task's score of the rewrite plus a small bonus for form; 0 where there is no answer in it."""
-
-    def task_score(
-        completions: list[list[dict[str, str]]],
-        task: list[str],
-        target: list[str],
-        log_metric: Callable[[str, float], None] | None = None,
-        **columns: Any,
-    ) -> list[float]:
-        rewards = []
-        for completion, name, gold in zip(completions, task, target, strict=True):
-            trajectory = parse_trajectory(completion[0]["content"])
-            if log_metric:
-                log_metric("parse_rate", float(trajectory is not None))
-            judge = tasks[name]
-            text = judge.parse(trajectory.rewrite) if trajectory else ""
-            rewards.append(judge.score(text, gold) + FORMAT_BONUS if text else 0.0)
-        return rewards
-
-    return task_score
-
-
-def variance_note(adapter: Path) -> str:
-    """One line on how many groups could teach something: a group whose completions earn the same moves nothing."""
-    entries = [json.loads(line) for line in (adapter / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    shares = [entry["frac_reward_zero_std"] for entry in entries if "frac_reward_zero_std" in entry]
-    if min(shares) == 1.0:
-        return "GRPO: the reward never varied within a group, so this stage taught nothing"
-    return f"GRPO: {sum(shares) / len(shares):.0%} of the groups had no reward variance"
-
-
-@dataclass(frozen=True)
-class GRPOSettings:
-    """The knobs of stage 2: `steps` updates of `prompts` groups of `group` completions each, with 1 to `k` items."""
-
-    steps: int
-    group: int
-    prompts: int
-    k: int
-    learning_rate: float
-    beta: float  # weight of the KL to the stage-1 policy
-    max_new_tokens: int
-
-
 def train_grpo(
-    rows: Sequence[TrainingRow], checkpoint: Path, adapter: Path, work: Path, settings: GRPOSettings, *, seed: int
+    rows: Sequence[TrainingRow],
+    held_out: Sequence[TrainingRow],
+    form: Form,
+    checkpoint: Path,
+    adapter: Path,
+    work: Path,
+    config: ModuleConfig,
+    *,
+    seed: int,
 ) -> GRPOTrainer:
-    """Train the stage-1 adapter on."""
-    ordered = curriculum(rows, steps=settings.steps, prompts=settings.prompts, k=settings.k, seed=seed)
-    trainer = GRPOTrainer(
+    """Train the stage-1 adapter on: `rl_steps` updates of `rl_prompts` groups of `rl_group` completions each."""
+    ordered = curriculum(
+        rows, steps=config.rl_steps, prompts=config.rl_prompts, k=config.k, seed=seed, kind=config.curriculum
+    )
+    seen = curriculum(held_out, steps=1, prompts=min(HELD_OUT, len(held_out)), k=config.k, seed=seed, kind="fixed")
+    callbacks: list[Any] = [TrainingProgress("GRPO steps")]
+    if seen:
+        callbacks.append(BestAdapter(best_folder(work), "eval_reward", higher=True))
+    trainer = VaryingGroupsTrainer(
         model=trained_policy(checkpoint, adapter, seed=seed),
-        reward_funcs=reward({row.task.name: row.task for row in rows}),
-        args=_arguments(settings, work, seed),
-        train_dataset=rl_rows(ordered),
+        reward_funcs=reward({row.task.name: row.task for row in rows}, form),
+        args=_arguments(work, config, evaluates=bool(seen), seed=seed),
+        train_dataset=rl_rows(ordered, form),
+        eval_dataset=rl_rows(seen, form) if seen else None,
         processing_class=load_tokenizer(checkpoint),
-        callbacks=[TrainingProgress("GRPO steps")],
+        callbacks=callbacks,
     )
     return run_to_end(trainer, work)
 
 
-def _arguments(settings: GRPOSettings, work: Path, seed: int) -> GRPOConfig:
+def _arguments(work: Path, config: ModuleConfig, *, evaluates: bool, seed: int) -> GRPOConfig:
     return GRPOConfig(
-        output_dir=str(work),
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.group,
-        gradient_accumulation_steps=settings.prompts,
-        steps_per_generation=settings.prompts,  # one generation an update: every checkpoint is on its boundary
-        num_generations=settings.group,
-        max_completion_length=settings.max_new_tokens,
+        max_steps=config.rl_steps,
+        per_device_train_batch_size=config.rl_group,
+        gradient_accumulation_steps=config.rl_prompts,
+        steps_per_generation=config.rl_prompts,  # one generation an update: every checkpoint is on its boundary
+        num_generations=config.rl_group,
+        max_completion_length=config.max_new_tokens,
         chat_template_kwargs=dict(CHAT_TOKENS),
         shuffle_dataset=False,  # the curriculum is an order
-        beta=settings.beta,
-        learning_rate=settings.learning_rate,
+        beta=config.rl_beta,
+        learning_rate=config.rl_learning_rate,
         lr_scheduler_type="constant_with_warmup",
         warmup_steps=2,
         save_steps=1,
-        seed=seed,
-        **machine_arguments(),
+        eval_strategy="steps" if evaluates else "no",
+        eval_on_start=evaluates,
+        eval_steps=max(1, config.rl_steps // 2),
+        num_generations_eval=1,
+        per_device_eval_batch_size=HELD_OUT,
+        **common_arguments(work, report_to=config.report_to, seed=seed),
     )
+
+
+def grpo_notes(adapter: Path) -> list[str]:
+    """What the log of a finished stage says of it, a line each: variance, and whether the policy collapsed.
+
+    A group whose completions all earn the same teaches nothing. A collapse is a parse rate or reward on held-out users
+    that ended under what stage 1 had.
+    """
+    entries = [json.loads(line) for line in (adapter / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    shares = [entry["frac_reward_zero_std"] for entry in entries if "frac_reward_zero_std" in entry]
+    notes = [f"GRPO: {sum(shares) / len(shares):.0%} of the groups had no reward variance"]
+    if min(shares) == 1.0:
+        notes = ["GRPO: the reward never varied within a group, so this stage taught nothing"]
+    measured = {entry["step"]: entry for entry in entries if "eval_reward" in entry}
+    for name in ("eval_reward", "eval_parse_rate"):
+        values = [measured[step][name] for step in sorted(measured)]
+        if values and values[-1] < values[0]:
+            told = name.removeprefix("eval_").replace("_", " ")
+            notes.append(
+                f"GRPO: on held-out users the {told} fell from {values[0]:.3f} to {values[-1]:.3f}: "
+                "the adapter with the best reward was kept"
+            )
+    return notes

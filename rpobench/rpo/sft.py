@@ -1,39 +1,47 @@
 """Stage 1: supervised fine-tuning of the reflection model on structured rewriting trajectories.
 
-Loss on the completion only, LoRA by peft, training by trl; a killed stage continues from its last checkpoint.
+Loss on the completion only, LoRA by peft, training by trl; a killed stage continues from its last checkpoint. Some
+users are held out: the checkpoint with the lowest loss on them is kept, and training ends where it no longer falls.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from rpobench.rpo.prompts import Trajectory, parse_trajectory, reflection_chat
+from rpobench.rpo.best import BestAdapter
+from rpobench.rpo.config import ModuleConfig
+from rpobench.rpo.prompts import Form, Trajectory
+from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.room import CHAT_TOKENS, Room, messages
 from rpobench.rpo.training import (
     TrainingProgress,
-    TrainingRow,
+    best_folder,
+    common_arguments,
     load_tokenizer,
-    machine_arguments,
     new_policy,
     run_to_end,
 )
 from rpobench.types import Chat, Message, RpobenchError
 
+SAVE_STEPS = 20  # what a kill can cost
+
 Written = tuple[TrainingRow, Trajectory]
 
 
-def trainable(pairs: Sequence[Written], room: Room) -> list[Written]:
+def trainable(pairs: Sequence[Written], form: Form, room: Room) -> list[Written]:
     """The rows that can be learned from: their trajectory reads back as it was written, and the whole fits `room`.
 
     What is left out is told on stderr.
     """
-    sound = [pair for pair in pairs if parse_trajectory(pair[1].text()) == pair[1]]
-    kept = [pair for pair in sound if room.holds((*_chat(pair[0]), Message("assistant", pair[1].text())))]
+    sound = [pair for pair in pairs if form.parse(form.text(pair[1])) == pair[1]]
+    kept = [pair for pair in sound if room.holds((*row_chat(pair[0], form), Message("assistant", form.text(pair[1]))))]
     for count, why in (
         (len(pairs) - len(sound), "trajectories lack a part or do not read back"),
         (len(sound) - len(kept), f"do not fit the reflection model's context of {room.context} tokens"),
@@ -45,17 +53,18 @@ def trainable(pairs: Sequence[Written], room: Room) -> list[Written]:
     return kept
 
 
-def _chat(row: TrainingRow) -> Chat:
-    return reflection_chat(row.task, row.example, row.draft, row.evidence)
+def row_chat(row: TrainingRow, form: Form) -> Chat:
+    """What the module reads of a training row."""
+    return form.chat(row.task, row.example, row.draft, row.evidence)
 
 
-def sft_rows(pairs: Sequence[Written]) -> Dataset:
+def sft_rows(pairs: Sequence[Written], form: Form) -> Dataset:
     """Prompt and completion of every trajectory, as trl's conversational prompt-completion form."""
     return Dataset.from_list(
         [
             {
-                "prompt": messages(_chat(row)),
-                "completion": [{"role": "assistant", "content": trajectory.text()}],
+                "prompt": messages(row_chat(row, form)),
+                "completion": [{"role": "assistant", "content": form.text(trajectory)}],
                 "chat_template_kwargs": dict(CHAT_TOKENS),
             }
             for row, trajectory in pairs
@@ -64,36 +73,39 @@ def sft_rows(pairs: Sequence[Written]) -> Dataset:
 
 
 def train_sft(
-    data: Dataset,
-    checkpoint: Path,
-    work: Path,
-    *,
-    rank: int,
-    epochs: float,
-    learning_rate: float,
-    batch: int,
-    seed: int,
-    save_steps: int = 20,
+    data: Dataset, held_out: Dataset | None, checkpoint: Path, work: Path, config: ModuleConfig, *, seed: int
 ) -> SFTTrainer:
-    """Train a fresh adapter on `data`, continuing in `work` where a killed training left off."""
-    arguments = SFTConfig(
-        output_dir=str(work),
-        num_train_epochs=epochs,
-        per_device_train_batch_size=batch,
-        learning_rate=learning_rate,
+    """Train a fresh adapter on `data`, continuing in `work` where a killed training left off.
+
+    The loss on `held_out` is measured once an epoch, or every `SAVE_STEPS` where an epoch is longer.
+    """
+    every = min(SAVE_STEPS, math.ceil(len(data) / config.sft_batch))
+    callbacks: list[Any] = [TrainingProgress("SFT steps")]
+    if held_out is not None:
+        callbacks.append(BestAdapter(best_folder(work), "eval_loss", higher=False, patience=config.patience))
+    trainer = SFTTrainer(
+        model=new_policy(checkpoint, rank=config.lora_rank, seed=seed),
+        args=_arguments(work, config, every, evaluates=held_out is not None, seed=seed),
+        train_dataset=data,
+        eval_dataset=held_out,
+        processing_class=load_tokenizer(checkpoint),
+        callbacks=callbacks,
+    )
+    return run_to_end(trainer, work)
+
+
+def _arguments(work: Path, config: ModuleConfig, every: int, *, evaluates: bool, seed: int) -> SFTConfig:
+    return SFTConfig(
+        num_train_epochs=config.sft_epochs,
+        per_device_train_batch_size=config.sft_batch,
+        per_device_eval_batch_size=config.sft_batch,
+        learning_rate=config.sft_learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=0.05,
         max_length=None,  # `trainable` left out what is too long
         train_sampling_strategy="group_by_length",
-        save_steps=save_steps,
-        seed=seed,
-        **machine_arguments(),
+        save_steps=every,
+        eval_strategy="steps" if evaluates else "no",
+        eval_steps=every,
+        **common_arguments(work, report_to=config.report_to, seed=seed),
     )
-    trainer = SFTTrainer(
-        model=new_policy(checkpoint, rank=rank, seed=seed),
-        args=arguments,
-        train_dataset=data,
-        processing_class=load_tokenizer(checkpoint),
-        callbacks=[TrainingProgress("SFT steps")],
-    )
-    return run_to_end(trainer, work)

@@ -7,7 +7,6 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,30 +28,19 @@ from transformers import (
 )
 
 from rpobench.progress import progress
-from rpobench.task import Task
-from rpobench.types import Example, ProfileItem
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingRow:
-    """One training example as RPO meets it: with the base model's draft and its evidence, best first."""
-
-    task: Task
-    example: Example
-    target: str
-    draft: str
-    evidence: tuple[ProfileItem, ...]
-
-
-def machine_arguments() -> dict[str, Any]:
-    """Training arguments that follow the machine: float32 on a CPU, bfloat16 where CUDA has it."""
+def common_arguments(work: Path, *, report_to: str, seed: int) -> dict[str, Any]:
+    """Training arguments of every stage; they follow the machine: float32 on a CPU, bfloat16 where CUDA has it."""
     cuda = torch.cuda.is_available()
     return {
+        "output_dir": str(work),
+        "seed": seed,
         "use_cpu": not cuda,
         "bf16": cuda and torch.cuda.is_bf16_supported(),
         "gradient_checkpointing": cuda,
         "dataloader_pin_memory": cuda,
-        "report_to": "none",
+        "report_to": report_to,
         "disable_tqdm": True,  # stdout is for results; `TrainingProgress` draws on stderr
         "logging_steps": 1,
         "save_total_limit": 2,
@@ -109,8 +97,9 @@ def run_to_end(trainer: Trainer, work: Path) -> Any:
 def finished_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
     """The adapter of a training stage: as it stands if it was finished before, else trained and then put in place.
 
-    `train` gets the work folder, continues from its last checkpoint, and returns the trainer. The adapter folder
-    appears under its name only when it is complete, with the training log beside the weights.
+    `train` gets the work folder, continues from its last checkpoint, and returns the trainer. Where it kept a best
+    adapter (`best_folder`), that one is taken, else the last. The adapter folder appears under its name only when it is
+    complete, with the training log beside the weights.
     """
     adapter = folder / "adapter"
     if adapter.exists():
@@ -119,11 +108,20 @@ def finished_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
     shutil.rmtree(half, ignore_errors=True)
     with _quiet():
         trainer = train(work)
-    trainer.model.save_pretrained(str(half), selected_adapters=["default"])
+    best = best_folder(work) / "adapter"
+    if best.exists():
+        shutil.copytree(best, half)
+    else:
+        trainer.model.save_pretrained(str(half), selected_adapters=["default"])
     (half / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in trainer.state.log_history))
     half.rename(adapter)
     shutil.rmtree(work, ignore_errors=True)
     return adapter
+
+
+def best_folder(work: Path) -> Path:
+    """Where a stage keeps its best adapter (`BestAdapter`) while it works."""
+    return work / "best"
 
 
 @contextmanager

@@ -1,0 +1,65 @@
+"""The knobs of RPO and of its trained rivals. What both have stands in `ModuleConfig`, so that no one gets more."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PlainSerializer
+
+from rpobench.evidence import EvidenceConfig
+
+CONTENT = "sha256:"
+
+
+def _readable(path: str) -> str:
+    if not path.startswith(CONTENT) and not Path(path).is_file():
+        raise ValueError("no such file")
+    return path
+
+
+def _content(path: str) -> str:
+    """How a file stands in a spec: by what is in it, not by where it is."""
+    return path if path.startswith(CONTENT) else CONTENT + hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
+File = Annotated[str, AfterValidator(_readable), PlainSerializer(_content)]
+
+
+class ModuleConfig(EvidenceConfig):
+    """Knobs of every trained module; `lora_rank`, rates and steps were tuned on dev of the synthetic world only."""
+
+    reflection_model: str = "smollm2-135m"
+    scope: Literal["task", "shared"] = "task"  # one adapter a task, or one for all tasks of the run
+    retriever: str = "bm25"
+    max_new_tokens: int = Field(default=96, ge=1)
+    lora_rank: int = Field(default=16, ge=1)
+    sft_epochs: float = Field(default=3.0, gt=0)
+    sft_learning_rate: float = Field(default=1e-3, gt=0)
+    sft_batch: int = Field(default=4, ge=1)
+    validation: float = Field(default=0.1, ge=0, le=0.5)  # share of the training users held out to choose a checkpoint
+    patience: int = Field(default=3, ge=1)  # evaluations without a better loss after which stage 1 ends
+    rl: Literal["grpo", "dpo", "none"] = "none"
+    rl_steps: int = Field(default=8, ge=1)
+    rl_group: int = Field(default=4, ge=2)  # GRPO: completions of one prompt, compared with each other
+    rl_prompts: int = Field(default=4, ge=1)  # groups, or DPO pairs, a step
+    rl_learning_rate: float = Field(default=2e-4, gt=0)
+    rl_beta: float = Field(default=0.02, ge=0)  # weight of the KL to the stage-1 policy
+    curriculum: Literal["fixed", "progressive", "reverse"] = "progressive"  # evidence items over the steps of GRPO
+    n: int = Field(default=1, ge=1)  # texts sampled for one example; 1 is greedy
+    select: Literal["consensus", "likelihood"] = "consensus"  # which of n texts is the answer
+    report_to: str = "none"  # tensorboard, wandb ...: transformers' own reports
+
+
+class RPOConfig(ModuleConfig):
+    """What RPO alone has: its parts, each of which can be switched off, and the draft as a way out."""
+
+    rl: Literal["grpo", "dpo", "none"] = "grpo"
+    evidence: bool = True
+    draft: bool = True
+    analysis: bool = True
+    writer: Literal["rules", "teacher"] = "rules"
+    teacher: str = "smollm2-135m"  # the model that writes trajectories with `writer=teacher`
+    trajectories: File | None = None  # a JSONL file to learn from instead
+    gate: float | None = None  # keep the draft where its log-likelihood a token is higher by more than this

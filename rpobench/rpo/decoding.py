@@ -1,0 +1,103 @@
+"""From questions to answers: the module writes (once, or n times), the answer is read, chosen among n, and gated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rpobench.models.base import LanguageModel
+from rpobench.rpo.config import ModuleConfig
+from rpobench.rpo.prompts import Form, Trajectory
+from rpobench.rpo.questions import Question
+from rpobench.task import Task
+from rpobench.types import Chat, Completion, Decoding, Message, Usage
+
+TEMPERATURE = 0.8  # of the samples beside the greedy text, where n > 1
+NO_TRAJECTORY = "no trajectory in the module's text"
+NO_ANSWER = "the rewrite is no answer of the task"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One text of the module and what was read from it. `text` is empty where `failure` says why there is no answer."""
+
+    written: str
+    text: str
+    raw: str
+    usage: Usage
+    lead: Chat  # the question with everything the module wrote before the answer
+    failure: str | None = None
+
+
+def answers(
+    model: LanguageModel, form: Form, task: Task, asked: Sequence[Question], config: ModuleConfig, *, seed: int
+) -> list[Answer]:
+    """The module's answer to each question, in order."""
+    if task.labels and not form.analysis:
+        open_ended = Completion(form.text(Trajectory("", "", task.labels[0])))  # nothing to write before the choice
+        chosen = _read(model, form, task, asked, [open_ended] * len(asked))
+        return [replace(one, written=form.text(Trajectory("", "", one.text))) for one in chosen]
+    rounds = [
+        _read(model, form, task, asked, model.generate([one.chat for one in asked], decoding))
+        for decoding in _decodings(config, seed)
+    ]
+    return [_selected(model, task, list(own), config.select) for own in zip(*rounds, strict=True)]
+
+
+def _decodings(config: ModuleConfig, seed: int) -> list[Decoding]:
+    """Greedy first, then seeded samples."""
+    sampled = [
+        Decoding(config.max_new_tokens, temperature=TEMPERATURE, seed=seed * config.n + place)
+        for place in range(1, config.n)
+    ]
+    return [Decoding(config.max_new_tokens), *sampled]
+
+
+def _read(
+    model: LanguageModel, form: Form, task: Task, asked: Sequence[Question], written: Sequence[Completion]
+) -> list[Answer]:
+    """What the texts answer. Label tasks take the most likely label after the module's own analysis."""
+    trajectories = [form.parse(one.text) for one in written]
+    leads = [
+        (*question.chat, Message("assistant", form.lead(one))) if one else question.chat
+        for question, one in zip(asked, trajectories, strict=True)
+    ]
+    raws = [(one.rewrite, Usage()) if one else ("", Usage()) for one in trajectories]
+    parsed = [place for place, one in enumerate(trajectories) if one]
+    if task.labels and parsed:
+        chosen = model.choose([leads[place] for place in parsed], [f" {label}" for label in task.labels])
+        for place, choice in zip(parsed, chosen, strict=True):
+            raws[place] = (choice.text.strip(), choice.usage)
+    found = []
+    for completion, trajectory, lead, (raw, usage) in zip(written, trajectories, leads, raws, strict=True):
+        text = task.parse(raw) if trajectory else ""
+        failure = None if text else NO_ANSWER if trajectory else NO_TRAJECTORY
+        found.append(Answer(completion.text, text, raw, completion.usage + usage, lead, failure))
+    return found
+
+
+def _selected(model: LanguageModel, task: Task, own: Sequence[Answer], select: str) -> Answer:
+    """One of the answers to the same question, with the cost of all; the first of equally good ones.
+
+    `consensus` takes the answer that the task's score likes best against the others (minimum Bayes risk), `likelihood`
+    the one whose whole text the module itself finds most likely a token.
+    """
+    if len(own) == 1:
+        return own[0]
+    usage = sum((one.usage for one in own), Usage())
+    sound = [one for one in own if one.text] or own[:1]
+    if select == "likelihood":
+        asked = [one.lead[:-1] if one.text else one.lead for one in sound]
+        values = list(model.loglikelihood(asked, [one.written for one in sound]))
+    else:
+        values = [sum(task.score(one.text, other.text) for other in sound) for one in sound]
+    best = sound[max(range(len(sound)), key=values.__getitem__)]
+    return replace(best, usage=usage)
+
+
+def prefers_draft(model: LanguageModel, pairs: Sequence[tuple[Answer, str]], margin: float) -> list[bool]:
+    """Whether the module, after its own analysis, finds the draft likelier a token than its answer by over `margin`."""
+    leads = [one.lead for one, _ in pairs for _ in range(2)]
+    texts = [f" {text}" for one, draft in pairs for text in (draft, one.text)]
+    values = list(model.loglikelihood(leads, texts))
+    return [values[at] - values[at + 1] > margin for at in range(0, len(values), 2)]

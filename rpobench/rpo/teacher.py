@@ -1,0 +1,89 @@
+"""Trajectories by a teacher: a language model explains, with the target in view, how to come from draft to target.
+
+A text is accepted only if it has the form and does not give the target away before the rewrite: the module must be able
+to write the analysis without knowing the answer. The prompt is ours.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rpobench.models.base import LanguageModel
+from rpobench.rpo.prompts import LACKS, REWRITE, SHOWS, Form, Trajectory, one_line
+from rpobench.rpo.questions import TrainingRow
+from rpobench.rpo.trajectories import write_trajectory
+from rpobench.types import Chat, Decoding, Message
+
+TRIES = 3  # the first is greedy, the others are sampled
+TEMPERATURE = 0.8
+RUN = 4  # words in a row that only the target has: no analysis comes upon them by itself
+FORM = Form()
+WORD = re.compile(r"\w+")
+
+TASK = (
+    "Explain in two short lines how this user's history tells what is wrong with a draft, then give the rewrite. "
+    f"Write exactly three lines:\n{SHOWS} what the history shows about the user\n{LACKS} what the draft lacks\n"
+    f"{REWRITE} the rewrite\nThe first two lines must not quote the rewrite nor name it."
+)
+
+
+class Teacher:
+    """Asks `model` up to three times a row, then falls back to the rules; the yields are told on stderr."""
+
+    def __init__(self, model: LanguageModel, *, max_new_tokens: int, seed: int) -> None:
+        self._model, self._max_new_tokens, self._seed = model, max_new_tokens, seed
+
+    def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
+        accepted: dict[int, Trajectory] = {}
+        yields = []
+        for attempt in range(TRIES):
+            open_rows = [place for place in range(len(rows)) if place not in accepted]
+            decoding = Decoding(self._max_new_tokens)
+            if attempt:
+                decoding = replace(decoding, temperature=TEMPERATURE, seed=self._seed * TRIES + attempt)
+            texts = self._model.generate([_chat(rows[place]) for place in open_rows], decoding) if open_rows else []
+            for place, completion in zip(open_rows, texts, strict=True):
+                found = FORM.parse(completion.text)
+                if found and not gives_away(rows[place], found):
+                    accepted[place] = replace(found, rewrite=one_line(rows[place].target))
+            yields.append(len(accepted))
+        told = ", ".join(str(now - before) for before, now in zip([0, *yields], yields, strict=False))
+        print(
+            f"teacher: {len(accepted)} of {len(rows)} trajectories accepted ({told} by try), "
+            f"{len(rows) - len(accepted)} by rules",
+            file=sys.stderr,
+        )
+        return [
+            accepted.get(place) or write_trajectory(row.task, row.example, row.draft, row.evidence, row.target)
+            for place, row in enumerate(rows)
+        ]
+
+
+def _chat(row: TrainingRow) -> Chat:
+    read = FORM.chat(row.task, row.example, row.draft, row.evidence)[-1].content
+    return (Message("system", TASK), Message("user", f"{read}\n{REWRITE} {one_line(row.target)}"))
+
+
+def gives_away(row: TrainingRow, trajectory: Trajectory) -> bool:
+    """Whether the analysis says of the target what input, draft and evidence do not.
+
+    A label: it is named and none of them names it. A text: `RUN` of its words in a row, or all of a shorter one.
+    """
+    said = _words(f"{trajectory.shows} {trajectory.lacks}")
+    known = [_words(row.draft), _words(row.task.content(row.example))]
+    known += [_words(row.task.show(item)) for item in row.evidence]
+    target = _words(row.target)
+    run = min(RUN, len(target))
+    runs = [target[at : at + run] for at in range(len(target) - run + 1)] if run else []
+    return any(_holds(said, one) and not any(_holds(text, one) for text in known) for one in runs)
+
+
+def _words(text: str) -> list[str]:
+    return WORD.findall(text.lower())
+
+
+def _holds(words: Sequence[str], run: Sequence[str]) -> bool:
+    return any(list(words[at : at + len(run)]) == list(run) for at in range(len(words) - len(run) + 1))

@@ -1,0 +1,95 @@
+"""Who writes the trajectories that stage 1 learns: rules, a language model as teacher, or a file of earlier ones."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+from rpobench.registry import get_model
+from rpobench.rpo.config import RPOConfig
+from rpobench.rpo.prompts import Trajectory
+from rpobench.rpo.questions import TrainingRow
+from rpobench.rpo.trajectories import write_trajectory
+from rpobench.types import RpobenchError
+
+
+class TrajectoryWriter(Protocol):
+    """Turns training rows into trajectories that end in their targets."""
+
+    def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
+        """One trajectory a row, in order, with all three parts."""
+        ...
+
+
+class Rules:
+    """Measured facts, task by task; needs no model."""
+
+    def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
+        return [write_trajectory(row.task, row.example, row.draft, row.evidence, row.target) for row in rows]
+
+
+class Stored:
+    """Trajectories from a JSONL file as `store_trajectories` writes it, edited or not; rules where it has none."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
+        known = read_trajectories(self._path)
+        found = [known.get((row.task.name, row.example.id)) for row in rows]
+        missing = sum(one is None for one in found)
+        if missing == len(rows):
+            raise RpobenchError(f"{self._path}: holds no trajectory of the training examples; is it of other data?")
+        if missing:
+            print(f"{self._path}: {missing} of {len(rows)} training examples are not in it; by rules", file=sys.stderr)
+        return [one or rule for one, rule in zip(found, Rules().write(rows), strict=True)]
+
+
+def read_trajectories(path: Path) -> dict[tuple[str, str], Trajectory]:
+    """The trajectories of a file by task and example id.
+
+    Raises:
+        RpobenchError: a line is no trajectory; the error names it.
+    """
+    known = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if line.strip():
+            try:
+                one = json.loads(line)
+                parts = [one[name] for name in ("shows", "lacks", "rewrite")]
+                whole = all(isinstance(part, str) for part in (*parts, one["task"], one["example"]))
+            except (ValueError, KeyError, TypeError):
+                whole = False
+            if not whole:
+                raise RpobenchError(
+                    f"{path}:{number}: must be a JSON object with the texts task, example, shows, lacks and rewrite"
+                )
+            known[one["task"], one["example"]] = Trajectory(*parts)
+    return known
+
+
+def get_writer(config: object, *, seed: int) -> TrajectoryWriter:
+    """The writer that a config asks for: only RPO's has a choice."""
+    if isinstance(config, RPOConfig) and config.trajectories:
+        return Stored(Path(config.trajectories))
+    if isinstance(config, RPOConfig) and config.writer == "teacher":
+        from rpobench.rpo.teacher import Teacher
+
+        return Teacher(get_model(config.teacher), max_new_tokens=config.max_new_tokens, seed=seed)
+    return Rules()
+
+
+def store_trajectories(path: Path, pairs: Sequence[tuple[TrainingRow, Trajectory]]) -> None:
+    """One JSON line a trajectory, as `Stored` reads it."""
+    lines = [
+        json.dumps({"task": row.task.name, "example": row.example.id, "draft": row.draft, **asdict(trajectory)})
+        for row, trajectory in pairs
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f"{path.name}.part")
+    half.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    half.rename(path)

@@ -1,0 +1,128 @@
+"""RPO and its trained rivals fitted on a tiny random model: each switch moves the rows, the loss or the adapter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rpobench import get_method, get_task
+from rpobench.context import Context
+from rpobench.data.synth.world import generate
+from rpobench.models.scripted import ScriptedModel
+from rpobench.rpo.method import TrainedModule
+from rpobench.types import Evidence, Example, Labelled, Prediction
+
+TWEET = get_task("LaMP-7")
+
+
+class Drafts:
+    """Every draft is the same text."""
+
+    def drafts(self, task: Any, examples: Sequence[Example]) -> Mapping[str, Prediction]:
+        return {one.id: Prediction(one.id, "so tired", "so tired") for one in examples}
+
+
+class Items:
+    """The first items of the profile are the evidence."""
+
+    def evidence(self, task: Any, examples: Sequence[Example], *, k: int, **_: Any) -> list[Evidence]:
+        return [Evidence(one.profile[:k]) for one in examples]
+
+
+def labelled() -> list[Labelled]:
+    return list(generate("LaMP-7", "train", 6).labelled)
+
+
+def fit(method: str, checkpoint: Path, folder: Path, **config: Any) -> tuple[TrainedModule, Path]:
+    """The method, trained on six users, and the folder it saved."""
+    method_class: Any = get_method(method)
+    values = {"reflection_model": f"hf:{checkpoint}", "k": 2, "lora_rank": 2, "sft_epochs": 1, "rl": "none",
+              "validation": 0, "rl_steps": 1, "rl_group": 2, "rl_prompts": 1, "max_new_tokens": 4}  # fmt: skip
+    made = method_class(method_class.Config(**{**values, **config}))
+    made.fit({TWEET: labelled()}, Context(ScriptedModel(str), Drafts(), Items(), seed=0, folder=folder / "work"))
+    (folder / "saved").mkdir()
+    made.save(folder / "saved")
+    return made, folder / "saved"
+
+
+def adapter(saved: Path) -> bytes:
+    return (saved / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+def losses(saved: Path, name: str = "loss") -> list[float]:
+    lines = (saved / "sft.jsonl").read_text().splitlines()
+    return [entry[name] for line in lines if name in (entry := json.loads(line))]
+
+
+def odd_examples() -> list[Example]:
+    """An empty profile, one item, the usual, and 500 items."""
+    empty, single, usual, huge = (one.example for one in generate("LaMP-7", "dev", 4).labelled)
+    many = tuple(replace(huge.profile[place % len(huge.profile)], id=f"i{place}") for place in range(500))
+    return [replace(empty, profile=()), replace(single, profile=single.profile[:1]), usual, replace(huge, profile=many)]
+
+
+@pytest.mark.parametrize("method", ["rpo", "sft-rag", "sft-rag-analysis", "sft-generic"])
+def test_each_trained_module_does_what_every_method_owes(method: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    made, saved = fit(method, tiny_checkpoint, tmp_path, rl="grpo")
+    loaded = type(made).load(saved, made.config)
+    examples, context = odd_examples(), Context(ScriptedModel(str), Drafts(), Items(), seed=0)
+    other = [replace(one, profile=two.profile) for one, two in zip(examples, reversed(examples), strict=True)]
+    first, second, swapped = (
+        list(one.predict(TWEET, asked, context)) for one, asked in ((made, examples), (loaded, examples), (made, other))
+    )
+    assert [one.example_id for one in first] == [one.id for one in examples]
+    assert [one.trajectory for one in first] == [one.trajectory for one in second]
+    moved = [one.trajectory for one in first] != [one.trajectory for one in swapped]
+    assert moved is made.reads_profile
+    assert bool(made.retrievers()) is made.reads_profile
+    assert (saved / "grpo.jsonl").exists()
+
+
+def test_each_rival_and_each_part_switched_off_learns_from_other_rows(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    runs: list[tuple[str, dict[str, Any]]] = [
+        ("rpo", {}), ("rpo", {"analysis": "off"}), ("rpo", {"draft": "off"}), ("rpo", {"evidence": "off"}),
+        ("sft-rag", {}), ("sft-rag-analysis", {}), ("sft-generic", {}), ("rpo", {"validation": 0.5}),
+    ]  # fmt: skip
+    first = []
+    for place, (method, changes) in enumerate(runs):
+        _, saved = fit(method, tiny_checkpoint, tmp_path / str(place), **changes)
+        first.append(losses(saved)[0])
+    assert first[2] == first[5], "rpo without a draft is sft-rag-analysis"
+    assert len(set(first)) == len(runs) - 1
+    assert losses(saved, "eval_loss"), "held-out users were not measured"
+
+
+def test_an_exported_file_trains_the_same_adapter_and_an_edited_one_another(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    _, saved = fit("rpo", tiny_checkpoint, tmp_path / "a")
+    file = saved / "trajectories.jsonl"
+    _, again = fit("rpo", tiny_checkpoint, tmp_path / "b", trajectories=str(file))
+    assert adapter(again) == adapter(saved)
+    edited = tmp_path / "edited.jsonl"
+    edited.write_text(file.read_text().replace("words", "syllables"))
+    _, other = fit("rpo", tiny_checkpoint, tmp_path / "c", trajectories=str(edited))
+    assert adapter(other) != adapter(saved)
+
+
+def test_trajectories_are_not_written_again_after_a_kill(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpobench.rpo.stages.train_sft", None)
+    with pytest.raises(TypeError):
+        fit("rpo", tiny_checkpoint, tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr("rpobench.rpo.stages.get_writer", None)
+    fit("rpo", tiny_checkpoint, tmp_path)
+
+
+def test_dpo_starts_from_stage_one_and_ends_elsewhere(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    _, alone = fit("rpo", tiny_checkpoint, tmp_path / "none")
+    _, dpo = fit("rpo", tiny_checkpoint, tmp_path / "dpo", rl="dpo", rl_steps=2)
+    assert (dpo / "dpo.jsonl").exists() and adapter(dpo) != adapter(alone)
+    assert losses(dpo) == losses(alone)

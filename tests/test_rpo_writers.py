@@ -1,0 +1,114 @@
+"""Trajectories by rules, by a teacher, and out of a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from rpobench import get_task
+from rpobench.models.scripted import ScriptedModel
+from rpobench.rpo.config import RPOConfig
+from rpobench.rpo.method import RPO
+from rpobench.rpo.prompts import Form, Trajectory
+from rpobench.rpo.questions import TrainingRow
+from rpobench.rpo.teacher import Teacher, gives_away
+from rpobench.rpo.writers import Rules, get_writer, read_trajectories, store_trajectories
+from rpobench.types import Chat, Example, ProfileItem, RpobenchError
+
+TWEET, RATING = get_task("LaMP-7"), get_task("LaMP-3")
+EVIDENCE = (ProfileItem("1", {"text": "ok so the sun is up", "score": "4"}),)
+
+
+def row(name: str = "1", target: str = "ok so lunch was really great", task=TWEET) -> TrainingRow:  # type: ignore[no-untyped-def]
+    return TrainingRow(task, Example(name, "u", "lunch was good"), target, "The lunch was good", EVIDENCE)
+
+
+def written(shows: str, lacks: str = "too formal") -> str:
+    return Form().text(Trajectory(shows, lacks, "whatever"))
+
+
+@pytest.mark.parametrize(
+    ("shows", "away"),
+    [
+        ("starts with ok so", False),
+        ("should say lunch was really great", True),
+        ("says really and great", False),
+        ("the lunch was good indeed", False),
+    ],
+)
+def test_a_run_of_words_that_only_the_target_has_gives_it_away(shows: str, away: bool) -> None:
+    assert gives_away(row(), Trajectory(shows, "formal", "x")) is away
+
+
+def test_a_label_is_given_away_where_only_the_target_names_it() -> None:
+    for target, away in (("5", True), ("4", False)):
+        one = TrainingRow(RATING, Example("1", "u", "a review"), target, "3", EVIDENCE)
+        assert gives_away(one, Trajectory(f"rates {target}", "too low", "x")) is away
+
+
+def test_the_teacher_is_asked_again_and_then_the_rules_write(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [row("first"), row("second"), row("never")]
+    rows = [TrainingRow(TWEET, Example(one.example.id, "u", one.example.id), one.target, "d", EVIDENCE) for one in rows]
+    asked: dict[str, int] = {}
+
+    def reply(chat: Chat) -> str:
+        name = next(one.example.id for one in rows if f"Input: {one.example.id}" in chat[-1].content)
+        asked[name] = asked.get(name, 0) + 1
+        sound = {"first": True, "second": asked[name] == 2, "never": False}[name]
+        return written("says ok so") if sound else written("it is ok so lunch was really great")
+
+    made = Teacher(ScriptedModel(reply), max_new_tokens=64, seed=0).write(rows)
+    assert asked == {"first": 1, "second": 2, "never": 3}
+    assert made[0] == made[1] == Trajectory("says ok so", "too formal", rows[0].target)
+    assert made[2] == Rules().write(rows)[2]
+    assert "2 of 3 trajectories accepted (1, 1, 0 by try), 1 by rules" in capsys.readouterr().err
+
+
+def test_the_teacher_sees_the_target_and_the_writer_is_a_switch() -> None:
+    teacher = ScriptedModel(lambda chat: "")
+    Teacher(teacher, max_new_tokens=8, seed=0).write([row()])
+    assert teacher.chats[0][-1].content.endswith("Rewrite: ok so lunch was really great")
+    assert isinstance(get_writer(RPOConfig(writer="teacher", teacher="scripted:echo"), seed=0), Teacher)
+    assert isinstance(get_writer(RPOConfig(), seed=0), Rules)
+    assert RPO(RPOConfig(writer="teacher", teacher="scripted:echo")).models()["teacher"] == "scripted:echo"
+
+
+def test_a_stored_file_gives_the_same_trajectories_and_takes_edits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, rows = tmp_path / "t.jsonl", [row("1"), row("2")]
+    store_trajectories(file, list(zip(rows, Rules().write(rows), strict=True)))
+    writer = get_writer(RPOConfig(trajectories=str(file)), seed=0)
+    assert writer.write(rows) == Rules().write(rows)
+    before = RPOConfig(trajectories=str(file)).model_dump(mode="json")["trajectories"]
+    edited = json.loads(file.read_text().splitlines()[0]) | {"shows": "by hand"}
+    file.write_text(json.dumps(edited) + "\n")
+    made = writer.write(rows)
+    assert (made[0].shows, made[1]) == ("by hand", Rules().write(rows)[1])
+    assert "1 of 2 training examples are not in it" in capsys.readouterr().err
+    after = RPOConfig(trajectories=str(file)).model_dump(mode="json")["trajectories"]
+    assert before.startswith("sha256:") and before != after, "a spec must name the content"
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"task": "LaMP-7"}', '{"task": "a", "example": "b", "shows": 1, "lacks": "", "rewrite": ""}']
+)
+def test_a_line_that_is_no_trajectory_is_named(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "t.jsonl"
+    file.write_text(f"\n{line}\n")
+    with pytest.raises(RpobenchError, match=r"t\.jsonl:2: must be a JSON object"):
+        read_trajectories(file)
+
+
+def test_a_file_of_other_data_or_no_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "t.jsonl"
+    store_trajectories(file, [(row("other"), Trajectory("a", "b", "c"))])
+    with pytest.raises(RpobenchError, match="other data"):
+        get_writer(RPOConfig(trajectories=str(file)), seed=0).write([row("1")])
+    with pytest.raises(ValidationError, match="no such file"):
+        RPOConfig(trajectories=str(tmp_path / "none"))
+    known = RPOConfig(trajectories=str(file)).model_dump(mode="json")
+    assert RPOConfig(**known).model_dump(mode="json") == known, "a spec must read back where the file is not"
