@@ -167,17 +167,19 @@ class ServedModel:
         return [{"role": role, "content": text.encode("utf-8", "replace").decode()} for role, text in said]
 
     async def _ask(self, chat: Chat, body: dict[str, Any]) -> Completion:
+        import httpx2
         from openai import APIConnectionError, APIStatusError
 
         started = time.perf_counter()
         try:
-            answer = await self._client.chat.completions.create(**body)
+            # Not `chat.completions.create`, whose typed twins of request and answer cost a third of the processor time.
+            answer = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
         except APIStatusError as error:
             failure = self._refusal(error, chat)
         except APIConnectionError as error:
             failure = f"{one_line(str(error.__cause__ or error))}, asked {RETRIES + 1} times"
         else:
-            return _completion(answer, time.perf_counter() - started)
+            return _completion(answer.json(), time.perf_counter() - started)
         return Completion("", Usage(1, seconds=time.perf_counter() - started), failure)
 
     def _refusal(self, error: APIStatusError, chat: Chat) -> str:
@@ -207,11 +209,14 @@ class ServedModel:
         )
 
 
-def _completion(answer: Any, seconds: float) -> Completion:
+def _completion(answer: dict[str, Any], seconds: float) -> Completion:
     """Text and usage of a checked answer; the counts of a server that sends none, or nonsense, are 0."""
-    choice = answer.choices[0]
-    read, written = (getattr(answer.usage, name, None) for name in ("prompt_tokens", "completion_tokens"))
-    usage = Usage(1, read if isinstance(read, int) else 0, written if isinstance(written, int) else 0, seconds)
-    if choice.finish_reason == "content_filter" or choice.message.refusal:
+    counts = answer.get("usage")
+    read, written = (
+        counts[name] if isinstance(counts, dict) and isinstance(counts.get(name), int) else 0
+        for name in ("prompt_tokens", "completion_tokens")
+    )
+    usage, choice = Usage(1, read, written, seconds), answer["choices"][0]
+    if choice.get("finish_reason") == "content_filter" or choice["message"].get("refusal"):
         return Completion("", usage, REFUSED)
-    return Completion(without_key(choice.message.content), usage)
+    return Completion(without_key(choice["message"]["content"]), usage)

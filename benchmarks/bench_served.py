@@ -1,0 +1,121 @@
+"""Throughput against a server that takes 200 ms an answer: rpobench beside a plain thread pool, and a hit of the cache.
+
+    python benchmarks/bench_served.py [--requests 640] [--concurrency 32] [--delay 0.2] [--rounds 3]
+
+The server is a process of its own on this machine. Ideal is requests / concurrency * delay. The pool has one thread and
+one `requests` session a place, and does nothing but post and read the text. Rounds alternate, and each contestant's
+fastest counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import requests
+from aiohttp import web
+
+from rpobench.models.cache import AnswerCache, CachedModel
+from rpobench.models.openai import ServedModel
+from rpobench.models.scripted import ScriptedModel, generic
+from rpobench.types import Chat, Decoding, Message
+
+
+def serve(delay: float) -> None:
+    """Answer every chat after `delay` seconds; the port goes to stdout."""
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.json()
+        await asyncio.sleep(delay)
+        message = {"role": "assistant", "content": "a late train"}
+        return web.json_response({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                                  "usage": {"prompt_tokens": 60, "completion_tokens": 3}})  # fmt: skip
+
+    async def run() -> None:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        print(runner.addresses[0][1], flush=True)
+        await asyncio.Event().wait()
+
+    asyncio.run(run())
+
+
+def pool(url: str, chats: list[Chat], threads: int) -> list[str]:
+    """The same requests through plain threads."""
+    own = threading.local()
+
+    def ask(chat: Chat) -> str:
+        if not hasattr(own, "session"):
+            own.session = requests.Session()
+        messages = [{"role": message.role, "content": message.content} for message in chat]
+        body = {"model": "m", "messages": messages, "temperature": 0.0, "max_tokens": 16}
+        answer = own.session.post(f"{url}/chat/completions", json=body, timeout=60)
+        return str(answer.json()["choices"][0]["message"]["content"])
+
+    with ThreadPoolExecutor(threads) as workers:
+        return list(workers.map(ask, chats))
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def hit_milliseconds(chats: list[Chat]) -> float:
+    """Of one cached call, file already open."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = CachedModel(ScriptedModel(generic), AnswerCache(Path(folder) / "answers.sqlite"))
+        model.generate(chats, Decoding())
+        return 1000 * timed(lambda: [model.generate([chat], Decoding()) for chat in chats]) / len(chats)
+
+
+def main() -> None:
+    """Print seconds and the share of the ideal."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--requests", type=int, default=640)
+    options.add_argument("--concurrency", type=int, default=32)
+    options.add_argument("--delay", type=float, default=0.2)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.serve:
+        serve(given.delay)
+        return
+    chats: list[Chat] = [
+        (Message("user", f"Paraphrase number {n}: " + "late train " * 25),) for n in range(given.requests)
+    ]
+    command = [sys.executable, __file__, "--serve", "--delay", str(given.delay)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
+        model = ServedModel("m", base_url=url, concurrency=given.concurrency)
+        contestants: dict[str, Callable[[], object]] = {
+            "rpobench": lambda: model.generate(chats, Decoding(16)),
+            "thread pool": lambda: pool(url, chats, given.concurrency),
+        }
+        model.generate(chats[: given.concurrency], Decoding(16))  # connections are made
+        rounds = [{name: timed(work) for name, work in contestants.items()} for _ in range(given.rounds)]
+        server.terminate()
+    ideal = given.requests / given.concurrency * given.delay
+    print(f"{given.requests} requests of {given.delay * 1000:g} ms, {given.concurrency} at a time: ideal {ideal:.2f} s")
+    for name in contestants:
+        best = min(one[name] for one in rounds)
+        print(f"{name:>14}  {best:6.2f} s  {given.requests / best:6.1f} requests/s  {ideal / best:.2f} of the ideal")
+    print(f"a hit of the cache: {hit_milliseconds(chats):.3f} ms (at most 1)")
+
+
+if __name__ == "__main__":
+    main()
