@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, Literal
 
+from rpobench.cost import Estimate, Work, add_up, priced
 from rpobench.data.dataset import DataSet, shared_example
 from rpobench.data.lamp import MissingData
 from rpobench.data.sources import Source
@@ -30,13 +31,24 @@ from rpobench.types import RpobenchError
 
 def run(plan: Plan) -> list[dict[str, Any]]:
     """Run every method on every task and seed; one object a run, as `--json` prints them."""
+    model, every = _runs(plan)
+    print(add_up(model, (work for runs in every for work in runs.work())).line(), file=sys.stderr)
+    return [made for runs in every for made in runs.all()]
+
+
+def estimate(plan: Plan) -> Estimate:
+    """What `run` would ask of the base model; nothing is asked."""
+    model, every = _runs(plan)
+    return add_up(model, (work for runs in every for work in runs.work()))
+
+
+def _runs(plan: Plan) -> tuple[LanguageModel, list[_MethodRuns]]:
     chosen, model = _checked(plan)
     store = ResultStore(plan.out)
-    return [
-        made
+    return model, [
+        _MethodRuns(plan, Runner(store, model, seed=seed, texts=plan.texts), one)
         for seed in plan.seeds
         for one in chosen
-        for made in _MethodRuns(plan, Runner(store, model, seed=seed, texts=plan.texts), one).all()
     ]
 
 
@@ -90,7 +102,7 @@ def _checked(plan: Plan) -> tuple[list[_Chosen], LanguageModel]:
     usable = [{one.task.name: one for one in loaded if _usable(method, one)} for method in methods]
     if not any(usable):
         raise RpobenchError(f"--method {plan.method} --task {plan.task}: applies to none of these tasks here")
-    model = get_model(plan.base_model)
+    model = priced(get_model(plan.base_model, **plan.model_options()), plan)
     chosen = [_Chosen(method, tasks, dict(method.models())) for method, tasks in zip(methods, usable, strict=True)]
     return chosen, model
 
@@ -146,16 +158,37 @@ class _MethodRuns:
             for one in members:
                 yield self._run(fitted, one, fit)
 
-    def _fitted(self, members: Sequence[_Loaded]) -> tuple[Callable[[], Method], str]:
-        """The trained method, made or loaded when first asked for, and the digest of its spec."""
+    def work(self) -> Iterator[Work]:
+        """What `all` will have to predict and to fit, as far as it is not there yet."""
+        method = self.chosen.method
+        for group in method.fit_groups(list(self.chosen.tasks)):
+            members = [self.chosen.tasks[name] for name in group]
+            fit = self._fit_spec(members) if method.trains else None
+            fitted = fit is None or self.runner.has_fit(fit)
+            for one in members:
+                examples = [labelled.example for labelled in one.scored.labelled]
+                train = [] if fitted else [labelled.example for labelled in one.train.labelled]
+                for profiles in self._profiles():
+                    spec = self._spec(one, fit.digest() if fit else None, profiles)
+                    yield Work(self.runner, method, one.task, self.runner.open_examples(spec, examples), train)
+
+    def _profiles(self) -> tuple[Literal["own", "swapped"], ...]:
+        """Of the runs a task gets: those asked for, and the control unless nobody wants it or nothing would change."""
+        control = self.plan.swap and self.plan.profiles == "own" and self.chosen.method.reads_profile
+        return ("own", "swapped") if control else (self.plan.profiles,)
+
+    def _fit_spec(self, members: Sequence[_Loaded]) -> FitSpec:
         train = {one.task: one.train for one in members}
-        spec = FitSpec(
+        return FitSpec(
             **self._identity(list(train)),
             train_tasks=tuple(_versioned(one.task) for one in members),
             data=tuple(one.source.spec(train[one.task], len(train[one.task].labelled)) for one in members),
         )
-        labelled = {task: data.labelled for task, data in train.items()}
-        method = self.chosen.method
+
+    def _fitted(self, members: Sequence[_Loaded]) -> tuple[Callable[[], Method], str]:
+        """The trained method, made or loaded when first asked for, and the digest of its spec."""
+        spec, method = self._fit_spec(members), self.chosen.method
+        labelled = {one.task: one.train.labelled for one in members}
         return cache(lambda: self.runner.fit(type(method)(method.config), spec, labelled)), spec.digest()
 
     def _identity(self, tasks: Sequence[Task]) -> dict[str, Any]:
@@ -177,8 +210,8 @@ class _MethodRuns:
         return summary(one.task, result, self._control(fitted, one, fit))
 
     def _control(self, fitted: Callable[[], Method], one: _Loaded, fit: str | None) -> RunResult | None:
-        """The same run with swapped profiles, unless nobody wants it or nothing would change."""
-        if not self.plan.swap or self.plan.profiles == "swapped" or not self.chosen.method.reads_profile:
+        """The same run with swapped profiles, where there is to be one."""
+        if len(self._profiles()) < 2:
             return None
         try:
             return self._result(fitted, one, fit, "swapped")
@@ -190,15 +223,18 @@ class _MethodRuns:
         self, fitted: Callable[[], Method], one: _Loaded, fit: str | None, profiles: Literal["own", "swapped"]
     ) -> RunResult:
         """The result as it stands; without one the method is fitted or loaded, and run."""
-        spec = RunSpec(
+        spec = self._spec(one, fit, profiles)
+        finished = self.runner.finished(one.task, one.scored, spec)
+        return finished or self.runner.run(fitted(), one.task, one.scored, spec)
+
+    def _spec(self, one: _Loaded, fit: str | None, profiles: Literal["own", "swapped"]) -> RunSpec:
+        return RunSpec(
             **self._identity([one.task]),
             task=_versioned(one.task),
             data=one.source.spec(one.scored, one.limit),
             profiles=profiles,
             fit=fit,
         )
-        finished = self.runner.finished(one.task, one.scored, spec)
-        return finished or self.runner.run(fitted(), one.task, one.scored, spec)
 
 
 def summary(task: Task, run: RunResult, control: RunResult | None) -> dict[str, Any]:

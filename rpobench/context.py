@@ -5,14 +5,16 @@ Everything that must be equal between methods (evidence text, drafts, how a labe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rpobench.models.base import LanguageModel
+from rpobench.models.base import LanguageModel, PromptTooLong
+from rpobench.models.priced import without_cache
 from rpobench.task import Task
-from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction
+from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, RpobenchError
 
 
 class DraftStore(Protocol):
@@ -22,8 +24,10 @@ class DraftStore(Protocol):
         """The draft of each example by example id; missing ones are made and stored first."""
         ...
 
-    def written(self, name: str, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
-        """The base model's text for each chat, in order; kept under `name` by prompt."""
+    def written(
+        self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
+    ) -> Sequence[Completion]:
+        """The model's text for each chat, in order; kept under `name` by prompt."""
         ...
 
 
@@ -61,7 +65,7 @@ class Context:
 
     def written(self, name: str, chats: Sequence[Chat], *, max_new_tokens: int) -> Sequence[Completion]:
         """What the base model writes to each chat, once for all methods and runs: summaries of users and the like."""
-        return self.draft_store.written(name, chats, Decoding(max_new_tokens=max_new_tokens))
+        return self.draft_store.written(name, chats, Decoding(max_new_tokens=max_new_tokens), self.base_model)
 
     def evidence(
         self,
@@ -113,5 +117,27 @@ def prediction(task: Task, example: Example, completion: Completion) -> Predicti
     text = task.parse(completion.text)
     failure = completion.failure or (None if text else "no answer in the model's text")
     return Prediction(
-        example.id, text or completion.text.strip(), completion.text, usage=completion.usage, failure=failure
+        example.id,
+        text or completion.text.strip(),
+        completion.text,
+        usage=completion.usage,
+        failure=failure,
+        unanswered=completion.failure is not None,
     )
+
+
+def model_for(model: LanguageModel, tasks: Iterable[Task]) -> LanguageModel:
+    """The model as these tasks may use it: nothing of a licensed one reaches the shared cache of answers."""
+    return without_cache(model) if any(task.licensed for task in tasks) else model
+
+
+@contextmanager
+def naming_the_example(task: Task, examples: Sequence[Example]) -> Iterator[None]:
+    """Adds to the complaint of a model about a chat that is too long whose example it is."""
+    try:
+        yield
+    except PromptTooLong as error:
+        asked = "\n".join(message.content for message in error.chat)
+        ids = [example.id for example in examples if task.content(example) in asked]
+        who = f"example {ids[0]!r}" if ids else "one example"
+        raise RpobenchError(f"{task.name} {who}: {error}; finished answers are kept") from error

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from rpobench.context import answer, prediction
+from rpobench.context import answer, model_for, naming_the_example, prediction
 from rpobench.locks import locked
-from rpobench.models.base import LanguageModel
+from rpobench.models.base import LanguageModel, batch_of
 from rpobench.progress import progress
 from rpobench.store import ResultStore, append_predictions, read_predictions, seconds_spent
 from rpobench.task import Task
-from rpobench.types import Chat, Completion, Decoding, Example, Prediction
+from rpobench.types import Chat, Completion, Decoding, Example, Prediction, RpobenchError
 from rpobench.written import write_once
 
 CHUNK = 32  # examples between two writes: what a kill can cost
@@ -35,38 +35,53 @@ class StoredDrafts:
     worth: float = 0.0
     _known: dict[str, dict[str, Prediction]] = field(default_factory=dict)
     _seconds: dict[str, dict[str, float]] = field(default_factory=dict)
+    _failures: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """The draft of each example by example id; missing ones are made and stored first."""
-        known, _ = self._read(task)
         keys = {example.id: _key(task.prompt(example)) for example in examples}
-        missing = list({keys[example.id]: example for example in examples if keys[example.id] not in known}.values())
+        missing = self.missing(task, examples)
         if missing:
             waiting = time.monotonic()
             with locked(self._file(task)):
                 self.making += time.monotonic() - waiting
                 self._forget(task)  # another process may have made some meanwhile
-                self._make_missing(task, missing, keys)
+                self._make_missing(task, list(missing.values()), keys)
         known, seconds = self._read(task)
         self.worth += sum(seconds[key] for key in keys.values())
         return {example.id: replace(known[keys[example.id]], example_id=example.id) for example in examples}
 
-    def written(self, name: str, chats: Sequence[Chat], decoding: Decoding) -> list[Completion]:
-        """The base model's text for each chat, in order; see `write_once`."""
-        return write_once(self.store.written_folder, name, self.model, chats, decoding)
+    def written(
+        self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
+    ) -> Sequence[Completion]:
+        """The model's text for each chat, in order; see `write_once`."""
+        return write_once(self.store.written_folder, name, model, chats, decoding)
+
+    def missing(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
+        """What would have to be drafted for these examples, by key: equal prompts have one draft."""
+        known, _ = self._read(task)
+        keyed = {_key(task.prompt(example)): example for example in examples}
+        return {key: example for key, example in keyed.items() if key not in known or known[key].unanswered}
+
+    def no_answer(self, task: Task, example: Example) -> str | None:
+        """Why the model gave no draft of this example when it was last asked; None where it did."""
+        return self._failures.get((task.name, _key(task.prompt(example))))
 
     def _make_missing(self, task: Task, asked: Sequence[Example], keys: Mapping[str, str]) -> None:
         known, seconds = self._read(task)
-        missing = [example for example in asked if keys[example.id] not in known]
+        missing = list(self.missing(task, asked).values())
         with progress(f"{task.name} drafts", len(missing)) as advance:
-            for start in range(0, len(missing), CHUNK):
+            size = batch_of(self.model, CHUNK)
+            for start in range(0, len(missing), size):
                 started = time.monotonic()
                 made = [
                     replace(draft, example_id=keys[draft.example_id])
-                    for draft in self._make(task, missing[start : start + CHUNK])
+                    for draft in self._make(task, missing[start : start + size])
                 ]
                 took = time.monotonic() - started
-                append_predictions(self._file(task), made, seconds=took)
+                # A draft without answer is nothing to share: it stays here, and the next run asks again.
+                append_predictions(self._file(task), [one for one in made if not one.unanswered], seconds=took)
+                self._failures |= {(task.name, one.example_id): one.failure if one.unanswered else None for one in made}
                 self.making += took
                 known.update({draft.example_id: draft for draft in made})
                 seconds.update({draft.example_id: took / len(made) for draft in made})
@@ -82,17 +97,39 @@ class StoredDrafts:
         return self._known[file.name], self._seconds[file.name]
 
     def _make(self, task: Task, examples: Sequence[Example]) -> list[Prediction]:
-        completions = answer(
-            self.model,
-            task,
-            [task.prompt(example) for example in examples],
-            neutral=[task.prompt(task.neutral(example)) for example in examples],
-        )
+        chats = [task.prompt(example) for example in examples]
+        neutral = [task.prompt(task.neutral(example)) for example in examples]
+        with naming_the_example(task, examples):
+            completions = answer(model_for(self.model, [task]), task, chats, neutral=neutral)
         return [prediction(task, *pair) for pair in zip(examples, completions, strict=True)]
 
     def _file(self, task: Task) -> Path:
         key = f"{self.model.identity}/{task.name}@{task.version}/{task.max_new_tokens}"
         return self.store.drafts_file(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
+
+
+@dataclass(frozen=True)
+class CompleteDrafts:
+    """The same drafts for a fit, which must not learn from one that is missing."""
+
+    store: StoredDrafts
+
+    def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
+        """The draft of each example. Raises RpobenchError where one stayed without answer."""
+        found = self.store.drafts(task, examples)
+        failures = [draft.failure for draft in found.values() if draft.unanswered]
+        if failures:
+            raise RpobenchError(
+                f"{task.name}: {len(failures)} of {len(found)} training drafts have no answer ({failures[0]}): "
+                "the same command asks them again and goes on"
+            )
+        return found
+
+    def written(
+        self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
+    ) -> Sequence[Completion]:
+        """The model's text for each chat, in order."""
+        return self.store.written(name, chats, decoding, model)
 
 
 def _key(chat: Chat) -> str:

@@ -43,6 +43,15 @@ class Plan:
     swap: bool = True
     out: Path = Path("runs")
     texts: bool = True
+    base_url: str | None = None
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    price: str | None = None
+    max_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+    def model_options(self) -> dict[str, Any]:
+        """What the base model's factory is given beside its spec."""
+        given = {"base_url": self.base_url, "concurrency": self.concurrency}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 def make_plan(**options: Any) -> Plan:

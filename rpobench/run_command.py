@@ -19,7 +19,9 @@ def run(
     task: Annotated[str, typer.Option(help="Names, comma-separated, or all (LaMP-1 to LaMP-7).")],
     data: Annotated[str, typer.Option(help="synth, synth:SEED (another world), or an official folder.")] = "synth",
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
-    base_model: Annotated[str, typer.Option(help="smollm2-135m, hf:ORG/NAME[@REV], hf:DIR ...")] = "smollm2-135m",
+    base_model: Annotated[
+        str, typer.Option(help="smollm2-135m, hf:ORG/NAME[@REV], hf:DIR, openai:MODEL")
+    ] = "smollm2-135m",
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value of a method; may be repeated.")] = None,
     preset: Annotated[str, typer.Option(help="quick or full.")] = "quick",
     limit: Annotated[int | None, typer.Option(min=1, help="Examples scored, and training examples a task.")] = None,
@@ -30,6 +32,13 @@ def run(
     profiles: Annotated[str, typer.Option(help="own, or swapped: each example with another user's profile.")] = "own",
     no_swap: Annotated[bool, typer.Option("--no-swap", help="Leave out the swapped-profile control.")] = False,
     out: Annotated[Path, typer.Option(help="Folder of runs; what is finished there stands.")] = Path("runs"),
+    base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Requests at a time to a server.")] = None,
+    price: Annotated[
+        str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file of them by model.")
+    ] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Dollars; stops when they are spent.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only estimate calls, tokens and dollars.")] = False,
     no_text: Annotated[bool, typer.Option("--no-text", help="Mark the runs so that `show` leaves texts out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
@@ -51,8 +60,24 @@ def run(
         swap=not no_swap,
         out=out,
         texts=not no_text,
+        base_url=base_url,
+        concurrency=concurrency,
+        price=price,
+        max_cost=max_cost,
     )
-    _carry_out(plan, as_json=as_json)
+    if dry_run:
+        _estimate(plan, as_json=as_json)
+    else:
+        _carry_out(plan, as_json=as_json)
+
+
+def _estimate(plan: Plan, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from rpobench.benchmark import estimate
+
+    found = estimate(plan)
+    print(json.dumps(asdict(found)) if as_json else found.line())
 
 
 def _carry_out(plan: Plan, *, as_json: bool) -> None:

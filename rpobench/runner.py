@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rpobench.context import Context
+from rpobench.context import Context, DraftStore, model_for, naming_the_example
 from rpobench.data.dataset import DataSet
-from rpobench.drafts import CHUNK, StoredDrafts
+from rpobench.drafts import CHUNK, CompleteDrafts, StoredDrafts
 from rpobench.environment import environment
 from rpobench.evidence import RankedEvidence
 from rpobench.fit_cost import FIT_COST, attempt, fit_cost
 from rpobench.locks import locked
 from rpobench.measures import measured
 from rpobench.method import Method
-from rpobench.models.base import LanguageModel
+from rpobench.models.base import LanguageModel, batch_of
 from rpobench.models.embedded import cache_folder
 from rpobench.progress import progress
 from rpobench.registry import get_retriever
@@ -66,7 +67,7 @@ class Runner:
             if not checkpoint.exists():
                 work.mkdir(parents=True, exist_ok=True)
                 with attempt(folder / FIT_COST, work, method, self._drafts):
-                    method.fit(train, self._context(work))
+                    method.fit(train, self._context(train, work))
                 shutil.rmtree(half, ignore_errors=True)
                 half.mkdir(parents=True)
                 method.save(half)
@@ -74,14 +75,23 @@ class Runner:
             shutil.rmtree(work, ignore_errors=True)  # also what a kill after the rename left
         return type(method).load(checkpoint, method.config)
 
+    def has_fit(self, spec: FitSpec) -> bool:
+        """Whether this fit is finished."""
+        return (self.store.fit_folder(spec) / "checkpoint").exists()
+
     def finished(self, task: Task, data: DataSet, spec: RunSpec) -> RunResult | None:
-        """The result that stands, None where the run is unfinished. Without `texts` it is marked so, and stays so."""
+        """The result that stands, None where the run is unfinished or examples are unanswered.
+
+        Without `texts` it is marked so, and stays so.
+        """
         folder = self.store.run_folder(spec)
         if not (folder / "result.json").exists():
             return None
         claim(folder, spec)
         _same_prompts(folder / "environment.json", data.sha256, prompts(task, data))
         result = read_result(folder / "result.json")
+        if result.get("unanswered"):
+            return None
         if result["texts"] and not self.texts:
             result["texts"] = False
             write_json(folder / "result.json", result)
@@ -110,21 +120,24 @@ class Runner:
                 "synthetic": data.synthetic,
             }
             write_json(folder / "result.json", result)
+            _tell_unanswered(folder.name, predictions)
         return RunResult(spec, folder, read_result(folder / "result.json"))
 
     def _predict(
         self, method: Method, task: Task, examples: Sequence[Example], spec: RunSpec, folder: Path
     ) -> dict[str, Prediction]:
-        finished = self.store.done(spec)
+        finished = {id_: one for id_, one in self.store.done(spec).items() if not one.unanswered}
         missing = [example for example in examples if example.id not in finished]
-        context = self._context(None)
+        context, size = self._context([task]), batch_of(self.base_model, CHUNK)
         label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
         with progress(label, len(missing)) as advance:
-            for start in range(0, len(missing), CHUNK):
-                chunk, started = missing[start : start + CHUNK], time.monotonic()
+            for start in range(0, len(missing), size):
+                chunk, started = missing[start : start + size], time.monotonic()
                 making, worth = self._drafts.making, self._drafts.worth
-                made = list(method.predict(task, chunk, context))
+                with naming_the_example(task, chunk):
+                    made = list(method.predict(task, chunk, context))
                 _check_answered(method, chunk, made)
+                made = self._with_draft_failures(task, chunk, made)
                 own = time.monotonic() - started - (self._drafts.making - making)
                 append_predictions(folder / "predictions.jsonl", made, seconds=own + self._drafts.worth - worth)
                 _note_used(folder / "environment.json", self._evidence.used())
@@ -132,8 +145,35 @@ class Runner:
                 advance(len(made))
         return {example.id: finished[example.id] for example in examples}
 
-    def _context(self, folder: Path | None) -> Context:
-        return Context(self.base_model, self._drafts, self._evidence, self.seed, folder)
+    def rehearsal(self, model: LanguageModel, drafts: DraftStore) -> Context:
+        """A context for estimates: real evidence, stand-ins for model and drafts."""
+        return Context(model, drafts, self._evidence, self.seed)
+
+    def undrafted(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
+        """The examples whose drafts are yet to be made, by draft key."""
+        return self._drafts.missing(task, examples)
+
+    def open_examples(self, spec: RunSpec, examples: Sequence[Example]) -> list[Example]:
+        """Those that this run has still to predict."""
+        finished = {id_ for id_, one in self.store.done(spec).items() if not one.unanswered}
+        return [example for example in examples if example.id not in finished]
+
+    def _with_draft_failures(
+        self, task: Task, examples: Sequence[Example], made: Sequence[Prediction]
+    ) -> list[Prediction]:
+        """A prediction that was made from a draft which the model never gave is none either."""
+        failures = {example.id: self._drafts.no_answer(task, example) for example in examples}
+        return [
+            replace(one, failure=f"no draft: {failures[one.example_id]}", unanswered=True)
+            if one.draft is not None and not one.unanswered and failures[one.example_id]
+            else one
+            for one in made
+        ]
+
+    def _context(self, tasks: Iterable[Task], folder: Path | None = None) -> Context:
+        """Of a fit, which has a folder, or of predicting."""
+        drafts = CompleteDrafts(self._drafts) if folder else self._drafts
+        return Context(model_for(self.base_model, tasks), drafts, self._evidence, self.seed, folder)
 
 
 def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
@@ -158,6 +198,7 @@ def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> d
         "examples": measured(task, data.labelled, texts, known),
         "n": len(ids),
         "failed": sum(prediction.failure is not None for prediction in ordered),
+        "unanswered": sum(prediction.unanswered for prediction in ordered),
         "usage": asdict(sum((prediction.usage for prediction in ordered), Usage())),
         "users": data.users,
         "main_metric": task.main_metric,
@@ -187,6 +228,16 @@ def _note_used(file: Path, used: Mapping[str, Any]) -> None:
     noted = read_environment(file)
     if (updated := {**noted, **used}) != noted:
         write_json(file, updated)
+
+
+def _tell_unanswered(run: str, predictions: Mapping[str, Prediction]) -> None:
+    failures = [prediction.failure for prediction in predictions.values() if prediction.unanswered]
+    if failures:
+        print(
+            f"{run}: {len(failures)} of {len(predictions)} examples have no answer ({failures[0]}) and count as wrong; "
+            "the same command asks them again",
+            file=sys.stderr,
+        )
 
 
 def _check_answered(method: Method, examples: Sequence[Example], made: Sequence[Prediction]) -> None:

@@ -32,6 +32,7 @@ class StoredResult(BaseModel):
     references: dict[str, dict[str, float]]
     n: int
     failed: int
+    unanswered: int = 0
     seconds: float
     usage: dict[str, Any]
     users: str

@@ -118,6 +118,7 @@ class Prediction:
     where the method used one, `evidence` the ids of the items shown, best first, `cut` the tokens cut from them.
     `trajectory` is what a reflection model wrote around the answer.
     `failure` says in a few words why the method has no answer of its own (then `text` is its fallback).
+    `unanswered`: the failure is of the model, which gave no answer at all; the next run asks again.
     """
 
     example_id: str
@@ -129,3 +130,4 @@ class Prediction:
     cut: int = 0
     failure: str | None = None
     trajectory: str | None = None
+    unanswered: bool = False

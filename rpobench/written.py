@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rpobench.locks import locked
-from rpobench.models.base import LanguageModel
+from rpobench.models.base import LanguageModel, batch_of
 from rpobench.progress import progress
 from rpobench.store import append_predictions, read_predictions
 from rpobench.types import Chat, Completion, Decoding, Prediction
@@ -42,11 +42,11 @@ def _write(
     file: Path, name: str, model: LanguageModel, chats: Mapping[str, Chat], decoding: Decoding
 ) -> dict[str, Completion]:
     """Ask for each chat and append what was answered, some at a time."""
-    keys = list(chats)
+    keys, size = list(chats), batch_of(model, CHUNK)
     made: dict[str, Completion] = {}
     with progress(name, len(keys)) as advance:
-        for start in range(0, len(keys), CHUNK):
-            part = keys[start : start + CHUNK]
+        for start in range(0, len(keys), size):
+            part = keys[start : start + size]
             answers = dict(zip(part, model.generate([chats[key] for key in part], decoding), strict=True))
             made |= answers
             whole = {key: one for key, one in answers.items() if not one.failure}

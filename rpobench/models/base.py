@@ -49,6 +49,13 @@ class LanguageModel(Protocol):
         ...
 
 
+def batch_of(model: LanguageModel, least: int) -> int:
+    """How many chats to hand over at a time: `least`, or enough that a served model's requests seldom run dry."""
+    while hasattr(model, "inner"):
+        model = model.inner
+    return max(least, 4 * getattr(model, "concurrency", 0))
+
+
 @runtime_checkable
 class ReportingModel(Protocol):
     """A model that hands out each completion as soon as it is there, so that a kill costs what was under way, no more.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import TemplateError
 from safetensors import SafetensorError
 
+from rpobench.models.base import PromptTooLong
 from rpobench.models.batching import TokenBudget, pad_left
 from rpobench.models.checkpoints import DTYPES, find_checkpoint, parse_options, require_weights, weights_sha256
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
@@ -202,13 +203,15 @@ class TransformersModel:
             raise RpobenchError(f"{self.name}: its chat template refuses this chat ({error})") from error
         return ids
 
-    def _fits(self, prompts: Sequence[Sequence[int]], more: int) -> None:
+    def _fits(self, chats: Sequence[Chat], prompts: Sequence[Sequence[int]], more: int) -> None:
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         longest = max(map(len, prompts), default=0)
         if limit and longest + more > limit:
-            raise RpobenchError(
+            chat = chats[max(range(len(prompts)), key=lambda place: len(prompts[place]))]
+            raise PromptTooLong(
                 f"{self.name}: a prompt of {longest} tokens and {more} more exceed its context of {limit}; "
-                "lower max_prompt_tokens or k"
+                "lower max_prompt_tokens or k, shorten the input, or take a model with more context",
+                chat,
             )
 
     def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
@@ -219,7 +222,7 @@ class TransformersModel:
         from rpobench.models.sampling import row_seeds
 
         prompts = [self._prompt(chat) for chat in chats]
-        self._fits(prompts, decoding.max_new_tokens)
+        self._fits(chats, prompts, decoding.max_new_tokens)
         lengths = [len(prompt) + decoding.max_new_tokens for prompt in prompts]
         seeds = row_seeds(prompts, decoding.seed)
         return self.budget.run(
@@ -281,6 +284,7 @@ class TransformersModel:
         for space in sorted({space for _, space in split}):
             unique = list(dict.fromkeys(chat for chat, own in split if own == space))
             prompts, ends = [self._prompt(chat) for chat in unique], [self._ending(space + text) for text in options]
+            self._fits(unique, prompts, max(map(len, ends)))
             for chat, prompt, row in zip(unique, prompts, self._score_options(prompts, ends), strict=True):
                 scores[chat, space] = row
                 counts[chat, space] = len(prompt) + sum(map(len, ends))
@@ -301,7 +305,7 @@ class TransformersModel:
         prompts = [self._prompt(chat) for chat, _ in split]
         ends = [self._ending(space + text) for (_, space), text in zip(split, texts, strict=True)]
         rows = [prompt + end for prompt, end in zip(prompts, ends, strict=True)]
-        self._fits(rows, 0)
+        self._fits(chats, rows, 0)
         return self.budget.run(
             [len(row) for row in rows],
             lambda batch: self._score_rows([rows[i] for i in batch], [ends[i] for i in batch]),
@@ -322,7 +326,6 @@ class TransformersModel:
 
     def _score_options(self, prompts: Sequence[list[int]], ends: Sequence[list[int]]) -> list[list[float]]:
         longest = max(map(len, ends))
-        self._fits(prompts, longest)
         return self.budget.run(
             [len(prompt) + longest for prompt in prompts],
             lambda batch: self._score_batch([prompts[i] for i in batch], ends),
