@@ -36,6 +36,8 @@ class ProfileSummary(Method):
             neutral=[_after(summary, task.prompt(task.neutral(example), one.items)) for example, summary, one in rows],
         )
         for (example, summary, one), completion in zip(rows, answers, strict=True):
+            if summary.failure:
+                completion = replace(completion, failure=f"no summary of the profile ({summary.failure})")
             made = ctx.prediction(task, example, completion)
             yield replace(
                 made, evidence=one.ids, cut=one.cut, usage=summary.usage + made.usage, trajectory=summary.text or None

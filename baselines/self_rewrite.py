@@ -49,6 +49,8 @@ class SelfRewrite(Method):
             neutral.append(rewrite_chat(task, task.neutral(example), "N/A", evidence.items, text))
         answers = ctx.answer(task, chats, neutral=neutral)
         for (example, draft, evidence), one, completion in zip(rows, said, answers, strict=True):
+            if one and one.failure:
+                completion = replace(completion, failure=f"no critique ({one.failure})")
             made = ctx.prediction(task, example, completion)
             usage = drafts[example.id].usage + made.usage + (one.usage if one else Usage())
             yield replace(

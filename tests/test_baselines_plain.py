@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,21 @@ def test_untrained_rewriters_show_draft_and_evidence_and_count_every_call(
         item.fields["text"] in last for item in one.profile if item.id in made.evidence
     )
     assert (made.trajectory, "the critique" in last) == (("the critique", True) if calls == 3 else (None, False))
+
+
+def test_a_critique_that_failed_is_the_failure_of_its_prediction(tmp_path: Path) -> None:
+    class Failing(ScriptedModel):
+        def generate(self, chats: Any, decoding: Any) -> Any:
+            made = super().generate(chats, decoding)
+            failed = ["In one sentence" in chat[-1].content for chat in chats]
+            return [replace(m, text="", failure="refused") if f else m for m, f in zip(made, failed, strict=True)]
+
+    one = generate("LaMP-7", "dev", 1).labelled[0].example
+    method = get_method("critique-rewrite")
+    (made,) = method(method.Config()).predict(
+        get_task("LaMP-7"), [one], context(tmp_path, Failing(lambda chat: "words"))
+    )
+    assert made.failure == "no critique (refused)" and made.text == "words"
 
 
 def test_an_untrained_rewriter_is_calibrated_without_input_and_draft(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rpobench.baselines.summaries import first_chats
 
 from rpobench import get_method, get_retriever, get_task
 from rpobench.context import Context
@@ -15,7 +16,7 @@ from rpobench.drafts import StoredDrafts
 from rpobench.evidence import RankedEvidence
 from rpobench.models.scripted import ScriptedModel
 from rpobench.store import ResultStore
-from rpobench.types import Chat, Completion, Decoding, Example, Prediction
+from rpobench.types import Chat, Completion, Decoding, Example, Prediction, ProfileItem
 
 TASK = get_task("LaMP-7")
 
@@ -84,6 +85,56 @@ def test_a_long_profile_is_read_in_parts_that_are_merged(tmp_path: Path) -> None
     assert len(parts) == 4 and sum(part.count("\n- ") for part in parts) == 40
     assert made.trajectory == "merged" and of_kind(model, "Notes")[0].count("- likes cats") == 4
     assert made.usage.calls == 6 and max(map(len, parts)) < 4300
+
+
+def test_a_long_item_loses_words_of_its_text_and_keeps_its_answer() -> None:
+    task = get_task("LaMP-4")
+    one = ProfileItem("1", {"title": "The headline", "text": "start " + "word " * 400 + "finish"})
+    (((message,),),) = first_chats(task, [Example("1", "u", "x", (one,))])
+    assert "start" in message.content and "=> The headline" in message.content
+    assert "finish" not in message.content and len(message.content) < 800
+
+
+def test_an_empty_item_and_an_endless_answer_are_read_too() -> None:
+    task = get_task("LaMP-4")
+    endless = Example("1", "u", "x", (ProfileItem("1", {"title": "word " * 9000, "text": "t"}),))
+    nothing = Example("2", "u", "x", tuple(ProfileItem(str(i), {"text": ""}) for i in range(3000)))
+    for one, asked in ((endless, task), (nothing, TASK)):
+        (chats,) = first_chats(asked, [one])
+        assert chats and all(len(chat[-1].content) < 4300 for chat in chats)
+
+
+def test_notes_that_fill_a_prompt_are_merged_in_rounds(tmp_path: Path) -> None:
+    def note(chat: Chat) -> str:
+        text = chat[-1].content
+        return f"{'noted ' * 60}{text.split()[6]}" if text.startswith("Past items") else reply(chat)
+
+    (one,) = examples(1)
+    many = [replace(one.profile[0], id=str(i), fields={"text": f"{i} " + "word " * 110}) for i in range(300)]
+    asked, model, later = [replace(one, profile=tuple(many))], ScriptedModel(note), ScriptedModel(note)
+    (made,) = predict("profile-summary", asked, tmp_path, model)
+    assert max(len(chat[-1].content) for chat in model.chats) < 4300
+    assert len(of_kind(model, "Notes about one user")) > 2 and made.trajectory == "merged"
+    (again,) = predict("profile-summary", asked, tmp_path, later)
+    assert len(later.chats) == 1 and again.usage.calls == made.usage.calls == len(model.chats)
+
+
+@pytest.mark.parametrize("start", ["Past items of one user", "Notes about one user"])
+def test_a_summary_that_failed_is_the_failure_of_its_prediction(start: str, tmp_path: Path) -> None:
+    (one,) = examples(1)
+    many = [replace(one.profile[0], id=str(i), fields={"text": f"{i} " + "word " * 70}) for i in range(40)]
+
+    class Failing(ScriptedModel):
+        def generate(self, chats: Sequence[Chat], decoding: Decoding) -> list[Completion]:
+            made = super().generate(chats, decoding)
+            failed = [chat[-1].content.startswith(start) for chat in chats]
+            return [replace(m, text="", failure="refused") if f else m for m, f in zip(made, failed, strict=True)]
+
+    asked = [replace(one, profile=tuple(many)), replace(one, id="no history", profile=())]
+    made, without = predict("profile-summary", asked, tmp_path, Failing(reply))
+    assert made.failure == "no summary of the profile (refused)" and without.failure is None
+    (again, _) = predict("profile-summary", asked, tmp_path, ScriptedModel(reply))
+    assert again.failure is None and again.trajectory == "merged"
 
 
 def test_an_empty_profile_has_no_summary_and_the_official_prompt(tmp_path: Path) -> None:
