@@ -37,6 +37,7 @@ class ChatServer:
         self.reply: Callable[[dict[str, Any]], str] = words
         self.finish, self.counts = "stop", True
         self.error: tuple[int, dict[str, Any]] | None = None
+        self.error_field = "error"  # other servers name it otherwise
         self.delay, self.under_way, self.most_under_way = 0.0, 0, 0
         self.port = 0
 
@@ -63,7 +64,7 @@ class ChatServer:
     def _answer(self, body: dict[str, Any]) -> web.Response:
         if self.error:
             status, content = self.error
-            return web.json_response({"error": content}, status=status)
+            return web.json_response({self.error_field: content}, status=status)
         text = self.reply(body)
         message = {"role": "assistant", "content": text}
         answer: dict[str, Any] = {"choices": [{"index": 0, "message": message, "finish_reason": self.finish}]}

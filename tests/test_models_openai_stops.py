@@ -127,6 +127,13 @@ def test_a_server_that_repeats_the_key_is_not_quoted(server: ChatServer) -> None
     assert failure is not None and "the key [OPENAI_API_KEY] ?[2J broke me" in failure
 
 
+def test_words_in_another_form_are_quoted_too(server: ChatServer) -> None:
+    server.error, server.error_field = (400, {"message": "pinned to another model"}), "detail"
+    assert "(Error code: 400 - {'detail': {'message': 'pinned to another model'}})" in stopped(
+        ServedModel("tiny", base_url=server.url)
+    )
+
+
 def test_without_likelihoods() -> None:
     model = ServedModel("tiny", base_url="http://localhost:1/v1")
     with pytest.raises(RpobenchError, match="openai:tiny: API models have no likelihoods"):

@@ -184,7 +184,9 @@ class ServedModel:
 
     def _refusal(self, error: APIStatusError, chat: Chat) -> str:
         """Why this request has no answer. What would refuse every request, or needs the user, is raised."""
-        said, where = one_line(error.message), f"openai:{self.model} at {self.base_url}"
+        where = f"openai:{self.model} at {self.base_url}"
+        # Where the server's words are not in OpenAI's form, the client leaves them out of its message.
+        said = one_line(error.message if " - " in error.message else f"{error.message} - {error.body}")
         if error.code == "content_filter" or error.code == "content_policy_violation":
             return REFUSED
         if error.status_code in (401, 403):
