@@ -15,6 +15,7 @@ import pytest
 from chat_server import KEY, ChatServer, chat_server
 
 import rpobench
+from rpobench.check import check
 from rpobench.data.synth.world import generate
 from rpobench.types import RpobenchError
 
@@ -98,6 +99,7 @@ def test_a_failed_example_is_listed_and_alone_asked_again(
     assert len(server.bodies) == before + 1
     assert second[0]["failed"] == 0 and result(tmp_path, second)["unanswered"] == 0
     assert second[0]["metrics"] == run(server, tmp_path / "whole")[0]["metrics"]
+    assert [report.faults for report in check(tmp_path / second[0]["run"])] == [[]]
     run(server, tmp_path)
     assert len(server.bodies) == before + 1, "now it is finished"
 
