@@ -127,16 +127,7 @@ def _ranked(block: Block, sheet: Sheet) -> Block:
 
 def _gains(sheet: Sheet) -> Block:
     title = "Personalization gain (own minus swapped profiles, in the main metric; positive is better)"
-    return _by_task(title, sheet, lambda task, figures: _gain(sheet.section, task, figures))
-
-
-def _gain(section: Section, task: str, figures: Figures) -> Entry:
-    if figures.gain is None or figures.gain_test is None:
-        return Entry(figures.gain, signed=True)
-    run, found = section.sample(task), figures.gain_test.difference
-    if run["directions"][run["main_metric"]] == "min":
-        found = Interval(-found.value, -found.high, -found.low, found.spread)
-    return Entry(figures.gain, found, signed=True)
+    return _by_task(title, sheet, lambda task, figures: Entry(figures.gain, figures.gain_interval, signed=True))
 
 
 def _strict(sheet: Sheet, main: Sequence[tuple[str, str]]) -> Block:

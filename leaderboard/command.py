@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,19 +13,24 @@ from rpobench.run_command import choice
 from rpobench.types import RpobenchError
 
 if TYPE_CHECKING:
+    from rpobench.leaderboard.browser import Browsed
     from rpobench.leaderboard.figures import Sheet
+    from rpobench.leaderboard.page import PageData
 
-FORMS = ("md", "csv", "latex")
+FORMS = ("md", "csv", "latex", "html")
 
 
 def report(
     runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
     form: Annotated[
-        str | None, typer.Option("--format", help="md, csv or latex; without, md or a terminal's table.")
+        str | None, typer.Option("--format", help="md, csv, latex or html; without, md or a terminal's table.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
     against: Annotated[str | None, typer.Option(help="A row: mark what differs from it.")] = None,
     by: Annotated[str | None, typer.Option(help="With csv: a line for each profile size, label or user.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="With html: the official folder, for examples of runs that are not on synth.")
+    ] = None,
     no_text: Annotated[bool, typer.Option("--no-text", help="Leave every example's text out.")] = False,
 ) -> None:
     """Tables of all finished runs. Data, splits and prompts that differ stand apart."""
@@ -45,19 +52,66 @@ def report(
     if form is None and out is None and screen.is_terminal:
         print_report(found, screen)
         return
-    text = _text(found, form or "md", by)
+    page = _page_data(found, runs, data, no_text=no_text) if form == "html" else None
+    text = _text(found, form or "md", by, page)
     if out:
         write_text(out, text)
     else:
         print(text, end="")
 
 
-def _text(found: list[Sheet], form: str, by: str | None) -> str:
+def _text(found: list[Sheet], form: str, by: str | None, page: PageData | None) -> str:
     from rpobench.leaderboard.csv_tables import as_breakdown, as_csv
     from rpobench.leaderboard.latex import as_latex
+    from rpobench.leaderboard.page import as_html
     from rpobench.leaderboard.published import published
     from rpobench.leaderboard.tables import as_markdown
 
     if by:
         return as_breakdown(found, by)
+    if page:
+        return as_html(found, published(), page)
     return {"md": as_markdown, "csv": as_csv, "latex": as_latex}[form](found, published())
+
+
+def _page_data(found: Sequence[Sheet], runs: Path, data: str | None, *, no_text: bool) -> PageData:
+    """Examples of every run with own profiles, and the logs of its fit."""
+    from rpobench.leaderboard.page import PageData
+
+    browsed, fits = [], {}
+    for sheet in found:
+        for task in sheet.section.tasks:
+            for label, row in sheet.section.cells.items():
+                for seed, run in row[task].own.items() if task in row else ():
+                    name = f"{task} · {label} · seed {seed}" + (f" · {sheet.section.data['source']}" * (len(found) > 1))
+                    browsed.append(_browsed(name, run, data, no_text=no_text))
+                    if run["spec"]["fit"] and (logs := training_logs(runs / "fits" / run["spec"]["fit"])):
+                        fits[f"{label} · {run['spec']['fit']}"] = logs
+    return PageData(browsed, fits)
+
+
+def _browsed(name: str, run: Mapping[str, Any], data: str | None, *, no_text: bool) -> Browsed:
+    """The run's entries; from the store alone where its data is not at hand, which the note says."""
+    from rpobench.leaderboard.browser import Browsed
+
+    from rpobench.examples import entries_of, stored_entries, without_texts
+
+    folder = Path(run["folder"])
+    if no_text or not run["texts"]:
+        return Browsed(name, without_texts(stored_entries(folder)), "Texts are left out.")
+    try:
+        return Browsed(name, entries_of(folder, data=data))
+    except RpobenchError as error:
+        return Browsed(name, stored_entries(folder), f"Without input, evidence and target: {error}")
+
+
+def training_logs(fit: Path) -> dict[str, list[tuple[float, float]]]:
+    """(step, value) pairs of each figure that the stages of a fit logged: their loss, and the reward where one is."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for file in sorted(fit.glob("checkpoint/*.jsonl")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            for figure in ("loss", "reward"):
+                if figure in entry and "step" in entry:
+                    found.setdefault(f"{file.stem} {figure}", []).append((entry["step"], float(entry[figure])))
+    return found

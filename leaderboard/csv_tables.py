@@ -83,9 +83,8 @@ def _main(sheet: Sheet, label: str, figures: Figures, run: Mapping[str, Any]) ->
         "p_holm": figures.p_holm, "gain": figures.gain, "normalized": figures.normalized,
         "average_rank": sheet.ranks[label], "users": users,
     }  # fmt: skip
-    if figures.gain_test:
-        found, lower = figures.gain_test.difference, run["directions"][run["main_metric"]] == "min"
-        row |= {"gain_low": -found.high if lower else found.low, "gain_high": -found.low if lower else found.high}
+    if figures.gain_interval:
+        row |= {"gain_low": figures.gain_interval.low, "gain_high": figures.gain_interval.high}
     return row
 
 

@@ -13,7 +13,7 @@ from rpobench.leaderboard.rows import Cell, Result, Section
 from scipy.stats import rankdata
 
 from rpobench.measures import ByUser, by_user
-from rpobench.stats import Comparison, Interval, compare, holm, interval
+from rpobench.stats import Comparison, Interval, compare, difference, holm, interval
 from rpobench.types import RpobenchError
 
 
@@ -21,15 +21,15 @@ from rpobench.types import RpobenchError
 class Figures:
     """One cell. Intervals by metric (None for results of schema 1, which keep no measures).
 
-    `gain` is positive where the own profile helps, `normalized` is 0 at the best generic answers and 1 at the oracle's;
-    `versus` compares with the chosen row and `p_holm` is its p-value adjusted over the tasks.
+    `gain` and its interval are positive where the own profile helps; `normalized` is 0 at the best generic answers and
+    1 at the oracle's; `versus` compares with the chosen row and `p_holm` is its p-value adjusted over the tasks.
     """
 
     values: Mapping[str, float]
     strict: Mapping[str, float]
     intervals: Mapping[str, Interval | None]
     gain: float | None
-    gain_test: Comparison | None
+    gain_interval: Interval | None
     normalized: float | None
     versus: Comparison | None = None
     p_holm: float = math.nan
@@ -63,20 +63,35 @@ def versus(first: Mapping[int, Result], second: Mapping[int, Result], metric: st
 
     Seeds are paired, equal ones if both have the same. A side with one seed is taken as it is for all of the other's.
     """
+    paired = _paired(first, second)
+    return compare(paired[0].metric(metric), *paired[1:]) if paired else None
+
+
+def _paired(first: Mapping[int, Result], second: Mapping[int, Result]) -> tuple[ByUser, Any, Any] | None:
+    """(any run's summary, sums of the first, sums of the second) as `versus` pairs them."""
     one, other = ([runs[seed] for seed in sorted(runs)] for runs in (first, second))
     if 1 in (len(one), len(other)):
         seeds = max(len(one), len(other))
         one, other = (runs * seeds if len(runs) == 1 else runs for runs in (one, other))
     pairs = list(zip(one, other, strict=False))
     left, right = (_stacked([pair[side] for pair in pairs]) for side in (0, 1))
-    if left is None or right is None:
+    return None if left is None or right is None else (left[0], left[1], right[1])
+
+
+def _gain_interval(own: Mapping[int, Result], swapped: Mapping[int, Result], metric: str) -> Interval | None:
+    """Of own minus swapped, turned so that positive is better."""
+    paired = _paired(own, swapped)
+    if not paired:
         return None
-    return compare(left[0].metric(metric), left[1], right[1])
+    found = difference(paired[0].metric(metric), *paired[1:])
+    if better(next(iter(own.values())), metric, 1) > 0:
+        return found
+    return Interval(-found.value, -found.high, -found.low, found.spread)
 
 
-def better(run: Result, metric: str, difference: float) -> float:
+def better(run: Result, metric: str, change: float) -> float:
     """A difference turned so that positive is better."""
-    return difference if run["directions"][metric] == "max" else -difference
+    return change if run["directions"][metric] == "max" else -change
 
 
 def _stacked(runs: Sequence[Result]) -> tuple[ByUser, Any] | None:
@@ -127,7 +142,7 @@ def _cell(cell: Cell, test: Comparison | None, p_holm: float) -> Figures:
         strict={metric: fmean(one["strict"][metric] for one in cell.own.values()) for metric in run["directions"]},
         intervals=found,
         gain=cell.gain(),
-        gain_test=versus(own, swapped, main) if both else None,
+        gain_interval=_gain_interval(own, swapped, main) if both else None,
         normalized=normalized(run, cell.value(main)),
         versus=test,
         p_holm=p_holm,

@@ -121,7 +121,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Input, evidence, draft, rewrite and target of a run's examples, side by side."""
-    from rpobench.show import examples_of, print_examples
+    from rpobench.examples import examples_of
+    from rpobench.show import print_examples
 
     found = examples_of(runs, run, example=example, data=data)
     if as_json:

@@ -112,18 +112,20 @@ def interval(metric: Metric, sums: Array, *, seed: int = 0) -> Interval:
     return _interval(metric, sums, seed)
 
 
+def difference(metric: Metric, first: Array, second: Array, *, seed: int = 0) -> Interval:
+    """First minus second on the same users and seeds, both (seeds, users, summands) in the same order."""
+    width = first.shape[2]
+    both = np.concatenate([first, second], axis=2)
+    return _interval(lambda sums: metric(sums[..., :width]) - metric(sums[..., width:]), both, seed)
+
+
 def compare(metric: Metric, first: Array, second: Array, *, seed: int = 0) -> Comparison:
-    """Two methods on the same users and seeds, both (seeds, users, summands) in the same order.
+    """The `difference` of two methods with its p-value.
 
     One seed: a permutation test that exchanges a user's answers of both as a whole. Several: a test on the spread over
     users and over seeds.
     """
-    width = first.shape[2]
-
-    def difference(sums: Array) -> Array:
-        return metric(sums[..., :width]) - metric(sums[..., width:])
-
-    found = _interval(difference, np.concatenate([first, second], axis=2), seed)
+    found = difference(metric, first, second, seed=seed)
     if not found.spread:
         return Comparison(found, math.nan)
     several = len(first) > 1

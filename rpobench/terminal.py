@@ -26,6 +26,8 @@ def printable(text: str) -> str:
 
     Model and data texts may hold terminal codes that clear the screen, and marks that turn the writing direction.
     """
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text  # most are, and this is much quicker
     return "".join(
         ascii(char)[1:-1] if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\n\t\u200d" else char
         for char in text

@@ -17,8 +17,8 @@ from rpobench.data.check import check
 from rpobench.data.command import app
 from rpobench.data.lamp import load_official
 from rpobench.data.synth.world import generate
+from rpobench.examples import TEXTS, examples_of
 from rpobench.runner import Runner
-from rpobench.show import TEXTS, examples_of
 from rpobench.spec import DataSpec, RunSpec
 from rpobench.store import ResultStore, read_json
 from rpobench.types import RpobenchError

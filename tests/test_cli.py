@@ -214,7 +214,8 @@ def test_texts_are_shown_as_they_are_and_never_as_markup_or_control_codes(
 
     monkeypatch.setenv("COLUMNS", "200")
     names = ("example", "evidence", "draft", "trajectory", "prediction", "target", "failure")
-    hostile = dict.fromkeys(names, "[bold red]x[/] \x1b[2J\x07 \u202egnp.exe \ud800")
+    text = "[bold red]x[/] \x1b[2J\x07 \u202egnp.exe \ud800"
+    hostile = {**dict.fromkeys(names, text), "evidence": [text], "cut": 3}
     print_examples([{**hostile, "input": "📦 naïve\nline", "score": 0.5}], trajectories=True)
     out = capsys.readouterr().out
     assert "[bold red]x[/]" in out and "\\x1b[2J" in out and "\\u202e" in out and "\\ud800" in out

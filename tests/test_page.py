@@ -1,0 +1,293 @@
+"""The HTML page: what is in it, what is cut or left out, and that no text breaks out of it, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from rpobench.leaderboard import browser
+from rpobench.leaderboard.browser import FIELDS, Browsed, browser_json
+from rpobench.leaderboard.charts import Point, Series, chart, pareto
+from rpobench.leaderboard.command import training_logs
+from typer.testing import CliRunner
+
+from rpobench.cli import app
+
+Make = Callable[..., Path]
+HOSTILE = [
+    "<script>window.hit=1</script>",
+    "\"><img src=x onerror='window.hit=1'>",
+    "</script><script>window.hit=1</script><!--",
+    "' onmouseover=window.hit=1 x='",
+    "{{ 7*7 }} {% raw %} ${window.hit=1}",
+    "50% & \\textbf{x} $x$ #1 _a_ ~",
+    "\u202eright to left\u2066 \ud800 \x00 \x1b[2J",
+    "javascript:window.hit=1",
+    "y" * 20_000,
+]
+
+
+def good(place: int, target: str, rng: Random) -> str:
+    return target if rng.random() < 0.9 else "3"
+
+
+def page(folder: Path, *options: str) -> str:
+    out = folder.parent / "page.html"
+    done = CliRunner().invoke(app, ["report", "--runs", str(folder), "--format", "html", "--out", str(out), *options])
+    assert done.exit_code == 0, done.exception
+    return out.read_text(encoding="utf-8")
+
+
+def embedded(html: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)
+    assert found
+    content: dict[str, Any] = json.loads(found[1])
+    return content
+
+
+def entries(content: dict[str, Any], run: int = 0) -> list[dict[str, Any]]:
+    """A run's entries with their texts in place."""
+
+    def text(name: str, value: Any) -> Any:
+        if name in ("score", "length") or value is None:
+            return value
+        return [content["texts"][one] for one in value] if name == "evidence" else content["texts"][value]
+
+    return [
+        {name: text(name, value) for name, value in zip(content["fields"], one, strict=True)}
+        for one in content["runs"][run]["entries"]
+    ]
+
+
+@pytest.fixture
+def runs(make_run: Make, tmp_path: Path) -> Path:
+    make_run("good", good, config={"k": 2})
+    make_run("good", good, config={"k": 4})
+    make_run("poor", lambda place, target, rng: str(rng.randint(1, 5)))
+    return tmp_path / "runs"
+
+
+def test_the_page_loads_nothing_and_names_its_script_by_hash(runs: Path) -> None:
+    html = page(runs)
+    assert not re.search(r'(?:src|href)="(?!#|data:,)', html) and "@import" not in html and "url(" not in html
+    assert "default-src 'none'" in html and "'unsafe-inline'" not in html
+    assert html.count("<script") == 2 and " style=" not in html
+
+
+def test_the_page_has_tables_charts_and_examples(runs: Path) -> None:
+    html = page(runs, "--against", "poor")
+    for words in (
+        "synthetic, not LaMP",
+        "Made-up data",
+        "good k=2",
+        "All figures",
+        "Pareto front",
+    ):
+        assert words in html
+    assert "LaMP-3: MAE against tokens an example" in html and "LaMP-3: MAE by k" in html
+    assert "LaMP-3 by expected label" in html and "differs significantly" in html
+    content = embedded(html)
+    assert content["fields"] == list(FIELDS) and len(content["runs"]) == 3
+    first = entries(content)[0]
+    assert first["input"] and first["target"] in "12345" and first["draft"] == "3" and len(first["evidence"]) == 2
+
+
+def test_no_text_leaves_every_text_out(runs: Path) -> None:
+    full, bare = page(runs), page(runs, "--no-text")
+    some = entries(embedded(full))[0]
+    assert some["input"][:40] in full and some["input"][:40] not in bare
+    one = entries(embedded(bare))[0]
+    assert (one["input"], one["draft"], one["prediction"], one["target"], one["evidence"]) == (
+        None,
+        None,
+        None,
+        None,
+        [],
+    )
+    assert (one["example"], one["score"], one["length"]) == (some["example"], some["score"], 1)
+
+
+def test_a_run_made_without_texts_shows_none(make_run: Make, tmp_path: Path) -> None:
+    make_run("good", good, texts=False)
+    content = embedded(page(tmp_path / "runs"))
+    assert entries(content)[0]["input"] is None and content["runs"][0]["note"] == "Texts are left out."
+
+
+def test_without_its_data_a_run_shows_predictions_and_says_why(make_run: Make, tmp_path: Path) -> None:
+    make_run("good", good, source="LaMP_3")
+    content = embedded(page(tmp_path / "runs"))
+    one = entries(content)[0]
+    assert one["prediction"] in "12345" and one["input"] is None
+    assert "say where that folder is with --data" in content["runs"][0]["note"]
+
+
+def entry(place: int, text: str) -> dict[str, Any]:
+    texts = dict.fromkeys(("input", "draft", "prediction", "target", "trajectory"), text)
+    return {"example": f"e{place}", "user": "u", **texts, "failure": None, "evidence": [text], "score": place / 100,
+            "length": len(text)}  # fmt: skip
+
+
+def test_long_texts_and_lists_are_cut_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [entry(place, f"{place}" + "x" * 2000) for place in range(100)]
+    whole = json.loads(browser_json([Browsed("run", held)]))
+    assert whole["runs"][0]["total"] == len(whole["runs"][0]["entries"]) == 100
+    assert any(text.endswith("x … [1301 more characters]") for text in whole["texts"])
+    monkeypatch.setattr(browser, "ROOM", 50_000)
+    cut = json.loads(browser_json([Browsed("run", held)]))
+    scores = [one[FIELDS.index("score")] for one in cut["runs"][0]["entries"]]
+    assert scores == [*(p / 100 for p in range(5)), *(p / 100 for p in range(95, 100))], "the worst and the best"
+    assert cut["runs"][0]["total"] == 100
+
+
+def test_ten_methods_on_seven_tasks_stay_under_3_mb() -> None:
+    rng = Random(0)
+    inputs = ["".join(rng.choices("abcdefgh ", k=900)) for _ in range(1400)]
+
+    def answered(run: int) -> list[dict[str, Any]]:
+        asked = [inputs[(run % 7) * 200 + place] for place in range(200)]
+        return [entry(place, text) | {"prediction": f"{run} {place} " * 9} for place, text in enumerate(asked)]
+
+    held = [Browsed(f"run {run}", answered(run)) for run in range(70)]
+    assert len(browser_json(held).encode()) < 2_100_000
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_ends_the_json_element(text: str) -> None:
+    packed = browser_json([Browsed(text, [entry(0, text)], text)])
+    assert "<" not in packed and ">" not in packed and "&" not in packed
+    packed.encode("utf-8")
+    assert len(json.loads(packed)["runs"]) == 1
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    points = [(1.0, 0.2), (2.0, 0.1), (2.0, 0.5), (3.0, 0.5), (4.0, 0.6)]
+    assert pareto(points, higher_is_better=True) == [(1.0, 0.2), (2.0, 0.5), (4.0, 0.6)]
+    assert pareto(points, higher_is_better=False) == [(1.0, 0.2), (2.0, 0.1)]
+
+
+def test_charts_escape_names_and_bear_equal_values() -> None:
+    series = [Series(1, "<b>\u202e", [Point(0.0, 0.0, 0.0, 0.0)])]
+    drawn = chart("a & b", series, x_label="<x>", y_label="y")
+    assert "<b>" not in drawn and "&lt;b&gt;\\u202e" in drawn and "nan" not in drawn and "a &amp; b" in drawn
+
+
+def test_training_logs_are_read_by_stage_and_figure(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    log = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0, "reward": 0.5}, {"train_runtime": 3}]
+    (folder / "sft.jsonl").write_text("".join(json.dumps(one) + "\n" for one in log))
+    (folder / "trajectories.jsonl").write_text('{"example": "a"}\n')
+    assert training_logs(tmp_path) == {"sft loss": [(1, 2.0), (2, 1.0)], "sft reward": [(2, 0.5)]}
+    assert training_logs(tmp_path / "none") == {}
+
+
+class Balanced(HTMLParser):
+    """Fails where an element is closed that is not open."""
+
+    VOID = ("meta", "link", "input", "br", "img")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("name", HOSTILE[:6])
+def test_hostile_names_leave_the_page_whole(make_run: Make, tmp_path: Path, name: str) -> None:
+    make_run(name, good)
+    parser = Balanced()
+    html = page(tmp_path / "runs")
+    parser.feed(html)
+    assert parser.open == [] and html.count("<script") == 2
+
+
+@pytest.fixture
+def chromium() -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    binary, server = shutil.which("chromium"), shutil.which("chromedriver")
+    assert binary and server, "Debian's chromium and chromium-driver have them"
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for option in ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync",
+                   "disable-component-update", "no-first-run", "disable-quic", "window-size=1200,900"):  # fmt: skip
+        options.add_argument(f"--{option}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(server))
+    yield driver
+    driver.quit()
+
+
+@pytest.mark.slow
+def test_nothing_executes_and_everything_works_in_a_real_browser(make_run: Make, tmp_path: Path, chromium: Any) -> None:
+    texts = HOSTILE * 3
+    make_run("first", lambda place, target, rng: texts[place % len(texts)], task="LaMP-7")
+    for name in HOSTILE[:7]:
+        make_run(name.encode("utf-8", "replace").decode(), good, task="LaMP-7")
+    page(tmp_path / "runs")
+    chromium.get(f"file://{tmp_path / 'page.html'}")
+    run = "return "
+    find = lambda script: chromium.execute_script(run + script)  # noqa: E731
+    assert find("document.querySelectorAll('.sortable tbody tr').length") == 8
+    names = [
+        option.split(" · ")[1] for option in find("[...document.querySelectorAll('#run option')].map(o => o.text)")
+    ]
+    place = names.index("first")
+    chromium.execute_script(
+        f"const r = document.getElementById('run'); r.value = {place}; r.dispatchEvent(new Event('change'))"
+    )
+    chromium.execute_script("document.getElementById('more').click()")
+    chromium.execute_script("document.querySelectorAll('#list details').forEach(d => d.open = true)")
+    time.sleep(0.5)  # `toggle` comes after the script that opens
+    shown = find("document.getElementById('list').innerText")
+    for text in [
+        *HOSTILE[:6],
+        "\\u202eright to left\\u2066 \\ud800 \\x00 \\x1b[2J",
+        "y" * 500 + " … [19500 more characters]",
+    ]:
+        assert " ".join(text.split()) in " ".join(shown.split())
+    assert find("window.hit") is None and find("document.images.length") == 0
+    assert find("document.documentElement.scrollWidth <= window.innerWidth")
+
+    chromium.execute_script(
+        "const f = document.querySelector('.filter'); f.value = 'first'; f.dispatchEvent(new Event('input'))"
+    )
+    assert find("[...document.querySelectorAll('.sortable tbody tr')].filter(r => r.offsetParent).length") == 1
+    assert find("document.querySelector('.count').textContent") == "1 of 8 rows"
+    chromium.execute_script(
+        "const f = document.querySelector('.filter'); f.value = ''; f.dispatchEvent(new Event('input'))"
+    )
+    values = "[...document.querySelectorAll('.sortable tbody tr')].map(r => Number(r.dataset.value))"
+    for order in (False, True):
+        chromium.find_element("css selector", "[data-column=value]").click()
+        found = find(values)
+        assert found == sorted(found, reverse=order) and len(set(found)) > 1
+    assert find("document.querySelector('[data-column=value]').closest('th').getAttribute('aria-sort')") == "descending"
+    chromium.execute_script(
+        "const s = document.querySelector('select.cost'); s.value = 'seconds'; s.dispatchEvent(new Event('change'))"
+    )
+    assert find("[...document.querySelectorAll('figure.tokens')].every(f => f.hidden)")
+    assert find("!document.querySelector('figure.seconds').hidden")
+    chromium.execute_script(
+        "const s = document.getElementById('search'); s.value = 'onerror'; s.dispatchEvent(new Event('input'))"
+    )
+    assert 0 < int(find("document.getElementById('found').textContent").split()[0]) < 24
+    before = find("getComputedStyle(document.body).backgroundColor")
+    chromium.find_element("id", "theme").click()
+    assert find("getComputedStyle(document.body).backgroundColor") != before
+    assert chromium.get_log("browser") == []
