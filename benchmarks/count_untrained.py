@@ -1,0 +1,100 @@
+"""What `rpobench run --method untrained --task all` asks of the base model, counted without running it.
+
+    python benchmarks/count_untrained.py [--limit 32]
+
+A model that writes as many tokens as it may stands in for SmolLM2; prompts are counted by SmolLM2's own tokenizer and
+chat template, so the figures are upper bounds of what the real one reads and writes. Minutes are planned with the rates
+of docs/budget.md. "Alone" gives each method a folder of its own, "together" one folder shares drafts and summaries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from transformers import AutoTokenizer
+
+import rpobench
+from rpobench.models.embedded import checkpoint
+from rpobench.models.scripted import ScriptedModel
+from rpobench.plan import method_names
+from rpobench.store import read_predictions
+from rpobench.types import Chat, Completion, Decoding, Usage
+
+READ, WRITTEN = 550, 100  # tokens a second on two slow cores: docs/budget.md
+
+
+class Counter(ScriptedModel):
+    """Writes to the limit, chooses the first option, and counts tokens; equal prompts of one `choose` run once."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        super().__init__(lambda chat: "", identity="counter")
+        self._tokenizer = tokenizer
+        self.read = self.written = 0
+
+    def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
+        """As many words as tokens are allowed."""
+        made, limit = [], decoding.max_new_tokens
+        for chat in chats:
+            read = self._length(chat)
+            self.read, self.written = self.read + read, self.written + limit
+            made.append(Completion("word " * limit, Usage(1, read, limit)))
+        return made
+
+    def choose(
+        self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
+    ) -> Sequence[Completion]:
+        """Reads prompt, options and the ends of their turns."""
+        ends = sum(len(self._tokenizer.encode(option)) + 1 for option in options)
+        reads = {chat: self._length(chat) + ends for chat in (*chats, *(neutral or ()))}
+        self.read += sum(reads.values())
+        twins = neutral or [()] * len(chats)
+        reads[()] = 0
+        return [
+            Completion(options[0], Usage(1, reads[chat] + reads[twin])) for chat, twin in zip(chats, twins, strict=True)
+        ]
+
+    def _length(self, chat: Chat) -> int:
+        messages = [{"role": message.role, "content": message.content} for message in chat]
+        return len(
+            self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True)["input_ids"]
+        )
+
+
+def carried_out(method: str, limit: int, out: Path, tokenizer: Any) -> tuple[int, int, list[Usage]]:
+    """Tokens read and written for one method on all tasks with its control, and the cost of each own prediction."""
+    counter = Counter(tokenizer)
+    with patch("rpobench.benchmark.get_model", lambda spec: counter):
+        runs = rpobench.run(method, "all", limit=limit, out=out)
+    files = [out / one["run"] / "predictions.jsonl" for one in runs]
+    return counter.read, counter.written, [made.usage for file in files for made in read_predictions(file).values()]
+
+
+def main() -> None:
+    """Print one row a method."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--limit", type=int, default=32)
+    limit = options.parse_args().limit
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint())
+    totals = {"alone": 0.0, "together": 0.0}
+    print("| method | calls | read | written | minutes alone | minutes together |\n|---|---:|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as place:
+        for method in method_names("untrained"):
+            minutes = {}
+            for name, out in (("alone", Path(place) / method), ("together", Path(place) / "together")):
+                read, written, costs = carried_out(method, limit, out, tokenizer)
+                minutes[name] = (read / READ + written / WRITTEN) / 60
+                totals[name] += minutes[name]
+            total = sum(costs, Usage())
+            means = [total.calls / len(costs), total.prompt_tokens / len(costs), total.completion_tokens / len(costs)]
+            print(f"| `{method}` | {means[0]:.1f} | {means[1]:.0f} | {means[2]:.0f} | ", end="")
+            print(f"{minutes['alone']:.1f} | {minutes['together']:.1f} |", flush=True)
+    print(f"| all | | | | {totals['alone']:.1f} | {totals['together']:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
