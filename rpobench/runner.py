@@ -24,6 +24,7 @@ from rpobench.models.base import LanguageModel, batch_of
 from rpobench.models.embedded import cache_folder
 from rpobench.progress import progress
 from rpobench.registry import get_retriever
+from rpobench.shown import evidence_shown
 from rpobench.spec import FitSpec, RunSpec
 from rpobench.store import (
     SCHEMA_VERSION,
@@ -199,6 +200,7 @@ def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> d
         "n": len(ids),
         "failed": sum(prediction.failure is not None for prediction in ordered),
         "unanswered": sum(prediction.unanswered for prediction in ordered),
+        "evidence": evidence_shown(ordered, data.topics),
         "usage": asdict(sum((prediction.usage for prediction in ordered), Usage())),
         "users": data.users,
         "main_metric": task.main_metric,

@@ -22,6 +22,14 @@ class StoredExample(BaseModel):
     references: dict[str, float]
 
 
+class StoredEvidence(BaseModel):
+    """What was shown of the profiles: see `shown`."""
+
+    items: float
+    cut: float
+    on_topic: float | None
+
+
 class StoredResult(BaseModel):
     """`result.json`, as `runner.score` makes it."""
 
@@ -42,6 +50,7 @@ class StoredResult(BaseModel):
     synthetic: bool
     imported: bool = False  # predictions made elsewhere
     fit_seconds: float | None = None
+    evidence: StoredEvidence | None = None
     examples: dict[str, StoredExample] | None = None  # from schema 2 on
 
 

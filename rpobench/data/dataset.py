@@ -16,7 +16,8 @@ class DataSet:
     """Examples of one task and split, in file order.
 
     `source` is "synth-v1" or a folder's name. `references` maps a reference's name ("best_generic", "oracle") to its
-    answer for each example id; empty where nobody knows. `users` says whether user ids were given or inferred.
+    answer for each example id, `topics` an example's or a profile item's id to what it is about; both are empty where
+    nobody knows. `users` says whether user ids were given or inferred.
     """
 
     task: str
@@ -24,6 +25,7 @@ class DataSet:
     split: str
     labelled: Sequence[Labelled]
     references: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    topics: Mapping[str, str] = field(default_factory=dict)
     users: str = "given"
     synthetic: bool = False
 

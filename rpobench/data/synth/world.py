@@ -105,7 +105,11 @@ def generate(task: str, split: str, n: int, *, seed: int = 0, knobs: Knobs | Non
         "best_generic": {id_: made.generic(s.asked.slots) for id_, s in zip(ids, told, strict=True)},
         "oracle": {id_: made.write(s.asked.slots, s.asked.traits) for id_, s in zip(ids, told, strict=True)},
     }
-    return DataSet(task, SYNTH_VERSION, split, labelled, references, users="given", synthetic=True)
+    topics = {id_: s.asked.topic for id_, s in zip(ids, told, strict=True)}
+    for one, story in zip(labelled, told, strict=True):
+        wrote = {piece.date: piece.topic for piece in story.past}  # every piece has a day of its own
+        topics |= {item.id: wrote[item.date] for item in one.example.profile if item.date}
+    return DataSet(task, SYNTH_VERSION, split, labelled, references, topics, users="given", synthetic=True)
 
 
 def stories(task: str, split: str, n: int, *, seed: int = 0, knobs: Knobs | None = None) -> Iterator[Story]:
