@@ -27,12 +27,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """The points of one row of the table, by its number there; joined by a line or not."""
+    """The points of one row of the table, by its number there; joined by a line, marked with the number, or both."""
 
     number: int
     name: str
     points: Sequence[Point]
     line: bool = False
+    marks: bool = True
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def _drawn(one: Series, across: _Scale, up: _Scale, x_names: Sequence[str]) -> M
     if one.line and len(one.points) > 1:
         path = " ".join(f"{across(point.x):.1f},{up(point.y):.1f}" for point in one.points)
         parts.append(Markup('<polyline class="line" points="{}"/>').format(path))
-    if len(one.points) <= 40:
+    if one.marks and len(one.points) <= 40:
         parts += [_mark(one, point, across, up, x_names) for point in one.points]
     return Markup('<g class="s{}">{}</g>').format(one.number % 8, Markup("").join(parts))
 

@@ -211,7 +211,8 @@ def _against_k(sheet: Sheet, task: str, cells: Mapping[str, Cell]) -> Markup | N
     main, numbered = sheet.section.sample(task)["main_metric"], numbers(sheet)
     series = []
     for family in swept:
-        points = [_point(k, sheet.cells[family[k]][task], main) for k in sorted(family)]
-        name = str(cells[family[min(family)]].any["spec"]["method"])
-        series.append(Series(numbered[family[min(family)]], name, points, line=True))
+        points = {label: _point(k, sheet.cells[label][task], main) for k, label in sorted(family.items())}
+        first = next(iter(points))
+        series.append(Series(numbered[first], first, list(points.values()), line=True, marks=False))
+        series += [Series(numbered[label], label, [point]) for label, point in points.items()]
     return chart(f"{task}: {main} by k", series, x_label="k, items shown", y_label=f"{task} {main}")

@@ -179,6 +179,12 @@ def test_charts_escape_names_and_bear_equal_values() -> None:
     assert "<b>" not in drawn and "&lt;b&gt;\\u202e" in drawn and "nan" not in drawn and "a &amp; b" in drawn
 
 
+def test_rows_that_differ_in_k_are_joined_and_keep_their_numbers(runs: Path) -> None:
+    drawn = re.search(r"<svg[^>]*LaMP-3: MAE by k.*?</svg>", page(runs), re.S)
+    assert drawn and drawn[0].count('class="line"') == 1
+    assert re.findall(r'class="mark"[^>]*>(\d)<', drawn[0]) == ["1", "2"]
+
+
 def test_training_logs_are_read_by_stage_and_figure(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     folder.mkdir()

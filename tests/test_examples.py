@@ -1,0 +1,89 @@
+"""What `rpobench show` tells of each example: evidence as it was cut, changes marked, no word lost."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from rpobench import get_task, show
+from rpobench.evidence import fit_evidence
+from rpobench.examples import entries_of, shown_items, stored_entries
+from rpobench.models.embedded import reference_tokenizer
+from rpobench.types import Example, Prediction, ProfileItem
+
+Make = Callable[..., Path]
+TASK = get_task("LaMP-3")
+
+
+def example(*items: tuple[str, str]) -> Example:
+    profile = tuple(ProfileItem(key, {"text": text, "score": "4"}) for key, text in items)
+    return Example("e", "u", f"{TASK.instruction} a kettle", profile)
+
+
+def test_evidence_is_shown_as_it_was_cut() -> None:
+    asked = example(("1", "word " * 300), ("2", "short"))
+    cut = fit_evidence(TASK, asked, asked.profile, 100, reference_tokenizer())
+    prediction = Prediction("e", "4", "4", evidence=cut.ids, cut=cut.cut)
+    assert cut.cut > 100
+    assert shown_items(TASK, asked, prediction, 100) == list(cut.items)
+    assert shown_items(TASK, asked, prediction, None) == list(asked.profile), "nobody knows to which budget"
+    whole = Prediction("e", "4", "4", evidence=("2", "1"))
+    assert [item.id for item in shown_items(TASK, asked, whole, 100)] == ["2", "1"]
+
+
+def test_items_that_share_an_id_are_each_shown_once() -> None:
+    asked = example(("1", "first"), ("1", "second"), ("2", "third"))
+    prediction = Prediction("e", "4", "4", evidence=("1", "2", "1"))
+    assert [item.fields["text"] for item in shown_items(TASK, asked, prediction, None)] == ["first", "third", "second"]
+
+
+def test_items_of_somebody_else_are_named(make_run: Make) -> None:
+    folder = make_run("good", lambda place, target, rng: target, config={"k": 1})
+    lines = (folder / "predictions.jsonl").read_text()
+    (folder / "predictions.jsonl").write_text(re.sub(r'"evidence": \["[^"]*"\]', '"evidence": ["alien"]', lines))
+    assert entries_of(folder)[0]["evidence"] == ["alien (not in this profile)"]
+
+
+def test_the_store_alone_has_predictions_and_no_targets(make_run: Make) -> None:
+    folder = make_run("good", lambda place, target, rng: target)
+    full, bare = entries_of(folder)[0], stored_entries(folder)[0]
+    assert {name for name in full if full[name] != bare[name]} == {"input", "evidence", "target"}
+    assert bare["target"] is None and full["target"] == full["prediction"] == bare["prediction"]
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, *, width: int = 80, colours: bool = False, **changes: Any) -> str:
+    screen = Console(
+        file=io.StringIO(), width=width, force_terminal=colours, color_system="standard" if colours else None
+    )
+    monkeypatch.setattr(show, "console", lambda: screen)
+    texts = {"input": "in", "evidence": [], "draft": "a b c", "trajectory": None, "prediction": "a x c", "target": "t"}
+    entry = {"example": "e1", "score": 0.5, "failure": None, "cut": 0, **texts, **changes}
+    show.print_examples([entry], trajectories=False)
+    return screen.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_what_changed_between_draft_and_rewrite_is_coloured(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = printed(monkeypatch, colours=True)
+    assert "a \x1b[31mb\x1b[0m c" in shown and "a \x1b[32mx\x1b[0m c" in shown and "rewrite" in shown
+    assert "\x1b" not in printed(monkeypatch)
+    assert "prediction" in printed(monkeypatch, draft=None), "without a draft nothing was rewritten"
+
+
+def test_evidence_is_a_list_and_says_what_was_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = printed(monkeypatch, evidence=["one\nmore of it", "two"], cut=17)
+    assert "• one" in shown and "  more of it" in shown and "• two" in shown and "(17 tokens cut)" in shown
+    assert "cut" not in printed(monkeypatch, evidence=["one"])
+
+
+def test_a_very_long_word_is_folded_and_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    word = "".join(Random(0).choices("abcdefgh", k=500))
+    shown = printed(monkeypatch, prediction=word, draft=None, width=60)
+    assert max(map(len, shown.splitlines())) <= 60
+    assert word in re.sub(r"[^a-h]", "", shown.split("prediction")[1])
