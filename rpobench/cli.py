@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,6 +84,8 @@ def list_(
 
     groups = ("tasks", "methods", "models", "retrievers")
     if choice("list", what, (*groups, "runs")) == "runs":
+        if not runs.is_dir():
+            raise RpobenchError(f"--runs {runs}: no such folder: give the --out of `rpobench run`")
         found = [Path(result["folder"]).name for result in ResultStore(runs).results()]
     else:
         found = names(what)
@@ -134,10 +139,34 @@ def show(
 def main() -> Any:
     """Entry point: every fault of input or environment is one line on stderr and exit code 1."""
     debug = "--debug" in sys.argv[1:]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a sign that stdout cannot encode becomes its escape
     try:
-        return app()
-    except RpobenchError as error:
+        try:
+            return app()
+        finally:
+            _flush_stdout()
+    except (RpobenchError, OSError) as error:
         if debug:
             raise
-        print(f"rpobench: {' '.join(str(error).split())}", file=sys.stderr)
+        if not isinstance(error, BrokenPipeError):  # who closed the pipe has read enough
+            print(f"rpobench: {_one_line(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _one_line(error: Exception) -> str:
+    """A fault in one line. Every file is written through the store, which names it: without a name it is stdout."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO) and not error.filename:
+        return f"stdout: {error.strerror}: make room there and run again"
+    return " ".join(str(error).split())
+
+
+def _flush_stdout() -> None:
+    """Write out what is buffered, and after a fault nothing more: the interpreter would try once again at its end."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise

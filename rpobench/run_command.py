@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def run(
     method: Annotated[str, typer.Option(help="Names, comma-separated, or all, untrained, trained.")],
     task: Annotated[str, typer.Option(help="Names, comma-separated, or all (LaMP-1 to LaMP-7).")],
-    data: Annotated[str, typer.Option(help="synth, synth:SEED (another world), or an official folder.")] = "synth",
+    data: Annotated[str, typer.Option(help="synth, synth:SEED?KNOB=VALUE (another world), or a folder.")] = "synth",
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
     base_model: Annotated[
         str, typer.Option(help="smollm2-135m, hf:ORG/NAME[@REV], hf:DIR, openai:MODEL")

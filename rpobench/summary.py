@@ -28,7 +28,7 @@ def print_summary(runs: Sequence[Mapping[str, Any]], *, synthetic: bool, out: Pa
     table = Table(title="synthetic, not LaMP" if synthetic else None, caption=escape(f"runs in {out}"))
     for name in ("task", "method", "metric"):
         table.add_column(name)
-    for name in ("draft", "score", "swapped", "gain", "best generic", "oracle", "n", "failed", "seconds"):
+    for name in ("draft", _answer(runs), "swapped", "gain", "best generic", "oracle", "n", "failed", "seconds"):
         table.add_column(name, justify="right")
     for run in runs:
         references = run["references"]
@@ -47,6 +47,13 @@ def print_summary(runs: Sequence[Mapping[str, Any]], *, synthetic: bool, out: Pa
             f"{run['seconds']:.0f}",
         )
     console.print(table)
+
+
+def _answer(runs: Sequence[Mapping[str, Any]]) -> str:
+    """What the methods' answers are called: rewrites where every one starts from a draft and does not just keep it."""
+    drafts = [run["references"]["draft"] for run in runs]
+    scores = [run["metrics"][run["main_metric"]] for run in runs]
+    return "rewrite" if None not in drafts and drafts != scores else "score"
 
 
 def _figure(value: float | None, *, signed: bool = False) -> str:

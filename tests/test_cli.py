@@ -243,3 +243,15 @@ def test_show_leaves_texts_out_of_a_run_made_with_no_text(tmp_path: Path) -> Non
     shown = json.loads(rpo("show", run["run"], "--runs", tmp_path, "--json").stdout)
     assert [entry["input"] for entry in shown] == [None, None] == [entry["target"] for entry in shown]
     assert all(entry["example"] and entry["score"] is not None for entry in shown)
+
+
+def test_runs_of_a_folder_that_is_not_there_are_no_empty_list(tmp_path: Path) -> None:
+    fails(rpo("list", "runs", "--runs", tmp_path / "none"), f"--runs {tmp_path / 'none'}", "no such folder")
+    assert rpo("list", "runs", "--runs", tmp_path, "--json").stdout == "[]\n"
+
+
+@pytest.mark.parametrize("seed", ["-1", "0,4294967296"])
+def test_a_seed_that_no_library_takes_is_refused(tmp_path: Path, seed: str) -> None:
+    done = rpo(*PLAN, "--method", "zero-shot", "--task", "LaMP-3", "--seed", seed, "--out", tmp_path / "runs")
+    fails(done, "--seed")
+    assert not (tmp_path / "runs").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -53,3 +55,21 @@ def test_no_file_is_too_long_and_none_loads_pickles_or_foreign_code() -> None:
             text = file.read_text(encoding="utf-8")
             assert len(text.splitlines()) < 400, f"{file}: split it by subject"
             assert "import pickle" not in text and "trust_remote_code=True" not in text, file
+
+
+@pytest.mark.parametrize("wrong", [None, "plan", "data/users", "new_module"])
+def test_no_module_of_the_core_imports_tasks_baselines_or_leaderboard(tmp_path: Path, wrong: str | None) -> None:
+    """In the layout of the wheel; whichever module does so is named, also one that nobody has listed."""
+    shutil.copytree(ROOT / "rpobench", tmp_path / "rpobench")
+    for folder in MAPPED:
+        shutil.copytree(ROOT / folder, tmp_path / "rpobench" / folder)
+    shutil.copy2(ROOT / "pyproject.toml", tmp_path)
+    if wrong:
+        with (tmp_path / "rpobench" / f"{wrong}.py").open("a") as module:
+            module.write("\nimport rpobench.tasks.lamp1\n")
+    asked = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as lint; lint()", "--no-cache"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert asked.returncode == (1 if wrong else 0), asked.stdout
+    assert not wrong or f"rpobench.{wrong.replace('/', '.')} -> rpobench.tasks.lamp1" in asked.stdout

@@ -77,6 +77,14 @@ def test_numbers_are_read_as_their_text() -> None:
     )
 
 
+def test_a_whole_number_written_with_a_point_is_a_rating() -> None:
+    golds, preds = answers("LaMP_3", a=5.0, b="1"), answers("LaMP_3", a="5", b=1.0)
+    assert score("LaMP-3", golds, preds)["MAE"] == 0
+    for odd in (4.5, float("nan"), float("inf")):
+        with pytest.raises(RpobenchError, match=f"id 'a' has output '{odd}', which is no answer of LaMP-3"):
+            score("LaMP-3", answers("LaMP_3", a=odd), answers("LaMP_3", a="5"))
+
+
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "a lacking task": ({"1.json": PREDS["LaMP_1"]}, "preds: hold no LaMP_2, which golds do"),
     "a task twice": ({"1.json": PREDS["LaMP_1"], "2.json": PREDS["LaMP_1"]}, "2.json: a second file of LaMP_1"),

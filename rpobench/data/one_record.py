@@ -36,13 +36,17 @@ def question(task: Task, record: Any, at: str) -> tuple[Example | None, list[str
 
 
 def gold(record: Any, at: str) -> tuple[tuple[str, str] | None, list[str]]:
-    """(id, output) and no fault, or None and all faults; see `question`. A number as output is its text."""
+    """(id, output) and no fault, or None and all faults; see `question`. A number as output is its text, 5.0 is 5."""
     if not isinstance(record, dict):
         return None, [f"{at}: expected an object with 'id' and 'output'"]
     faults: list[str] = []
     key = _text(record, "id", at, faults)
     here = at if faults else f"{at}: id {key!r}"
-    output = record["output"] if isinstance(record.get("output"), float) else _text(record, "output", here, faults)
+    output = record.get("output")
+    if isinstance(output, float):
+        output = int(output) if output.is_integer() else output  # a rating that some program wrote as 5.0
+    else:
+        output = _text(record, "output", here, faults)
     return (None if faults else (key, str(output))), faults
 
 
