@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -13,12 +13,12 @@ from rpobench.data.lamp import (
     gold_records,
     held_splits,
     read_json,
-    read_records,
     split_files,
 )
 from rpobench.data.one_record import gold, id_of, question
+from rpobench.data.records import stream_records
 from rpobench.task import Task
-from rpobench.types import Example, RpobenchError
+from rpobench.types import Example, ProfileItem, RpobenchError
 
 Read = TypeVar("Read")
 
@@ -51,29 +51,38 @@ def check(folder: Path, tasks: Sequence[Task]) -> list[Defect]:
 
 
 def _split_defects(task: Task, folder: Path, split: str) -> list[Defect]:
+    """One split's. Questions are looked at one after another, since a file of them may be larger than the memory."""
     questions, outputs = split_files(task, folder, split)
-    asked = _File(str(questions))
-    examples = asked.read(lambda: read_records(questions), lambda record: question(task, record, ""))
-    for place, example in examples:
+    asked, answered = _File(str(questions)), _File(str(outputs))
+    golds = dict(_golds(task, outputs, answered)) if outputs.exists() else {}
+    common = _Common()
+    for place, example in asked.each(lambda: stream_records(questions), lambda record: question(task, record, "")):
+        common.count(example)
         for what in _doubts(task, example):
             asked.add("warning", place, f"id {example.id!r}: {what}")
-    for what in _common_doubts([example for _, example in examples]):
+        if example.id in golds and (item := _told(task, example, golds[example.id])):
+            what = f"the user's own profile holds this answer (item {item.id!r})"
+            answered.add("warning", answered.places[example.id], f"id {example.id!r}: {what}")
+    for what in common.doubts():
         asked.add("warning", None, what)
     if not outputs.exists():
         if split != "test":  # LaMP withholds the targets of test
             asked.defects.append(Defect("error", str(outputs), None, "absent: nothing is scored without targets"))
         return asked.defects
-    answered = _File(str(outputs))
-    golds = answered.read(
-        lambda: gold_records(read_json(outputs), task.name, str(outputs)), lambda record: gold(record, "")
-    )
-    by_id = {example.id: example for _, example in examples}
-    for place, (key, target) in golds:
-        for level, what in _target_doubts(task, by_id.get(key), target):
-            answered.add(level, place, f"id {key!r}: {what}")
     for one, other in ((asked, answered), (answered, asked)):
         one.add_single(other)
     return [*asked.defects, *answered.defects]
+
+
+def _golds(task: Task, outputs: Path, answered: _File) -> Iterator[tuple[str, str]]:
+    """The targets that could be read, by id."""
+    records = answered.each(
+        lambda: gold_records(read_json(outputs), task.name, str(outputs)), lambda record: gold(record, "")
+    )
+    for place, (key, target) in records:
+        for level, what in _target_doubts(task, target):
+            answered.add(level, place, f"id {key!r}: {what}")
+        yield key, target
 
 
 class _File:
@@ -87,27 +96,25 @@ class _File:
     def add(self, level: Literal["error", "warning"], place: int | None, what: str) -> None:
         self.defects.append(Defect(level, self.name, place, what))
 
-    def read(
-        self, records: Callable[[], Sequence[Any]], reader: Callable[[Any], tuple[Read | None, list[str]]]
-    ) -> list[tuple[int, Read]]:
-        """What could be read, with its place; all faults of the rest become errors."""
+    def each(
+        self, records: Callable[[], Iterable[Any]], reader: Callable[[Any], tuple[Read | None, list[str]]]
+    ) -> Iterator[tuple[int, Read]]:
+        """What can be read, with its place; all faults of the rest become errors."""
+        place = -1
         try:
-            found = records()
+            for place, record in enumerate(records()):
+                self._name(place, id_of(record))
+                one, faults = reader(record)
+                for fault in faults:
+                    self.add("error", place, fault.removeprefix(": "))
+                if one is not None:
+                    yield place, one
         except RpobenchError as error:
             self.nameless = True
             self.add("error", None, str(error).removeprefix(f"{self.name}: "))
-            return []
-        if not found:
-            self.add("error", None, "holds no record")
-        whole = []
-        for place, record in enumerate(found):
-            self._name(place, id_of(record))
-            one, faults = reader(record)
-            for fault in faults:
-                self.add("error", place, fault.removeprefix(": "))
-            if one is not None:
-                whole.append((place, one))
-        return whole
+        else:
+            if place < 0:
+                self.add("error", None, "holds no record")
 
     def _name(self, place: int, key: str | None) -> None:
         if key is None:
@@ -139,33 +146,46 @@ def _doubts(task: Task, example: Example) -> Iterator[str]:
         yield f"a profile item has no {task.answer_field!r}"
 
 
-def _common_doubts(examples: Sequence[Example]) -> Iterator[str]:
+@dataclass
+class _Common:
     """What some questions have and others lack, so that it can be used for none."""
-    named = sum(bool(example.user_id) for example in examples)
-    if 0 < named < len(examples):
-        yield f"{named} of {len(examples)} questions have a user_id: without all of them users are inferred"
-    items = [item for example in examples for item in example.profile]
-    dated = sum(item.date is not None for item in items)
-    if 0 < dated < len(items):
-        yield f"{dated} of {len(items)} profile items have a date: without all of them there is no recency"
+
+    examples: int = 0
+    named: int = 0
+    items: int = 0
+    dated: int = 0
+
+    def count(self, example: Example) -> None:
+        self.examples += 1
+        self.named += bool(example.user_id)
+        self.items += len(example.profile)
+        self.dated += sum(item.date is not None for item in example.profile)
+
+    def doubts(self) -> Iterator[str]:
+        if 0 < self.named < self.examples:
+            yield f"{self.named} of {self.examples} questions have a user_id: without all of them users are inferred"
+        if 0 < self.dated < self.items:
+            yield f"{self.dated} of {self.items} profile items have a date: without all of them there is no recency"
 
 
-def _target_doubts(
-    task: Task, example: Example | None, target: str
-) -> Iterator[tuple[Literal["error", "warning"], str]]:
-    """What is wrong or odd with one target, given its question where that could be read."""
+def _target_doubts(task: Task, target: str) -> Iterator[tuple[Literal["error", "warning"], str]]:
+    """What is wrong or odd with one target."""
     try:
         check_targets(task, {"": target}, "")
     except RpobenchError:
         yield "error", f"unknown label {target[:40]!r}"
-        return
-    if not target.strip():
-        yield "warning", "the target is empty"
-    if example is None or not task.answer_field:
-        return
+    else:
+        if not target.strip():
+            yield "warning", "the target is empty"
+
+
+def _told(task: Task, example: Example, target: str) -> ProfileItem | None:
+    """The first profile item that tells the answer: a text equal to the target, or the very input."""
+    if not task.answer_field:
+        return None
     asked = task.content(example)
     for item in example.profile:
         told = item.fields[task.answer_field].strip() == target.strip()
         if (told and not task.labels and target.strip()) or item.fields[task.cut_field].strip() == asked != "":
-            yield "warning", f"the user's own profile holds this answer (item {item.id!r})"
-            return
+            return item
+    return None

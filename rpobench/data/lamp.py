@@ -13,7 +13,6 @@ from rpobench.data.dataset import DataSet
 from rpobench.data.mapped import ids_of, labelled_with, select, users_of
 from rpobench.data.one_record import gold
 from rpobench.data.questions import read_questions
-from rpobench.data.records import stream_records
 from rpobench.task import Task
 from rpobench.types import RpobenchError
 
@@ -190,11 +189,6 @@ def _places(task: Task, folder: Path) -> list[Path]:
         return [place / "new" if (place / "new").is_dir() else place for place in named("LaMP_2")]
     news = [place for place in named("LaMP_2") if (place / "new").is_dir()] if task.name == "LaMP-2N" else []
     return [*named(official_name(task.name)), *news]
-
-
-def read_records(file: Path) -> list[Any]:
-    """The questions of an official file, in file order and not yet looked at."""
-    return list(stream_records(file))
 
 
 def _match(asked: set[str], targets: dict[str, str], questions: Path, outputs: Path) -> None:
