@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from rpobench import get_retriever, get_task, score
+from rpobench.cli import app
 from rpobench.evidence import fit_evidence
 from rpobench.metrics import rouge
 from rpobench.models.embedded import reference_tokenizer
@@ -55,6 +59,38 @@ def test_scores_are_the_official_ones(case: dict[str, Any]) -> None:
     assert [pair[1] for pair in pairs] == pytest.approx(case["per_example"]["rouge-L"], abs=1e-9)
     if len(pairs) >= 60:  # the official figure is a bootstrap median
         assert found == pytest.approx(case["official"], abs=0.05 / len(pairs) ** 0.5)
+
+
+@pytest.mark.parametrize("case", named(SCORES))
+def test_the_command_prints_what_the_function_returns(case: dict[str, Any], tmp_path: Path) -> None:
+    task, files = case["task"].replace("_", "-"), {}
+    for name in ("golds", "preds"):
+        files[name] = tmp_path / f"{name}.json"
+        files[name].write_text(json.dumps({"task": case["task"], "golds": case[name]}))
+    options = ["--task", task, "--golds", str(files["golds"]), "--preds", str(files["preds"]), "--json"]
+    done = CliRunner().invoke(app, ["score", *options])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == score(task, files["golds"], files["preds"])
+
+
+TELLING = """
+import atexit, sys
+from rpobench.cli import main
+heavy = {"torch", "transformers", "datasets", "rpobench.models.transformers"}
+atexit.register(lambda: print("loaded:", sorted(heavy & set(sys.modules)), file=sys.stderr))
+main()
+"""
+
+
+def test_scoring_needs_no_model_and_no_torch(tmp_path: Path) -> None:
+    case = next(case for case in SCORES if case["task"] == "LaMP_5")
+    golds, preds = tmp_path / "golds.json", tmp_path / "preds.json"
+    for name, file in (("golds", golds), ("preds", preds)):
+        file.write_text(json.dumps({"task": "LaMP_5", "golds": case[name]}))
+    given = ("score", "--task", "LaMP-5", "--golds", str(golds), "--preds", str(preds), "--extra", "--json")
+    done = subprocess.run([sys.executable, "-c", TELLING, *given], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr.endswith("loaded: []\n"), done.stderr
+    assert json.loads(done.stdout)["rouge-1"] == score("LaMP-5", golds, preds)["rouge-1"]
 
 
 @pytest.mark.parametrize("case", named(PROMPTS))

@@ -12,7 +12,6 @@ from rpobench.data.lamp import read_golds, read_json, split_files
 from rpobench.data.questions import read_questions
 from rpobench.evidence import Tokenizer
 from rpobench.task import Task
-from rpobench.types import Example
 
 MEASURED = 1000  # texts of a kind whose tokens are counted: enough for a median, quick on any size
 
@@ -25,21 +24,24 @@ def info(task: Task, folder: Path, split: str, tokenizer: Tokenizer) -> dict[str
     questions, outputs = split_files(task, folder, split)
     examples, users = read_questions(task, questions)
     golds = list(read_golds(read_json(outputs), task.name, str(outputs)).values()) if outputs.exists() else None
-    items = [item for example in examples for item in example.profile]
-    dated = sum(item.date is not None for item in items)
-    texts = {"input": [example.input for example in examples], "item": [task.retrieval_text(item) for item in items]}
+    sizes, users_met, dated = [], set(), 0
+    texts: dict[str, list[str]] = {"input": [], "item": [], "target": (golds or [])[:MEASURED]}
+    for example in examples:  # one at a time: they may be mapped from a file larger than the memory
+        users_met.add(example.user_id)
+        sizes.append(len(example.profile))
+        dated += sum(item.date is not None for item in example.profile)
+        texts["input"].extend([example.input] if len(sizes) <= MEASURED else [])
+        texts["item"].extend(task.retrieval_text(item) for item in example.profile[: MEASURED - len(texts["item"])])
+    items = sum(sizes)
     return {
         "task": task.name,
         "split": split,
-        "examples": len(examples),
+        "examples": len(sizes),
         "targets": None if golds is None else len(golds),
-        "users": {"count": len({example.user_id for example in examples}), "ids": users},
-        "profile": _sizes([len(example.profile) for example in examples]) | {"empty": _empty(examples)},
-        "dates": {len(items): "all items", 0: "none"}.get(dated, "some items") if items else "none",
-        "tokens": {
-            name: _sizes([len(tokenizer.encode(text)) for text in some[:MEASURED]])
-            for name, some in (texts | {"target": golds or []}).items()
-        },
+        "users": {"count": len(users_met), "ids": users},
+        "profile": _sizes(sizes) | {"empty": sizes.count(0)},
+        "dates": {items: "all items", 0: "none"}.get(dated, "some items") if items else "none",
+        "tokens": {name: _sizes([len(tokenizer.encode(text)) for text in some]) for name, some in texts.items()},
         "labels": _shares(golds) if golds and task.labels else None,
     }
 
@@ -48,10 +50,6 @@ def _sizes(numbers: Sequence[int]) -> dict[str, float]:
     if not numbers:
         return {}
     return {"least": min(numbers), "median": median(numbers), "mean": round(mean(numbers), 1), "most": max(numbers)}
-
-
-def _empty(examples: Sequence[Example]) -> int:
-    return sum(not example.profile for example in examples)
 
 
 def _shares(golds: Sequence[str]) -> dict[str, float]:
