@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,12 @@ ORDERS: dict[str, Sequence[Sequence[int]]] = {}
 def examples() -> list[Example]:
     """Users of reviews whose words are drawn as words are: few often, many rarely."""
     rng = random.Random(0)
-    shares = [1 / (place + 3) for place in range(len(WORDS))]
+    shares = list(accumulate(1 / (place + 3) for place in range(len(WORDS))))
 
     def review() -> str:
-        return " ".join(rng.choices(WORDS, shares, k=REVIEW))
+        return " ".join(rng.choices(WORDS, cum_weights=shares, k=REVIEW))
 
-    pool = [ProfileItem(str(place), {"text": review(), "score": "4"}) for place in range(20_000)]
+    pool = [ProfileItem(str(place), {"text": review(), "score": "4"}) for place in range(5_000)]
     return [
         Example(str(user), str(user), f"{TASK.instruction}{review()}", tuple(rng.choices(pool, k=ITEMS)))
         for user in range(USERS)
