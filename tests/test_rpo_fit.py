@@ -45,7 +45,7 @@ def fit(method: str, checkpoint: Path, folder: Path, **config: Any) -> tuple[Tra
               "validation": 0, "rl_steps": 1, "rl_group": 2, "rl_prompts": 1, "max_new_tokens": 4}  # fmt: skip
     made = method_class(method_class.Config(**{**values, **config}))
     made.fit({TWEET: labelled()}, Context(ScriptedModel(str), Drafts(), Items(), seed=0, folder=folder / "work"))
-    (folder / "saved").mkdir()
+    (folder / "saved").mkdir(parents=True)
     made.save(folder / "saved")
     return made, folder / "saved"
 
@@ -117,8 +117,14 @@ def test_trajectories_are_not_written_again_after_a_kill(
     with pytest.raises(TypeError):
         fit("rpo", tiny_checkpoint, tmp_path)
     monkeypatch.undo()
-    monkeypatch.setattr("rpobench.rpo.stages.get_writer", None)
+    monkeypatch.setattr("rpobench.rpo.writers.Rules.write", None)
     fit("rpo", tiny_checkpoint, tmp_path)
+
+
+def test_what_a_teacher_costs_is_counted(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    made, _ = fit("rpo", tiny_checkpoint, tmp_path, writer="teacher", teacher="scripted:echo")
+    assert made.fit_usage is not None and made.fit_usage.calls == 3 * 6, "echo never has the form: three tries a row"
+    assert fit("rpo", tiny_checkpoint, tmp_path / "rules")[0].fit_usage is None
 
 
 def test_dpo_starts_from_stage_one_and_ends_elsewhere(tiny_checkpoint: Path, tmp_path: Path) -> None:

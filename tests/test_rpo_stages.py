@@ -20,9 +20,9 @@ from rpobench.rpo.dpo import dpo_rows, train_dpo
 from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.reward import copied_share, facts_lost, reward
-from rpobench.rpo.rl import grpo_notes, train_grpo
+from rpobench.rpo.rl import _arguments, grpo_notes, train_grpo
 from rpobench.rpo.sft import sft_rows, train_sft
-from rpobench.rpo.training import finished_stage
+from rpobench.rpo.training import common_arguments, finished_stage
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 TWEET, FORM, ADAPTER = get_task("LaMP-7"), Form(), "adapter_model.safetensors"
@@ -115,6 +115,25 @@ def test_the_best_adapter_survives_a_kill_and_a_resume_adds_nothing(tmp_path: Pa
 def test_each_curriculum_shows_its_number_of_items(kind: Any, shown: list[int]) -> None:
     ordered = curriculum(rows(4), steps=3, prompts=2, k=4, seed=0, kind=kind)
     assert [len(row.evidence) for row in ordered[::2]] == shown
+
+
+def test_a_row_with_fewer_items_than_k_goes_through_them_all() -> None:
+    few = [replace(row, evidence=row.evidence[:2]) for row in rows(2)]
+    ordered = curriculum(few, steps=4, prompts=1, k=8, seed=0)
+    assert [len(row.evidence) for row in ordered] == [1, 1, 1, 2]
+    none = [replace(row, evidence=()) for row in rows(2)]
+    assert not any(row.evidence for row in curriculum(none, steps=4, prompts=1, k=8, seed=0))
+
+
+def test_vllm_and_reports_are_passed_through_and_an_unknown_report_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpobench.rpo.training.get_available_reporting_integrations", lambda: ["tensorboard"])
+    assert _arguments(tmp_path, config(rl_vllm=True), evaluates=False, seed=0).use_vllm
+    arguments = common_arguments(tmp_path, report_to="tensorboard", seed=0)
+    assert arguments["report_to"] == "tensorboard"
+    with pytest.raises(RpobenchError, match="report_to=nowhere: not one of none"):
+        common_arguments(tmp_path, report_to="nowhere", seed=0)
 
 
 def test_grpo_keeps_the_start_where_held_out_users_fare_worse_after_it(

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from rpobench import get_method, get_task
 from rpobench.context import Context
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.method import RPO
 from rpobench.rpo.prompts import Form, Trajectory
-from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, ProfileItem
+from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, ProfileItem, RpobenchError
 
 TRAJECTORY = Trajectory("s", "l", "the rewrite")
 PROFILE = (ProfileItem("1", {"text": "my item", "score": "4"}),)
@@ -145,6 +146,24 @@ def test_the_gate_keeps_a_draft_that_is_likelier_by_the_margin(
         assert module.chats[-1][-1].content == "History shows: s\nDraft lacks: l\nRewrite:"
 
 
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"draft": "off", "rl": "dpo"}, "compare with the draft"),
+        ({"draft": "off", "gate": "0"}, "compare with the draft"),
+        ({"analysis": "off", "writer": "teacher"}, "a teacher writes"),
+    ],
+)
+def test_switches_that_do_not_fit_together_are_refused(config: dict[str, str], words: str) -> None:
+    with pytest.raises(RpobenchError, match=words):
+        RPO.Config(**config)
+
+
+def test_a_rival_without_a_draft_has_no_dpo() -> None:
+    with pytest.raises(ValidationError, match="rl"):
+        get_method("sft-rag").Config(rl="dpo")
+
+
 def test_switches_read_the_words_of_the_command_line() -> None:
-    config = RPO.Config(analysis="off", draft="off", evidence="on", gate="0.1")
-    assert (config.analysis, config.draft, config.evidence, config.gate) == (False, False, True, 0.1)
+    config = RPO.Config(analysis="off", draft="on", evidence="off", gate="0.1")
+    assert (config.analysis, config.draft, config.evidence, config.gate) == (False, True, False, 0.1)

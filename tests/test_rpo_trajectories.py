@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpobench import get_task
+from rpobench.data.synth.world import generate
 from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.trajectories import analyse, write_trajectory
 from rpobench.types import Example, ProfileItem
@@ -141,6 +142,18 @@ def test_the_analysis_of_texts_finds_openers_endings_and_habits() -> None:
 
 def test_without_evidence_the_analysis_says_so() -> None:
     assert analyse(get_task("LaMP-7"), Example("1", "u", TWEET + "x"), "y", ()) == ("nothing", "nothing known")
+
+
+@pytest.mark.parametrize("name", [f"LaMP-{number}" for number in range(1, 8)])
+def test_the_rules_write_the_same_analysis_whatever_the_target(name: str) -> None:
+    task = get_task(name)
+    for one in generate(name, "train", 4).labelled:
+        written = [
+            write_trajectory(task, one.example, "comedy 3 [1]", one.example.profile[:4], target)
+            for target in (one.target, "anything else", one.target.upper() + " more")
+        ]
+        assert len({FULL.lead(trajectory) for trajectory in written}) == 1
+        assert written[0].rewrite == one.target
 
 
 def test_the_target_changes_the_rewrite_and_nothing_else() -> None:

@@ -6,9 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PlainSerializer
+from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from rpobench.evidence import EvidenceConfig
+from rpobench.types import RpobenchError
 
 CONTENT = "sha256:"
 
@@ -40,12 +41,13 @@ class ModuleConfig(EvidenceConfig):
     sft_batch: int = Field(default=4, ge=1)
     validation: float = Field(default=0.1, ge=0, le=0.5)  # share of the training users held out to choose a checkpoint
     patience: int = Field(default=3, ge=1)  # evaluations without a better loss after which stage 1 ends
-    rl: Literal["grpo", "dpo", "none"] = "none"
+    rl: Literal["grpo", "none"] = "none"
     rl_steps: int = Field(default=8, ge=1)
     rl_group: int = Field(default=4, ge=2)  # GRPO: completions of one prompt, compared with each other
-    rl_prompts: int = Field(default=4, ge=1)  # groups, or DPO pairs, a step
+    rl_prompts: int = Field(default=4, ge=1)  # groups, or pairs of DPO, a step
     rl_learning_rate: float = Field(default=2e-4, gt=0)
     rl_beta: float = Field(default=0.02, ge=0)  # weight of the KL to the stage-1 policy
+    rl_vllm: bool = False  # GRPO's completions by vLLM, as trl runs it
     curriculum: Literal["fixed", "progressive", "reverse"] = "progressive"  # evidence items over the steps of GRPO
     n: int = Field(default=1, ge=1)  # texts sampled for one example; 1 is greedy
     select: Literal["consensus", "likelihood"] = "consensus"  # which of n texts is the answer
@@ -55,7 +57,7 @@ class ModuleConfig(EvidenceConfig):
 class RPOConfig(ModuleConfig):
     """What RPO alone has: its parts, each of which can be switched off, and the draft as a way out."""
 
-    rl: Literal["grpo", "dpo", "none"] = "grpo"
+    rl: Literal["grpo", "dpo", "none"] = "grpo"  # type: ignore[assignment]  # DPO prefers the rewrite to the draft
     evidence: bool = True
     draft: bool = True
     analysis: bool = True
@@ -63,3 +65,12 @@ class RPOConfig(ModuleConfig):
     teacher: str = "smollm2-135m"  # the model that writes trajectories with `writer=teacher`
     trajectories: File | None = None  # a JSONL file to learn from instead
     gate: float | None = None  # keep the draft where its log-likelihood a token is higher by more than this
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RPOConfig:
+        """Raises RpobenchError, which pydantic lets through: no single option is at fault."""
+        if not self.draft and (self.rl == "dpo" or self.gate is not None):
+            raise RpobenchError("rl=dpo and gate compare with the draft: leave them out with draft=off")
+        if not self.analysis and self.writer == "teacher":
+            raise RpobenchError("a teacher writes the analysis: leave writer=teacher out with analysis=off")
+        return self

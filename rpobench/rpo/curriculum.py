@@ -21,7 +21,8 @@ def curriculum(
 ) -> list[TrainingRow]:
     """The prompts of each step in order: `prompts` rows a step, tasks in turn.
 
-    `progressive` shows 1 item in the first step and k in the last, `reverse` the other way round, `fixed` k in all.
+    `progressive` shows 1 item in the first step and k in the last (or all of a row that has fewer), `reverse` goes the
+    other way round, `fixed` shows k in all.
     """
     random = Random(seed)
     queues: dict[Task, list[TrainingRow]] = {}
@@ -33,13 +34,14 @@ def curriculum(
     for place in range(steps * prompts):
         task = tasks[place % len(tasks)]
         row = orders[task][place // len(tasks) % len(orders[task])]
-        chosen.append(replace(row, evidence=row.evidence[: _shown(place // prompts, steps, k, kind)]))
+        most = min(k, len(row.evidence))  # a token budget may leave fewer than k
+        chosen.append(replace(row, evidence=row.evidence[: _shown(place // prompts, steps, most, kind)]))
     return chosen
 
 
-def _shown(step: int, steps: int, k: int, kind: Curriculum) -> int:
-    """Evidence items in a step, counted from 0."""
-    if kind == "fixed":
-        return k
+def _shown(step: int, steps: int, most: int, kind: Curriculum) -> int:
+    """Evidence items of a row that has `most` of them, in a step counted from 0."""
+    if kind == "fixed" or most == 0:
+        return most
     done = step if kind == "progressive" else steps - 1 - step
-    return 1 + done * (k - 1) // max(1, steps - 1)
+    return 1 + done * (most - 1) // max(1, steps - 1)

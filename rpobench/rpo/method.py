@@ -21,6 +21,7 @@ from rpobench.rpo.decoding import Answer, answers, prefers_draft
 from rpobench.rpo.prompts import Form
 from rpobench.rpo.questions import Question, questions
 from rpobench.rpo.room import Room, checkpoint_room
+from rpobench.rpo.writers import get_writer
 from rpobench.task import Task
 from rpobench.types import Example, Labelled, Prediction, RpobenchError, Usage
 
@@ -67,7 +68,9 @@ class TrainedModule(Method):
         assert ctx.folder is not None
         checkpoint = reflection_checkpoint(self.config.reflection_model)
         self._work = ctx.folder
-        self._adapter = train_stages(train, self.form, self.config, checkpoint, ctx, ctx.folder / TRAJECTORIES)
+        writer = get_writer(self.config, seed=ctx.seed)
+        self._adapter = train_stages(train, self.form, self.config, checkpoint, ctx, writer, ctx.folder / TRAJECTORIES)
+        self.fit_usage = writer.usage if writer.usage.calls else None
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         asked = questions(task, examples, ctx, self.form, self.config, self._room)

@@ -105,6 +105,7 @@ def _arguments(work: Path, config: ModuleConfig, *, evaluates: bool, seed: int) 
         chat_template_kwargs=dict(CHAT_TOKENS),
         shuffle_dataset=False,  # the curriculum is an order
         beta=config.rl_beta,
+        use_vllm=config.rl_vllm,
         learning_rate=config.rl_learning_rate,
         lr_scheduler_type="constant_with_warmup",
         warmup_steps=2,

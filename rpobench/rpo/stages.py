@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rpobench.context import Context
 from rpobench.rpo.best import held_out_users
-from rpobench.rpo.config import ModuleConfig
+from rpobench.rpo.config import ModuleConfig, RPOConfig
 from rpobench.rpo.dpo import train_dpo
 from rpobench.rpo.prompts import Form
 from rpobench.rpo.questions import TrainingRow, training_rows
@@ -16,7 +16,7 @@ from rpobench.rpo.rl import grpo_notes, train_grpo
 from rpobench.rpo.room import Room, checkpoint_room
 from rpobench.rpo.sft import Written, sft_rows, train_sft, trainable
 from rpobench.rpo.training import finished_stage
-from rpobench.rpo.writers import get_writer, read_trajectories, store_trajectories
+from rpobench.rpo.writers import TrajectoryWriter, read_trajectories, store_trajectories
 from rpobench.task import Task
 from rpobench.types import Labelled
 
@@ -27,13 +27,14 @@ def train_stages(
     config: ModuleConfig,
     checkpoint: Path,
     ctx: Context,
+    writer: TrajectoryWriter,
     trajectories: Path,
 ) -> Path:
     """The adapter after all stages; the trajectories are stored in a file. Continues in `ctx.folder` after a kill."""
     assert ctx.folder is not None
     room = checkpoint_room(checkpoint)
     rows = training_rows(train, ctx, form, config, room)
-    pairs = _pairs(rows, form, config, room, trajectories, ctx.seed)
+    pairs = _pairs(rows, form, room, writer, trajectories)
     held = held_out_users((row.example.user_id for row, _ in pairs), share=config.validation, seed=ctx.seed)
     seen = [pair for pair in pairs if pair[0].example.user_id not in held]
     unseen = [pair for pair in pairs if pair[0].example.user_id in held]
@@ -45,12 +46,10 @@ def train_stages(
     return _refined(adapter, seen, unseen, form, config, checkpoint, ctx)
 
 
-def _pairs(
-    rows: Sequence[TrainingRow], form: Form, config: ModuleConfig, room: Room, file: Path, seed: int
-) -> list[Written]:
+def _pairs(rows: Sequence[TrainingRow], form: Form, room: Room, writer: TrajectoryWriter, file: Path) -> list[Written]:
     """Every row that can be learned from with its trajectory; what was written before a kill is not written again."""
     if not file.exists():
-        written = map(form.kept, get_writer(config, seed=seed).write(rows))
+        written = map(form.kept, writer.write(rows))
         store_trajectories(file, trainable(list(zip(rows, written, strict=True)), form, room))
     known = read_trajectories(file)
     found = [(row, known.get((row.task.name, row.example.id))) for row in rows]
@@ -68,7 +67,7 @@ def _refined(
 ) -> Path:
     """Stage 2 from the stage-1 adapter `start`, if the config asks for one."""
     assert ctx.folder is not None
-    if config.rl == "dpo":
+    if isinstance(config, RPOConfig) and config.rl == "dpo":
         return finished_stage(
             ctx.folder / "dpo", lambda work: train_dpo(seen, form, checkpoint, start, work, config, seed=ctx.seed)
         )

@@ -15,7 +15,7 @@ from rpobench.models.base import LanguageModel
 from rpobench.rpo.prompts import LACKS, REWRITE, SHOWS, Form, Trajectory, one_line
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.trajectories import write_trajectory
-from rpobench.types import Chat, Decoding, Message
+from rpobench.types import Chat, Decoding, Message, Usage
 
 TRIES = 3  # the first is greedy, the others are sampled
 TEMPERATURE = 0.8
@@ -34,7 +34,7 @@ class Teacher:
     """Asks `model` up to three times a row, then falls back to the rules; the yields are told on stderr."""
 
     def __init__(self, model: LanguageModel, *, max_new_tokens: int, seed: int) -> None:
-        self._model, self._max_new_tokens, self._seed = model, max_new_tokens, seed
+        self._model, self._max_new_tokens, self._seed, self.usage = model, max_new_tokens, seed, Usage()
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
         accepted: dict[int, Trajectory] = {}
@@ -46,6 +46,7 @@ class Teacher:
                 decoding = replace(decoding, temperature=TEMPERATURE, seed=self._seed * TRIES + attempt)
             texts = self._model.generate([_chat(rows[place]) for place in open_rows], decoding) if open_rows else []
             for place, completion in zip(open_rows, texts, strict=True):
+                self.usage += completion.usage
                 found = FORM.parse(completion.text)
                 if found and not gives_away(rows[place], found):
                     accepted[place] = replace(found, rewrite=one_line(rows[place].target))

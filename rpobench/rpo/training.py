@@ -26,12 +26,21 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.integrations import get_available_reporting_integrations
 
 from rpobench.progress import progress
+from rpobench.types import RpobenchError
 
 
 def common_arguments(work: Path, *, report_to: str, seed: int) -> dict[str, Any]:
-    """Training arguments of every stage; they follow the machine: float32 on a CPU, bfloat16 where CUDA has it."""
+    """Training arguments of every stage; they follow the machine: float32 on a CPU, bfloat16 where CUDA has it.
+
+    Raises:
+        RpobenchError: `report_to` is nothing that transformers can report to here.
+    """
+    known = ["none", *get_available_reporting_integrations()]
+    if report_to not in known:
+        raise RpobenchError(f"report_to={report_to}: not one of {', '.join(known)}, or its package is not installed")
     cuda = torch.cuda.is_available()
     return {
         "output_dir": str(work),

@@ -14,11 +14,13 @@ from rpobench.rpo.config import RPOConfig
 from rpobench.rpo.prompts import Trajectory
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.trajectories import write_trajectory
-from rpobench.types import RpobenchError
+from rpobench.types import RpobenchError, Usage
 
 
 class TrajectoryWriter(Protocol):
-    """Turns training rows into trajectories that end in their targets."""
+    """Turns training rows into trajectories that end in their targets. `usage` is what that has cost so far."""
+
+    usage: Usage
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
         """One trajectory a row, in order, with all three parts."""
@@ -28,12 +30,16 @@ class TrajectoryWriter(Protocol):
 class Rules:
     """Measured facts, task by task; needs no model."""
 
+    usage = Usage()
+
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
         return [write_trajectory(row.task, row.example, row.draft, row.evidence, row.target) for row in rows]
 
 
 class Stored:
     """Trajectories from a JSONL file as `store_trajectories` writes it, edited or not; rules where it has none."""
+
+    usage = Usage()
 
     def __init__(self, path: Path) -> None:
         self._path = path
