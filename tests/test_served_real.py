@@ -72,7 +72,10 @@ def server(embedded_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) 
             yield RealServer(url, log)
         finally:
             running.terminate()
-            running.wait(30)
+            try:
+                running.wait(30)
+            except subprocess.TimeoutExpired:
+                running.kill()
 
 
 @pytest.fixture(autouse=True)
@@ -83,28 +86,28 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def run(server: RealServer, folder: Path, out: Path, **options: Any) -> list[dict[str, Any]]:
-    given = {"method": "zero-shot", "task": "LaMP-3,LaMP-7", "limit": 3, "out": out, "base_url": server.url}
-    return rpobench.run(**{**given, "base_model": f"openai:{folder}?deadline=120", "concurrency": 2, **options})
+    given = {"method": "zero-shot", "task": "LaMP-3,LaMP-7", "limit": 2, "out": out, "base_url": server.url}
+    return rpobench.run(**{**given, "base_model": f"openai:{folder}?deadline=600", "concurrency": 2, **options})
 
 
 def test_a_run_and_the_same_again(server: RealServer, embedded_checkpoint: Path, tmp_path: Path) -> None:
     first = run(server, embedded_checkpoint, tmp_path / "one")
-    assert server.asked() == 6 and [one["n"] for one in first] == [3, 3]
+    assert server.asked() == 4 and [one["n"] for one in first] == [2, 2]
     for one in first:
         kept = json.loads((tmp_path / "one" / one["run"] / "result.json").read_text())
         assert (
             kept["unanswered"] == 0 and kept["usage"]["prompt_tokens"] > 30 and kept["usage"]["completion_tokens"] > 0
         )
     again = run(server, embedded_checkpoint, tmp_path / "two")
-    assert server.asked() == 6, "by the server's own count"
+    assert server.asked() == 4, "by the server's own count"
     assert [one["metrics"] for one in again] == [one["metrics"] for one in first]
     run(server, embedded_checkpoint, tmp_path / "three", base_model=f"openai:{embedded_checkpoint}?system=Be+brief")
-    assert server.asked() == 12
+    assert server.asked() == 8
 
 
 def test_greedy_answers_are_the_local_models(server: RealServer, embedded_checkpoint: Path) -> None:
     chats = [(Message("user", f"What is the capital of {land}? Answer in one word."),) for land in ("France", "Italy")]
-    served = ServedModel(str(embedded_checkpoint), base_url=server.url, deadline=120).generate(chats, Decoding(8))
+    served = ServedModel(str(embedded_checkpoint), base_url=server.url, deadline=600).generate(chats, Decoding(8))
     local = TransformersModel(embedded_checkpoint).generate(chats, Decoding(8))
     assert [one.text.strip() for one in served] == [one.text.strip() for one in local]
     assert [one.usage.prompt_tokens for one in served] == [one.usage.prompt_tokens for one in local]
