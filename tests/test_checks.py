@@ -186,7 +186,7 @@ def test_the_knobs_of_the_world_are_part_of_what_a_run_is_named_by(tmp_path: Pat
     )
     assert plain != hard
     assert read_json(tmp_path / "runs" / hard / "spec.json")["data"]["source"] == "synth-v1?noise=0.5&split=time"
-    from rpobench.show import examples_of
+    from rpobench.examples import examples_of
 
     shown = examples_of(tmp_path / "runs", hard)
     data = generate("LaMP-3", "dev", 3, seed=7, knobs=Knobs(noise=0.5, split="time"))
