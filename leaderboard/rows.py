@@ -94,12 +94,8 @@ def _section(runs: Sequence[Result]) -> Section:
 def labels_of(runs: Sequence[Result]) -> list[str]:
     """The row of each run: its method's name, with what differs where one method stands there more than once."""
     identities = [_identity(run) for run in runs]
-    fits: dict[tuple[str, str, int], set[str | None]] = {}
-    for run, identity in zip(runs, identities, strict=True):
-        fits.setdefault(_place(run, identity), set()).add(run["spec"]["fit"])
-    for run, identity in zip(runs, identities, strict=True):
-        if len(fits[_place(run, {k: v for k, v in identity.items() if k != "fit"})]) > 1:
-            identity["fit"] = run["spec"]["fit"]
+    for part in ("prompts", "fit"):
+        _tell_apart(runs, identities, part)
     return [
         _label(identity, [one for one in identities if one["method"] == identity["method"]])
         + (" (imported)" if run.get("imported") else "")
@@ -107,12 +103,22 @@ def labels_of(runs: Sequence[Result]) -> list[str]:
     ]
 
 
+def _tell_apart(runs: Sequence[Result], identities: Sequence[dict[str, Any]], part: str) -> None:
+    """Add a part of the specs that differs from task to task anyway, but only where one cell would hold two of it."""
+    places = [_place(*pair) for pair in zip(runs, identities, strict=True)]
+    found: dict[tuple[str, str, int], set[str | None]] = {}
+    for place, run in zip(places, runs, strict=True):
+        found.setdefault(place, set()).add(run["spec"].get(part))
+    for place, run, identity in zip(places, runs, identities, strict=True):
+        if len(found[place]) > 1:
+            identity[part] = run["spec"].get(part)
+
+
 def _identity(run: Result) -> dict[str, Any]:
-    """What makes a row: everything about the method but task, seed, profiles and (in doubt only) the fit."""
+    """What makes a row: everything about the method but task, seed, profiles, and (in doubt only) prompts and fit."""
     spec, trained = run["spec"], run["fit"]["train_tasks"] if run["fit"] else []
     on = {"trained_on": "+".join(trained)} if len(trained) > 1 else {}
-    parts = {**spec.get("models", {}), "prompts": spec.get("prompts")}
-    return {"method": spec["method"], "version": spec["version"], **spec["config"], **parts, **on}
+    return {"method": spec["method"], "version": spec["version"], **spec["config"], **spec.get("models", {}), **on}
 
 
 def _place(run: Result, identity: Mapping[str, Any]) -> tuple[str, str, int]:

@@ -23,7 +23,7 @@ def result(method: str, value: float, **changes: Any) -> dict[str, Any]:
     data = {"source": "synth-v1", "split": "dev", "limit": None, "holdout": None, "seed": 0, "sha256": "d" * 64}
     spec = {
         "task": "LaMP-3@1", "profiles": "own", "method": method, "version": "1", "config": {}, "base_model": "m",
-        "fit": None, "seed": 0,
+        "fit": None, "seed": 0, "prompts": None,
     }  # fmt: skip
     found = {
         "metrics": {main: value, other: value + 1}, "references": {"oracle": {main: 0.1, other: 0.2}}, "n": 32,
@@ -111,6 +111,13 @@ def test_gain_is_positive_where_the_own_profile_is_better() -> None:
     found = rows(text)
     assert ["a", "+0.400", "-"] in found and ["b", "-", "+0.100"] in found
     assert ["a", "1", "**1.000**", "-", "-"] in found, "a swapped run is no row of its own"
+
+
+def test_a_method_whose_prompts_differ_from_task_to_task_is_one_row_and_two_of_one_task_are_two() -> None:
+    rating, tweet = result("a", 1.0, prompts="p1"), result("a", 0.2, task="LaMP-7@1", directions=TEXT, prompts="p2")
+    assert [row[:2] for row in rows(as_markdown([rating, tweet]))[2:4]] == [["a", "1"], ["*oracle*", "-"]]
+    changed = [row[0] for row in rows(as_markdown([rating, tweet, result("a", 0.5, prompts="p3")]))]
+    assert {"a prompts=p1", "a prompts=p3"} <= set(changed)
 
 
 def test_a_gain_pairs_runs_of_one_seed() -> None:
