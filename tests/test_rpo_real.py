@@ -35,7 +35,7 @@ def test_the_embedded_model_learns_the_form_and_ends_in_each_tasks_answers(tmp_p
                 assert prediction.text in "12345"
     assert parsed >= 18, "fewer than half of the texts are trajectories"
 
-    (fit,) = (tmp_path / "fits").iterdir()
+    (fit,) = (spec.parent for spec in (tmp_path / "fits").glob("*/spec.json"))
     weights = load_file(fit / "checkpoint" / "adapter" / "adapter_model.safetensors")
     assert all(tensor.isfinite().all() for tensor in weights.values())
     assert (fit / "checkpoint" / "sft.jsonl").exists() and (fit / "checkpoint" / "trajectories.jsonl").exists()
