@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rpobench.models.base import LanguageModel, PromptTooLong
 from rpobench.models.priced import without_cache
 from rpobench.task import Task
 from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, RpobenchError
+
+if TYPE_CHECKING:
+    from rpobench.evidence import RankedEvidence
 
 
 class DraftStore(Protocol):
@@ -31,31 +34,13 @@ class DraftStore(Protocol):
         ...
 
 
-class EvidenceSource(Protocol):
-    """Ranks profiles and fits the best items to a token budget, equally for every method."""
-
-    def evidence(
-        self,
-        task: Task,
-        examples: Sequence[Example],
-        *,
-        retriever: str,
-        k: int,
-        max_prompt_tokens: int,
-        max_evidence_tokens: int | None,
-    ) -> list[Evidence]:
-        """Evidence for each example, in order: the top k items, fewer where they exceed `max_evidence_tokens`, cut so
-        that the official prompt fits."""
-        ...
-
-
 @dataclass(frozen=True)
 class Context:
     """Handed to `Method.fit` and `Method.predict`. `folder` is where a fit may keep files; None while predicting."""
 
     base_model: LanguageModel
     draft_store: DraftStore
-    evidence_source: EvidenceSource
+    evidence_source: RankedEvidence
     seed: int
     folder: Path | None = None
 

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile, is_zipfile
-from zlib import error as CorruptData
+from zipfile import ZipFile, is_zipfile
 
 from rpobench.data.lamp import check_targets, official_names, parse_json, read_golds, read_json
 from rpobench.extra_metrics import extra_metrics
 from rpobench.registry import get_task
 from rpobench.types import RpobenchError
+from rpobench.zips import UNREADABLE_ZIP
 
 UNPACKED = 256 * 2**20  # bytes that a zip of outputs may hold; LaMP's own hold a few millions
 Answers = Path | str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -84,7 +84,7 @@ def _by_task(file: Path) -> dict[str, tuple[str, Any]]:
     try:
         with ZipFile(file) as zipped:
             members = _unpacked(file, zipped)
-    except (OSError, BadZipFile, CorruptData, RuntimeError, NotImplementedError, EOFError) as error:
+    except UNREADABLE_ZIP as error:
         raise RpobenchError(f"{file}: no readable zip ({error}): make it again") from error
     for member, packed in members.items():
         content = parse_json(packed, f"{file}: {member}")

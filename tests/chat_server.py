@@ -13,6 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
+from rpobench.types import Chat, Message
+
 FAULTS = ("429", "500", "malformed", "empty", "endless", "slow", "closed", "hanging")
 KEY = "sk-quite-secret-0123456789"
 
@@ -130,3 +132,8 @@ def chat_server() -> Iterator[ChatServer]:
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+
+
+def chats(count: int) -> list[Chat]:
+    """So many different questions."""
+    return [(Message("user", f"say this number {number}"),) for number in range(count)]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from chat_server import ChatServer
+
+    from rpobench.models.scripted import ScriptedModel
+
+PLUGIN = Path(__file__).parent / "plugin"
 
 settings.register_profile("any machine", deadline=None)  # a busy machine is no bug
 settings.load_profile("any machine")
@@ -143,3 +150,30 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedModel]:
+    """The one base model of a test, which counts its calls; somebody else's package (`plugin`) is beside ours."""
+    from rpobench import registry
+    from rpobench.models.scripted import ScriptedModel, echo
+
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    registry._declared.cache_clear()
+    made = ScriptedModel(echo)
+    monkeypatch.setattr("rpobench.benchmark.get_model", lambda spec: made)
+    yield made
+    registry._declared.cache_clear()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ChatServer]:
+    """A chat server, its key in the environment, a cache of the test's own, a client whose first pause is short."""
+    from chat_server import KEY, chat_server
+
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("RPOBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.002)
+    with chat_server() as running:
+        yield running

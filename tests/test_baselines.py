@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from words import Words
 
 from rpobench import get_method, get_retriever, get_task
 from rpobench.context import Context
@@ -16,20 +17,6 @@ from rpobench.evidence import RankedEvidence
 from rpobench.models.scripted import ScriptedModel
 from rpobench.store import ResultStore
 from rpobench.types import Example, Prediction
-
-
-class Words:
-    """A tokenizer of words, so that these tests fetch nothing."""
-
-    def __init__(self) -> None:
-        self.known: list[str] = []
-
-    def encode(self, text: str) -> list[int]:
-        self.known += [word for word in dict.fromkeys(text.split()) if word not in self.known]
-        return [self.known.index(word) for word in text.split()]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return " ".join(self.known[place] for place in ids)
 
 
 def predict(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from words import Words
 
 from rpobench import get_method, get_retriever, get_task
 from rpobench.context import Context
@@ -18,19 +19,9 @@ from rpobench.store import ResultStore
 from rpobench.types import Example, Labelled, Prediction, ProfileItem
 
 
-class Characters:
-    """A tokenizer of characters, so that these tests fetch nothing."""
-
-    def encode(self, text: str) -> list[int]:
-        return [ord(character) for character in text]
-
-    def decode(self, ids: Any) -> str:
-        return "".join(map(chr, ids))
-
-
 def context(folder: Path, model: ScriptedModel) -> Context:
     drafts = StoredDrafts(ResultStore(folder), model)
-    return Context(model, drafts, RankedEvidence(get_retriever, Characters, seed=0), seed=0, folder=folder)
+    return Context(model, drafts, RankedEvidence(get_retriever, Words, seed=0), seed=0, folder=folder)
 
 
 def answers(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +15,13 @@ from rpobench.config import MethodConfig
 from rpobench.data.sources import Source
 from rpobench.data.synth.knobs import knobs_text, parse_knobs
 from rpobench.data.synth.world import Knobs, generate
-from rpobench.models.scripted import ScriptedModel, echo
+from rpobench.models.scripted import ScriptedModel
 from rpobench.plan import make_plan, method_names, task_names
 from rpobench.registry import get_method, get_task, names
 from rpobench.store import ResultStore, read_json
 from rpobench.types import RpobenchError
 
-PLUGIN = Path(__file__).parent / "plugin"
-
-
-@pytest.fixture(autouse=True)
-def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedModel]:
-    """The one base model of a test; it counts its calls."""
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    registry._declared.cache_clear()
-    made = ScriptedModel(echo)
-    monkeypatch.setattr("rpobench.benchmark.get_model", lambda spec: made)
-    yield made
-    registry._declared.cache_clear()
+pytestmark = pytest.mark.usefixtures("model")
 
 
 def official(folder: Path, *splits: str, task: str = "LaMP-3", made: str = "dev", count: int = 6) -> Path:

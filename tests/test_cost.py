@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rpobench import registry
 from rpobench.benchmark import estimate, run
-from rpobench.models.scripted import ScriptedModel, echo
+from rpobench.models.scripted import ScriptedModel
 from rpobench.models.transformers import TransformersModel
 from rpobench.plan import make_plan
 from rpobench.types import RpobenchError
 
-PLUGIN = Path(__file__).parent / "plugin"
-
-
-@pytest.fixture(autouse=True)
-def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedModel]:
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    registry._declared.cache_clear()
-    made = ScriptedModel(echo)
-    monkeypatch.setattr("rpobench.benchmark.get_model", lambda spec: made)
-    yield made
-    registry._declared.cache_clear()
+pytestmark = pytest.mark.usefixtures("model")
 
 
 def plan(out: Path, method: str, **options: Any) -> Any:

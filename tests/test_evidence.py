@@ -9,27 +9,13 @@ from datetime import date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from words import Words
 
 from rpobench import get_retriever, get_task
 from rpobench.evidence import RankedEvidence, fit_evidence
 from rpobench.types import Example, ProfileItem
 
 TASK = get_task("LaMP-4")
-
-
-class Words:
-    """A tokenizer whose tokens are words."""
-
-    def __init__(self) -> None:
-        self.known: list[str] = []
-
-    def encode(self, text: str) -> list[int]:
-        words = text.split()
-        self.known += [word for word in dict.fromkeys(words) if word not in self.known]
-        return [self.known.index(word) for word in words]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return " ".join(self.known[place] for place in ids)
 
 
 class Counting:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rpobench import registry
 from rpobench.benchmark import run
 from rpobench.fit_cost import attempt, fit_cost
 from rpobench.models.scripted import ScriptedModel, echo
@@ -20,18 +18,7 @@ from rpobench.registry import get_method
 from rpobench.store import ResultStore, read_json, write_json
 from rpobench.types import RpobenchError, Usage
 
-PLUGIN = Path(__file__).parent / "plugin"
-
-
-@pytest.fixture(autouse=True)
-def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedModel]:
-    """The one base model of a test; it counts its calls."""
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    registry._declared.cache_clear()
-    made = ScriptedModel(echo)
-    monkeypatch.setattr("rpobench.benchmark.get_model", lambda spec: made)
-    yield made
-    registry._declared.cache_clear()
+pytestmark = pytest.mark.usefixtures("model")
 
 
 def plan(out: Path, **options: Any) -> Plan:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from words import Words
 
 from rpobench import get_method, get_retriever, get_task
 from rpobench.context import Context
@@ -42,20 +43,6 @@ class Hashes:
 @pytest.fixture(autouse=True)
 def no_weights(other_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder.Encoder, "_model", Hashes())
-
-
-class Words:
-    """A tokenizer of words, so that these tests fetch nothing."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, int] = {}
-
-    def encode(self, text: str) -> list[int]:
-        return [self.known.setdefault(word, len(self.known)) for word in text.split()]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        words = list(self.known)
-        return " ".join(words[place] for place in ids)
 
 
 def reply(chat: Chat) -> str:

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import pytest
-from chat_server import FAULTS, KEY, ChatServer, chat_server
+from chat_server import FAULTS, KEY, ChatServer, chats
 
 from rpobench.models.openai import REFUSED, RETRIES, ServedModel, open_served
-from rpobench.types import Chat, Decoding, Message
+from rpobench.types import Decoding, Message
 
 GREEDY = Decoding(max_new_tokens=8)
-
-
-def chats(count: int) -> list[Chat]:
-    return [(Message("user", f"say this number {number}"),) for number in range(count)]
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
-    """With a key in the environment, and a client whose first pause is short."""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.002)
-    with chat_server() as running:
-        yield running
 
 
 def served(server: ChatServer, **options: object) -> ServedModel:

@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chat_server import KEY, ChatServer, chat_server
+from chat_server import KEY, ChatServer, chats
 
 from rpobench.models.base import PromptTooLong
 from rpobench.models.failures import FailureLimit
 from rpobench.models.openai import ServedModel, open_served
 from rpobench.registry import get_model
-from rpobench.types import Chat, Completion, Decoding, Message, RpobenchError
+from rpobench.types import Completion, Decoding, RpobenchError
 
 GREEDY = Decoding(max_new_tokens=8)
-
-
-def chats(count: int) -> list[Chat]:
-    return [(Message("user", f"say this number {number}"),) for number in range(count)]
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.002)
-    with chat_server() as running:
-        yield running
 
 
 def stopped(model: ServedModel, count: int = 1) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from rpobench.baselines.summaries import first_chats
+from words import Words
 
 from rpobench import get_method, get_retriever, get_task
 from rpobench.context import Context
@@ -19,16 +20,6 @@ from rpobench.store import ResultStore
 from rpobench.types import Chat, Completion, Decoding, Example, Prediction, ProfileItem
 
 TASK = get_task("LaMP-7")
-
-
-class Words:
-    """A tokenizer of words, so that these tests fetch nothing."""
-
-    def encode(self, text: str) -> list[int]:
-        return list(range(len(text.split())))
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return "cut"
 
 
 def reply(chat: Chat) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from words import Words
 
 import rpobench
-from rpobench import get_task, registry
+from rpobench import get_task
 from rpobench.benchmark import run
 from rpobench.cost import Rehearsal
 from rpobench.data.synth.world import generate
@@ -22,18 +22,7 @@ from rpobench.registry import get_method
 from rpobench.store import ResultStore, read_json
 from rpobench.types import RpobenchError
 
-PLUGIN = Path(__file__).parent / "plugin"
-
-
-@pytest.fixture(autouse=True)
-def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedModel]:
-    """The one base model of a test; it counts its calls."""
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    registry._declared.cache_clear()
-    made = ScriptedModel(echo)
-    monkeypatch.setattr("rpobench.benchmark.get_model", lambda spec: made)
-    yield made
-    registry._declared.cache_clear()
+pytestmark = pytest.mark.usefixtures("model")
 
 
 @pytest.fixture
@@ -210,15 +199,6 @@ def test_environment_names_versions_and_hashes_and_no_path(tmp_path: Path) -> No
 
 
 def test_environment_names_what_ranked_and_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Words:
-        identity = "words@1"
-
-        def encode(self, text: str) -> list[int]:
-            return [len(word) for word in text.split()]
-
-        def decode(self, ids: Any) -> str:
-            return " ".join("x" * size for size in ids)
-
     monkeypatch.setattr("rpobench.runner._reference_tokenizer", Words)
     bare, rag = run(plan(tmp_path, "zero-shot,rag-bm25", swap=False))
     found = stored(tmp_path, rag["run"], "environment.json")

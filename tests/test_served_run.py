@@ -7,12 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import KEY, ChatServer, chat_server
+from chat_server import KEY, ChatServer
 
 import rpobench
 from rpobench.check import check
@@ -22,14 +21,7 @@ from rpobench.types import RpobenchError
 COUNT = 12
 
 
-@pytest.fixture(autouse=True)
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ChatServer]:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("RPOBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.002)
-    with chat_server() as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("server")
 
 
 def run(server: ChatServer, out: Path, **options: Any) -> list[dict[str, Any]]:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from zipfile import BadZipFile, ZipFile
-from zlib import error as CorruptData
+from zipfile import ZipFile
 
 from rpobench.data.lamp import SPLITS, official_name
 from rpobench.data.records import stream_records
@@ -20,8 +19,7 @@ from rpobench.progress import progress
 from rpobench.store import write_text
 from rpobench.task import Task
 from rpobench.types import RpobenchError
-
-UNREADABLE = (OSError, BadZipFile, CorruptData, RuntimeError, NotImplementedError, EOFError)
+from rpobench.zips import UNREADABLE_ZIP
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,7 @@ def _members(file: Path, wanted: dict[str, str]) -> Iterator[tuple[str, bytes]]:
                 name = PurePosixPath(member.filename).name
                 if name in wanted:
                     yield name, zipped.read(member)
-    except UNREADABLE as error:
+    except UNREADABLE_ZIP as error:
         raise RpobenchError(f"{file}: no readable zip ({error}): copy it again from the collection") from error
 
 

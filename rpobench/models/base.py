@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -56,23 +57,36 @@ def batch_of(model: LanguageModel, least: int) -> int:
     return max(least, 4 * getattr(model, "concurrency", 0))
 
 
-@runtime_checkable
-class ReportingModel(Protocol):
+class ReportingModel(ABC):
     """A model that hands out each completion as soon as it is there, so that a kill costs what was under way, no more.
 
     `ready` may be called from another thread, though never from two at once. Where it raises RpobenchError, nothing
     more is asked, what is under way is still reported, and the error is raised in the end.
     """
 
+    @abstractmethod
     def generate_each(self, chats: Sequence[Chat], decoding: Decoding, ready: Ready) -> Sequence[Completion]:
         """As `generate`."""
-        ...
 
+    @abstractmethod
     def choose_each(
         self, chats: Sequence[Chat], options: Sequence[str], neutral: Sequence[Chat] | None, ready: Ready
     ) -> Sequence[Completion]:
         """As `choose`."""
-        ...
+
+    def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
+        """One completion a chat, in order."""
+        return self.generate_each(chats, decoding, _unheard)
+
+    def choose(
+        self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
+    ) -> Sequence[Completion]:
+        """The model's choice for each chat, in order."""
+        return self.choose_each(chats, options, neutral, _unheard)
+
+
+def _unheard(place: int, completion: Completion) -> None:
+    """For who waits for all completions."""
 
 
 def generate_each(

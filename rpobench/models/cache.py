@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rpobench.models.base import LanguageModel, Ready, choose_each, generate_each
+from rpobench.models.base import LanguageModel, Ready, ReportingModel, choose_each, generate_each
 from rpobench.models.embedded import cache_folder
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
 
@@ -124,7 +124,7 @@ def answer_key(identity: str, chat: Chat, asked: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class CachedModel:
+class CachedModel(ReportingModel):
     """A language model whose answers are looked up first and kept as they come in.
 
     Sampling without a seed is asked anew each time, as are failures. Likelihoods are not kept.
@@ -137,10 +137,6 @@ class CachedModel:
     def identity(self) -> str:
         """The model's own."""
         return self.inner.identity
-
-    def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
-        """One completion a chat, in order."""
-        return self.generate_each(chats, decoding, lambda place, completion: None)
 
     def generate_each(self, chats: Sequence[Chat], decoding: Decoding, ready: Ready) -> Sequence[Completion]:
         """As `generate`; what is cached is reported first."""
@@ -157,12 +153,6 @@ class CachedModel:
             return generate_each(self.inner, [chats[place] for place in places], decoding, told)
 
         return self._answers(chats, keys, ask, ready)
-
-    def choose(
-        self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
-    ) -> Sequence[Completion]:
-        """The model's choice for each chat."""
-        return self.choose_each(chats, options, neutral, lambda place, completion: None)
 
     def choose_each(
         self, chats: Sequence[Chat], options: Sequence[str], neutral: Sequence[Chat] | None, ready: Ready

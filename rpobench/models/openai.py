@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rpobench.models.background import BackgroundLoop
-from rpobench.models.base import PromptTooLong, Ready
+from rpobench.models.base import PromptTooLong, Ready, ReportingModel
 from rpobench.models.cache import CachedModel, shared_cache
 from rpobench.models.failures import FailureLimit
 from rpobench.models.served_options import (
@@ -47,7 +47,7 @@ def open_served(argument: str, base_url: str | None = None, concurrency: int = 3
     return CachedModel(ServedModel(name, base_url=base_url, concurrency=concurrency, **options), shared_cache())
 
 
-class ServedModel:
+class ServedModel(ReportingModel):
     """A chat model that is asked over HTTP, `concurrency` requests at a time.
 
     The official client retries 429, 5xx, timeouts, cut connections and unusable answers five times. A request that is
@@ -91,25 +91,15 @@ class ServedModel:
         http = CheckedClient(deadline=self._deadline, connections=self.concurrency)
         return AsyncOpenAI(api_key=self._key, base_url=self.base_url, max_retries=RETRIES, http_client=http)
 
-    def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
-        """One completion a chat, in order. Whether a chat that ends with an assistant message is continued is the
-        server's affair."""
-        return self.generate_each(chats, decoding, lambda place, completion: None)
-
     def generate_each(self, chats: Sequence[Chat], decoding: Decoding, ready: Ready) -> Sequence[Completion]:
-        """As `generate`; `ready` is called in another thread as answers come in."""
+        """As `generate`; `ready` is called in another thread as answers come in. Whether a chat that ends with an
+        assistant message is continued is the server's affair."""
         return self._loop.run(self._all(chats, decoding, ready))
-
-    def choose(
-        self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
-    ) -> Sequence[Completion]:
-        """What the model says, as it is: a server gives no likelihoods to choose by. The task reads the label in it."""
-        return self.choose_each(chats, options, neutral, lambda place, completion: None)
 
     def choose_each(
         self, chats: Sequence[Chat], options: Sequence[str], neutral: Sequence[Chat] | None, ready: Ready
     ) -> Sequence[Completion]:
-        """As `choose`."""
+        """What the model says, as it is: a server gives no likelihoods to choose by. The task reads the label in it."""
         return self.generate_each(chats, Decoding(max_new_tokens=CHOICE_TOKENS), ready)
 
     def loglikelihood(self, chats: Sequence[Chat], texts: Sequence[str]) -> Sequence[float]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rpobench.models.base import LanguageModel, Ready, choose_each, generate_each
+from rpobench.models.base import LanguageModel, Ready, ReportingModel, choose_each, generate_each
 from rpobench.models.cache import CachedModel
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
 
@@ -65,7 +65,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class PricedModel:
+class PricedModel(ReportingModel):
     """A model whose usage carries dollars: the price of the tokens, cached or not, so that equal work costs the same.
 
     The budget counts only what was really asked. Where it is spent no further request is made; what is under way ends
@@ -81,19 +81,9 @@ class PricedModel:
         """The model's own: what an answer costs does not change it."""
         return self.inner.identity
 
-    def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
-        """One completion a chat, in order."""
-        return self.generate_each(chats, decoding, lambda place, completion: None)
-
     def generate_each(self, chats: Sequence[Chat], decoding: Decoding, ready: Ready) -> Sequence[Completion]:
         """As `generate`."""
         return self._counted(lambda told: generate_each(self.inner, chats, decoding, told), ready)
-
-    def choose(
-        self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
-    ) -> Sequence[Completion]:
-        """The model's choice for each chat."""
-        return self.choose_each(chats, options, neutral, lambda place, completion: None)
 
     def choose_each(
         self, chats: Sequence[Chat], options: Sequence[str], neutral: Sequence[Chat] | None, ready: Ready

@@ -1,0 +1,9 @@
+"""What Python raises for a zip that cannot be read, so that every reader of zips names the same faults."""
+
+from __future__ import annotations
+
+from zipfile import BadZipFile
+from zlib import error as CorruptData
+
+# Of these zipfile says RuntimeError for an encrypted member and NotImplementedError for an unknown compression.
+UNREADABLE_ZIP = (OSError, BadZipFile, CorruptData, RuntimeError, NotImplementedError, EOFError)
