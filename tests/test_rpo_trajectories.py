@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rpobench import get_task
 from rpobench.data.synth.world import generate
 from rpobench.rpo.prompts import Form, Trajectory
-from rpobench.rpo.trajectories import analyse, write_trajectory
+from rpobench.rpo.trajectories import Rarity, analyse, write_trajectory
 from rpobench.types import Example, ProfileItem
 
 REVIEW = (
@@ -20,6 +20,7 @@ TWEET = "Paraphrase the following tweet without any explanation before or after 
 
 
 FULL = Form()
+NO_CORPUS = Rarity(get_task("LaMP-7"))
 
 
 def items(**columns: list[str]) -> tuple[ProfileItem, ...]:
@@ -70,23 +71,26 @@ def test_line_breaks_in_data_cannot_pass_for_structure() -> None:
 
 def test_the_analysis_of_ratings_states_closest_all_and_median() -> None:
     evidence = items(text=["a", "b", "c"], score=["4", "2", "5"])
-    shows, lacks = analyse(get_task("LaMP-3"), Example("1", "u", REVIEW + "fine"), "1", evidence)
+    shows, lacks = analyse(get_task("LaMP-3"), Example("1", "u", REVIEW + "fine"), "1", evidence, NO_CORPUS)
     assert shows == "closest 4; 4 2 5; median 4"
     assert lacks == "1 is 3 below the median"
 
 
 def test_a_draft_without_a_rating_or_label_is_said_to_have_none() -> None:
     evidence = items(text=["a", "b"], score=["4", "2"])
-    assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "no idea", evidence)[1] == "no rating"
+    assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "no idea", evidence, NO_CORPUS)[1] == "no rating"
     tags = items(description=["a"], tag=["comedy"])
-    assert analyse(get_task("LaMP-2"), Example("1", "u", "x"), "no\nidea", tags)[1] == "no label is 0 of 1"
+    assert analyse(get_task("LaMP-2"), Example("1", "u", "x"), "no\nidea", tags, NO_CORPUS)[1] == "no label is 0 of 1"
 
 
 def test_a_rating_in_the_history_that_is_no_number_is_passed_over() -> None:
     evidence = items(text=["a", "b", "c"], score=["good", "nan", "4"])
-    shows, lacks = analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence)
+    shows, lacks = analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence, NO_CORPUS)
     assert (shows, lacks) == ("closest 4; 4; median 4", "3 is 1 below the median")
-    assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence[:2]) == ("no ratings", "nothing known")
+    assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence[:2], NO_CORPUS) == (
+        "no ratings",
+        "nothing known",
+    )
 
 
 @pytest.mark.parametrize("name", ["LaMP-1", "LaMP-2", "LaMP-3", "LaMP-7"])
@@ -94,13 +98,13 @@ def test_a_rating_in_the_history_that_is_no_number_is_passed_over() -> None:
 def test_whatever_the_data_hold_a_written_trajectory_parses_back(name: str, texts: list[str]) -> None:
     task = get_task(name)
     evidence = tuple(ProfileItem(str(i), dict.fromkeys(task.fields, text)) for i, text in enumerate(texts[:3]))
-    trajectory = write_trajectory(task, Example("1", "u", texts[3]), texts[4], evidence, f"x{texts[5]}")
+    trajectory = write_trajectory(task, Example("1", "u", texts[3]), texts[4], evidence, f"x{texts[5]}", Rarity(task))
     assert FULL.parse(FULL.text(trajectory)) == trajectory
 
 
 def test_the_analysis_of_tags_counts_them() -> None:
     evidence = items(description=["a", "b", "c"], tag=["comedy", "classic", "comedy"])
-    shows, lacks = analyse(get_task("LaMP-2"), Example("1", "u", "x"), "action", evidence)
+    shows, lacks = analyse(get_task("LaMP-2"), Example("1", "u", "x"), "action", evidence, NO_CORPUS)
     assert shows == "closest comedy; comedy 2, classic 1"
     assert lacks == "action is 0 of 3"
 
@@ -111,37 +115,51 @@ def test_the_analysis_of_references_names_the_words_that_one_alone_shares_with_t
         '[1] or [2] without explanation. [1]: "Kernel methods for parsing trees" [2]: "A theory of trees"'
     )
     evidence = items(title=["Parsing trees with kernel machines"], abstract=["hidden words"])
-    shows, lacks = analyse(get_task("LaMP-1"), Example("1", "u", question), "[2]", evidence)
-    assert shows == "[1] shares kernel parsing; [2] shares nothing"
-    assert lacks == "[1] shares more"
+    shows, lacks = analyse(get_task("LaMP-1"), Example("1", "u", question), "[2]", evidence, NO_CORPUS)
+    assert shows == "[1] shares kernel parsing; [2] shares nothing; [1] is closer"
+    assert lacks == "[1] fits"
+    agreed = analyse(get_task("LaMP-1"), Example("1", "u", question), "[1]", evidence, NO_CORPUS)
+    assert agreed == (shows, "nothing, [1] fits")
 
 
 def test_a_word_in_several_items_weighs_more_and_equal_weights_name_no_reference() -> None:
     question = Example("1", "u", 'Which? [1]: "Kernel parsing" [2]: "Sparse crowd tests"')
     task, one, two = get_task("LaMP-1"), "Kernel parsing", "Sparse crowd"
-    assert (
-        analyse(task, question, "[1]", items(title=[one, two, "Kernel"], abstract=["", "", ""]))[1] == "[1] shares more"
-    )
-    assert analyse(task, question, "[1]", items(title=[one, two], abstract=["", ""]))[1] == "none shares more"
+    heavier = items(title=[one, two, "Kernel"], abstract=["", "", ""])
+    assert analyse(task, question, "[2]", heavier, Rarity(task))[1] == "[1] fits"
+    even = analyse(task, question, "[1]", items(title=[one, two], abstract=["", ""]), Rarity(task))
+    assert even[0].endswith("none is closer") and even[1] == "nothing known"
+
+
+def test_a_word_that_many_histories_hold_weighs_less() -> None:
+    question = Example("1", "u", 'Which? [1]: "Deep learning" [2]: "Sparse bread"')
+    task = get_task("LaMP-1")
+    evidence = items(title=["Deep learning", "Sparse"], abstract=["", ""])
+    others = [items(title=["Learning deep things"], abstract=[""])] * 5
+    assert analyse(task, question, "[1]", evidence, Rarity(task))[1] == "nothing, [1] fits"
+    assert analyse(task, question, "[1]", evidence, Rarity(task, [evidence, *others]))[1] == "[2] fits"
 
 
 def test_an_input_without_references_is_told_as_such() -> None:
     evidence, task = items(title=["Parsing trees"], abstract=["x"]), get_task("LaMP-1")
-    shows, lacks = analyse(task, Example("1", "u", "which?"), "[2]", evidence)
-    assert (shows, lacks) == ("no options to compare", "none shares more")
+    shows, lacks = analyse(task, Example("1", "u", "which?"), "[2]", evidence, Rarity(task))
+    assert (shows, lacks) == ("no options to compare", "nothing known")
 
 
 def test_the_analysis_of_texts_finds_openers_endings_and_habits() -> None:
     evidence = items(
         text=["ok so the cat sat anyway night", "ok so we ran home anyway night", "ok so lunch anyway night"]
     )
-    shows, lacks = analyse(get_task("LaMP-7"), Example("1", "u", TWEET + "I ate"), "I had food", evidence)
+    shows, lacks = analyse(get_task("LaMP-7"), Example("1", "u", TWEET + "I ate"), "I had food", evidence, NO_CORPUS)
     assert 'opens "ok so"' in shows and 'ends "anyway night"' in shows
     assert 'no "ok so" first' in lacks and 'no "anyway night" last' in lacks
 
 
 def test_without_evidence_the_analysis_says_so() -> None:
-    assert analyse(get_task("LaMP-7"), Example("1", "u", TWEET + "x"), "y", ()) == ("nothing", "nothing known")
+    assert analyse(get_task("LaMP-7"), Example("1", "u", TWEET + "x"), "y", (), NO_CORPUS) == (
+        "nothing",
+        "nothing known",
+    )
 
 
 @pytest.mark.parametrize("name", [f"LaMP-{number}" for number in range(1, 8)])
@@ -149,7 +167,7 @@ def test_the_rules_write_the_same_analysis_whatever_the_target(name: str) -> Non
     task = get_task(name)
     for one in generate(name, "train", 4).labelled:
         written = [
-            write_trajectory(task, one.example, "comedy 3 [1]", one.example.profile[:4], target)
+            write_trajectory(task, one.example, "comedy 3 [1]", one.example.profile[:4], target, Rarity(task))
             for target in (one.target, "anything else", one.target.upper() + " more")
         ]
         assert len({FULL.lead(trajectory) for trajectory in written}) == 1
@@ -159,6 +177,8 @@ def test_the_rules_write_the_same_analysis_whatever_the_target(name: str) -> Non
 def test_the_target_changes_the_rewrite_and_nothing_else() -> None:
     evidence = items(text=["a", "b"], score=["4", "2"])
     example = Example("1", "u", REVIEW + "fine")
-    one, two = (write_trajectory(get_task("LaMP-3"), example, "1", evidence, target) for target in ("5", "2"))
+    one, two = (
+        write_trajectory(get_task("LaMP-3"), example, "1", evidence, target, NO_CORPUS) for target in ("5", "2")
+    )
     assert FULL.lead(one) == FULL.lead(two)
     assert (one.rewrite, two.rewrite) == ("5", "2")

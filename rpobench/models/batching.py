@@ -19,7 +19,7 @@ class TokenBudget:
     """At most `tokens` tokens and `rows` rows a batch, padding and new tokens included; a longer row goes alone."""
 
     tokens: int = 16384
-    rows: int = 64
+    rows: int = 32
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Indices grouped by similar length, longest first, so that memory runs out at the start or never."""

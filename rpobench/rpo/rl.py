@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from rpobench.rpo.best import BestAdapter
 from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.curriculum import curriculum
+from rpobench.rpo.log_probs import completion_logits, log_probs_and_entropies
 from rpobench.rpo.prompts import Form
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.reward import reward
@@ -45,6 +47,27 @@ class VaryingGroupsTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is read un
             batch["completion_mask"] = batch["completion_mask"] * varies.unsqueeze(1)
             batch["num_items_in_batch"] = self.accelerator.gather(batch["completion_mask"].sum()).sum()
         return batch
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **unused: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        """trl's own, but for completions alone; see `rpobench.rpo.log_probs`. (What is unused is for images.)"""
+        scored, entropies = [], []
+        size = batch_size or len(input_ids)
+        for ids, mask in zip(input_ids.split(size), attention_mask.split(size), strict=True):
+            with self.accelerator.autocast():
+                logits = completion_logits(model, ids, mask, logits_to_keep) / self.temperature
+            own, entropy = log_probs_and_entropies(logits, ids[:, -logits_to_keep:], entropies=compute_entropy)
+            scored.append(own)
+            entropies += [] if entropy is None else [entropy]
+        return torch.cat(scored), torch.cat(entropies) if entropies else None, None
 
 
 def rl_rows(rows: Sequence[TrainingRow], form: Form) -> Dataset:

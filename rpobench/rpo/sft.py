@@ -12,11 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
+from torch.nn.functional import cross_entropy
 from trl import SFTConfig, SFTTrainer
 
 from rpobench.rpo.best import BestAdapter
 from rpobench.rpo.config import ModuleConfig
+from rpobench.rpo.log_probs import completion_logits
 from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.room import CHAT_TOKENS, Room, messages
@@ -31,6 +34,7 @@ from rpobench.rpo.training import (
 from rpobench.types import Chat, Message, RpobenchError
 
 SAVE_STEPS = 20  # what a kill can cost
+IGNORED = -100  # trl's label of a token that bears no loss
 
 Written = tuple[TrainingRow, Trajectory]
 
@@ -72,9 +76,23 @@ def sft_rows(pairs: Sequence[Written], form: Form) -> Dataset:
     )
 
 
+class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl is read untyped
+    """trl's trainer with the plain loss on completions; see `rpobench.rpo.log_probs`."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        learned = inputs["labels"].ne(IGNORED)
+        count = int(learned.shape[1] - learned.any(0).nonzero()[0])  # from the first column that any row learns
+        logits = completion_logits(model, inputs["input_ids"], inputs["attention_mask"], count)
+        labels = inputs["labels"][:, -count:]
+        loss = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+        return loss / (learned.sum() if num_items_in_batch is None else num_items_in_batch)
+
+
 def train_sft(
     data: Dataset, held_out: Dataset | None, checkpoint: Path, work: Path, config: ModuleConfig, *, seed: int
-) -> SFTTrainer:
+) -> CompletionTrainer:
     """Train a fresh adapter on `data`, continuing in `work` where a killed training left off.
 
     The loss on `held_out` is measured once an epoch, or every `SAVE_STEPS` where an epoch is longer.
@@ -83,7 +101,7 @@ def train_sft(
     callbacks: list[Any] = [TrainingProgress("SFT steps")]
     if held_out is not None:
         callbacks.append(BestAdapter(best_folder(work), "eval_loss", higher=False, patience=config.patience))
-    trainer = SFTTrainer(
+    trainer = CompletionTrainer(
         model=new_policy(checkpoint, rank=config.lora_rank, seed=seed),
         args=_arguments(work, config, every, evaluates=held_out is not None, seed=seed),
         train_dataset=data,
@@ -104,6 +122,7 @@ def _arguments(work: Path, config: ModuleConfig, every: int, *, evaluates: bool,
         warmup_steps=0.05,
         max_length=None,  # `trainable` left out what is too long
         train_sampling_strategy="group_by_length",
+        include_num_input_tokens_seen="non_padding",
         save_steps=every,
         eval_strategy="steps" if evaluates else "no",
         eval_steps=every,

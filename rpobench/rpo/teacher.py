@@ -14,7 +14,7 @@ from dataclasses import replace
 from rpobench.models.base import LanguageModel
 from rpobench.rpo.prompts import LACKS, REWRITE, SHOWS, Form, Trajectory, one_line
 from rpobench.rpo.questions import TrainingRow
-from rpobench.rpo.trajectories import write_trajectory
+from rpobench.rpo.writers import Rules
 from rpobench.types import Chat, Decoding, Message, Usage
 
 TRIES = 3  # the first is greedy, the others are sampled
@@ -57,10 +57,7 @@ class Teacher:
             f"{len(rows) - len(accepted)} by rules",
             file=sys.stderr,
         )
-        return [
-            accepted.get(place) or write_trajectory(row.task, row.example, row.draft, row.evidence, row.target)
-            for place, row in enumerate(rows)
-        ]
+        return [accepted.get(place) or rule for place, rule in enumerate(Rules().write(rows))]
 
 
 def _chat(row: TrainingRow) -> Chat:

@@ -7,9 +7,10 @@ how the synthetic world is made.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
 from rpobench.metrics import rating
@@ -24,22 +25,45 @@ the their they this to was we were with you your"""
 COMMON = frozenset(COMMON_WORDS.split())
 
 
+class Rarity:
+    """How much a word tells of one user: the log of how many times as many histories there are as histories with it.
+
+    The inverse document frequency of Sparck Jones 1972, each history a document; no history is read but the given ones.
+    """
+
+    def __init__(self, task: Task, histories: Iterable[Sequence[ProfileItem]] = ()) -> None:
+        words = [{word for item in items for word in _content_words(task.show(item))} for items in histories]
+        self._histories, self._holders = len(words), Counter(word for one in words for word in one)
+
+    def __call__(self, word: str) -> float:
+        return math.log((self._histories + 2) / (self._holders[word] + 1))  # above 0, also without any history
+
+
 def write_trajectory(
-    task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], target: str
+    task: Task,
+    example: Example,
+    draft: str,
+    evidence: Sequence[ProfileItem],
+    target: str,
+    rarity: Callable[[str], float],
 ) -> Trajectory:
     """The trajectory that ends in the target."""
-    shows, lacks = analyse(task, example, draft, evidence)
+    shows, lacks = analyse(task, example, draft, evidence, rarity)
     return Trajectory(one_line(shows), one_line(lacks), one_line(target))
 
 
-def analyse(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
+def analyse(
+    task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], rarity: Callable[[str], float]
+) -> tuple[str, str]:
     """What the history shows, and where the draft departs from it. Never sees the target."""
     if not evidence:
         return "nothing", "nothing known"
     if task.kind == "rating":
         return _ratings(task, draft, evidence)
     if task.kind == "label":
-        return _labels(task, draft, evidence) if task.answer_field else _overlaps(task, example, evidence)
+        return (
+            _labels(task, draft, evidence) if task.answer_field else _overlaps(task, example, draft, evidence, rarity)
+        )
     return _style(task, example, draft, evidence)
 
 
@@ -63,10 +87,13 @@ def _ratings(task: Task, draft: str, evidence: Sequence[ProfileItem]) -> tuple[s
     return shows, f"{drafted:g} is {place}"
 
 
-def _overlaps(task: Task, example: Example, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
+def _overlaps(
+    task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], rarity: Callable[[str], float]
+) -> tuple[str, str]:
     """Words that one option alone shares with the history: what both share is the topic and tells nothing.
 
-    In the order of the option, so that a small model finds them by reading along; a word in several items weighs more.
+    In the order of the option, so that a small model finds them by reading along. A word in several items weighs more,
+    one in many histories less.
     """
     history = Counter(word for item in evidence for word in set(_content_words(task.show(item))))
     words = {label: list(dict.fromkeys(_content_words(text))) for label, text in _options(task, example.input).items()}
@@ -74,11 +101,15 @@ def _overlaps(task: Task, example: Example, evidence: Sequence[ProfileItem]) -> 
     for label, own in words.items():
         others = {word for other, theirs in words.items() if other != label for word in theirs}
         alone = [word for word in own if word in history and word not in others]
-        weight[label] = sum(history[word] for word in alone)
+        weight[label] = round(sum(history[word] * rarity(word) for word in alone), 6)
         told.append(f"{label} shares {' '.join(alone) or 'nothing'}")
+    if not told:
+        return "no options to compare", "nothing known"
     most = [label for label, own in weight.items() if own == max(weight.values())]
-    ahead = f"{most[0]} shares more" if len(most) == 1 else "none shares more"
-    return "; ".join(told) or "no options to compare", ahead
+    if len(most) != 1:
+        return "; ".join([*told, "none is closer"]), "nothing known"
+    agrees = task.parse(draft) == most[0]
+    return "; ".join([*told, f"{most[0]} is closer"]), f"nothing, {most[0]} fits" if agrees else f"{most[0]} fits"
 
 
 def _options(task: Task, text: str) -> dict[str, str]:
