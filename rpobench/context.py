@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from rpobench.models.base import LanguageModel, PromptTooLong
 from rpobench.models.priced import without_cache
 from rpobench.task import Task
-from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, RpobenchError
+from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, ProfileItem, RpobenchError
 
 if TYPE_CHECKING:
     from rpobench.evidence import RankedEvidence
@@ -36,21 +36,38 @@ class DraftStore(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """Handed to `Method.fit` and `Method.predict`. `folder` is where a fit may keep files; None while predicting."""
+    """Handed to `Method.fit` and `Method.predict`.
+
+    `folder` is where a fit may keep files; None while predicting. `users` is where a method keeps what it learns of
+    single users while predicting (`rpobench.users.kept`); None where nothing is predicted.
+    """
 
     base_model: LanguageModel
     draft_store: DraftStore
     evidence_source: RankedEvidence
     seed: int
     folder: Path | None = None
+    users: Path | None = None
 
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """The shared drafts of these examples, by example id."""
         return self.draft_store.drafts(task, examples)
 
-    def written(self, name: str, chats: Sequence[Chat], *, max_new_tokens: int) -> Sequence[Completion]:
-        """What the base model writes to each chat, once for all methods and runs: summaries of users and the like."""
-        return self.draft_store.written(name, chats, Decoding(max_new_tokens=max_new_tokens), self.base_model)
+    def written(
+        self,
+        name: str,
+        chats: Sequence[Chat],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        seed: int | None = None,
+    ) -> Sequence[Completion]:
+        """What the base model writes to each chat, once for all methods and runs: summaries of users and the like.
+
+        Greedy, or a sample: then it takes a seed, and another one for each sample of the same chat.
+        """
+        decoding = Decoding(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+        return self.draft_store.written(name, chats, decoding, self.base_model)
 
     def evidence(
         self,
@@ -70,6 +87,20 @@ class Context:
             k=k,
             max_prompt_tokens=max_prompt_tokens,
             max_evidence_tokens=max_evidence_tokens,
+        )
+
+    def fitted(
+        self,
+        task: Task,
+        examples: Sequence[Example],
+        chosen: Sequence[Sequence[ProfileItem]],
+        *,
+        max_prompt_tokens: int,
+        max_evidence_tokens: int | None = None,
+    ) -> list[Evidence]:
+        """Fair evidence of items that a method ranked itself, best first, for each example: cut as `evidence` cuts."""
+        return self.evidence_source.fitted(
+            task, examples, chosen, max_prompt_tokens=max_prompt_tokens, max_evidence_tokens=max_evidence_tokens
         )
 
     def answer(

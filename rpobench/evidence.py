@@ -69,7 +69,8 @@ class RankedEvidence:
     ) -> None:
         self._get_retriever, self._get_tokenizer = get_retriever, get_tokenizer
         self.orders = Orders(seed, orders)
-        self._used: tuple[Tokenizer | None, dict[str, Retriever]] = (None, {})
+        self._tokenizer: Tokenizer | None = None
+        self._used: dict[str, Retriever] = {}
 
     def evidence(
         self,
@@ -82,27 +83,40 @@ class RankedEvidence:
         max_evidence_tokens: int | None = None,
     ) -> list[Evidence]:
         """Evidence for each example, in order; empty where the profile is."""
-        tokenizer = self._get_tokenizer() if any(example.profile for example in examples) else None
-        if tokenizer:
-            self._used = (tokenizer, {**self._used[1], retriever: self._get_retriever(retriever)})
+        ranker = self._get_retriever(retriever)
+        orders = self.orders.of(task, examples, ranker)
+        best = [[one.profile[place] for place in order[:k]] for one, order in zip(examples, orders, strict=True)]
+        if any(best):
+            self._used[retriever] = ranker
+        return self.fitted(
+            task, examples, best, max_prompt_tokens=max_prompt_tokens, max_evidence_tokens=max_evidence_tokens
+        )
+
+    def fitted(
+        self,
+        task: Task,
+        examples: Sequence[Example],
+        chosen: Sequence[Sequence[ProfileItem]],
+        *,
+        max_prompt_tokens: int,
+        max_evidence_tokens: int | None = None,
+    ) -> list[Evidence]:
+        """Evidence of the items chosen for each example, best first; empty where there are none."""
+        if not any(chosen):
+            return [Evidence()] * len(examples)
+        self._tokenizer = tokenizer = self._get_tokenizer()
         found = []
-        orders = self.orders.of(task, examples, self._get_retriever(retriever))
-        for example, order in zip(examples, orders, strict=True):
-            items = [example.profile[place] for place in order[:k]]
-            if tokenizer is None:
-                found.append(Evidence())
-                continue
-            items = items[: whole_items(task, items, max_evidence_tokens, tokenizer)]
-            found.append(fit_evidence(task, example, items, max_prompt_tokens, tokenizer))
+        for example, items in zip(examples, chosen, strict=True):
+            whole = items[: whole_items(task, items, max_evidence_tokens, tokenizer)]
+            found.append(fit_evidence(task, example, whole, max_prompt_tokens, tokenizer))
         return found
 
     def used(self) -> dict[str, Any]:
         """Identities of what cut and what ranked evidence so far; empty where none was taken."""
-        tokenizer, retrievers = self._used
-        if tokenizer is None:
+        if self._tokenizer is None:
             return {}
-        ranked = sorted(retriever.identity for retriever in retrievers.values())
-        return {"reference_tokenizer": tokenizer.identity, "retrievers": ranked}
+        ranked = sorted(retriever.identity for retriever in self._used.values())
+        return {"reference_tokenizer": self._tokenizer.identity, "retrievers": ranked}
 
 
 def whole_items(task: Task, items: Sequence[ProfileItem], max_evidence_tokens: int | None, tokenizer: Tokenizer) -> int:

@@ -29,6 +29,11 @@ class PairedItems(Task):
     def show(self, item: ProfileItem) -> str:
         return f"{item.fields[self.cut_field]} => {item.fields[self.answer_field]}"
 
+    def pair(self, item: ProfileItem) -> tuple[str, str] | None:
+        if self.answer_field == self.cut_field:
+            return None
+        return f"{self.instruction}{item.fields[self.cut_field]}", item.fields[self.answer_field]
+
     def item_tokens(self, item: ProfileItem, encode: Callable[[str], list[int]]) -> int:
         if self.answer_field == self.cut_field:
             return super().item_tokens(item, encode)

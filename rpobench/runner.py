@@ -174,7 +174,8 @@ class Runner:
     def _context(self, tasks: Iterable[Task], folder: Path | None = None) -> Context:
         """Of a fit, which has a folder, or of predicting."""
         drafts = CompleteDrafts(self._drafts) if folder else self._drafts
-        return Context(model_for(self.base_model, tasks), drafts, self._evidence, self.seed, folder)
+        model = model_for(self.base_model, tasks)
+        return Context(model, drafts, self._evidence, self.seed, folder, self.store.users_folder)
 
 
 def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> dict[str, Any]:

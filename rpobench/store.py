@@ -49,6 +49,11 @@ class ResultStore:
         """What the base model wrote about users, shared by all runs."""
         return self.root / "written"
 
+    @property
+    def users_folder(self) -> Path:
+        """What methods learned of single users while predicting, named by content, shared by all runs."""
+        return self.root / "users"
+
     def done(self, spec: RunSpec) -> dict[str, Prediction]:
         """The finished predictions of a run, by example id."""
         return read_predictions(self.run_folder(spec) / "predictions.jsonl")

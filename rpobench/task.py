@@ -72,6 +72,13 @@ class Task(ABC):
     def with_evidence(self, input: str, evidence: Sequence[ProfileItem]) -> str:
         """The official prompt text for a non-empty evidence (LaMP, arXiv 2304.11406, released code)."""
 
+    def pair(self, item: ProfileItem) -> tuple[str, str] | None:
+        """The item as an input with its answer, to learn a user from; None where it makes none.
+
+        Where an item is no input-output pair of this task, a task says what else it lets predict of the item.
+        """
+        return None
+
     def item_tokens(self, item: ProfileItem, encode: Callable[[str], list[int]]) -> int:
         """Tokens the official arithmetic sets aside for the words around one item's text: two for bare quotes."""
         return 2

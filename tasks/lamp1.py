@@ -51,6 +51,10 @@ class CitationIdentification(LabelTask):
         place = input.find(TITLE_MARK) + len(TITLE_MARK)
         return f"{input[:place]}, and {', and '.join(map(self.wrap, evidence))}{input[place:]}"
 
+    def pair(self, item: ProfileItem) -> tuple[str, str] | None:
+        """An item names no reference: the abstract is predicted from the title (arXiv 2409.09510, released code)."""
+        return f'Write the abstract of the paper "{item.fields["title"]}".', item.fields["abstract"]
+
     @staticmethod
     def _quoted(text: str) -> list[str]:
         return text.split('"')[1::2]

@@ -21,5 +21,11 @@ class TweetParaphrase(PairedItems, TextTask):
     def show(self, item: ProfileItem) -> str:
         return item.fields["text"]
 
+    def pair(self, item: ProfileItem) -> tuple[str, str] | None:
+        """A tweet has no paraphrase: its first fifth is continued (arXiv 2409.09510, released code: 10 to 25%)."""
+        words = item.fields["text"].split()
+        start = max(1, len(words) // 5)
+        return f"Continue this tweet: {' '.join(words[:start])}", " ".join(words[start:])
+
     def wrap(self, item: ProfileItem) -> str:
         return f'"{item.fields["text"]}" '

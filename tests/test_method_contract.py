@@ -27,8 +27,8 @@ from rpobench.swap import swapped
 from rpobench.types import Chat, Example, Labelled, Prediction
 
 TASKS = ("LaMP-1", "LaMP-2", "LaMP-3", "LaMP-4", "LaMP-7")
-# Held to the same duties on a tiny model in the tests of RPO.
-MODEL_TRAINERS = {"rpo", "sft-rag", "sft-rag-analysis", "sft-generic"}
+# Held to the same duties on a tiny model in the tests of RPO and of per-user-lora.
+MODEL_TRAINERS = {"rpo", "sft-rag", "sft-rag-analysis", "sft-generic", "per-user-lora"}
 
 
 class Hashes:

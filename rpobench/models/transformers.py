@@ -320,6 +320,10 @@ class TransformersModel:
         content = last.content.rstrip(" ")
         return (*chat[:-1], type(last)(last.role, content)), last.content[len(content) :]
 
+    def lesson(self, chat: Chat, answer: str) -> tuple[list[int], list[int]]:
+        """Token ids of an open chat, and of the answer with the end of its turn: trained on is what is asked."""
+        return self._prompt(chat), self._ending(answer)
+
     def _ending(self, text: str) -> list[int]:
         ids = self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
         return [*ids, self._end_of_turn]

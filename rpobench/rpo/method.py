@@ -75,11 +75,15 @@ class TrainedModule(Method):
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         asked = questions(task, examples, ctx, self.form, self.config, self._room)
         fitting = [one for one in asked if one.fits]
-        made = answers(self._reflector, self.form, task, fitting, self.config, seed=ctx.seed)
+        made = self._answers(task, fitting, ctx)
         found = dict(zip((one.example.id for one in fitting), made, strict=True))
         kept = self._gated(task, fitting, found)
         for one in asked:
             yield _prediction(one, found.get(one.example.id), kept=one.example.id in kept)
+
+    def _answers(self, task: Task, asked: Sequence[Question], ctx: Context) -> list[Answer]:
+        """The module's answer to each question, in order."""
+        return answers(self._reflector, self.form, task, asked, self.config, seed=ctx.seed)
 
     def _gated(self, task: Task, asked: Sequence[Question], found: Mapping[str, Answer]) -> set[str]:
         """The examples whose draft is kept though the module has an answer. A module without drafts keeps none."""

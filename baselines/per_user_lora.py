@@ -1,0 +1,87 @@
+"""One adapter a user: a LoRA trained on her own history, on top of the adapter that all users share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from rpobench.context import Context
+from rpobench.progress import progress
+from rpobench.rpo.config import ModuleConfig
+from rpobench.rpo.decoding import Answer, answers
+from rpobench.rpo.method import TrainedModule
+from rpobench.rpo.prompts import Form, Trajectory, one_line
+from rpobench.rpo.questions import Question
+from rpobench.task import Task
+from rpobench.types import Chat, Example, Message
+from rpobench.users.history import pair_words, past_examples
+
+if TYPE_CHECKING:
+    from rpobench.users.adapters import UserAdapters
+
+
+class PerUserLora(TrainedModule):
+    """OPPU (arXiv 2402.04401): one PEFT module for each user on a task adapter, here without retrieval (its k=0).
+
+    The task adapter is that of `sft-generic`; it is merged and frozen, and a user's adapter is trained on her items as
+    inputs with their answers (`Task.pair`). A user without usable items gets the task adapter's answer. LaMP-1 and
+    LaMP-7, whose items are no pairs, learn the auxiliary tasks of LaMP's PEFT code (arXiv 2409.09510). Ours: LoRA on
+    every linear layer (OPPU: queries and values), and the values of the knobs, which were not tuned.
+    """
+
+    name = "per-user-lora"
+    version = "1"
+    by_name_only = True
+    presets: ClassVar = {"quick": {**TrainedModule.presets["quick"], "user_items": 16}}
+    form = Form(evidence=False, draft=False, analysis=False)
+    _held: UserAdapters | None = None
+
+    class Config(ModuleConfig):
+        user_items: int = Field(default=64, ge=1)  # pairs that an adapter is trained on at most
+        user_rank: int = Field(default=8, ge=1)
+        user_epochs: float = Field(default=2.0, gt=0)
+        user_learning_rate: float = Field(default=5e-4, gt=0)
+        user_batch: int = Field(default=4, ge=1)
+        user_memory_mb: int = Field(default=256, ge=0)  # of users' adapters in memory at a time
+
+    def prompts(self, tasks: Sequence[Task]) -> str:
+        return repr([(self.form.sample(task), pair_words(task)) for task in tasks])
+
+    def _answers(self, task: Task, asked: Sequence[Question], ctx: Context) -> list[Answer]:
+        """Users in turn, so that an adapter is put on the model once for all questions of its user."""
+        lessons = [self._lessons(task, one.example, ctx.seed) for one in asked]
+        found: dict[int, Answer] = {}
+        with progress(f"{task.name} users", len(asked)) as advance:
+            while rest := [place for place in range(len(asked)) if place not in found]:
+                own = [place for place in rest if lessons[place] == lessons[rest[0]]]
+                self._adapters(ctx).use(lessons[own[0]])
+                questions = [asked[place] for place in own]
+                made = answers(self._reflector, self.form, task, questions, self.config, seed=ctx.seed)
+                found |= dict(zip(own, made, strict=True))
+                advance(len(own))
+        return [found[place] for place in range(len(asked))]
+
+    def _adapters(self, ctx: Context) -> UserAdapters:
+        from rpobench.models.transformers import TransformersModel
+        from rpobench.users.adapters import AdapterTraining, UserAdapters
+
+        if self._held is None:
+            knobs, model = self.config, self._reflector
+            assert ctx.users is not None and isinstance(model, TransformersModel)
+            training = AdapterTraining(
+                knobs.user_rank, knobs.user_epochs, knobs.user_learning_rate, knobs.user_batch, ctx.seed
+            )
+            self._held = UserAdapters(model, training, ctx.users, memory_mb=knobs.user_memory_mb)
+        return self._held
+
+    def _lessons(self, task: Task, example: Example, seed: int) -> list[tuple[Chat, str]]:
+        """The example's past items in the form of the module; an item that does not fit its context is left out."""
+        found = []
+        for past in past_examples(task, example, limit=self.config.user_items, seed=seed):
+            chat = self.form.chat(task, past.example, "", ())
+            written = self.form.text(Trajectory("", "", one_line(past.target)))
+            if self._room.holds((*chat, Message("assistant", written))):
+                found.append((chat, written))
+        return found
