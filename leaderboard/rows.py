@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any
 
 Result = Mapping[str, Any]
+FOREIGN = "drafts_of"  # the base model that a module was trained on, where it was applied to another one: always told
 
 
 @dataclass
@@ -118,6 +119,8 @@ def _identity(run: Result) -> dict[str, Any]:
     """What makes a row: everything about the method but task, seed, profiles, and (in doubt only) prompts and fit."""
     spec, trained = run["spec"], run["fit"]["train_tasks"] if run["fit"] else []
     on = {"trained_on": "+".join(trained)} if len(trained) > 1 else {}
+    if run["fit"] and run["fit"]["base_model"] != spec["base_model"]:
+        on[FOREIGN] = run["fit"]["base_model"]
     return {"method": spec["method"], "version": spec["version"], **spec["config"], **spec.get("models", {}), **on}
 
 
@@ -126,7 +129,9 @@ def _place(run: Result, identity: Mapping[str, Any]) -> tuple[str, str, int]:
 
 
 def _label(identity: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]]) -> str:
-    differing = sorted(name for name in identity if any(one.get(name) != identity[name] for one in rivals))
+    differing = sorted(
+        name for name in identity if name == FOREIGN or any(one.get(name) != identity[name] for one in rivals)
+    )
     return " ".join([identity["method"], *(f"{name}={identity[name]}" for name in differing)])
 
 

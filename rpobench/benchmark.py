@@ -5,18 +5,18 @@ Whatever can be refused is refused before a model works: options, data, splits, 
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any, Literal
 
+from rpobench.adapters import Adapter, find_adapter
 from rpobench.cost import Estimate, Work, add_up, priced
 from rpobench.data.dataset import DataSet, shared_example
 from rpobench.data.lamp import MissingData
 from rpobench.data.sources import Source
-from rpobench.method import Method
+from rpobench.method import Method, prompts_digest
 from rpobench.models.base import LanguageModel
 from rpobench.plan import Plan, configured, task_names
 from rpobench.presets import get_preset
@@ -87,11 +87,14 @@ class _Chosen:
     method: Method
     tasks: Mapping[str, _Loaded]
     models: dict[str, str]
+    adapter: Adapter | None = None
 
 
 def _checked(plan: Plan) -> tuple[list[_Chosen], LanguageModel]:
     """The plan's methods, tasks and base model, with everything in place that they need."""
-    methods = [method for method in configured(plan) if _other_split(plan, method)]
+    adapter = find_adapter(plan)
+    methods = [adapter.method(plan.settings)] if adapter else configured(plan)
+    methods = [method for method in methods if _other_split(plan, method)]
     for method in methods:
         for name in method.retrievers():
             get_retriever(name)
@@ -99,12 +102,12 @@ def _checked(plan: Plan) -> tuple[list[_Chosen], LanguageModel]:
     if plan.profiles == "swapped":
         for one in loaded:
             swapped([labelled.example for labelled in one.scored.labelled], seed=plan.seeds[0])
-    usable = [{one.task.name: one for one in loaded if _usable(method, one)} for method in methods]
+    usable = [{one.task.name: one for one in loaded if _usable(method, one, adapter)} for method in methods]
     if not any(usable):
         raise RpobenchError(f"--method {plan.method} --task {plan.task}: applies to none of these tasks here")
     model = priced(get_model(plan.base_model, **plan.model_options()), plan)
-    chosen = [_Chosen(method, tasks, dict(method.models())) for method, tasks in zip(methods, usable, strict=True)]
-    return chosen, model
+    pairs = zip(methods, usable, strict=True)
+    return [_Chosen(method, tasks, dict(method.models()), adapter) for method, tasks in pairs], model
 
 
 def _other_split(plan: Plan, method: Method) -> bool:
@@ -119,15 +122,18 @@ def _other_split(plan: Plan, method: Method) -> bool:
     )
 
 
-def _usable(method: Method, one: _Loaded) -> bool:
+def _usable(method: Method, one: _Loaded, adapter: Adapter | None) -> bool:
     """Whether the method runs on this task; one that only counts, or a task that only `all` brought, may lack training
-    data."""
+    data. Nothing is trained with an adapter, which must know the task."""
     if not method.applies_to(one.task):
         print(f"{one.task.name}: {method.name} does not apply, n/a", file=sys.stderr)
         return False
     if _needs_dates(method) and not one.dated:
         print(f"{one.task.name}: {method.name} needs dates, which this data has not, n/a", file=sys.stderr)
         return False
+    if adapter:
+        adapter.check_task(one.task, one.source.spec(one.scored, one.limit))
+        return True
     try:
         return not method.trains or bool(one.train.labelled)
     except MissingData as error:
@@ -154,7 +160,8 @@ class _MethodRuns:
         untrained = self.chosen.method
         for group in untrained.fit_groups(list(self.chosen.tasks)):
             members = [self.chosen.tasks[name] for name in group]
-            fitted, fit = self._fitted(members) if untrained.trains else (lambda: untrained, None)
+            fit, _ = self._fit(members)
+            fitted = cache(partial(self._fitted, members)) if fit else lambda: untrained
             for one in members:
                 yield self._run(fitted, one, fit)
 
@@ -163,13 +170,12 @@ class _MethodRuns:
         method = self.chosen.method
         for group in method.fit_groups(list(self.chosen.tasks)):
             members = [self.chosen.tasks[name] for name in group]
-            fit = self._fit_spec(members) if method.trains else None
-            fitted = fit is None or self.runner.has_fit(fit)
+            fit, fitted = self._fit(members)
             for one in members:
                 examples = [labelled.example for labelled in one.scored.labelled]
                 train = [] if fitted else [labelled.example for labelled in one.train.labelled]
                 for profiles in self._profiles():
-                    spec = self._spec(one, fit.digest() if fit else None, profiles)
+                    spec = self._spec(one, fit, profiles)
                     yield Work(self.runner, method, one.task, self.runner.open_examples(spec, examples), train)
 
     def _profiles(self) -> tuple[Literal["own", "swapped"], ...]:
@@ -181,27 +187,37 @@ class _MethodRuns:
         train = {one.task: one.train for one in members}
         return FitSpec(
             **self._identity(list(train)),
-            train_tasks=tuple(_versioned(one.task) for one in members),
+            train_tasks=tuple(one.task.versioned for one in members),
             data=tuple(one.source.spec(train[one.task], len(train[one.task].labelled)) for one in members),
         )
 
-    def _fitted(self, members: Sequence[_Loaded]) -> tuple[Callable[[], Method], str]:
-        """The trained method, made or loaded when first asked for, and the digest of its spec."""
-        spec, method = self._fit_spec(members), self.chosen.method
+    def _fit(self, members: Sequence[_Loaded]) -> tuple[str | None, bool]:
+        """The digest of the fit that these tasks need, None where nothing is trained; and whether it is finished."""
+        if not self.chosen.method.trains:
+            return None, True
+        if self.chosen.adapter:
+            return self.chosen.adapter.digest, True
+        spec = self._fit_spec(members)
+        return spec.digest(), self.runner.has_fit(spec)
+
+    def _fitted(self, members: Sequence[_Loaded]) -> Method:
+        """The trained method, made or loaded."""
+        method, adapter = self.chosen.method, self.chosen.adapter
+        if adapter:
+            return type(method).load(adapter.placed(self.runner.store), method.config)
         labelled = {one.task: one.train.labelled for one in members}
-        return cache(lambda: self.runner.fit(type(method)(method.config), spec, labelled)), spec.digest()
+        return self.runner.fit(type(method)(method.config), self._fit_spec(members), labelled)
 
     def _identity(self, tasks: Sequence[Task]) -> dict[str, Any]:
         """What a fit and a run of the method have in common."""
         method = self.chosen.method
-        words = method.prompts(tasks)
         return {
             "method": method.name,
             "version": method.version,
             "config": method.config.model_dump(mode="json"),
             "base_model": self.runner.base_model.identity,
             "models": self.chosen.models,
-            "prompts": hashlib.sha256(words.encode()).hexdigest()[:12] if words else None,
+            "prompts": prompts_digest(method, tasks),
             "seed": self.runner.seed,
         }
 
@@ -230,7 +246,7 @@ class _MethodRuns:
     def _spec(self, one: _Loaded, fit: str | None, profiles: Literal["own", "swapped"]) -> RunSpec:
         return RunSpec(
             **self._identity([one.task]),
-            task=_versioned(one.task),
+            task=one.task.versioned,
             data=one.source.spec(one.scored, one.limit),
             profiles=profiles,
             fit=fit,
@@ -275,7 +291,3 @@ def _load(plan: Plan) -> list[_Loaded]:
     if not loaded:
         raise RpobenchError(f"--data {plan.data}: holds no task of --task {plan.task}")
     return loaded
-
-
-def _versioned(task: Task) -> str:
-    return f"{task.name}@{task.version}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ class Method(ABC):
     by_name_only: ClassVar[bool] = False  # True: too costly for `--method all`, runs only when named
     reads_profile: ClassVar[bool] = True  # False: swapped profiles change nothing, so no such run is made
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    applied: ClassVar[frozenset[str]] = frozenset()  # knobs that no `fit` reads: they can be set anew with --adapter
     fit_usage: Usage | None = None  # what `fit` cost in calls and tokens, set by a method that counts them
 
     class Config(MethodConfig):
@@ -75,3 +77,9 @@ class Method(ABC):
     def load(cls, path: Path, config: BaseModel) -> Method:
         """A method as `save` left it."""
         return cls(config)
+
+
+def prompts_digest(method: Method, tasks: Sequence[Task]) -> str | None:
+    """How the method's own prompts for these tasks stand in a spec: 12 hex digits, None where it has none."""
+    words = method.prompts(tasks)
+    return hashlib.sha256(words.encode()).hexdigest()[:12] if words else None

@@ -41,6 +41,7 @@ class Plan:
     holdout: Annotated[float, Field(ge=0, le=1)] | None = None
     profiles: Literal["own", "swapped"] = "own"
     swap: bool = True
+    adapter: Place | None = None  # a run whose trained module is applied instead of training one
     out: Path = Path("runs")
     texts: bool = True
     base_url: str | None = None
@@ -105,8 +106,13 @@ def configured(plan: Plan) -> list[Method]:
 
 def _config(method: type[Method], plan: Plan) -> BaseModel:
     own = {key: value for key, value in plan.settings.items() if key in method.Config.model_fields}
+    return checked(method, {**method.presets.get(plan.preset, {}), **own})
+
+
+def checked(method: type[Method], values: Mapping[str, Any]) -> BaseModel:
+    """The method's config with these values. Raises RpobenchError that names the first wrong one."""
     try:
-        return method.Config(**{**method.presets.get(plan.preset, {}), **own})
+        return method.Config(**values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +33,10 @@ def run(
     ] = None,
     profiles: Annotated[str, typer.Option(help="own, or swapped: each example with another user's profile.")] = "own",
     no_swap: Annotated[bool, typer.Option("--no-swap", help="Leave out the swapped-profile control.")] = False,
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="A run, or its folder: applies its trained module, trains none."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of runs; what is finished there stands.")] = Path("runs"),
     base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Requests at a time to a server.")] = None,
@@ -51,13 +57,14 @@ def run(
         data=data,
         split=split,
         base_model=base_model,
-        settings=_settings(set_ or []),
+        settings=settings(set_ or []),
         preset=preset,
         limit=limit,
         seeds=_seeds(seed),
         holdout=holdout,
         profiles=choice("--profiles", profiles, ("own", "swapped")),
         swap=not no_swap,
+        adapter=adapter,
         out=out,
         texts=not no_text,
         base_url=base_url,
@@ -85,24 +92,32 @@ def _carry_out(plan: Plan, *, as_json: bool) -> None:
     from rpobench.data.sources import Source
     from rpobench.summary import print_summary
 
-    try:
+    with stoppable():
         found = run_plan(plan)
-    except KeyboardInterrupt as stop:
-        raise RpobenchError("stopped; the same command continues where it was") from stop
     if as_json:
         print(json.dumps(found))
     else:
         print_summary(found, synthetic=Source(plan.data).synthetic, out=plan.out)
 
 
-def _settings(pairs: list[str]) -> dict[str, str]:
-    settings = {}
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """What Ctrl-C ends is no fault, and nothing finished is lost: one line says so."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise RpobenchError("stopped; the same command continues where it was") from stop
+
+
+def settings(pairs: list[str]) -> dict[str, str]:
+    """The values of `--set key=value`. Raises RpobenchError for one without key or equals sign."""
+    given = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise RpobenchError(f"--set {pair}: give key=value")
-        settings[key.strip()] = value.strip()
-    return settings
+        given[key.strip()] = value.strip()
+    return given
 
 
 def _seeds(text: str) -> tuple[int, ...]:

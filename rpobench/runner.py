@@ -61,7 +61,7 @@ class Runner:
 
     def fit(self, method: Method, spec: FitSpec, train: Mapping[Task, Sequence[Labelled]]) -> Method:
         """The method as trained by this spec: loaded if it was finished before, else fitted and saved."""
-        folder = self.store.fit_folder(spec)
+        folder = self.store.fit_folder(spec.digest())
         checkpoint, half, work = folder / "checkpoint", folder / "checkpoint.part", folder / "work"
         with locked(folder):
             claim(folder, spec)
@@ -78,7 +78,7 @@ class Runner:
 
     def has_fit(self, spec: FitSpec) -> bool:
         """Whether this fit is finished."""
-        return (self.store.fit_folder(spec) / "checkpoint").exists()
+        return (self.store.fit_folder(spec.digest()) / "checkpoint").exists()
 
     def finished(self, task: Task, data: DataSet, spec: RunSpec) -> RunResult | None:
         """The result that stands, None where the run is unfinished or examples are unanswered.
@@ -112,7 +112,7 @@ class Runner:
             self._evidence.orders.expect(task, examples, f"{data.sha256}/{spec.profiles}/{spec.seed}")
             predictions = self._predict(method, task, examples, spec, folder)
             seconds = seconds_spent(folder / "predictions.jsonl")
-            fit = self.store.root / "fits" / spec.fit / FIT_COST if spec.fit else None
+            fit = self.store.fit_folder(spec.fit) / FIT_COST if spec.fit else None
             result = score(task, data, predictions) | {
                 "seconds": round(sum(seconds[key] for key in predictions), 3),
                 "fit_seconds": fit_cost(fit)["seconds"] if fit else None,

@@ -36,9 +36,9 @@ class ResultStore:
         method = re.sub(r"[^\w.-]+", "-", spec.method, flags=re.ASCII)[:60]
         return self.root / f"{spec.task.split('@')[0]}-{method}{swapped}-{spec.digest()}"
 
-    def fit_folder(self, spec: Spec) -> Path:
-        """Where a trained artefact and its unfinished work live."""
-        return self.root / "fits" / spec.digest()
+    def fit_folder(self, digest: str) -> Path:
+        """Where the trained artefact with this digest of its spec, and its unfinished work, live."""
+        return self.root / "fits" / digest
 
     def drafts_file(self, key: str) -> Path:
         """The shared drafts under this key."""
@@ -70,7 +70,7 @@ class ResultStore:
             result = read_result(file)
             result |= {"spec": read_run_spec(file.parent / "spec.json"), "folder": str(file.parent)}
             result["environment"] = read_environment(file.parent / "environment.json")
-            fit = self.root / "fits" / str(result["spec"]["fit"]) / "spec.json"
+            fit = self.fit_folder(str(result["spec"]["fit"])) / "spec.json"
             result["fit"] = read_fit_spec(fit) if fit.exists() else None
             if all(result["spec"].get(name) == value for name, value in filters.items()):
                 found.append(result)

@@ -39,6 +39,11 @@ class Task(ABC):
     licensed: ClassVar[bool] = False  # real texts of this task are shown in no report and no shared cache
     noun: ClassVar[str]  # what the answer is, in two or three words: "movie tag", "news headline"
 
+    @property
+    def versioned(self) -> str:
+        """How a spec names it: `LaMP-3@1`."""
+        return f"{self.name}@{self.version}"
+
     def content(self, example: Example) -> str:
         """The input without the official instruction: what the question is about."""
         return example.input.removeprefix(self.instruction).strip()

@@ -128,9 +128,18 @@ def test_a_gain_pairs_runs_of_one_seed() -> None:
 def test_rows_of_one_method_say_how_they_differ() -> None:
     found = rows(as_markdown([result("a", 1.0, config={"k": 4, "x": 1}), result("a", 2.0, config={"k": 8, "x": 1})]))
     assert {row[0] for row in found} >= {"a k=4", "a k=8"}
-    shared = {"train_tasks": ["LaMP-3@1", "LaMP-7@1"]}
-    found = rows(as_markdown([result("a", 1.0, fit={"train_tasks": ["LaMP-3@1"]}), result("a", 2.0, fit=shared)]))
+    alone = {"train_tasks": ["LaMP-3@1"], "base_model": "m"}
+    shared = {"train_tasks": ["LaMP-3@1", "LaMP-7@1"], "base_model": "m"}
+    found = rows(as_markdown([result("a", 1.0, fit=alone), result("a", 2.0, fit=shared)]))
     assert {row[0] for row in found} >= {"a", "a trained_on=LaMP-3@1+LaMP-7@1"}
+
+
+def test_a_module_trained_on_another_base_models_drafts_says_so_even_where_it_stands_alone() -> None:
+    fits = ({"train_tasks": ["LaMP-3@1"], "base_model": name} for name in ("m", "other"))
+    own, foreign = (result("a", 1.0, fit=fit) for fit in fits)
+    assert "a drafts_of=other" in {row[0] for row in rows(as_markdown([foreign]))}
+    found = [row[0] for row in rows(as_markdown([own, foreign]))]
+    assert {"a", "a drafts_of=other"} <= set(found)
 
 
 def test_two_fits_of_one_method_are_two_rows() -> None:

@@ -41,6 +41,7 @@ class TrainedModule(Method):
         "quick": {**QUICK_EVIDENCE, "scope": "shared", "sft_epochs": 2.0}
     }
     Config: ClassVar[type[BaseModel]] = ModuleConfig  # type: ignore[assignment]  # a subclass of Method's own
+    applied: ClassVar[frozenset[str]] = frozenset({"n", "select"})
     form: Form
 
     def __init__(
@@ -123,6 +124,7 @@ class RPO(TrainedModule):
 
     name = "rpo"
     Config = RPOConfig
+    applied = TrainedModule.applied | {"gate"}
 
     @property
     def form(self) -> Form:  # type: ignore[override]
