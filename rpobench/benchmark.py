@@ -270,6 +270,7 @@ def summary(task: Task, run: RunResult, control: RunResult | None) -> dict[str, 
         "failed": run.result["failed"],
         "seconds": run.result["seconds"],
         "references": {**values, "swapped": control.result["metrics"][main] if control else None},
+        **{name: run.result[name] for name in ("kept",) if name in run.result},  # of methods with a gate
     }
 
 

@@ -21,7 +21,7 @@ from rpobench.types import Prediction, RpobenchError
 
 SHA256 = re.compile("[0-9a-f]{64}")
 CLOSE = 1e-9
-RESCORED = ("metrics", "strict", "scores", "references")
+RESCORED = ("metrics", "strict", "scores", "references", "kept")
 
 
 @dataclass
@@ -134,7 +134,7 @@ def _data(spec: Mapping[str, Any], count: int, folder: str | None, report: Repor
 def _differing(source: str, found: Mapping[str, Any], stored: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """Stored numbers that are not those computed anew from `source`."""
     told = []
-    for name in names:
+    for name in (name for name in names if name in stored and name in found):
         for place, value in _numbers(stored[name], name):
             anew = dict(_numbers(found[name], name)).get(place)
             if anew is not None and not math.isclose(anew, value, rel_tol=CLOSE, abs_tol=CLOSE):

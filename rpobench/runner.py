@@ -181,6 +181,8 @@ class Runner:
 def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
     """Metrics over all predictions, per-example scores, counts, usage, and the references' values.
 
+    `kept`, the share of examples whose draft a gate kept, stands there only where the method has a gate.
+
     The reference `draft` is of the predictions' own drafts, so only a method that drafts for every example has it;
     `strict` holds the metrics of the raw texts.
     """
@@ -202,11 +204,17 @@ def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> d
         "failed": sum(prediction.failure is not None for prediction in ordered),
         "unanswered": sum(prediction.unanswered for prediction in ordered),
         "evidence": evidence_shown(ordered, data.topics),
+        **_kept(ordered),
         "usage": asdict(sum((prediction.usage for prediction in ordered), Usage())),
         "users": data.users,
         "main_metric": task.main_metric,
         "directions": dict(task.metrics),
     }
+
+
+def _kept(predictions: Sequence[Prediction]) -> dict[str, float]:
+    gated = [one.kept for one in predictions if one.kept is not None]
+    return {"kept": sum(gated) / len(predictions)} if gated else {}
 
 
 def prompts(task: Task, data: DataSet) -> str:

@@ -107,9 +107,11 @@ def claim(folder: Path, spec: Spec) -> None:
 def append_predictions(file: Path, predictions: Sequence[Prediction], *, seconds: float = 0.0) -> None:
     """Append finished predictions; they are on the disk when this returns. `seconds` is what all of them took."""
     share = round(seconds / max(len(predictions), 1), 6)
-    lines = "".join(
-        json.dumps({**asdict(prediction), "seconds": share}, ensure_ascii=True) + "\n" for prediction in predictions
-    )
+    records = [{**asdict(prediction), "seconds": share} for prediction in predictions]
+    for record in records:
+        if record["kept"] is None:
+            del record["kept"]  # most methods have no gate
+    lines = "".join(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
     with disk_faults(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         _cut_torn_line(file)

@@ -51,6 +51,7 @@ class StoredResult(BaseModel):
     imported: bool = False  # predictions made elsewhere
     fit_seconds: float | None = None
     evidence: StoredEvidence | None = None
+    kept: float | None = None  # share of the examples whose draft a gate kept; only of methods with a gate
     examples: dict[str, StoredExample] | None = None  # from schema 2 on
 
 

@@ -28,7 +28,8 @@ def print_summary(runs: Sequence[Mapping[str, Any]], *, synthetic: bool, out: Pa
     table = Table(title="synthetic, not LaMP" if synthetic else None, caption=escape(f"runs in {out}"))
     for name in ("task", "method", "metric"):
         table.add_column(name)
-    for name in ("draft", _answer(runs), "swapped", "gain", "best generic", "oracle", "n", "failed", "seconds"):
+    gated = ("drafts kept",) if any("kept" in run for run in runs) else ()
+    for name in ("draft", _answer(runs), "swapped", "gain", "best generic", "oracle", "n", "failed", "seconds", *gated):
         table.add_column(name, justify="right")
     for run in runs:
         references = run["references"]
@@ -45,6 +46,7 @@ def print_summary(runs: Sequence[Mapping[str, Any]], *, synthetic: bool, out: Pa
             str(run["n"]),
             str(run["failed"]),
             f"{run['seconds']:.0f}",
+            *(f"{run['kept']:.0%}" if "kept" in run else "-" for _ in gated),
         )
     console.print(table)
 

@@ -119,6 +119,7 @@ class Prediction:
     `trajectory` is what a reflection model wrote around the answer.
     `failure` says in a few words why the method has no answer of its own (then `text` is its fallback).
     `unanswered`: the failure is of the model, which gave no answer at all; the next run asks again.
+    `kept`: whether a gate kept the draft in place of the method's own answer; None, and not stored, without a gate.
     """
 
     example_id: str
@@ -131,3 +132,4 @@ class Prediction:
     failure: str | None = None
     trajectory: str | None = None
     unanswered: bool = False
+    kept: bool | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from rpobench.models.scripted import ScriptedModel, echo
 from rpobench.plan import Plan, make_plan
 from rpobench.registry import get_method
 from rpobench.store import ResultStore, read_json
+from rpobench.summary import print_summary
 from rpobench.types import RpobenchError
 
 pytestmark = pytest.mark.usefixtures("model")
@@ -50,6 +52,30 @@ def test_an_object_a_run_has_exactly_these_fields(tmp_path: Path) -> None:
     assert set(one["metrics"]) == {"MAE", "RMSE"} and one["main_metric"] == "MAE" and not one["higher_is_better"]
     assert (one["n"], one["failed"]) == (6, 0)
     assert json.loads(json.dumps(one)) == one
+
+
+def test_the_share_of_kept_drafts_is_in_the_result_of_a_method_with_a_gate_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (plain,) = run(plan(tmp_path / "plain", "peek"))
+    assert "kept" not in plain and "kept" not in stored(tmp_path / "plain", plain["run"])
+    lines = (tmp_path / "plain" / "runs" / plain["run"] / "predictions.jsonl").read_text()
+    assert "kept" not in lines
+    peek: Any = get_method("peek")
+    predict = peek.predict
+
+    def gated(self: Any, task: Any, examples: Any, ctx: Any) -> Any:
+        for place, one in enumerate(predict(self, task, examples, ctx)):
+            yield replace(one, kept=place < 2)
+
+    monkeypatch.setattr(peek, "predict", gated)
+    (one,) = run(plan(tmp_path, "peek"))
+    assert one["kept"] == stored(tmp_path, one["run"])["kept"] == pytest.approx(2 / 6)
+    print_summary([one, plain], synthetic=True, out=tmp_path)
+    told = capsys.readouterr().out
+    assert "drafts kept" in told and "33%" in told
+    print_summary([plain], synthetic=True, out=tmp_path)
+    assert "drafts kept" not in capsys.readouterr().out
 
 
 def test_metrics_are_the_tasks_own_over_the_predicted_texts(tmp_path: Path) -> None:

@@ -80,15 +80,16 @@ class TrainedModule(Method):
         found = dict(zip((one.example.id for one in fitting), made, strict=True))
         kept = self._gated(task, fitting, found)
         for one in asked:
-            yield _prediction(one, found.get(one.example.id), kept=one.example.id in kept)
+            id_ = one.example.id
+            yield _prediction(one, found.get(id_), kept=None if kept is None else id_ in kept)
 
     def _answers(self, task: Task, asked: Sequence[Question], ctx: Context) -> list[Answer]:
         """The module's answer to each question, in order."""
         return answers(self._reflector, self.form, task, asked, self.config, seed=ctx.seed)
 
-    def _gated(self, task: Task, asked: Sequence[Question], found: Mapping[str, Answer]) -> set[str]:
-        """The examples whose draft is kept though the module has an answer. A module without drafts keeps none."""
-        return set()
+    def _gated(self, task: Task, asked: Sequence[Question], found: Mapping[str, Answer]) -> set[str] | None:
+        """The examples whose draft is kept though the module has an answer; None where there is no gate."""
+        return None
 
     @cached_property
     def _reflector(self) -> LanguageModel:
@@ -135,10 +136,10 @@ class RPO(TrainedModule):
         teacher = self.config.writer == "teacher" and not self.config.trajectories
         return {**super().models(), **({"teacher": get_model(self.config.teacher).identity} if teacher else {})}
 
-    def _gated(self, task: Task, asked: Sequence[Question], found: Mapping[str, Answer]) -> set[str]:
+    def _gated(self, task: Task, asked: Sequence[Question], found: Mapping[str, Answer]) -> set[str] | None:
         """Where the module's own likelihood prefers the draft by more than `gate`. The share is told on stderr."""
         if self.config.gate is None:
-            return set()
+            return None
         rewritten = [(one.example.id, found[one.example.id], one.draft) for one in asked if found[one.example.id].text]
         pairs = [(id_, answer, draft.text) for id_, answer, draft in rewritten if draft and draft.text != answer.text]
         kept = prefers_draft(self._reflector, [pair[1:] for pair in pairs], self.config.gate)
@@ -165,7 +166,7 @@ def reflection_model(spec: str) -> Any:
     return model
 
 
-def _prediction(one: Question, answer: Answer | None, *, kept: bool) -> Prediction:
+def _prediction(one: Question, answer: Answer | None, *, kept: bool | None) -> Prediction:
     """The module's answer, or the draft (else the module's bare text) with the reason why it stands."""
     draft, failure = one.draft, answer.failure if answer else TOO_LONG
     usage = (draft.usage if draft else Usage()) + (answer.usage if answer else Usage())
@@ -184,4 +185,5 @@ def _prediction(one: Question, answer: Answer | None, *, kept: bool) -> Predicti
         cut=one.evidence.cut,
         failure=f"{failure}: the draft stands" if failure and draft else failure,
         trajectory=answer.written if answer else None,
+        kept=kept,
     )
