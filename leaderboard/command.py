@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from rpobench.leaderboard.page import PageData
 
 FORMS = ("md", "csv", "latex", "html")
+LOGGED = {  # what the training stages log step by step, and its name on the page
+    "loss": "loss", "eval_loss": "loss on held-out users", "reward": "reward", "reward_std": "spread of the reward",
+    "eval_reward": "reward on held-out users", "frac_reward_zero_std": "share of groups without variance", "kl": "KL",
+    "completions/mean_length": "length in tokens", "parse_rate": "parse rate", "label_entropy": "label entropy in nats",
+    "copied_share": "share copied from evidence", "length_ratio": "length against target",
+    "facts_lost": "numbers and names lost",
+}  # fmt: skip
 
 
 def report(
@@ -106,12 +113,12 @@ def _browsed(name: str, run: Mapping[str, Any], data: str | None, *, no_text: bo
 
 
 def training_logs(fit: Path) -> dict[str, list[tuple[float, float]]]:
-    """(step, value) pairs of each figure that the stages of a fit logged: their loss, and the reward where one is."""
+    """(step, value) pairs of each figure of `LOGGED` that a stage of a fit logged, by stage and name."""
     found: dict[str, list[tuple[float, float]]] = {}
     for file in sorted(fit.glob("checkpoint/*.jsonl")):
         for line in file.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
-            for figure in ("loss", "reward"):
+            for figure, name in LOGGED.items():
                 if figure in entry and "step" in entry:
-                    found.setdefault(f"{file.stem} {figure}", []).append((entry["step"], float(entry[figure])))
+                    found.setdefault(f"{file.stem} {name}", []).append((entry["step"], float(entry[figure])))
     return found

@@ -17,7 +17,7 @@ COLUMNS = ("method", "task", "metric", "value", "low", "high", "n", "seeds", "da
 MORE_COLUMNS = (
     "gain", "gain_low", "gain_high", "strict", "normalized", "average_rank", "against", "synthetic", "imported",
     "reported_in", "users", "seconds", "prompt_tokens", "completion_tokens", "dollars", "data_sha256", "prompt_sha256",
-    "kept",
+    "kept", "fit_tokens",
 )  # fmt: skip
 BREAKDOWN = ("method", "task", "metric", "by", "group", "value", "n", "users", "data", "split", "base_model")
 
@@ -101,7 +101,13 @@ def _cost(cell: Cell) -> dict[str, Any]:
         name: mean(lambda run, name=name: run["usage"][name])  # type: ignore[misc]
         for name in ("prompt_tokens", "completion_tokens", "dollars")
     }
-    return {"seconds": mean(lambda run: run["seconds"]), "kept": mean(lambda run: run.get("kept")), **usage}
+    trained = mean(lambda run: sum(run["fit_tokens"].values()) if run.get("fit_tokens") else None)
+    return {
+        "seconds": mean(lambda run: run["seconds"]),
+        "kept": mean(lambda run: run.get("kept")),
+        "fit_tokens": trained,
+        **usage,
+    }
 
 
 def _written(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

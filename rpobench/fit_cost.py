@@ -1,4 +1,7 @@
-"""What a fit cost: `fit.json` beside its spec, with the seconds of every attempt and tokens where they are counted."""
+"""What a fit cost: `fit.json` beside its spec, with the seconds of every attempt and tokens where they are counted.
+
+`usage` is what its models were asked for, `tokens` what was trained on, by stage.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def attempt(file: Path, work: Path, method: Method, drafts: StoredDrafts) -> Ite
     seconds = told["seconds"]
     if told["started"] is not None:
         seconds += max(0.0, _last_write(work, told["started"]) - told["started"])
-    write_json(file, {"seconds": round(seconds, 3), "started": time.time(), "usage": None})
+    write_json(file, {"seconds": round(seconds, 3), "started": time.time(), "usage": None, "tokens": None})
     began, making, worth, finished = time.monotonic(), drafts.making, drafts.worth, False
     try:
         yield
@@ -36,13 +39,17 @@ def attempt(file: Path, work: Path, method: Method, drafts: StoredDrafts) -> Ite
         seconds += time.monotonic() - began - (drafts.making - making)
         seconds += drafts.worth - worth if finished else 0
         usage = asdict(method.fit_usage) if finished and method.fit_usage else None
-        write_json(file, {"seconds": round(seconds, 3), "started": None, "usage": usage})
+        tokens = method.fit_tokens if finished else None
+        write_json(file, {"seconds": round(seconds, 3), "started": None, "usage": usage, "tokens": tokens})
 
 
 def fit_cost(file: Path) -> dict[str, Any]:
-    """`seconds` over all attempts, `started` (seconds since 1970) of one under way or killed, `usage` or None."""
+    """`seconds` over all attempts, `started` (seconds since 1970) of one under way or killed, `usage` and `tokens`.
+
+    What is not known is None. `tokens` came later than the others: a file may lack it.
+    """
     nothing = {"seconds": 0.0, "started": None, "usage": None}
-    return read_json(file, *nothing) if file.exists() else nothing
+    return {"tokens": None, **(read_json(file, *nothing) if file.exists() else nothing)}
 
 
 def _last_write(work: Path, started: float) -> float:

@@ -32,6 +32,7 @@ class Method(ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     applied: ClassVar[frozenset[str]] = frozenset()  # knobs that no `fit` reads: they can be set anew with --adapter
     fit_usage: Usage | None = None  # what `fit` cost in calls and tokens, set by a method that counts them
+    fit_tokens: Mapping[str, int] | None = None  # that `fit` trained on, by stage, each time they were read
 
     class Config(MethodConfig):
         """The knobs of a method; part of every spec."""

@@ -112,10 +112,11 @@ class Runner:
             self._evidence.orders.expect(task, examples, f"{data.sha256}/{spec.profiles}/{spec.seed}")
             predictions = self._predict(method, task, examples, spec, folder)
             seconds = seconds_spent(folder / "predictions.jsonl")
-            fit = self.store.fit_folder(spec.fit) / FIT_COST if spec.fit else None
+            fit = fit_cost(self.store.fit_folder(spec.fit) / FIT_COST) if spec.fit else None
             result = score(task, data, predictions) | {
                 "seconds": round(sum(seconds[key] for key in predictions), 3),
-                "fit_seconds": fit_cost(fit)["seconds"] if fit else None,
+                "fit_seconds": fit["seconds"] if fit else None,
+                **({"fit_tokens": fit["tokens"]} if fit and fit["tokens"] else {}),
                 "texts": self.texts and (data.synthetic or not task.licensed),
                 "schema": SCHEMA_VERSION,
                 "synthetic": data.synthetic,

@@ -50,6 +50,7 @@ class StoredResult(BaseModel):
     synthetic: bool
     imported: bool = False  # predictions made elsewhere
     fit_seconds: float | None = None
+    fit_tokens: dict[str, int] | None = None  # that its fit trained on, by stage
     evidence: StoredEvidence | None = None
     kept: float | None = None  # share of the examples whose draft a gate kept; only of methods with a gate
     examples: dict[str, StoredExample] | None = None  # from schema 2 on

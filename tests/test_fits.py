@@ -56,7 +56,7 @@ def test_a_fit_says_what_it_cost_and_a_result_repeats_it(tmp_path: Path, monkeyp
     def slow(self: Any, train: Any, ctx: Any) -> None:
         fit(self, train, ctx)
         time.sleep(0.2)
-        self.fit_usage = Usage(calls=3, prompt_tokens=40)
+        self.fit_usage, self.fit_tokens = Usage(calls=3, prompt_tokens=40), {"sft": 7}
 
     monkeypatch.setattr(learner, "fit", slow)
     trained, untrained = run(plan(tmp_path, method="learner,zero-shot"))
@@ -64,7 +64,14 @@ def test_a_fit_says_what_it_cost_and_a_result_repeats_it(tmp_path: Path, monkeyp
     assert cost["seconds"] >= 0.2 and cost["started"] is None and cost["usage"]["prompt_tokens"] == 40
     result = read_json(tmp_path / "runs" / trained["run"] / "result.json")
     assert result["fit_seconds"] == cost["seconds"] and "fit_seconds" not in trained
-    assert read_json(tmp_path / "runs" / untrained["run"] / "result.json")["fit_seconds"] is None
+    assert result["fit_tokens"] == cost["tokens"] == {"sft": 7}
+    without = read_json(tmp_path / "runs" / untrained["run"] / "result.json")
+    assert without["fit_seconds"] is None and "fit_tokens" not in without
+
+
+def test_a_fit_from_before_tokens_were_counted_is_read(tmp_path: Path) -> None:
+    write_json(tmp_path / "fit.json", {"seconds": 5.0, "started": None, "usage": None})
+    assert fit_cost(tmp_path / "fit.json")["tokens"] is None
 
 
 def test_interrupted_attempts_cost_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

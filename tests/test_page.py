@@ -16,7 +16,8 @@ import pytest
 from rpobench.leaderboard import browser
 from rpobench.leaderboard.browser import FIELDS, Browsed, browser_json
 from rpobench.leaderboard.charts import Point, Series, chart, pareto
-from rpobench.leaderboard.command import training_logs
+from rpobench.leaderboard.command import LOGGED, training_logs
+from rpobench.leaderboard.panels import curves
 from typer.testing import CliRunner
 
 from rpobench.cli import app
@@ -183,6 +184,15 @@ def test_rows_that_differ_in_k_are_joined_and_keep_their_numbers(runs: Path) -> 
     drawn = re.search(r"<svg[^>]*LaMP-3: MAE by k.*?</svg>", page(runs), re.S)
     assert drawn and drawn[0].count('class="line"') == 1
     assert re.findall(r'class="mark"[^>]*>(\d)<', drawn[0]) == ["1", "2"]
+
+
+def test_every_sign_that_grpo_logs_is_drawn(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    entry = dict.fromkeys(LOGGED, 0.5)
+    (folder / "grpo.jsonl").write_text("".join(json.dumps({"step": step, **entry}) + "\n" for step in (1, 2)))
+    titles = [title for title, _ in curves({"f": training_logs(tmp_path)})]
+    assert titles == [f"f: grpo {name}" for name in LOGGED.values()]
 
 
 def test_training_logs_are_read_by_stage_and_figure(tmp_path: Path) -> None:

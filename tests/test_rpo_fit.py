@@ -127,6 +127,14 @@ def test_what_a_teacher_costs_is_counted(tiny_checkpoint: Path, tmp_path: Path) 
     assert fit("rpo", tiny_checkpoint, tmp_path / "rules")[0].fit_usage is None
 
 
+def test_the_tokens_of_each_stage_are_told(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    once, _ = fit("rpo", tiny_checkpoint, tmp_path / "once", rl="grpo")
+    twice, _ = fit("rpo", tiny_checkpoint, tmp_path / "twice", sft_epochs=2, rl="dpo")
+    first, second = (dict(made.fit_tokens or {}) for made in (once, twice))
+    assert first.keys() == {"sft", "grpo"} and second.keys() == {"sft", "dpo"}
+    assert second["sft"] == 2 * first["sft"] and first["grpo"] > 0 and second["dpo"] > 0
+
+
 def test_dpo_starts_from_stage_one_and_ends_elsewhere(tiny_checkpoint: Path, tmp_path: Path) -> None:
     _, alone = fit("rpo", tiny_checkpoint, tmp_path / "none")
     _, dpo = fit("rpo", tiny_checkpoint, tmp_path / "dpo", rl="dpo", rl_steps=2)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rpobench.leaderboard.command import LOGGED
 from safetensors.torch import load_file
 
 from rpobench import get_task
@@ -19,7 +20,7 @@ from rpobench.rpo.reward import FORMAT_BONUS, reward
 from rpobench.rpo.rl import grpo_notes, train_grpo
 from rpobench.rpo.room import checkpoint_room
 from rpobench.rpo.sft import row_chat, sft_rows, train_sft, trainable
-from rpobench.rpo.training import finished_stage, last_checkpoint
+from rpobench.rpo.training import finished_stage, last_checkpoint, load_tokenizer, trained_tokens
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 RATING, TWEET = get_task("LaMP-3"), get_task("LaMP-7")
@@ -139,7 +140,18 @@ def test_grpo_changes_the_adapter_and_logs_its_reward(tiny_checkpoint: Path, tmp
     assert before.keys() == after.keys()
     steps = [entry for entry in log(end) if "reward" in entry]
     assert len(steps) == 3
-    assert all({"frac_reward_zero_std", "kl", "parse_rate"} <= entry.keys() for entry in steps)
+    own = {"loss", "reward", "reward_std", "frac_reward_zero_std", "kl", "completions/mean_length", "parse_rate"}
+    assert all(own <= entry.keys() for entry in steps)
+    assert own < LOGGED.keys(), "drawn under the names they are logged by"
+
+
+def test_the_tokens_of_a_stage_are_those_it_read(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    start = sft(tiny_checkpoint, tmp_path / "sft")
+    tokenizer = load_tokenizer(tiny_checkpoint)
+    read = [tokenizer.apply_chat_template(row["prompt"] + row["completion"], return_dict=False) for row in data()]
+    grpo(tiny_checkpoint, start, tmp_path / "grpo")
+    (*_, last) = (entry for entry in log(tmp_path / "grpo" / "adapter") if "num_tokens" in entry)
+    assert trained_tokens(tmp_path) == {"sft": 2 * sum(map(len, read)), "grpo": last["num_tokens"]}
 
 
 def test_grpo_learns_from_a_reward_that_varies(

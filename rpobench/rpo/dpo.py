@@ -60,6 +60,7 @@ def train_dpo(
     arguments = DPOConfig(
         max_steps=config.rl_steps,
         per_device_train_batch_size=config.rl_prompts,
+        include_num_input_tokens_seen="non_padding",
         max_length=None,  # `trainable` left out what is too long
         learning_rate=config.rl_learning_rate,
         lr_scheduler_type="constant_with_warmup",

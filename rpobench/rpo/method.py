@@ -65,6 +65,7 @@ class TrainedModule(Method):
 
     def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
         from rpobench.rpo.stages import train_stages
+        from rpobench.rpo.training import trained_tokens
 
         assert ctx.folder is not None
         checkpoint = reflection_checkpoint(self.config.reflection_model)
@@ -72,6 +73,7 @@ class TrainedModule(Method):
         writer = get_writer(self.config, seed=ctx.seed)
         self._adapter = train_stages(train, self.form, self.config, checkpoint, ctx, writer, ctx.folder / TRAJECTORIES)
         self.fit_usage = writer.usage if writer.usage.calls else None
+        self.fit_tokens = trained_tokens(ctx.folder)
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         asked = questions(task, examples, ctx, self.form, self.config, self._room)

@@ -31,6 +31,8 @@ from transformers.integrations import get_available_reporting_integrations
 from rpobench.progress import progress
 from rpobench.types import RpobenchError
 
+TOKENS = ("num_input_tokens_seen", "num_tokens")  # so far, resumes included; GRPO has the second alone
+
 
 def common_arguments(work: Path, *, report_to: str, seed: int) -> dict[str, Any]:
     """Training arguments of every stage; they follow the machine (`mixed_precision`, and checkpointing on CUDA).
@@ -136,6 +138,19 @@ def finished_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
     half.rename(adapter)
     shutil.rmtree(work, ignore_errors=True)
     return adapter
+
+
+def trained_tokens(folder: Path) -> dict[str, int]:
+    """The tokens, prompts and completions, that each finished stage under `folder` trained on, by the stage's name.
+
+    A token counts each time it is read. Where training ended early, or an earlier adapter was kept, all were read.
+    """
+    found = {}
+    for log in sorted(folder.glob("*/adapter/log.jsonl")):
+        entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        name = next(name for name in TOKENS if any(name in entry for entry in entries))
+        found[log.parts[-3]] = int(max(entry.get(name, 0) for entry in entries))
+    return found
 
 
 def best_folder(work: Path) -> Path:
