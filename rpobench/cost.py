@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rpobench.models.base import LanguageModel
 from rpobench.models.openai import CHOICE_TOKENS
 from rpobench.models.priced import Budget, Price, PricedModel, read_price
-from rpobench.types import Chat, Completion, Decoding, Example, Prediction, RpobenchError, Usage
+from rpobench.types import Chat, Completion, Decoding, Example, Labelled, Prediction, RpobenchError, Usage
 
 if TYPE_CHECKING:
     from rpobench.method import Method
@@ -133,19 +135,32 @@ class Estimator:
     _drafted: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, work: Work) -> None:
-        """Count one piece of work. A method yet to be fitted is taken to draft for each example, and no more."""
+        """Count one piece of work. A method that trains a model of its own is taken to draft for each example alone."""
         if not work.examples:
             return
-        if work.method.trains:
+        if work.method.trains and not work.method.fits_by_asking:
             self._add_drafts(work, [*work.train, *work.examples])
             return
-        few = work.examples[:: max(1, len(work.examples) // REHEARSED)][:REHEARSED]
-        stand_in, drafts = Rehearsal(self.model.identity), StandInDrafts()
-        for _ in work.method.predict(work.task, few, work.runner.rehearsal(stand_in, drafts)):
-            pass
+        with TemporaryDirectory() as folder:
+            method = self._fitted(work, Path(folder)) if work.method.trains else work.method
+            stand_in, drafts, few = Rehearsal(self.model.identity), StandInDrafts(), _few(work.examples)
+            for _ in method.predict(work.task, few, work.runner.rehearsal(stand_in, drafts, users=Path(folder))):
+                pass
         self.total.add(stand_in, len(work.examples) / len(few))
         if drafts.asked:
             self._add_drafts(work, work.examples)
+
+    def _fitted(self, work: Work, folder: Path) -> Method:
+        """The method fitted to a few examples with made-up targets; counted for all, unless its fit is finished."""
+        method, few = type(work.method)(work.method.config), _few(work.train or work.examples)
+        target = work.task.labels[0] if work.task.labels else "an answer"
+        stand_in, drafts = Rehearsal(self.model.identity), StandInDrafts()
+        context = work.runner.rehearsal(stand_in, drafts, folder=folder)
+        method.fit({work.task: [Labelled(example, target) for example in few]}, context)
+        self.total.add(stand_in, len(work.train) / len(few))
+        if drafts.asked:
+            self._add_drafts(work, work.train)
+        return method
 
     def _add_drafts(self, work: Work, examples: Sequence[Example]) -> None:
         room = CHOICE_TOKENS if work.task.labels else work.task.max_new_tokens
@@ -160,6 +175,10 @@ class Estimator:
         price: Price | None = self.model.price if isinstance(self.model, PricedModel) else None
         dollars = price.dollars(Usage(calls, read, written)) if price and calls else (0.0 if price else None)
         return Estimate(calls, read, written, dollars)
+
+
+def _few(examples: Sequence[Example]) -> Sequence[Example]:
+    return examples[:: max(1, len(examples) // REHEARSED)][:REHEARSED]
 
 
 def add_up(model: LanguageModel, work: Iterable[Work]) -> Estimate:

@@ -28,6 +28,7 @@ class Method(ABC):
     trains: ClassVar[bool] = False
     only_counts: ClassVar[bool] = False  # True: `fit` counts and trains no parameters, so it is of the untrained
     by_name_only: ClassVar[bool] = False  # True: too costly for `--method all`, runs only when named
+    fits_by_asking: ClassVar[bool] = False  # True: the base model answers in `fit` too, so an estimate rehearses both
     reads_profile: ClassVar[bool] = True  # False: swapped profiles change nothing, so no such run is made
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     applied: ClassVar[frozenset[str]] = frozenset()  # knobs that no `fit` reads: they can be set anew with --adapter

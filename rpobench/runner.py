@@ -147,9 +147,11 @@ class Runner:
                 advance(len(made))
         return {example.id: finished[example.id] for example in examples}
 
-    def rehearsal(self, model: LanguageModel, drafts: DraftStore) -> Context:
+    def rehearsal(
+        self, model: LanguageModel, drafts: DraftStore, *, folder: Path | None = None, users: Path | None = None
+    ) -> Context:
         """A context for estimates: real evidence, stand-ins for model and drafts."""
-        return Context(model, drafts, self._evidence, self.seed)
+        return Context(model, drafts, self._evidence, self.seed, folder, users)
 
     def undrafted(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
         """The examples whose drafts are yet to be made, by draft key."""

@@ -9,9 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from words import Words
+from words import Hashes, Words
 
 from rpobench import get_method, get_retriever, get_task
 from rpobench.context import Context
@@ -29,15 +28,6 @@ from rpobench.types import Chat, Example, Labelled, Prediction
 TASKS = ("LaMP-1", "LaMP-2", "LaMP-3", "LaMP-4", "LaMP-7")
 # Held to the same duties on a tiny model in the tests of RPO and of per-user-lora.
 MODEL_TRAINERS = {"rpo", "sft-rag", "sft-rag-analysis", "sft-generic", "per-user-lora"}
-
-
-class Hashes:
-    """Stands in for the weights of a sentence encoder: a text's vector is drawn by its hash."""
-
-    def encode(self, texts: Sequence[str], *, batch_size: int, show_progress_bar: bool) -> np.ndarray:
-        return np.array(
-            [np.random.default_rng(int(sha256(t.encode()).hexdigest()[:8], 16)).normal(size=8) for t in texts]
-        )
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +53,7 @@ class Bench:
         self.method_class = get_method(name)
         evidence = RankedEvidence(get_retriever, Words, seed=0)
         drafts = StoredDrafts(ResultStore(folder), self.model)
-        self.context = Context(self.model, drafts, evidence, seed=0, folder=folder)
+        self.context = Context(self.model, drafts, evidence, seed=0, folder=folder, users=folder / "users")
 
     def fitted(self, task_name: str, **config: Any) -> Method:
         method = self.method_class(self.method_class.Config(**config))

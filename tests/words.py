@@ -1,8 +1,11 @@
-"""A tokenizer of words, for tests that count and cut evidence and fetch nothing."""
+"""A tokenizer and a sentence encoder of nothing but words, for tests that fetch no model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
+
+import numpy as np
 
 
 class Words:
@@ -19,3 +22,12 @@ class Words:
     def decode(self, ids: Sequence[int]) -> str:
         words = list(self._numbers)
         return " ".join(words[number] for number in ids)
+
+
+class Hashes:
+    """Stands in for the weights of a sentence encoder: a text's vector is drawn by its hash."""
+
+    def encode(self, texts: Sequence[str], *, batch_size: int, show_progress_bar: bool) -> np.ndarray:
+        return np.array(
+            [np.random.default_rng(int(sha256(t.encode()).hexdigest()[:8], 16)).normal(size=8) for t in texts]
+        )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from rpobench.task import Task
 from rpobench.types import Example, Labelled, ProfileItem
+
+ITEM_WORDS = 500  # of an item's text; OPPU's released code reads 768 tokens of each field
 
 
 def past_examples(task: Task, example: Example, *, limit: int, seed: int) -> list[Labelled]:
@@ -14,7 +17,7 @@ def past_examples(task: Task, example: Example, *, limit: int, seed: int) -> lis
     At most `limit` of them, in the profile's order; seeded lots decide where there are more. Equal profiles give equal
     examples, whoever's they are: the id of one is its item's.
     """
-    pairs = [task.pair(item) for item in example.profile]
+    pairs = [task.pair(_shortened(task, item)) for item in example.profile]
     usable = [place for place, pair in enumerate(pairs) if pair and pair[1].strip()]
     if len(usable) > limit:
         usable = sorted(Random(f"{seed}/{len(usable)}").sample(usable, limit))
@@ -30,3 +33,10 @@ def past_examples(task: Task, example: Example, *, limit: int, seed: int) -> lis
 def pair_words(task: Task) -> str:
     """How a task words its pairs, with placeholders: changes when the words do."""
     return repr(task.pair(ProfileItem("", {name: f"<{name}> of an item" for name in task.fields})))
+
+
+def _shortened(task: Task, item: ProfileItem) -> ProfileItem:
+    words = item.fields[task.cut_field].split()
+    if len(words) <= ITEM_WORDS:
+        return item
+    return replace(item, fields={**item.fields, task.cut_field: " ".join(words[:ITEM_WORDS])})

@@ -1,0 +1,96 @@
+"""A black box with trained judges: one orders the user's history, one chooses among the base model's answers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel
+
+from rpobench.context import Context
+from rpobench.method import Method
+from rpobench.models.encoder import Encoder
+from rpobench.presets import QUICK_EVIDENCE
+from rpobench.task import Task
+from rpobench.types import Example, Labelled, Prediction, Usage
+from rpobench.users.config import ChooserConfig
+from rpobench.users.history import pair_words
+
+if TYPE_CHECKING:
+    from rpobench.users.chooser import Chooser
+
+JUDGES, PARTS = "judges", ("reranker", "scorer")
+
+
+class Hydra(Method):
+    """HYDRA (arXiv 2406.02888): a reranker and a scorer around a frozen model, each a shared trunk with a head a user.
+
+    A scored user's heads are learned from her own past items, the trunks as they are (section 3.4). Ours: small trunks
+    over frozen sentence vectors (HYDRA: Longformer), an item's own answer as the sign of its use (see
+    `rpobench.users.chooser`), a label task's labels as its candidates. n/a where items hold no answer (LaMP-1): neither
+    part could learn from them. The released code is for LaMP-2N and LaMP-2 to LaMP-5.
+    """
+
+    name = "hydra"
+    trains = True
+    by_name_only = True
+    fits_by_asking = True
+    presets: ClassVar = {"quick": QUICK_EVIDENCE}
+
+    class Config(ChooserConfig):
+        """Evidence, and how the judges are fed and trained."""
+
+    def __init__(self, config: BaseModel, learned: Path | None = None) -> None:
+        super().__init__(config)
+        self._learned = learned
+
+    def applies_to(self, task: Task) -> bool:
+        return bool(task.answer_field)
+
+    def models(self) -> Mapping[str, str]:
+        return {"encoder": self._encoder.identity}
+
+    def prompts(self, tasks: Sequence[Task]) -> str:
+        return repr([pair_words(task) for task in tasks])
+
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
+        assert ctx.folder is not None
+        self.fit_usage, self._learned = Usage(), ctx.folder / JUDGES
+        for task, labelled in train.items():
+            chooser = self._chooser(task, ctx)
+            self.fit_usage += chooser.fit(labelled)
+            for part in PARTS:
+                getattr(chooser, part).save(self._learned / task.name / part)
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        yield from self._chooser(task, ctx).predictions(examples)
+
+    def save(self, path: Path) -> None:
+        assert self._learned is not None
+        shutil.copytree(self._learned, path / JUDGES)
+
+    @classmethod
+    def load(cls, path: Path, config: BaseModel) -> Hydra:
+        return cls(config, path / JUDGES)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return Encoder(self.config.encoder)
+
+    def _chooser(self, task: Task, ctx: Context) -> Chooser:
+        """With judges as they were learned for the task, untrained ones before."""
+        from rpobench.users.chooser import Chooser
+        from rpobench.users.judge import Judge, JudgeTraining
+
+        assert self._learned is not None
+        knobs = self.config
+        training = JudgeTraining(knobs.width, knobs.steps, knobs.learning_rate, knobs.shrinkage, ctx.seed)
+        places = [self._learned / task.name / part for part in PARTS]
+        judges = [
+            Judge.load(place, self._encoder, training) if place.exists() else Judge(self._encoder, training)
+            for place in places
+        ]
+        return Chooser(task, ctx, knobs, *judges)
