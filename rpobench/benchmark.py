@@ -20,6 +20,7 @@ from rpobench.method import Method, prompts_digest
 from rpobench.models.base import LanguageModel
 from rpobench.plan import Plan, configured, task_names
 from rpobench.presets import get_preset
+from rpobench.ranks import is_first
 from rpobench.registry import get_model, get_retriever, get_task
 from rpobench.runner import Runner, RunResult
 from rpobench.spec import FitSpec, RunSpec
@@ -30,8 +31,15 @@ from rpobench.types import RpobenchError
 
 
 def run(plan: Plan) -> list[dict[str, Any]]:
-    """Run every method on every task and seed; one object a run, as `--json` prints them."""
+    """Run every method on every task and seed; one object a run, as `--json` prints them.
+
+    Of several processes (`ranks`) the further ones only take part in the fits, and return nothing.
+    """
     model, every = _runs(plan)
+    if not is_first():
+        for runs in every:
+            runs.join()
+        return []
     print(add_up(model, (work for runs in every for work in runs.work())).line(), file=sys.stderr)
     return [made for runs in every for made in runs.all()]
 
@@ -164,6 +172,18 @@ class _MethodRuns:
             fitted = cache(partial(self._fitted, members)) if fit else lambda: untrained
             for one in members:
                 yield self._run(fitted, one, fit)
+
+    def join(self) -> None:
+        """Take part in every fit that `all` makes in the first process: those of groups with an unfinished run."""
+        method = self.chosen.method
+        if self.chosen.adapter or not method.trains:
+            return
+        for group in method.fit_groups(list(self.chosen.tasks)):
+            members = [self.chosen.tasks[name] for name in group]
+            fit, _ = self._fit(members)
+            specs = [(one, self._spec(one, fit, profiles)) for one in members for profiles in self._profiles()]
+            if not all(self.runner.finished(one.task, one.scored, spec) for one, spec in specs):
+                self._fitted(members)
 
     def work(self) -> Iterator[Work]:
         """What `all` will have to predict and to fit, as far as it is not there yet."""

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from rpobench import __version__
+from rpobench.ranks import is_first
 from rpobench.run_command import choice, run
 from rpobench.types import RpobenchError
 
@@ -139,6 +140,8 @@ def show(
 def main() -> Any:
     """Entry point: every fault of input or environment is one line on stderr and exit code 1."""
     debug = "--debug" in sys.argv[1:]
+    if not is_first():
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  # the first process of a launch tells for all
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a sign that stdout cannot encode becomes its escape
     try:
@@ -150,7 +153,7 @@ def main() -> Any:
         if debug:
             raise
         if not isinstance(error, BrokenPipeError):  # who closed the pipe has read enough
-            print(f"rpobench: {_one_line(error)}", file=sys.stderr)
+            print(f"rpobench: {_one_line(error)}", file=sys.stderr if is_first() else sys.__stderr__)
         sys.exit(1)
 
 

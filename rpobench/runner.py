@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from rpobench.method import Method
 from rpobench.models.base import LanguageModel, batch_of
 from rpobench.models.embedded import cache_folder
 from rpobench.progress import progress
+from rpobench.ranks import is_first, wait_for_all
 from rpobench.registry import get_retriever
 from rpobench.shown import evidence_shown
 from rpobench.spec import FitSpec, RunSpec
@@ -60,21 +62,33 @@ class Runner:
         )
 
     def fit(self, method: Method, spec: FitSpec, train: Mapping[Task, Sequence[Labelled]]) -> Method:
-        """The method as trained by this spec: loaded if it was finished before, else fitted and saved."""
+        """The method as trained by this spec: loaded if it was finished before, else fitted and saved.
+
+        Of several processes (`ranks`) all come here and fit, the first alone locks and writes.
+        """
         folder = self.store.fit_folder(spec.digest())
-        checkpoint, half, work = folder / "checkpoint", folder / "checkpoint.part", folder / "work"
-        with locked(folder):
-            claim(folder, spec)
+        checkpoint, work = folder / "checkpoint", folder / "work"
+        with locked(folder) if is_first() else nullcontext():
+            if is_first():
+                claim(folder, spec)
+            wait_for_all()
             if not checkpoint.exists():
-                work.mkdir(parents=True, exist_ok=True)
-                with attempt(folder / FIT_COST, work, method, self._drafts):
-                    method.fit(train, self._context(train, work))
-                shutil.rmtree(half, ignore_errors=True)
-                half.mkdir(parents=True)
-                method.save(half)
-                half.rename(checkpoint)
-            shutil.rmtree(work, ignore_errors=True)  # also what a kill after the rename left
+                self._fit(method, folder, work, train)
+            wait_for_all()
+            if is_first():
+                shutil.rmtree(work, ignore_errors=True)  # also what a kill after the rename left
         return type(method).load(checkpoint, method.config)
+
+    def _fit(self, method: Method, folder: Path, work: Path, train: Mapping[Task, Sequence[Labelled]]) -> None:
+        work.mkdir(parents=True, exist_ok=True)
+        with attempt(folder / FIT_COST, work, method, self._drafts) if is_first() else nullcontext():
+            method.fit(train, self._context(train, work))
+        if is_first():
+            half = folder / "checkpoint.part"
+            shutil.rmtree(half, ignore_errors=True)
+            half.mkdir(parents=True)
+            method.save(half)
+            half.rename(folder / "checkpoint")
 
     def has_fit(self, spec: FitSpec) -> bool:
         """Whether this fit is finished."""

@@ -42,7 +42,7 @@ def test_the_log_probabilities_of_stage_two_are_trls(tiny_checkpoint: Path, tmp_
     trainer = VaryingGroupsTrainer(
         model=new_policy(tiny_checkpoint, rank=4, seed=0),
         reward_funcs=reward,
-        args=_arguments(tmp_path, ModuleConfig(rl_group=2, rl_prompts=2), evaluates=False, seed=0),
+        args=_arguments(tmp_path, ModuleConfig(rl_group=2, rl_prompts=2), held_out=0, seed=0),
         train_dataset=Dataset.from_list([{"prompt": row["prompt"]} for row in ROWS]),
     )
     ids = torch.arange(30).view(3, 10) % 40

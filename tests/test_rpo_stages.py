@@ -129,7 +129,7 @@ def test_vllm_and_reports_are_passed_through_and_an_unknown_report_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rpobench.rpo.training.get_available_reporting_integrations", lambda: ["tensorboard"])
-    assert _arguments(tmp_path, config(rl_vllm=True), evaluates=False, seed=0).use_vllm
+    assert _arguments(tmp_path, config(rl_vllm=True), held_out=0, seed=0).use_vllm
     arguments = common_arguments(tmp_path, report_to="tensorboard", seed=0)
     assert arguments["report_to"] == "tensorboard"
     with pytest.raises(RpobenchError, match="report_to=nowhere: not one of none"):

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from rpobench.ranks import is_first, wait_for_all
+
 Row = TypeVar("Row")
 
 
@@ -44,13 +46,14 @@ class BestAdapter(TrainerCallback):  # type: ignore[misc]  # transformers is rea
         step, values = state.global_step, dict(self.values())
         if step % int(args.eval_steps):
             return
-        if step not in values:
+        if step not in values and is_first():
             value = metrics[self._metric]
             if all(self._sign * value > self._sign * other for other in values.values()):
                 self._keep(model)
             values[step] = value
             (self._folder / "values.json").write_text(json.dumps(list(values.items())))
-        if self._patience and self._since_best(list(values.values())) >= self._patience:
+        wait_for_all()  # so that all processes stop at the same step
+        if self._patience and self._since_best([value for _, value in self.values()]) >= self._patience:
             control.should_training_stop = True
 
     def _keep(self, model: Any) -> None:

@@ -15,6 +15,7 @@ from random import Random
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
+from rpobench.ranks import share
 from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.prompts import Form, one_line
 from rpobench.rpo.room import CHAT_TOKENS, messages
@@ -59,7 +60,7 @@ def train_dpo(
     """Train the stage-1 adapter on: `rl_steps` updates of `rl_prompts` pairs each."""
     arguments = DPOConfig(
         max_steps=config.rl_steps,
-        per_device_train_batch_size=config.rl_prompts,
+        per_device_train_batch_size=share(config.rl_prompts, "rl_prompts"),
         include_num_input_tokens_seen="non_padding",
         max_length=None,  # `trainable` left out what is too long
         learning_rate=config.rl_learning_rate,

@@ -7,6 +7,7 @@ at the start, half-way and at the end: the best of these adapters is kept, so a 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
+from rpobench.ranks import processes, share
 from rpobench.rpo.best import BestAdapter
 from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.curriculum import curriculum
@@ -108,7 +110,7 @@ def train_grpo(
     trainer = VaryingGroupsTrainer(
         model=trained_policy(checkpoint, adapter, seed=seed),
         reward_funcs=reward({row.task.name: row.task for row in rows}, form),
-        args=_arguments(work, config, evaluates=bool(seen), seed=seed),
+        args=_arguments(work, config, held_out=len(seen), seed=seed),
         train_dataset=rl_rows(ordered, form),
         eval_dataset=rl_rows(seen, form) if seen else None,
         processing_class=load_tokenizer(checkpoint),
@@ -117,12 +119,13 @@ def train_grpo(
     return run_to_end(trainer, work)
 
 
-def _arguments(work: Path, config: ModuleConfig, *, evaluates: bool, seed: int) -> GRPOConfig:
+def _arguments(work: Path, config: ModuleConfig, *, held_out: int, seed: int) -> GRPOConfig:
+    groups = share(config.rl_prompts, "rl_prompts")
     return GRPOConfig(
         max_steps=config.rl_steps,
         per_device_train_batch_size=config.rl_group,
-        gradient_accumulation_steps=config.rl_prompts,
-        steps_per_generation=config.rl_prompts,  # one generation an update: every checkpoint is on its boundary
+        gradient_accumulation_steps=groups,
+        steps_per_generation=groups,  # one generation an update: every checkpoint is on its boundary
         num_generations=config.rl_group,
         max_completion_length=config.max_new_tokens,
         chat_template_kwargs=dict(CHAT_TOKENS),
@@ -133,11 +136,11 @@ def _arguments(work: Path, config: ModuleConfig, *, evaluates: bool, seed: int) 
         lr_scheduler_type="constant_with_warmup",
         warmup_steps=2,
         save_steps=1,
-        eval_strategy="steps" if evaluates else "no",
-        eval_on_start=evaluates,
+        eval_strategy="steps" if held_out else "no",
+        eval_on_start=held_out > 0,
         eval_steps=max(1, config.rl_steps // 2),
         num_generations_eval=1,
-        per_device_eval_batch_size=HELD_OUT,
+        per_device_eval_batch_size=max(1, math.ceil(held_out / processes())),
         **common_arguments(work, report_to=config.report_to, seed=seed),
     )
 

@@ -17,6 +17,7 @@ from datasets import Dataset
 from torch.nn.functional import cross_entropy
 from trl import SFTConfig, SFTTrainer
 
+from rpobench.ranks import share
 from rpobench.rpo.best import BestAdapter
 from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.log_probs import completion_logits
@@ -87,7 +88,15 @@ class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl is read untype
         logits = completion_logits(model, inputs["input_ids"], inputs["attention_mask"], count)
         labels = inputs["labels"][:, -count:]
         loss = cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
-        return loss / (learned.sum() if num_items_in_batch is None else num_items_in_batch)
+        if num_items_in_batch is None:
+            return loss / learned.sum()
+        return loss * self.accelerator.num_processes / num_items_in_batch  # of all processes, which average gradients
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
+        """Batches of similar length; those of all processes together are what one process would have had."""
+        sampler = super()._get_train_sampler(train_dataset)
+        sampler.batch_size *= self.args.world_size
+        return sampler
 
 
 def train_sft(
@@ -115,8 +124,8 @@ def train_sft(
 def _arguments(work: Path, config: ModuleConfig, every: int, *, evaluates: bool, seed: int) -> SFTConfig:
     return SFTConfig(
         num_train_epochs=config.sft_epochs,
-        per_device_train_batch_size=config.sft_batch,
-        per_device_eval_batch_size=config.sft_batch,
+        per_device_train_batch_size=share(config.sft_batch, "sft_batch"),
+        per_device_eval_batch_size=share(config.sft_batch, "sft_batch"),
         learning_rate=config.sft_learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=0.05,

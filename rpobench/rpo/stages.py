@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rpobench.context import Context
+from rpobench.ranks import first_goes_first
 from rpobench.rpo.best import held_out_users
 from rpobench.rpo.config import ModuleConfig, RPOConfig
 from rpobench.rpo.dpo import train_dpo
@@ -33,8 +34,9 @@ def train_stages(
     """The adapter after all stages; the trajectories are stored in a file. Continues in `ctx.folder` after a kill."""
     assert ctx.folder is not None
     room = checkpoint_room(checkpoint)
-    rows = training_rows(train, ctx, form, config, room)
-    pairs = _pairs(rows, form, room, writer, trajectories)
+    with first_goes_first():
+        rows = training_rows(train, ctx, form, config, room)
+        pairs = _pairs(rows, form, room, writer, trajectories)
     held = held_out_users((row.example.user_id for row, _ in pairs), share=config.validation, seed=ctx.seed)
     seen = [pair for pair in pairs if pair[0].example.user_id not in held]
     unseen = [pair for pair in pairs if pair[0].example.user_id in held]

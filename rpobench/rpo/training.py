@@ -29,6 +29,7 @@ from transformers import (
 from transformers.integrations import get_available_reporting_integrations
 
 from rpobench.progress import progress
+from rpobench.ranks import is_first, wait_for_all
 from rpobench.types import RpobenchError
 
 TOKENS = ("num_input_tokens_seen", "num_tokens")  # so far, resumes included; GRPO has the second alone
@@ -51,6 +52,7 @@ def common_arguments(work: Path, *, report_to: str, seed: int) -> dict[str, Any]
         "bf16": mixed_precision(),
         "gradient_checkpointing": cuda,
         "dataloader_pin_memory": cuda,
+        "ddp_find_unused_parameters": False,  # every weight of the adapter has a part in every loss
         "report_to": report_to,
         "disable_tqdm": True,  # stdout is for results; `TrainingProgress` draws on stderr
         "logging_steps": 1,
@@ -125,11 +127,18 @@ def finished_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
     adapter = folder / "adapter"
     if adapter.exists():
         return adapter
-    work, half = folder / "work", folder / "adapter.part"
-    shutil.rmtree(half, ignore_errors=True)
+    work = folder / "work"
     with _quiet():
         trainer = train(work)
-    best = best_folder(work) / "adapter"
+    if is_first():
+        _put_in_place(trainer, work, adapter)
+    wait_for_all()
+    return adapter
+
+
+def _put_in_place(trainer: Trainer, work: Path, adapter: Path) -> None:
+    half, best = adapter.with_name("adapter.part"), best_folder(work) / "adapter"
+    shutil.rmtree(half, ignore_errors=True)
     if best.exists():
         shutil.copytree(best, half)
     else:
@@ -137,7 +146,6 @@ def finished_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
     (half / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in trainer.state.log_history))
     half.rename(adapter)
     shutil.rmtree(work, ignore_errors=True)
-    return adapter
 
 
 def trained_tokens(folder: Path) -> dict[str, int]:
