@@ -118,7 +118,8 @@ def train_sft(
         processing_class=load_tokenizer(checkpoint),
         callbacks=callbacks,
     )
-    return run_to_end(trainer, work)
+    run_to_end(trainer, work)
+    return trainer
 
 
 def _arguments(work: Path, config: ModuleConfig, every: int, *, evaluates: bool, seed: int) -> SFTConfig:
