@@ -35,6 +35,9 @@ class PerUserLora(TrainedModule):
     version = "1"
     by_name_only = True
     presets: ClassVar = {"quick": {**TrainedModule.presets["quick"], "user_items": 16}}
+    applied = TrainedModule.applied | {
+        *("user_items", "user_rank", "user_epochs", "user_learning_rate", "user_batch", "user_memory_mb"),
+    }
     form = Form(evidence=False, draft=False, analysis=False)
     _held: UserAdapters | None = None
 

@@ -196,7 +196,9 @@ class _MethodRuns:
                 train = [] if fitted else [labelled.example for labelled in one.train.labelled]
                 for profiles in self._profiles():
                     spec = self._spec(one, fit, profiles)
-                    yield Work(self.runner, method, one.task, self.runner.open_examples(spec, examples), train)
+                    left = self.runner.open_examples(spec, examples)
+                    yield Work(self.runner, method, one.task, left, train)
+                    train = [] if left else train  # fitted once, for own and swapped profiles
 
     def _profiles(self) -> tuple[Literal["own", "swapped"], ...]:
         """Of the runs a task gets: those asked for, and the control unless nobody wants it or nothing would change."""

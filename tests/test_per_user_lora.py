@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from rpobench import get_method, get_task
+from rpobench.benchmark import run
 from rpobench.context import Context
 from rpobench.data.synth.world import generate
 from rpobench.models.scripted import ScriptedModel
 from rpobench.models.transformers import TransformersModel
+from rpobench.plan import make_plan
 from rpobench.swap import swapped
 from rpobench.types import Example, Message, Prediction, ProfileItem
 from rpobench.users.adapters import AdapterTraining, UserAdapters
@@ -171,11 +173,19 @@ def test_every_tasks_items_make_pairs_without_the_answer_in_the_input(name: str)
             assert made[0].startswith(task.instruction) and made[1] == item.fields[task.answer_field]
 
 
-def test_it_runs_only_when_named() -> None:
-    from rpobench.plan import method_names
-
-    assert "per-user-lora" not in method_names("all,trained,untrained")
-    assert method_names("per-user-lora") == ["per-user-lora"]
+def test_a_run_and_its_control_share_users_and_user_knobs_need_no_other_fit(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpobench.benchmark.get_model", lambda spec: ScriptedModel(str))
+    settings = {"reflection_model": f"hf:{tiny_checkpoint}", "max_new_tokens": 8, **LEARNS}
+    options: dict[str, Any] = {"method": "per-user-lora", "task": "LaMP-7", "limit": 3, "out": tmp_path / "runs"}
+    (first,) = run(make_plan(**options, settings=settings))
+    assert first["references"]["swapped"] is not None
+    users = tmp_path / "runs" / "users"
+    assert len(list(users.glob("*/adapter_model.safetensors"))) == 3
+    monkeypatch.setattr(get_method("per-user-lora"), "fit", None)
+    (more,) = run(make_plan(**options, adapter=first["run"], settings={"user_epochs": 4.0}))
+    assert more["run"] != first["run"] and len(list(users.glob("*/adapter_model.safetensors"))) == 6
 
 
 @pytest.mark.slow
