@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from rpobench import get_task
 from rpobench.data.synth.world import generate
+from rpobench.rpo.histories import Histories
 from rpobench.rpo.prompts import Form, Trajectory
-from rpobench.rpo.trajectories import Rarity, analyse, write_trajectory
+from rpobench.rpo.trajectories import analyse, write_trajectory
 from rpobench.types import Example, ProfileItem
 
 REVIEW = (
@@ -20,7 +21,7 @@ TWEET = "Paraphrase the following tweet without any explanation before or after 
 
 
 FULL = Form()
-NO_CORPUS = Rarity(get_task("LaMP-7"))
+NO_CORPUS = Histories(get_task("LaMP-7"))
 
 
 def items(**columns: list[str]) -> tuple[ProfileItem, ...]:
@@ -69,11 +70,44 @@ def test_line_breaks_in_data_cannot_pass_for_structure() -> None:
     assert len(chat[-1].content.splitlines()) == 4
 
 
-def test_the_analysis_of_ratings_states_closest_all_and_median() -> None:
-    evidence = items(text=["a", "b", "c"], score=["4", "2", "5"])
-    shows, lacks = analyse(get_task("LaMP-3"), Example("1", "u", REVIEW + "fine"), "1", evidence, NO_CORPUS)
-    assert shows == "closest 4; 4 2 5; median 4"
-    assert lacks == "1 is 3 below the median"
+RATERS = [
+    items(
+        text=["great pen", "great cup", "rip tin", "rip mat", "green lid", "green bin"],
+        score=["5", "4", "1", "2", "3", "3"],
+    )
+] * 4
+
+
+def rated(content: str, draft: str, evidence: tuple[ProfileItem, ...]) -> tuple[str, str]:
+    return analyse(
+        get_task("LaMP-3"), Example("1", "u", REVIEW + content), draft, evidence, Histories(get_task("LaMP-3"), RATERS)
+    )
+
+
+def test_the_analysis_of_ratings_names_praise_and_blame_and_where_they_point() -> None:
+    evidence = items(text=["green", "great", "rip"], score=["3", "4", "2"])
+    shows, lacks = rated("A great, green thing.", "1", evidence)
+    assert shows == "from 2 to 4; praise great; blame nothing; points to 4"
+    assert lacks == "3 too low, 4 fits"
+    assert rated("rip", "2", evidence) == ("from 2 to 4; praise nothing; blame rip; points to 2", "nothing, 2 fits")
+    assert rated("green", "5", evidence)[0].endswith("blame nothing; closest 3; points to 3")
+
+
+def test_praise_and_blame_together_point_to_what_this_user_gave_for_both() -> None:
+    lenient, strict = (items(text=["great", "rip but great", "rip"], score=scores) for scores in ("353", "311"))
+    assert rated("great, yet rip", "2", lenient)[0].endswith("praise great; blame rip; closest 5; points to 5")
+    assert rated("great, yet rip", "2", strict)[1] == "1 too high, 1 fits"
+    assert rated("great, yet rip", "2", lenient[:1])[0].endswith("closest 3; points to 3")
+
+
+def test_only_words_whose_ratings_are_no_accident_lean() -> None:
+    task = get_task("LaMP-3")
+    known = Histories(task, RATERS)
+    assert known.leaning("great") > 2 and known.leaning("rip") < -2
+    assert known.leaning("green") == known.leaning("unheard") == 0
+    assert Histories(task, RATERS[:1]).leaning("great") == 0  # two items
+    assert Histories(task, [items(text=["a"], score=["no number"])]).leaning("a") == 0
+    assert Histories(task).leaning("great") == 0
 
 
 def test_a_draft_without_a_rating_or_label_is_said_to_have_none() -> None:
@@ -86,7 +120,8 @@ def test_a_draft_without_a_rating_or_label_is_said_to_have_none() -> None:
 def test_a_rating_in_the_history_that_is_no_number_is_passed_over() -> None:
     evidence = items(text=["a", "b", "c"], score=["good", "nan", "4"])
     shows, lacks = analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence, NO_CORPUS)
-    assert (shows, lacks) == ("closest 4; 4; median 4", "3 is 1 below the median")
+    assert shows == "from 4 to 4; praise nothing; blame nothing; closest 4; points to 4"
+    assert lacks == "1 too low, 4 fits"
     assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence[:2], NO_CORPUS) == (
         "no ratings",
         "nothing known",
@@ -98,7 +133,9 @@ def test_a_rating_in_the_history_that_is_no_number_is_passed_over() -> None:
 def test_whatever_the_data_hold_a_written_trajectory_parses_back(name: str, texts: list[str]) -> None:
     task = get_task(name)
     evidence = tuple(ProfileItem(str(i), dict.fromkeys(task.fields, text)) for i, text in enumerate(texts[:3]))
-    trajectory = write_trajectory(task, Example("1", "u", texts[3]), texts[4], evidence, f"x{texts[5]}", Rarity(task))
+    trajectory = write_trajectory(
+        task, Example("1", "u", texts[3]), texts[4], evidence, f"x{texts[5]}", Histories(task)
+    )
     assert FULL.parse(FULL.text(trajectory)) == trajectory
 
 
@@ -126,8 +163,8 @@ def test_a_word_in_several_items_weighs_more_and_equal_weights_name_no_reference
     question = Example("1", "u", 'Which? [1]: "Kernel parsing" [2]: "Sparse crowd tests"')
     task, one, two = get_task("LaMP-1"), "Kernel parsing", "Sparse crowd"
     heavier = items(title=[one, two, "Kernel"], abstract=["", "", ""])
-    assert analyse(task, question, "[2]", heavier, Rarity(task))[1] == "[1] fits"
-    even = analyse(task, question, "[1]", items(title=[one, two], abstract=["", ""]), Rarity(task))
+    assert analyse(task, question, "[2]", heavier, Histories(task))[1] == "[1] fits"
+    even = analyse(task, question, "[1]", items(title=[one, two], abstract=["", ""]), Histories(task))
     assert even[0].endswith("none is closer") and even[1] == "nothing known"
 
 
@@ -136,13 +173,13 @@ def test_a_word_that_many_histories_hold_weighs_less() -> None:
     task = get_task("LaMP-1")
     evidence = items(title=["Deep learning", "Sparse"], abstract=["", ""])
     others = [items(title=["Learning deep things"], abstract=[""])] * 5
-    assert analyse(task, question, "[1]", evidence, Rarity(task))[1] == "nothing, [1] fits"
-    assert analyse(task, question, "[1]", evidence, Rarity(task, [evidence, *others]))[1] == "[2] fits"
+    assert analyse(task, question, "[1]", evidence, Histories(task))[1] == "nothing, [1] fits"
+    assert analyse(task, question, "[1]", evidence, Histories(task, [evidence, *others]))[1] == "[2] fits"
 
 
 def test_an_input_without_references_is_told_as_such() -> None:
     evidence, task = items(title=["Parsing trees"], abstract=["x"]), get_task("LaMP-1")
-    shows, lacks = analyse(task, Example("1", "u", "which?"), "[2]", evidence, Rarity(task))
+    shows, lacks = analyse(task, Example("1", "u", "which?"), "[2]", evidence, Histories(task))
     assert (shows, lacks) == ("no options to compare", "nothing known")
 
 
@@ -167,7 +204,7 @@ def test_the_rules_write_the_same_analysis_whatever_the_target(name: str) -> Non
     task = get_task(name)
     for one in generate(name, "train", 4).labelled:
         written = [
-            write_trajectory(task, one.example, "comedy 3 [1]", one.example.profile[:4], target, Rarity(task))
+            write_trajectory(task, one.example, "comedy 3 [1]", one.example.profile[:4], target, Histories(task))
             for target in (one.target, "anything else", one.target.upper() + " more")
         ]
         assert len({FULL.lead(trajectory) for trajectory in written}) == 1

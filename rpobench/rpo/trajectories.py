@@ -7,36 +7,15 @@ how the synthetic world is made.
 
 from __future__ import annotations
 
-import math
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
 from rpobench.metrics import rating
+from rpobench.rpo.histories import COMMON, WORD, Histories, content_words
 from rpobench.rpo.prompts import Trajectory, one_line
 from rpobench.task import Task
 from rpobench.types import Example, ProfileItem
-
-WORD = re.compile(r"[a-z0-9']+")
-# Words too common to tell one text from another; an English function-word list of our own.
-COMMON_WORDS = """a an and are as at be but by for from has have he her his i in is it its my of on or our she that
-the their they this to was we were with you your"""
-COMMON = frozenset(COMMON_WORDS.split())
-
-
-class Rarity:
-    """How much a word tells of one user: the log of how many times as many histories there are as histories with it.
-
-    The inverse document frequency of Sparck Jones 1972, each history a document; no history is read but the given ones.
-    """
-
-    def __init__(self, task: Task, histories: Iterable[Sequence[ProfileItem]] = ()) -> None:
-        words = [{word for item in items for word in _content_words(task.show(item))} for items in histories]
-        self._histories, self._holders = len(words), Counter(word for one in words for word in one)
-
-    def __call__(self, word: str) -> float:
-        return math.log((self._histories + 2) / (self._holders[word] + 1))  # above 0, also without any history
 
 
 def write_trajectory(
@@ -45,24 +24,26 @@ def write_trajectory(
     draft: str,
     evidence: Sequence[ProfileItem],
     target: str,
-    rarity: Callable[[str], float],
+    histories: Histories,
 ) -> Trajectory:
     """The trajectory that ends in the target."""
-    shows, lacks = analyse(task, example, draft, evidence, rarity)
+    shows, lacks = analyse(task, example, draft, evidence, histories)
     return Trajectory(one_line(shows), one_line(lacks), one_line(target))
 
 
 def analyse(
-    task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], rarity: Callable[[str], float]
+    task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], histories: Histories
 ) -> tuple[str, str]:
     """What the history shows, and where the draft departs from it. Never sees the target."""
     if not evidence:
         return "nothing", "nothing known"
     if task.kind == "rating":
-        return _ratings(task, draft, evidence)
+        return _ratings(task, example, draft, evidence, histories)
     if task.kind == "label":
         return (
-            _labels(task, draft, evidence) if task.answer_field else _overlaps(task, example, draft, evidence, rarity)
+            _labels(task, draft, evidence)
+            if task.answer_field
+            else _overlaps(task, example, draft, evidence, histories)
         )
     return _style(task, example, draft, evidence)
 
@@ -74,34 +55,58 @@ def _labels(task: Task, draft: str, evidence: Sequence[ProfileItem]) -> tuple[st
     return f"closest {labels[0]}; {told}", f"{drafted or 'no label'} is {counts.get(drafted, 0)} of {len(labels)}"
 
 
-def _ratings(task: Task, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
-    known = [value for item in evidence if (value := rating(item.fields[task.answer_field])) is not None]
-    if not known:
+def _ratings(
+    task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], histories: Histories
+) -> tuple[str, str]:
+    """The user's range, the strongest word of praise and of blame in the input, and the rating they point to.
+
+    Praise alone points to her highest rating, blame alone to her lowest, both to what she gave the closest item that
+    has both: that says what she weighs.
+    """
+    rated = [(item, value) for item in evidence if (value := rating(item.fields[task.answer_field])) is not None]
+    if not rated:
         return "no ratings", "nothing known"
-    middle, drafted = median(known), rating(task.parse(draft))
-    shows = f"closest {known[0]:g}; {' '.join(f'{value:g}' for value in known)}; median {middle:g}"
+    known = [value for _, value in rated]
+    praise, blame = _strongest(task.content(example), histories)
+    shows = [f"from {min(known):g} to {max(known):g}", f"praise {praise or 'nothing'}", f"blame {blame or 'nothing'}"]
+    if bool(praise) != bool(blame):
+        fits = max(known) if praise else min(known)
+    else:
+        alike = [value for item, value in rated if all(_strongest(task.retrieval_text(item), histories))]
+        fits = alike[0] if praise and alike else known[0]
+        shows.append(f"closest {fits:g}")
+    return "; ".join([*shows, f"points to {fits:g}"]), _against(rating(task.parse(draft)), fits)
+
+
+def _strongest(text: str, histories: Histories) -> tuple[str, str]:
+    """The word that most goes with praise, and the one that most goes with blame; "" where there is none."""
+    leanings = {word: histories.leaning(word) for word in content_words(text)}
+    most, least = (pick(leanings, key=leanings.__getitem__, default="") for pick in (max, min))
+    return most if leanings.get(most, 0) > 0 else "", least if leanings.get(least, 0) < 0 else ""
+
+
+def _against(drafted: float | None, fits: float) -> str:
     if drafted is None:
-        return shows, "no rating"
-    gap = drafted - middle
-    place = "at the median" if gap == 0 else f"{abs(gap):g} {'above' if gap > 0 else 'below'} the median"
-    return shows, f"{drafted:g} is {place}"
+        return "no rating"
+    gap = drafted - fits
+    return f"{abs(gap):g} too {'high' if gap > 0 else 'low'}, {fits:g} fits" if gap else f"nothing, {fits:g} fits"
 
 
 def _overlaps(
-    task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], rarity: Callable[[str], float]
+    task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], histories: Histories
 ) -> tuple[str, str]:
     """Words that one option alone shares with the history: what both share is the topic and tells nothing.
 
     In the order of the option, so that a small model finds them by reading along. A word in several items weighs more,
     one in many histories less.
     """
-    history = Counter(word for item in evidence for word in set(_content_words(task.show(item))))
-    words = {label: list(dict.fromkeys(_content_words(text))) for label, text in _options(task, example.input).items()}
+    history = Counter(word for item in evidence for word in set(content_words(task.show(item))))
+    words = {label: list(dict.fromkeys(content_words(text))) for label, text in _options(task, example.input).items()}
     told, weight = [], {}
     for label, own in words.items():
         others = {word for other, theirs in words.items() if other != label for word in theirs}
         alone = [word for word in own if word in history and word not in others]
-        weight[label] = round(sum(history[word] * rarity(word) for word in alone), 6)
+        weight[label] = round(sum(history[word] * histories.rarity(word) for word in alone), 6)
         told.append(f"{label} shares {' '.join(alone) or 'nothing'}")
     if not told:
         return "no options to compare", "nothing known"
@@ -165,7 +170,3 @@ def _habit_words(outputs: Sequence[Sequence[str]], input: str) -> list[str]:
     counts = Counter(word for output in outputs for word in dict.fromkeys(output) if word not in COMMON)
     often = [word for word, count in counts.most_common() if count >= 2 and 2 * count >= len(outputs)]
     return [word for word in often if word not in given][:4]
-
-
-def _content_words(text: str) -> list[str]:
-    return [word for word in WORD.findall(text.lower()) if word not in COMMON]

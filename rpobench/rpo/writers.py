@@ -11,9 +11,10 @@ from typing import Protocol
 
 from rpobench.registry import get_model
 from rpobench.rpo.config import RPOConfig
+from rpobench.rpo.histories import Histories
 from rpobench.rpo.prompts import Trajectory
 from rpobench.rpo.questions import TrainingRow
-from rpobench.rpo.trajectories import Rarity, write_trajectory
+from rpobench.rpo.trajectories import write_trajectory
 from rpobench.types import RpobenchError, Usage
 
 
@@ -34,11 +35,12 @@ class Rules:
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
         tasks = {row.task.name: row.task for row in rows}
-        rarity = {
-            name: Rarity(task, (row.evidence for row in rows if row.task.name == name)) for name, task in tasks.items()
+        histories = {
+            name: Histories(task, (row.evidence for row in rows if row.task.name == name))
+            for name, task in tasks.items()
         }
         return [
-            write_trajectory(row.task, row.example, row.draft, row.evidence, row.target, rarity[row.task.name])
+            write_trajectory(row.task, row.example, row.draft, row.evidence, row.target, histories[row.task.name])
             for row in rows
         ]
 
