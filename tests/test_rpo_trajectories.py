@@ -88,7 +88,7 @@ def test_the_analysis_of_ratings_names_praise_and_blame_and_where_they_point() -
     evidence = items(text=["green", "great", "rip"], score=["3", "4", "2"])
     shows, lacks = rated("A great, green thing.", "1", evidence)
     assert shows == "from 2 to 4; praise great; blame nothing; points to 4"
-    assert lacks == "3 too low, 4 fits"
+    assert lacks == "4 fits"
     assert rated("rip", "2", evidence) == ("from 2 to 4; praise nothing; blame rip; points to 2", "nothing, 2 fits")
     assert rated("green", "5", evidence)[0].endswith("blame nothing; closest 3; points to 3")
 
@@ -96,7 +96,7 @@ def test_the_analysis_of_ratings_names_praise_and_blame_and_where_they_point() -
 def test_praise_and_blame_together_point_to_what_this_user_gave_for_both() -> None:
     lenient, strict = (items(text=["great", "rip but great", "rip"], score=scores) for scores in ("353", "311"))
     assert rated("great, yet rip", "2", lenient)[0].endswith("praise great; blame rip; closest 5; points to 5")
-    assert rated("great, yet rip", "2", strict)[1] == "1 too high, 1 fits"
+    assert rated("great, yet rip", "2", strict)[1] == "1 fits"
     assert rated("great, yet rip", "2", lenient[:1])[0].endswith("closest 3; points to 3")
 
 
@@ -110,9 +110,9 @@ def test_only_words_whose_ratings_are_no_accident_lean() -> None:
     assert Histories(task).leaning("great") == 0
 
 
-def test_a_draft_without_a_rating_or_label_is_said_to_have_none() -> None:
+def test_a_draft_without_a_rating_or_label_lacks_one() -> None:
     evidence = items(text=["a", "b"], score=["4", "2"])
-    assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "no idea", evidence, NO_CORPUS)[1] == "no rating"
+    assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "no idea", evidence, NO_CORPUS)[1] == "4 fits"
     tags = items(description=["a"], tag=["comedy"])
     assert analyse(get_task("LaMP-2"), Example("1", "u", "x"), "no\nidea", tags, NO_CORPUS)[1] == "no label is 0 of 1"
 
@@ -121,7 +121,7 @@ def test_a_rating_in_the_history_that_is_no_number_is_passed_over() -> None:
     evidence = items(text=["a", "b", "c"], score=["good", "nan", "4"])
     shows, lacks = analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence, NO_CORPUS)
     assert shows == "from 4 to 4; praise nothing; blame nothing; closest 4; points to 4"
-    assert lacks == "1 too low, 4 fits"
+    assert lacks == "4 fits"
     assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence[:2], NO_CORPUS) == (
         "no ratings",
         "nothing known",

@@ -75,7 +75,7 @@ def _ratings(
         alike = [value for item, value in rated if all(_strongest(task.retrieval_text(item), histories))]
         fits = alike[0] if praise and alike else known[0]
         shows.append(f"closest {fits:g}")
-    return "; ".join([*shows, f"points to {fits:g}"]), _against(rating(task.parse(draft)), fits)
+    return "; ".join([*shows, f"points to {fits:g}"]), _lacks(f"{fits:g}", rating(task.parse(draft)) == fits)
 
 
 def _strongest(text: str, histories: Histories) -> tuple[str, str]:
@@ -83,13 +83,6 @@ def _strongest(text: str, histories: Histories) -> tuple[str, str]:
     leanings = {word: histories.leaning(word) for word in content_words(text)}
     most, least = (pick(leanings, key=leanings.__getitem__, default="") for pick in (max, min))
     return most if leanings.get(most, 0) > 0 else "", least if leanings.get(least, 0) < 0 else ""
-
-
-def _against(drafted: float | None, fits: float) -> str:
-    if drafted is None:
-        return "no rating"
-    gap = drafted - fits
-    return f"{abs(gap):g} too {'high' if gap > 0 else 'low'}, {fits:g} fits" if gap else f"nothing, {fits:g} fits"
 
 
 def _overlaps(
@@ -113,8 +106,12 @@ def _overlaps(
     most = [label for label, own in weight.items() if own == max(weight.values())]
     if len(most) != 1:
         return "; ".join([*told, "none is closer"]), "nothing known"
-    agrees = task.parse(draft) == most[0]
-    return "; ".join([*told, f"{most[0]} is closer"]), f"nothing, {most[0]} fits" if agrees else f"{most[0]} fits"
+    return "; ".join([*told, f"{most[0]} is closer"]), _lacks(most[0], task.parse(draft) == most[0])
+
+
+def _lacks(fits: str, agrees: bool) -> str:
+    """Where the draft stands to the answer that fits the user; a small model can copy that, but not count the gap."""
+    return f"nothing, {fits} fits" if agrees else f"{fits} fits"
 
 
 def _options(task: Task, text: str) -> dict[str, str]:
