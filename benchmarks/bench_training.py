@@ -1,0 +1,196 @@
+"""Tokens a second of both training stages: rpobench beside a bare trl script with the same settings, in one run.
+
+    python benchmarks/bench_training.py [--model smollm2-135m] [--rows 64] [--steps 4] [--rounds 2] [--data 1,2,4]
+
+The bare script is trl's own trainer on the same rows, adapter, batches, rates and arithmetic, with no checkpoints, no
+progress and no signs logged. Every contestant trains in a process of its own; rounds alternate, and the fastest one
+counts. `tokens/s` are prompts and completions trained on a second of `train()`, model loading not included; `peak` is
+the process's own memory (ru_maxrss). `cpu` is the share of the processor it had: where it is well below 100%, something
+else ran and the ratios mean nothing. `--data` also trains stage 1 on so many times the rows: what more data costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rpobench.data.synth.world import generate
+from rpobench.registry import get_task
+from rpobench.rpo.config import RPOConfig
+from rpobench.rpo.method import reflection_checkpoint
+from rpobench.rpo.prompts import Form
+from rpobench.rpo.questions import TrainingRow
+from rpobench.rpo.writers import Rules
+
+TASKS = ("LaMP-3", "LaMP-4", "LaMP-7")
+SHOWN = 3  # profile items in a prompt
+DRAFT = {"LaMP-3": "3", "LaMP-4": "The council votes on the bridge", "LaMP-7": "I am tired of the late train"}
+FORM = Form()
+
+
+def training_rows(count: int) -> list[TrainingRow]:
+    """Examples of the synthetic world, tasks in turn, with their first items as evidence."""
+    made = {name: generate(name, "train", -(-count // len(TASKS))).labelled for name in TASKS}
+    rows = [
+        TrainingRow(get_task(name), one.example, one.target, DRAFT[name], one.example.profile[:SHOWN])
+        for place in range(-(-count // len(TASKS)))
+        for name, one in ((name, made[name][place]) for name in TASKS)
+    ]
+    return rows[:count]
+
+
+def rpobench_sft(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOConfig) -> Any:
+    """Stage 1 as `rpobench run` trains it, without held-out users."""
+    from rpobench.rpo.sft import sft_rows, train_sft
+
+    pairs = list(zip(rows, Rules().write(rows), strict=True))
+    return train_sft(sft_rows(pairs, FORM), None, checkpoint, work, config, seed=0)
+
+
+def trl_sft(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOConfig) -> Any:
+    """The same rows and settings in trl's own trainer."""
+    from trl import SFTConfig, SFTTrainer
+
+    from rpobench.rpo.sft import sft_rows
+    from rpobench.rpo.training import load_tokenizer, new_policy
+
+    pairs = list(zip(rows, Rules().write(rows), strict=True))
+    trainer = SFTTrainer(
+        model=new_policy(checkpoint, rank=config.lora_rank, seed=0),
+        args=SFTConfig(
+            num_train_epochs=config.sft_epochs,
+            per_device_train_batch_size=config.sft_batch,
+            learning_rate=config.sft_learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=0.05,
+            max_length=None,
+            train_sampling_strategy="group_by_length",
+            **bare(work),
+        ),
+        train_dataset=sft_rows(pairs, FORM),
+        processing_class=load_tokenizer(checkpoint),
+    )
+    trainer.train()
+    return trainer
+
+
+def rpobench_grpo(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOConfig) -> Any:
+    """Stage 2 as `rpobench run` trains it, from an adapter that changes nothing yet, without held-out users."""
+    from rpobench.rpo.rl import train_grpo
+
+    return train_grpo(rows, [], FORM, checkpoint, fresh_adapter(checkpoint, work, config), work, config, seed=0)
+
+
+def trl_grpo(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOConfig) -> Any:
+    """The same prompts, reward and settings in trl's own trainer."""
+    from trl import GRPOConfig, GRPOTrainer
+
+    from rpobench.rpo.curriculum import curriculum
+    from rpobench.rpo.reward import reward
+    from rpobench.rpo.rl import rl_rows
+    from rpobench.rpo.training import load_tokenizer, trained_policy
+
+    ordered = curriculum(rows, steps=config.rl_steps, prompts=config.rl_prompts, k=config.k, seed=0)
+    trainer = GRPOTrainer(
+        model=trained_policy(checkpoint, fresh_adapter(checkpoint, work, config), seed=0),
+        reward_funcs=reward({row.task.name: row.task for row in rows}, FORM),
+        args=GRPOConfig(
+            max_steps=config.rl_steps,
+            per_device_train_batch_size=config.rl_group,
+            gradient_accumulation_steps=config.rl_prompts,
+            num_generations=config.rl_group,
+            max_completion_length=config.max_new_tokens,
+            shuffle_dataset=False,
+            beta=config.rl_beta,
+            learning_rate=config.rl_learning_rate,
+            lr_scheduler_type="constant_with_warmup",
+            warmup_steps=2,
+            **bare(work),
+        ),
+        train_dataset=rl_rows(ordered, FORM),
+        processing_class=load_tokenizer(checkpoint),
+    )
+    trainer.train()
+    return trainer
+
+
+def bare(work: Path) -> dict[str, Any]:
+    """What both bare scripts have in common with rpobench: the machine's arithmetic. Nothing is saved."""
+    from rpobench.rpo.training import common_arguments
+
+    return {**common_arguments(work, report_to="none", seed=0), "save_strategy": "no"}
+
+
+def fresh_adapter(checkpoint: Path, work: Path, config: RPOConfig) -> Path:
+    """An adapter before its first step."""
+    from rpobench.rpo.training import new_policy
+
+    folder = work.with_name("fresh")
+    new_policy(checkpoint, rank=config.lora_rank, seed=0).save_pretrained(str(folder))
+    return folder
+
+
+CONTESTANTS = {
+    "SFT rpobench": rpobench_sft, "SFT bare trl": trl_sft, "GRPO rpobench": rpobench_grpo, "GRPO bare trl": trl_grpo
+}  # fmt: skip
+
+
+def train(name: str, given: argparse.Namespace, times: int) -> dict[str, float]:
+    """In a process of its own: train once, and say what it took."""
+    import torch
+
+    config = RPOConfig(sft_epochs=1, rl_steps=given.steps)
+    checkpoint, rows = reflection_checkpoint(given.model), training_rows(times * given.rows)
+    with tempfile.TemporaryDirectory() as folder:
+        wall, processor = time.perf_counter(), time.process_time()
+        log = CONTESTANTS[name](rows, checkpoint, Path(folder) / "work", config).state.log_history
+        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    took = next(entry["train_runtime"] for entry in reversed(log) if "train_runtime" in entry)
+    tokens = max(max(entry.get(key, 0) for key in ("num_tokens", "num_input_tokens_seen")) for entry in log)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": took, "rate": tokens / took, "mb": peak, "cpu": processor / wall / torch.get_num_threads()}
+
+
+def measured(name: str, times: int) -> dict[str, float]:
+    """What a new process with the same options says of this contestant."""
+    child = [sys.executable, __file__, *sys.argv[1:], "--contestant", name, "--times", str(times)]
+    done = subprocess.run(child, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Print the table and both ratios."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--model", default="smollm2-135m", help="a local checkpoint, as in reflection_model=")
+    options.add_argument("--rows", type=int, default=64, help="of stage 1")
+    options.add_argument("--steps", type=int, default=4, help="of stage 2")
+    options.add_argument("--rounds", type=int, default=2)
+    options.add_argument("--data", default="1", help="times the rows, comma-separated; the first is compared with trl")
+    options.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    options.add_argument("--times", type=int, default=1, help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.contestant:
+        print(json.dumps(train(given.contestant, given, given.times)))
+        return
+    first, *more = map(int, given.data.split(","))
+    rounds = [{name: measured(name, first) for name in CONTESTANTS} for _ in range(given.rounds)]
+    best = {name: max((one[name] for one in rounds), key=lambda found: found["rate"]) for name in CONTESTANTS}
+    best |= {f"SFT, {times}x the rows": measured("SFT rpobench", times) for times in more}
+    print("| | tokens/s | seconds | peak memory, MB | cpu |\n|---|---:|---:|---:|---:|")
+    for name, found in best.items():
+        print(f"| {name} | {found['rate']:.0f} | {found['seconds']:.1f} | {found['mb']:.0f} | {found['cpu']:.0%} |")
+    for stage in ("SFT", "GRPO"):
+        ratio = best[f"{stage} rpobench"]["rate"] / best[f"{stage} bare trl"]["rate"]
+        print(f"{stage}: {ratio:.2f} of bare trl (at least 0.95)")
+
+
+if __name__ == "__main__":
+    main()
