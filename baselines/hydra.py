@@ -14,6 +14,7 @@ from rpobench.context import Context
 from rpobench.method import Method
 from rpobench.models.encoder import Encoder
 from rpobench.presets import QUICK_EVIDENCE
+from rpobench.ranks import is_first
 from rpobench.task import Task
 from rpobench.types import Example, Labelled, Prediction, Usage
 from rpobench.users.config import ChooserConfig
@@ -22,7 +23,7 @@ from rpobench.users.history import pair_words
 if TYPE_CHECKING:
     from rpobench.users.chooser import Chooser
 
-JUDGES, PARTS = "judges", ("reranker", "scorer")
+JUDGES = "judges"
 
 
 class Hydra(Method):
@@ -57,13 +58,14 @@ class Hydra(Method):
         return repr([pair_words(task) for task in tasks])
 
     def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
+        if not is_first():
+            return  # a fit of seconds, for one process
         assert ctx.folder is not None
         self.fit_usage, self._learned = Usage(), ctx.folder / JUDGES
         for task, labelled in train.items():
             chooser = self._chooser(task, ctx)
             self.fit_usage += chooser.fit(labelled)
-            for part in PARTS:
-                getattr(chooser, part).save(self._learned / task.name / part)
+            chooser.save(self._learned / task.name)
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         yield from self._chooser(task, ctx).predictions(examples)
@@ -81,16 +83,7 @@ class Hydra(Method):
         return Encoder(self.config.encoder)
 
     def _chooser(self, task: Task, ctx: Context) -> Chooser:
-        """With judges as they were learned for the task, untrained ones before."""
-        from rpobench.users.chooser import Chooser
-        from rpobench.users.judge import Judge, JudgeTraining
+        from rpobench.users.chooser import open_chooser
 
         assert self._learned is not None
-        knobs = self.config
-        training = JudgeTraining(knobs.width, knobs.steps, knobs.learning_rate, knobs.shrinkage, ctx.seed)
-        places = [self._learned / task.name / part for part in PARTS]
-        judges = [
-            Judge.load(place, self._encoder, training) if place.exists() else Judge(self._encoder, training)
-            for place in places
-        ]
-        return Chooser(task, ctx, knobs, *judges)
+        return open_chooser(self._learned / task.name, task, ctx, self.config, self._encoder)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
 from rpobench.context import Context
 from rpobench.progress import progress
-from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.decoding import Answer, answers
 from rpobench.rpo.method import TrainedModule
 from rpobench.rpo.prompts import Form, Trajectory, one_line
 from rpobench.rpo.questions import Question
 from rpobench.task import Task
 from rpobench.types import Chat, Example, Message
+from rpobench.users.config import AdapterConfig
 from rpobench.users.history import pair_words, past_examples
 
 if TYPE_CHECKING:
@@ -35,19 +33,12 @@ class PerUserLora(TrainedModule):
     version = "1"
     by_name_only = True
     presets: ClassVar = {"quick": {**TrainedModule.presets["quick"], "user_items": 16}}
-    applied = TrainedModule.applied | {
-        *("user_items", "user_rank", "user_epochs", "user_learning_rate", "user_batch", "user_memory_mb"),
-    }
+    applied = TrainedModule.applied | (AdapterConfig.model_fields.keys() - TrainedModule.Config.model_fields.keys())
     form = Form(evidence=False, draft=False, analysis=False)
     _held: UserAdapters | None = None
 
-    class Config(ModuleConfig):
-        user_items: int = Field(default=64, ge=1)  # pairs that an adapter is trained on at most
-        user_rank: int = Field(default=8, ge=1)
-        user_epochs: float = Field(default=2.0, gt=0)
-        user_learning_rate: float = Field(default=5e-4, gt=0)
-        user_batch: int = Field(default=4, ge=1)
-        user_memory_mb: int = Field(default=256, ge=0)  # of users' adapters in memory at a time
+    class Config(AdapterConfig):
+        """The shared adapter's knobs and the users'."""
 
     def prompts(self, tasks: Sequence[Task]) -> str:
         return repr([(self.form.sample(task), pair_words(task)) for task in tasks])
@@ -68,15 +59,12 @@ class PerUserLora(TrainedModule):
 
     def _adapters(self, ctx: Context) -> UserAdapters:
         from rpobench.models.transformers import TransformersModel
-        from rpobench.users.adapters import AdapterTraining, UserAdapters
+        from rpobench.users.adapters import UserAdapters
 
         if self._held is None:
             knobs, model = self.config, self._reflector
             assert ctx.users is not None and isinstance(model, TransformersModel)
-            training = AdapterTraining(
-                knobs.user_rank, knobs.user_epochs, knobs.user_learning_rate, knobs.user_batch, ctx.seed
-            )
-            self._held = UserAdapters(model, training, ctx.users, memory_mb=knobs.user_memory_mb)
+            self._held = UserAdapters(model, knobs.training(ctx.seed), ctx.users, memory_mb=knobs.user_memory_mb)
         return self._held
 
     def _lessons(self, task: Task, example: Example, seed: int) -> list[tuple[Chat, str]]:

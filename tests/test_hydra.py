@@ -128,6 +128,17 @@ def test_a_killed_fit_asks_only_for_what_is_missing(tmp_path: Path, monkeypatch:
     assert bench.method.fit_usage.calls == 15
 
 
+def test_of_several_processes_one_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    bench.fit(TAGS)
+    assert bench.model.calls == 0
+    monkeypatch.setenv("RANK", "0")
+    bench.fit(TAGS)
+    assert bench.model.calls == 15
+
+
 def test_a_fit_does_not_learn_from_a_missing_answer(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.model.silent_about = generate("LaMP-2", "train", 5).labelled[0].example.input

@@ -20,8 +20,9 @@ from rpobench.models.scripted import ScriptedModel
 from rpobench.models.transformers import TransformersModel
 from rpobench.plan import make_plan
 from rpobench.swap import swapped
-from rpobench.types import Example, Message, Prediction, ProfileItem
-from rpobench.users.adapters import AdapterTraining, UserAdapters
+from rpobench.types import Example, Message, Prediction, ProfileItem, RpobenchError
+from rpobench.users.adapters import UserAdapters
+from rpobench.users.config import AdapterTraining
 
 TASKS = ("LaMP-1", "LaMP-2", "LaMP-3", "LaMP-4", "LaMP-5", "LaMP-6", "LaMP-7", "LaMP-2N")
 LEARNS = {"lora_rank": 2, "sft_epochs": 1, "validation": 0, "user_rank": 2, "user_learning_rate": 0.05, "user_items": 6}
@@ -157,6 +158,14 @@ def test_the_least_used_adapter_leaves_memory_and_comes_back_from_disk(tiny_chec
     for word in ("kettle", "bridge", "kettle", "tweet"):
         roomy.use(lessons(word))
     assert len(roomy.resident) == 3
+
+
+def test_a_launch_of_several_processes_is_told_to_predict_with_one(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RpobenchError, match="without a launcher"):
+        adapters(tiny_checkpoint, tmp_path, 1)
 
 
 @pytest.mark.parametrize("name", TASKS)

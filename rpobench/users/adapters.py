@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,10 @@ from peft import LoraConfig, get_peft_model
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set_seed
 
 from rpobench.models.transformers import TransformersModel, silent_loading
+from rpobench.ranks import processes
 from rpobench.rpo.training import common_arguments, load_tokenizer, run_to_end
-from rpobench.types import Chat
+from rpobench.types import Chat, RpobenchError
+from rpobench.users.config import AdapterTraining
 from rpobench.users.kept import content_key, kept
 
 Lesson = tuple[Chat, str]  # what a model reads, and what it is to write
@@ -22,24 +23,21 @@ NOBODY = "nobody"  # the untrained adapter, which changes nothing
 FRESH = "default"  # of the adapter under training; peft saves this name without a folder of its own
 
 
-@dataclass(frozen=True)
-class AdapterTraining:
-    """How each user's adapter is trained; `seed` also draws its first weights."""
-
-    rank: int
-    epochs: float
-    learning_rate: float
-    batch: int
-    seed: int
-
-
 class UserAdapters:
     """Puts users' adapters on `model` in turn, one at a time; they lie in `folder`.
 
     As many stay in memory as have `memory_mb` megabytes together, the one in use always; the least lately used goes.
+
+    Raises:
+        RpobenchError: several processes train together (`rpobench.ranks`).
     """
 
     def __init__(self, model: TransformersModel, training: AdapterTraining, folder: Path, *, memory_mb: int) -> None:
+        if processes() > 1:
+            raise RpobenchError(
+                "users' adapters are trained while predicting, by one process: run the same command without a "
+                "launcher, finished fits are kept"
+            )
         self._model, self._training, self._folder = model, training, folder
         self._budget = memory_mb * 2**20
         set_seed(training.seed)

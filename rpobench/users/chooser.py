@@ -16,13 +16,14 @@ from typing import TypeVar
 from safetensors.torch import load_file, save_file
 
 from rpobench.context import Context
+from rpobench.models.encoder import Encoder
 from rpobench.store import read_json, write_json
 from rpobench.task import Task
 from rpobench.types import Completion, Evidence, Example, Labelled, Prediction, ProfileItem, Usage
 from rpobench.users.candidates import Candidates, propose
 from rpobench.users.config import ChooserConfig
 from rpobench.users.history import past_examples
-from rpobench.users.judge import Head, Judge, Row
+from rpobench.users.judge import Head, Judge, JudgeTraining, Row
 from rpobench.users.kept import content_key, kept, profile_content
 from rpobench.users.rows import candidate_rows, item_rows
 
@@ -73,6 +74,11 @@ class Chooser:
         found = propose(self.task, examples, shown, self.ctx, counts=counts)
         self.scorer.fit(_by_user(users, _judged_candidates(self.task, queries, found, shown)))
         return sum((one.usage for one in found), Usage())
+
+    def save(self, folder: Path) -> None:
+        """Write both judges in the folder."""
+        self.reranker.save(folder / "reranker")
+        self.scorer.save(folder / "scorer")
 
     def predictions(self, examples: Sequence[Example]) -> list[Prediction]:
         """The chosen answer to each example, in order. A user's heads are charged to each of her examples."""
@@ -147,6 +153,16 @@ class Chooser:
             max_prompt_tokens=self.config.max_prompt_tokens,
             max_evidence_tokens=self.config.max_evidence_tokens,
         )
+
+
+def open_chooser(folder: Path, task: Task, ctx: Context, config: ChooserConfig, encoder: Encoder) -> Chooser:
+    """With the judges that were saved in the folder; untrained ones where there are none."""
+    training = JudgeTraining(config.width, config.steps, config.learning_rate, config.shrinkage, ctx.seed)
+    reranker, scorer = (
+        Judge.load(place, encoder, training) if place.exists() else Judge(encoder, training)
+        for place in (folder / "reranker", folder / "scorer")
+    )
+    return Chooser(task, ctx, config, reranker, scorer)
 
 
 def _heads_of(reranking: Head, scoring: Head, asked: Sequence[Candidates]) -> Heads:
