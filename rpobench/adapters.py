@@ -33,10 +33,10 @@ class Adapter:
     folder: Path
 
     def method(self, settings: Mapping[str, Any]) -> Method:
-        """The method as it was trained, with `settings` for what only predicting reads. Not loaded yet.
+        """The trained method, with `settings` for what only predicting reads.
 
         Raises:
-            RpobenchError: a setting that training read, or a method that is not what it was.
+            RpobenchError: a setting that training read, a method that is not what it was, or an artefact not whole.
         """
         known = get_method(self.spec.method)
         for key in settings.keys() - known.applied:
@@ -53,7 +53,7 @@ class Adapter:
         changed = [name for name, value in now.items() if value != getattr(self.spec, name)]
         if changed:
             raise self._refused(f"was trained with other {', '.join(changed)} of {made.name}: train it again")
-        return made
+        return known.load(self.folder / "checkpoint", made.config)
 
     def check_task(self, task: Task, scored: DataSpec) -> None:
         """Raises RpobenchError where the module was not trained on this task, or on what is to be scored."""

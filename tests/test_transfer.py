@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -56,6 +57,26 @@ def test_the_matrix_is_made_of_runs_that_share_one_training_a_base_model(
     ]
     foreign = next(one for one in found if (one["applied_to"], one["task"]) == (MODELS[1], "LaMP-3"))
     assert told[1][4] == f"{foreign['metrics']['MAE']:.3f} ({foreign['references']['draft']:.3f})"
+
+
+def test_an_adapter_of_which_only_the_logs_were_kept_is_refused_before_anything_is_drafted(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "runs"
+    home = transfer(tiny_checkpoint, out, "--train-on", MODELS[0], "--apply-to", MODELS[0], "--json")
+    assert rpobench(monkeypatch, *home) == 0
+    run = json.loads(capsys.readouterr().out)[0]["run"]
+    (adapter,) = out.glob("fits/*/checkpoint/adapter")
+    shutil.rmtree(adapter)
+    drafts = sorted(out.glob("drafts/*"))
+    asked = ["run", "--method", "rpo", "--task", "LaMP-3", "--limit", "4", "--adapter", run, "--out", str(out)]
+    assert rpobench(monkeypatch, *asked, "--base-model", MODELS[1]) == 1
+    told = capsys.readouterr()
+    assert (
+        told.out == ""
+        and told.err == f"rpobench: {adapter}: not there: move {adapter.parents[1]} away and train it again\n"
+    )
+    assert sorted(out.glob("drafts/*")) == drafts
 
 
 @pytest.mark.parametrize(

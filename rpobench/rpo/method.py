@@ -116,6 +116,9 @@ class TrainedModule(Method):
 
     @classmethod
     def load(cls, path: Path, config: BaseModel) -> TrainedModule:
+        """The module with its adapter. Raises RpobenchError where only the logs were kept, as of committed runs."""
+        if not (path / "adapter").is_dir():
+            raise RpobenchError(f"{path / 'adapter'}: not there: move {path.parent} away and train it again")
         return cls(config, adapter=path / "adapter")
 
 
