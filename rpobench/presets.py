@@ -16,7 +16,7 @@ class Preset:
     trained: int
 
 
-PRESETS = {"quick": Preset(scored=32, trained=64), "full": Preset(scored=200, trained=128)}
+PRESETS = {"quick": Preset(scored=32, trained=40), "full": Preset(scored=200, trained=128)}
 
 # What every method that reads evidence takes in `quick`: equal between methods, and short enough for two cores.
 QUICK_EVIDENCE = {"k": 8, "max_prompt_tokens": 256, "max_evidence_tokens": 110}
