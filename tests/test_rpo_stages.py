@@ -21,7 +21,7 @@ from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.reward import copied_share, facts_lost, reward
 from rpobench.rpo.rl import _arguments, grpo_notes, train_grpo
-from rpobench.rpo.sft import sft_rows, train_sft
+from rpobench.rpo.sft import evaluation_steps, sft_rows, train_sft
 from rpobench.rpo.training import common_arguments, finished_stage
 from rpobench.types import Example, ProfileItem, RpobenchError
 
@@ -65,6 +65,11 @@ def test_held_out_users_are_a_seeded_share_and_none_of_too_few() -> None:
     assert len(held) == 2 and held == held_out_users(reversed(users), share=0.1, seed=0)
     assert held != held_out_users(users, share=0.1, seed=1)
     assert held_out_users(users[:4], share=0.1, seed=0) == held_out_users(users, share=0, seed=0) == set()
+
+
+@pytest.mark.parametrize(("epoch", "steps"), [(1, 1), (12, 12), (63, 20), (202, 51)])
+def test_the_held_out_loss_is_measured_a_few_times_an_epoch(epoch: int, steps: int) -> None:
+    assert evaluation_steps(epoch) == steps
 
 
 def test_sft_measures_the_loss_on_held_out_rows_stops_early_and_keeps_the_best(

@@ -104,15 +104,16 @@ def train_sft(
 ) -> CompletionTrainer:
     """Train a fresh adapter on `data`, continuing in `work` where a killed training left off.
 
-    The loss on `held_out` is measured once an epoch, or every `SAVE_STEPS` where an epoch is longer.
+    The loss on `held_out` is measured every `evaluation_steps`.
     """
-    every = min(SAVE_STEPS, math.ceil(len(data) / config.sft_batch))
     callbacks: list[Any] = [TrainingProgress("SFT steps")]
     if held_out is not None:
         callbacks.append(BestAdapter(best_folder(work), "eval_loss", higher=False, patience=config.patience))
     trainer = CompletionTrainer(
         model=new_policy(checkpoint, rank=config.lora_rank, seed=seed),
-        args=_arguments(work, config, every, evaluates=held_out is not None, seed=seed),
+        args=_arguments(
+            work, config, math.ceil(len(data) / config.sft_batch), evaluates=held_out is not None, seed=seed
+        ),
         train_dataset=data,
         eval_dataset=held_out,
         processing_class=load_tokenizer(checkpoint),
@@ -122,7 +123,13 @@ def train_sft(
     return trainer
 
 
-def _arguments(work: Path, config: ModuleConfig, every: int, *, evaluates: bool, seed: int) -> SFTConfig:
+def evaluation_steps(epoch: int) -> int:
+    """Steps between two measurements of the held-out loss, for an epoch of that many steps: the whole of a short one,
+    `SAVE_STEPS`, or a quarter of a long one, since each reads all held-out rows."""
+    return max(min(SAVE_STEPS, epoch), math.ceil(epoch / 4))
+
+
+def _arguments(work: Path, config: ModuleConfig, epoch: int, *, evaluates: bool, seed: int) -> SFTConfig:
     return SFTConfig(
         num_train_epochs=config.sft_epochs,
         per_device_train_batch_size=share(config.sft_batch, "sft_batch"),
@@ -133,8 +140,8 @@ def _arguments(work: Path, config: ModuleConfig, every: int, *, evaluates: bool,
         max_length=None,  # `trainable` left out what is too long
         train_sampling_strategy="group_by_length",
         include_num_input_tokens_seen="non_padding",
-        save_steps=every,
+        save_steps=min(SAVE_STEPS, epoch),
         eval_strategy="steps" if evaluates else "no",
-        eval_steps=every,
+        eval_steps=evaluation_steps(epoch),
         **common_arguments(work, report_to=config.report_to, seed=seed),
     )
