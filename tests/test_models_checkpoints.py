@@ -51,6 +51,39 @@ def test_a_broken_configuration(copy: Path) -> None:
     assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it")
 
 
+def without_one_tensor(file: Path, part: str) -> str:
+    """The name of the tensor that the file now lacks."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(file)
+    gone = min(name for name in tensors if part in name)
+    tensors.pop(gone)
+    save_file(tensors, file, metadata={"format": "pt"})
+    return gone
+
+
+def test_weights_that_are_missing_are_not_made_up(copy: Path) -> None:
+    gone = without_one_tensor(copy / "model.safetensors", "q_proj")
+    assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it (1 weights are missing, such as {gone})")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", "[]"),
+        ("config.json", '{"model_type": "llama", "hidden_size": "wide"}'),
+        ("config.json", '{"model_type": "llama", "num_attention_heads": 0}'),
+        ("tokenizer.json", "{}"),
+        ("tokenizer.json", "[]"),
+        ("tokenizer_config.json", "[]"),
+        ("generation_config.json", "[]"),
+    ],
+)
+def test_a_file_of_another_form(copy: Path, file: str, content: str) -> None:
+    (copy / file).write_text(content)
+    assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it")
+
+
 def test_no_chat_template(copy: Path) -> None:
     (copy / "chat_template.jinja").unlink()
     assert "has no chat template; take the model's chat version" in refused(str(copy))
@@ -59,6 +92,19 @@ def test_no_chat_template(copy: Path) -> None:
 def test_a_chat_template_that_refuses_the_chat(copy: Path) -> None:
     (copy / "chat_template.jinja").write_text("{{ raise_exception('only systems may speak') }}")
     assert "refuses this chat (only systems may speak)" in refused(str(copy))
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ messages[0]['content'] + 1 }}", "{{ 1 / 0 }}", "{% if %}", "{{ nobody.said }}"]
+)
+def test_a_chat_template_with_faults(copy: Path, template: str) -> None:
+    (copy / "chat_template.jinja").write_text(template)
+    assert refused(str(copy)).startswith("tiny: its chat template refuses this chat (")
+
+
+def test_a_chat_template_that_shows_no_chat(copy: Path) -> None:
+    (copy / "chat_template.jinja").write_text("hello")
+    assert refused(str(copy)).startswith("tiny: its chat template refuses this chat (")
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
@@ -73,7 +119,19 @@ def test_an_unknown_option_or_one_without_value(tiny_checkpoint: Path, option: s
 
 def test_a_wrong_dtype_or_device(tiny_checkpoint: Path) -> None:
     assert "dtype 'int3' is not one of auto, float32, bfloat16, float16" in refused(f"{tiny_checkpoint}?dtype=int3")
-    assert "device 'abacus' is not usable here" in refused(f"{tiny_checkpoint}?device=abacus")
+    for device in ("abacus", "meta"):
+        assert f"device '{device}' is not usable here" in refused(f"{tiny_checkpoint}?device={device}")
+
+
+def test_dtype_and_device_are_as_given(tiny_checkpoint: Path) -> None:
+    model = open_checkpoint(f"{tiny_checkpoint}?dtype=bfloat16&device=cpu")
+    assert {str(one.dtype) for one in model.model.parameters()} == {"torch.bfloat16"}
+    assert {one.device.type for one in model.model.parameters()} == {"cpu"}
+    assert len(model.generate([CHAT], Decoding(4))) == 1
+
+
+def test_a_wrong_way_to_choose(tiny_checkpoint: Path) -> None:
+    assert "choose 'cooked' is not one of calibrated, raw" in refused(f"{tiny_checkpoint}?choose=cooked")
 
 
 def test_an_adapter_without_safetensors(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -98,6 +156,16 @@ def test_an_adapter_of_another_model(tiny_checkpoint: Path, tmp_path: Path) -> N
     said = refused(f"{tiny_checkpoint}?adapter={tmp_path}")
     assert said.startswith(f"{tiny_checkpoint} with adapter {tmp_path}: transformers cannot load it")
     assert said.endswith("belong together")
+
+
+def test_half_an_adapter(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
+    get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
+    gone = without_one_tensor(tmp_path / "adapter_model.safetensors", "lora_B")
+    assert f"1 weights of the adapter are missing, such as {gone}" in refused(f"{tiny_checkpoint}?adapter={tmp_path}")
 
 
 def test_a_prompt_beyond_the_context(copy: Path) -> None:

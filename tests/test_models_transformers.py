@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+import rpobench
 from rpobench import get_model
 from rpobench.models.base import LanguageModel
 from rpobench.models.batching import TokenBudget
@@ -208,6 +209,20 @@ def test_calibration_subtracts_the_score_after_the_neutral_chat(tiny: Transforme
     chosen = [answer.text for answer in tiny.choose(CHATS, OPTIONS, neutral=neutral)]
     assert chosen == [OPTIONS[i] for i in best]
     assert chosen != [answer.text for answer in tiny.choose(CHATS, OPTIONS)]
+
+
+def test_the_raw_variant_leaves_the_neutral_chat_out_and_is_another_model(
+    tiny: TransformersModel, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    raw, neutral = get_model(f"hf:{tiny_checkpoint}?choose=raw"), [ask("N/A")] * len(CHATS)
+    plain = [answer.text for answer in tiny.choose(CHATS, OPTIONS)]
+    assert [answer.text for answer in raw.choose(CHATS, OPTIONS, neutral=neutral)] == plain
+    assert [answer.text for answer in tiny.choose(CHATS, OPTIONS, neutral=neutral)] != plain
+    assert raw.identity == f"{tiny.identity}+choose:raw"
+    assert get_model(f"hf:{tiny_checkpoint}?choose=calibrated").identity == tiny.identity
+    spec = f"hf:{tiny_checkpoint}?choose=raw"
+    (made,) = rpobench.run(method="zero-shot", task="LaMP-3", limit=2, out=tmp_path, base_model=spec)
+    assert "+choose:raw" in json.loads((tmp_path / made["run"] / "spec.json").read_text())["base_model"]
 
 
 def test_every_prompt_runs_once_and_equal_neutral_ones_together_once(tiny: TransformersModel) -> None:

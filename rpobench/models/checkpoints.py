@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from rpobench.types import RpobenchError
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+CHOICES = ("calibrated", "raw")
 WEIGHTS = "*.safetensors"
 
 
@@ -30,6 +31,7 @@ class Options(TypedDict, total=False):
     device: str
     adapter: Path
     system: str  # a system prompt before every chat
+    choose: str  # calibrated or raw
 
 
 def parse_options(query: str, spec: str) -> Options:
@@ -48,6 +50,8 @@ def parse_options(query: str, spec: str) -> Options:
             options["dtype"] = value
         elif key == "system":
             options["system"] = value
+        elif key == "choose":
+            options["choose"] = value
         else:
             options["device"] = value
     return options

@@ -74,7 +74,7 @@ def _convert(gguf: Path, target: Path) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from rpobench.models.transformers import silent_loading
+    from rpobench.models.loading import silent_loading
 
     with silent_loading():
         model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)

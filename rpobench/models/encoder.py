@@ -61,7 +61,7 @@ class Encoder:
     def _model(self) -> Any:
         from sentence_transformers import SentenceTransformer
 
-        from rpobench.models.transformers import silent_loading
+        from rpobench.models.loading import silent_loading
 
         with silent_loading():
             return SentenceTransformer(str(self.folder), local_files_only=True, trust_remote_code=False)

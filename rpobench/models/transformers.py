@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import TemplateError
-from safetensors import SafetensorError
-
 from rpobench.models.base import PromptTooLong
 from rpobench.models.batching import TokenBudget, pad_left
-from rpobench.models.checkpoints import DTYPES, find_checkpoint, parse_options, require_weights, weights_sha256
+from rpobench.models.checkpoints import (
+    CHOICES,
+    DTYPES,
+    find_checkpoint,
+    parse_options,
+    require_weights,
+    weights_sha256,
+)
+from rpobench.models.loading import load_weights, obeying_template, readable, silent_loading
 from rpobench.types import Chat, Completion, Decoding, Message, RpobenchError, Usage
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 
 
 def open_checkpoint(argument: str) -> TransformersModel:
-    """`ORG/NAME[@REV]` on the hub or a folder, with options after `?`: dtype, device, adapter, system.
+    """`ORG/NAME[@REV]` on the hub or a folder, with options after `?`: dtype, device, adapter, system, choose.
 
     Raises:
         RpobenchError: it cannot be found, holds no safetensors, or an option is wrong.
@@ -36,24 +39,6 @@ def open_checkpoint(argument: str) -> TransformersModel:
     options = parse_options(query, f"hf:{argument}")
     found = find_checkpoint(place)
     return TransformersModel(found.path, name=found.name, revision=found.revision, **options)
-
-
-@contextmanager
-def silent_loading() -> Iterator[None]:
-    """Without the library's own progress bars and warnings: a program's stderr belongs to the program."""
-    from transformers.utils import logging
-
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of one library about another: nothing a user can do
-            yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 class TransformersModel:
@@ -65,7 +50,8 @@ class TransformersModel:
     that could swap; in bfloat16 the distance is about 1e-2, which real text does meet.
 
     `device` is auto, cpu, cuda, cuda:N or mps. `name` and `revision` go into the identity: folder name and weights'
-    sha256 unless given. `system` is put before every chat that has no system message of its own.
+    sha256 unless given. `system` is put before every chat that has no system message of its own. `choose` is calibrated
+    or raw: raw leaves content-free chats out of account, and says so in the identity.
 
     Raises:
         RpobenchError: no safetensors in the folder (pickle is refused), a wrong dtype or device, no chat template, a
@@ -82,11 +68,13 @@ class TransformersModel:
         name: str | None = None,
         revision: str | None = None,
         system: str | None = None,
+        choose: str = "calibrated",
         budget: TokenBudget | None = None,
     ) -> None:
         self.path, self.adapter, self.budget = Path(path), adapter, budget or TokenBudget()
         self.name = name or self.path.resolve().name
         self._dtype, self._device, self._revision, self._system = dtype, device, revision, system
+        self._raw = choose == "raw"
         require_weights(self.path, "a model's safetensors")
         if adapter:
             require_weights(adapter, "a LoRA adapter's safetensors")
@@ -94,6 +82,8 @@ class TransformersModel:
                 raise RpobenchError(f"{adapter / ADAPTER_CONFIG}: no such file; give the folder as peft saved it")
         if dtype not in DTYPES:
             raise RpobenchError(f"{self.name}: dtype '{dtype}' is not one of {', '.join(DTYPES)}")
+        if choose not in CHOICES:
+            raise RpobenchError(f"{self.name}: choose '{choose}' is not one of {', '.join(CHOICES)}")
 
     @cached_property
     def identity(self) -> str:
@@ -109,6 +99,8 @@ class TransformersModel:
             parts.append(f"adapter:{weights_sha256(self.adapter)}-{config}")
         if self._system:
             parts.append(f"system:{hashlib.sha256(self._system.encode()).hexdigest()[:12]}")
+        if self._raw:
+            parts.append("choose:raw")
         return "+".join(parts)
 
     @cached_property
@@ -120,7 +112,7 @@ class TransformersModel:
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:
             device = torch.device(self._device)
-            torch.empty(0, device=device)
+            torch.zeros(1, device=device).item()  # `meta` holds no numbers
         except (RuntimeError, AssertionError) as error:
             raise RpobenchError(f"{self.name}: device '{self._device}' is not usable here; try device=auto") from error
         return device
@@ -140,7 +132,7 @@ class TransformersModel:
         """The checkpoint's tokenizer; it has a chat template."""
         from transformers import AutoTokenizer
 
-        with silent_loading(), self._readable():
+        with silent_loading(), readable(self.path):
             tokenizer = AutoTokenizer.from_pretrained(self.path, local_files_only=True, trust_remote_code=False)
         if not tokenizer.chat_template:
             raise RpobenchError(f"{self.path}: its tokenizer has no chat template; take the model's chat version")
@@ -149,38 +141,21 @@ class TransformersModel:
     @cached_property
     def model(self) -> Any:
         """The loaded weights, adapter merged, ready to run."""
-        from transformers import AutoModelForCausalLM, GenerationConfig
+        from transformers import GenerationConfig
 
-        with silent_loading(), self._readable():
-            model = AutoModelForCausalLM.from_pretrained(
-                self.path, dtype=self.dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
-            )
-            if self.adapter:
-                from peft import PeftModel
-
-                model = PeftModel.from_pretrained(model, self.adapter).merge_and_unload()
+        model = load_weights(self.path, self.adapter, self.dtype)
         # A checkpoint's own sampling and penalties would fill every setting left open, and greedy would not be greedy.
         model.generation_config = GenerationConfig(eos_token_id=model.generation_config.eos_token_id)
         return model.to(self.device).eval()
-
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:200]
-            folders = f"{self.path} with adapter {self.adapter}" if self.adapter else f"{self.path}"
-            raise RpobenchError(
-                f"{folders}: transformers cannot load it ({reason}); check that the files are whole and belong together"
-            ) from error
 
     @cached_property
     def _end_of_turn(self) -> int:
         """The token the chat template closes an answer with."""
         turn = (("user", "a"), ("assistant", "b"))
         messages = [{"role": role, "content": content} for role, content in turn]
-        whole = self.tokenizer.apply_chat_template(messages, tokenize=False)
-        start = self.tokenizer.apply_chat_template(messages, tokenize=False, continue_final_message=True)
+        with obeying_template(self.name):
+            whole = self.tokenizer.apply_chat_template(messages, tokenize=False)
+            start = self.tokenizer.apply_chat_template(messages, tokenize=False, continue_final_message=True)
         after = self.tokenizer.encode(whole[len(start) :].strip(), add_special_tokens=False)
         return int(after[0]) if after else int(self.tokenizer.eos_token_id)
 
@@ -196,7 +171,7 @@ class TransformersModel:
         continued = chat[-1].role == "assistant"
         if self._system and chat[0].role != "system":
             chat = (Message("system", self._system), *chat)
-        try:
+        with obeying_template(self.name):
             ids: list[int] = self.tokenizer.apply_chat_template(
                 [{"role": message.role, "content": message.content} for message in chat],
                 return_dict=False,
@@ -204,8 +179,6 @@ class TransformersModel:
                 continue_final_message=continued,
                 sanitize_control_tokens=True,
             )
-        except TemplateError as error:
-            raise RpobenchError(f"{self.name}: its chat template refuses this chat ({error})") from error
         return ids
 
     def _fits(self, chats: Sequence[Chat], prompts: Sequence[Sequence[int]], more: int) -> None:
@@ -282,6 +255,7 @@ class TransformersModel:
         calibration, arXiv 2102.09690, in logarithms). Usage counts the tokens that the chat alone would need.
         """
         started = time.perf_counter()
+        neutral = None if self._raw else neutral
         every = [*chats, *(neutral or ())]
         split = [self._split_space(chat) for chat in every]
         scores: dict[tuple[Chat, str], list[float]] = {}

@@ -10,7 +10,8 @@ from typing import Any
 from peft import LoraConfig, get_peft_model
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set_seed
 
-from rpobench.models.transformers import TransformersModel, silent_loading
+from rpobench.models.loading import silent_loading
+from rpobench.models.transformers import TransformersModel
 from rpobench.ranks import processes
 from rpobench.rpo.training import common_arguments, load_tokenizer, run_to_end
 from rpobench.types import Chat, RpobenchError
