@@ -38,8 +38,10 @@ class ChatServer:
         self.served: Counter[str] = Counter()
         self.reply: Callable[[dict[str, Any]], str] = words
         self.finish, self.counts = "stop", True
+        self.usage: dict[str, Any] | None = None  # sent instead of the true counts
         self.error: tuple[int, dict[str, Any]] | None = None
         self.error_field = "error"  # other servers name it otherwise
+        self.retry_after: str | None = None
         self.delay, self.under_way, self.most_under_way = 0.0, 0, 0
         self.port = 0
 
@@ -66,13 +68,14 @@ class ChatServer:
     def _answer(self, body: dict[str, Any]) -> web.Response:
         if self.error:
             status, content = self.error
-            return web.json_response({self.error_field: content}, status=status)
+            headers = {"Retry-After": self.retry_after} if self.retry_after else {}
+            return web.json_response({self.error_field: content}, status=status, headers=headers)
         text = self.reply(body)
         message = {"role": "assistant", "content": text}
         answer: dict[str, Any] = {"choices": [{"index": 0, "message": message, "finish_reason": self.finish}]}
         if self.counts:
             read = sum(len(one["content"].split()) for one in body["messages"])
-            answer["usage"] = {"prompt_tokens": read, "completion_tokens": len(text.split())}
+            answer["usage"] = self.usage or {"prompt_tokens": read, "completion_tokens": len(text.split())}
         return web.json_response({"id": "x", "object": "chat.completion", "created": 0, "model": "m", **answer})
 
     def _next_fault(self) -> str | None:

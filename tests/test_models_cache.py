@@ -182,6 +182,22 @@ def damage(file: Path) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize(
+    "change", ["replace(value, 'answer', 'poison')", "'no JSON'", "'[]'", "x'ff00'", "CAST(x'ff00' AS TEXT)"]
+)
+def test_a_damaged_answer_is_not_given_out_but_asked_anew(tmp_path: Path, change: str) -> None:
+    model, _ = cached(tmp_path)
+    model.generate(CHATS, Decoding())
+    with sqlite3.connect(tmp_path / "answers.sqlite") as connection:
+        connection.execute(f"UPDATE answers SET value = {change} WHERE value LIKE '%answer 2%'")
+    connection.close()
+    assert len(model.cache.damaged()) == 1
+    again, later = cached(tmp_path)
+    texts = [one.text for one in again.generate(CHATS, Decoding())]
+    assert later.calls == 1 and texts == ["answer 1", "answer 1", "answer 3"]
+    assert again.cache.damaged() == [] and again.cache.info()["answers"] == 3
+
+
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RPOBENCH_CACHE", str(tmp_path))
     model, _ = cached(tmp_path)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 from typing import Any
 
+import httpx2
 import pytest
+from aiohttp import web
 from chat_server import KEY, ChatServer, chats
 
 from rpobench.models.base import PromptTooLong
+from rpobench.models.checked_client import CheckedClient
 from rpobench.models.failures import FailureLimit
 from rpobench.models.openai import ServedModel, open_served
 from rpobench.registry import get_model
@@ -132,6 +136,12 @@ def test_counts_that_are_missing_are_zero(server: ChatServer) -> None:
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (0, 0)
 
 
+def test_counts_that_are_none_are_zero(server: ChatServer) -> None:
+    server.usage = {"prompt_tokens": -5, "completion_tokens": True}
+    (answer,) = ServedModel("tiny", base_url=server.url).generate(chats(1), GREEDY)
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("argument", "url", "said"),
     [
@@ -140,6 +150,12 @@ def test_counts_that_are_missing_are_zero(server: ChatServer) -> None:
         ("tiny?deadline=0", "http://x/v1", "option 'deadline=0'"),
         ("tiny?deadline=nan", "http://x/v1", "option 'deadline=nan'"),
         ("tiny", "localhost:80", "--base-url localhost:80: is no address"),
+        ("tiny", "http://[::1", "--base-url http://[::1: is no address"),
+        ("tiny", "http://host:99999/v1", "--base-url http://host:99999/v1: is no address"),
+        ("tiny", "http://host:abc/v1", "--base-url http://host:abc/v1: is no address"),
+        ("tiny", "http://ho st/v1", "--base-url http://ho st/v1: is no address"),
+        ("tiny", "http://h\x1bst/v1", "--base-url http://h?st/v1: is no address"),
+        ("tiny", "http://../v1", "--base-url http://../v1: is no address"),
         ("tiny", f"http://me:{KEY}@host/v1", "put the key into OPENAI_API_KEY"),
         ("tiny", f"http://host/v1?key={KEY}", "put the key into OPENAI_API_KEY"),
         ("tiny", None, "https://api.openai.com/v1: wants a key; set OPENAI_API_KEY"),
@@ -161,3 +177,53 @@ def test_the_address_may_come_from_the_environment(server: ChatServer, monkeypat
 def test_an_option_that_a_model_does_not_take() -> None:
     with pytest.raises(RpobenchError, match="--base-url: base model 'scripted' has no such option; leave it out"):
         get_model("scripted:echo", base_url="http://x/v1")
+
+
+def test_a_refused_key_is_not_asked_again(server: ChatServer) -> None:
+    server.error = (401, {"message": "who are you"})
+    stopped(ServedModel("tiny", base_url=server.url, concurrency=3), 50)
+    assert len(server.bodies) <= 3, "what was under way, no more"
+
+
+@pytest.mark.parametrize("key", ["sk-sécret-0123456789", "sk-secret\n0123456789", "sk secret 0123456789"])
+def test_a_key_that_no_request_can_carry(server: ChatServer, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(RpobenchError, match=r"^OPENAI_API_KEY: holds characters that no key has; ") as error:
+        ServedModel("tiny", base_url=server.url)
+    assert key not in str(error.value)
+
+
+def test_space_around_a_key_is_not_part_of_it(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
+    model = ServedModel("tiny", base_url=server.url, concurrency=1)
+    server.reply = lambda body: f"your key is {KEY}"
+    assert model.generate(chats(1), GREEDY)[0].text == "your key is [OPENAI_API_KEY]"
+    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+
+
+def test_a_server_that_wants_an_hour_is_not_waited_for(server: ChatServer) -> None:
+    server.error, server.retry_after = (429, {"message": "later"}), "3600"
+    line = stopped(ServedModel("tiny", base_url=server.url))
+    assert "later, with Retry-After: 3600, asked 1 time;" in line and len(server.bodies) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+@pytest.mark.parametrize(
+    "body", [b"\xff\xfe{", b"<html>\xff</html>", b"[1]", b'{"error": {"message": {"a": 1}, "code": [1]}}']
+)
+def test_an_error_in_any_form_is_one_line(server: ChatServer, status: int, body: bytes) -> None:
+    server._answer = lambda _: web.Response(status=status, body=body)  # type: ignore[method-assign]
+    assert f"Error code: {status}" in stopped(ServedModel("tiny", base_url=server.url))
+
+
+def test_a_host_that_takes_no_connection_is_given_up_before_the_deadline() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        address = silent.getsockname()
+        with socket.create_connection(address):  # the one place in its queue is taken
+            client = CheckedClient(deadline=60, connections=1)
+            assert (client.timeout.connect, client.timeout.read) == (10, 60)
+            short = CheckedClient(deadline=0.2, connections=1)
+            with pytest.raises(httpx2.TimeoutException):
+                asyncio.run(short.get(f"http://127.0.0.1:{address[1]}/"))

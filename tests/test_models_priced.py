@@ -44,6 +44,15 @@ def test_without_token_counts_the_price_stays_unknown(server: ChatServer) -> Non
     assert Price(1, 1).dollars(Usage(1)) is None
 
 
+def test_a_budget_that_cannot_be_counted_stops(server: ChatServer, tmp_path: Path) -> None:
+    server.counts = False
+    inner = CachedModel(ServedModel("tiny", base_url=server.url, concurrency=4), AnswerCache(tmp_path / "a.sqlite"))
+    model = PricedModel(inner, Price(2.0, 10.0), Budget(5.0))
+    with pytest.raises(RpobenchError, match=r"--max-cost 5: the server counts no tokens, .*leave --max-cost out"):
+        model.generate(CHATS, Decoding())
+    assert len(server.bodies) <= 4
+
+
 def test_a_spent_budget_stops_and_the_next_call_goes_on(server: ChatServer, tmp_path: Path) -> None:
     cost = (4 * 1000 + 4 * 1000) / 1e6
     cache = AnswerCache(tmp_path / "a.sqlite")
@@ -87,9 +96,32 @@ def test_what_is_no_price(text: str) -> None:
         read_price(text, "openai:tiny")
 
 
-@pytest.mark.parametrize("price", ["3", '["a", 1]', "[1]", "{}"])
+@pytest.mark.parametrize(
+    "price",
+    [
+        "3",
+        '["a", 1]',
+        "[1]",
+        "{}",
+        '"12"',
+        "[true, 1]",
+        '["1", "2"]',
+        '{"1": 1, "2": 2}',
+        "[-1, 2]",
+        "[1e999, 2]",
+        "[1" + "0" * 400 + ", 2]",
+    ],
+)
 def test_what_is_no_price_file(tmp_path: Path, price: str) -> None:
     file = tmp_path / "prices.json"
     file.write_text('{"openai:tiny": ' + price + "}")
+    with pytest.raises(RpobenchError, match=r"prices.json: give IN,OUT in dollars"):
+        read_price(str(file), "openai:tiny")
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '"openai:tiny"', "", "[" * 100_000])
+def test_a_price_file_that_is_no_table(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "prices.json"
+    file.write_text(content)
     with pytest.raises(RpobenchError, match=r"prices.json: give IN,OUT in dollars"):
         read_price(str(file), "openai:tiny")

@@ -23,6 +23,7 @@ WAIT = 60.0  # seconds that a process waits for another one's write
 TABLE = """CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, value TEXT NOT NULL, sha256 TEXT NOT NULL, made REAL NOT NULL
 ) WITHOUT ROWID"""
+VALUE = "CAST(value AS BLOB)"  # bytes, since a damaged value need be no text
 
 
 def shared_cache() -> AnswerCache:
@@ -53,12 +54,12 @@ class AnswerCache:
         return connection
 
     def get(self, key: str) -> Completion | None:
-        """The completion under this key, its call marked as cached; None where there is none."""
+        """The completion under this key, its call marked as cached; None where there is none, or a damaged one."""
         with self._faults():
-            row = self._connection.execute("SELECT value FROM answers WHERE key = ?", (key,)).fetchone()
-            if row is None:
-                return None
-            value = json.loads(row[0])
+            row = self._connection.execute(f"SELECT {VALUE}, sha256 FROM answers WHERE key = ?", (key,)).fetchone()
+        if row is None or not _whole(*row):
+            return None
+        value = json.loads(row[0])
         return Completion(value["text"], replace(Usage(**value["usage"]), cached=1))
 
     def put(self, key: str, model: str, completion: Completion) -> None:
@@ -93,8 +94,8 @@ class AnswerCache:
             (said,) = self._connection.execute("PRAGMA integrity_check").fetchone()
             if said != "ok":
                 raise sqlite3.DatabaseError(said)
-            rows = self._connection.execute("SELECT key, value, sha256 FROM answers ORDER BY key")
-            return [key for key, value, known in rows if hashlib.sha256(value.encode()).hexdigest() != known]
+            rows = self._connection.execute(f"SELECT key, {VALUE}, sha256 FROM answers ORDER BY key")
+            return [key for key, value, known in rows if not _whole(value, known)]
 
     def prune(self, *, older_than: float) -> int:
         """Remove answers made more than so many days ago, and damaged ones; how many went."""
@@ -115,6 +116,11 @@ class AnswerCache:
             raise RpobenchError(
                 f"{self.path}: {error}; make room there, move the file away, or set RPOBENCH_CACHE to another folder"
             ) from error
+
+
+def _whole(value: bytes, known: str) -> bool:
+    """Whether a value is what was written."""
+    return hashlib.sha256(value).hexdigest() == known
 
 
 def answer_key(identity: str, chat: Chat, asked: dict[str, Any]) -> str:

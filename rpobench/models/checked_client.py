@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 from openai import DefaultAsyncHttpxClient
 
+CONNECT = 10.0  # seconds to be taken at all: a wrong address should not cost six deadlines
 MAX_BODY = 4 << 20  # bytes; a chat answer of a benchmark is a few KB, an endless one must end somewhere
 
 
@@ -21,7 +22,7 @@ class CheckedClient(DefaultAsyncHttpxClient):
 
     def __init__(self, *, deadline: float, connections: int) -> None:
         limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
-        super().__init__(timeout=deadline, limits=limits)
+        super().__init__(timeout=httpx2.Timeout(deadline, connect=min(deadline, CONNECT)), limits=limits)
         self._deadline = deadline
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:

@@ -27,6 +27,7 @@ from rpobench.models.served_options import (
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
 
 if TYPE_CHECKING:
+    from httpx2 import Request
     from openai import APIStatusError, AsyncOpenAI
 
 RETRIES = 5  # of the official client: after 0.5, 1, 2, 4 and 8 seconds, or when the server's Retry-After says
@@ -167,7 +168,7 @@ class ServedModel(ReportingModel):
         except APIStatusError as error:
             failure = self._refusal(error, chat)
         except APIConnectionError as error:
-            failure = f"{one_line(str(error.__cause__ or error))}, asked {RETRIES + 1} times"
+            failure = one_line(str(error.__cause__ or error)) + _asked(error.request)
         else:
             return _completion(answer.json(), time.perf_counter() - started)
         return Completion("", Usage(1, seconds=time.perf_counter() - started), failure)
@@ -187,7 +188,8 @@ class ServedModel(ReportingModel):
             raise PromptTooLong(f"{where}: the prompt exceeds the model's context ({said})", chat)
         if error.code == "insufficient_quota" or (error.status_code < 500 and error.status_code not in (408, 409, 429)):
             raise RpobenchError(f"{where}: refuses the request ({said}); what was answered is kept")
-        return f"{said}, asked {RETRIES + 1} times"
+        later = error.response.headers.get("retry-after")
+        return said + (f", with Retry-After: {one_line(later)}" if later else "") + _asked(error.request)
 
     def _count(self, completion: Completion) -> None:
         failed = completion.failure not in (None, REFUSED)
@@ -201,13 +203,17 @@ class ServedModel(ReportingModel):
         )
 
 
+def _asked(request: Request) -> str:
+    """How often: the official client numbers its retries, of which there are none where it would wait for minutes."""
+    times = int(request.headers["x-stainless-retry-count"]) + 1
+    return f", asked {times} time{'s' if times > 1 else ''}"
+
+
 def _completion(answer: dict[str, Any], seconds: float) -> Completion:
     """Text and usage of a checked answer; the counts of a server that sends none, or nonsense, are 0."""
     counts = answer.get("usage")
-    read, written = (
-        counts[name] if isinstance(counts, dict) and isinstance(counts.get(name), int) else 0
-        for name in ("prompt_tokens", "completion_tokens")
-    )
+    said = [counts.get(name) if isinstance(counts, dict) else 0 for name in ("prompt_tokens", "completion_tokens")]
+    read, written = (count if type(count) is int and count > 0 else 0 for count in said)
     usage, choice = Usage(1, read, written, seconds), answer["choices"][0]
     if choice.get("finish_reason") == "content_filter" or choice["message"].get("refusal"):
         return Completion("", usage, REFUSED)

@@ -36,13 +36,18 @@ def read_price(text: str, model: str) -> Price | None:
     try:
         if text.endswith(".json"):
             table = json.loads(Path(text).read_text(encoding="utf-8"))
+            if not isinstance(table, dict):
+                raise ValueError("no table of models")
             if model not in table:
                 return None
-            read, written = table[model]
+            pair = table[model]
+            if not (isinstance(pair, list) and all(type(one) in (int, float) for one in pair)):
+                raise ValueError(f"{model} has no two numbers")
         else:
-            read, written = text.split(",")
+            pair = text.split(",")
+        read, written = pair
         price = Price(float(read), float(written))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, OverflowError, RecursionError) as error:
         raise RpobenchError(f"--price {text}: {how} ({error})") from error
     if not (0 <= price.read < float("inf") and 0 <= price.written < float("inf")):
         raise RpobenchError(f"--price {text}: {how}")
@@ -55,6 +60,15 @@ class Budget:
 
     limit: float | None = None
     spent: float = 0.0
+
+    def spend(self, dollars: float | None) -> None:
+        """Count an answer. Raises RpobenchError where its price is unknown, so that the budget could not be kept."""
+        if dollars is None and self.limit is not None:
+            raise RpobenchError(
+                f"--max-cost {self.limit:g}: the server counts no tokens, so nobody knows what is spent; "
+                "leave --max-cost out, or take a server that counts"
+            )
+        self.spent += dollars or 0.0
 
     def check(self) -> None:
         """Raises RpobenchError where everything is spent."""
@@ -97,9 +111,10 @@ class PricedModel(ReportingModel):
 
     def _counted(self, ask: Callable[[Ready], Sequence[Completion]], ready: Ready) -> Sequence[Completion]:
         def told(place: int, completion: Completion) -> None:
-            if not completion.usage.cached:
-                self.budget.spent += self.price.dollars(completion.usage) or 0.0
             ready(place, self._priced(completion))
+            dollars = self.price.dollars(completion.usage)
+            if not completion.usage.cached and (dollars is not None or completion.failure is None):
+                self.budget.spend(dollars)
             if isinstance(self.inner, CachedModel):
                 self.budget.check()
 

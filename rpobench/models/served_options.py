@@ -46,11 +46,16 @@ def plain_url(url: str | None) -> str:
         RpobenchError: it is no http address, or carries a password or a query.
     """
     address = (url or os.environ.get("OPENAI_BASE_URL") or OFFICIAL).rstrip("/")
-    parts = urlsplit(address)
+    wrong = RpobenchError(f"--base-url {one_line(address)}: is no address; give one such as http://localhost:8000/v1")
+    try:
+        parts = urlsplit(address)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError as error:
+        raise wrong from error
     if parts.username or parts.password or parts.query or parts.fragment:
         raise RpobenchError(f"--base-url: carries more than an address (host {parts.hostname}); put the key into {KEY}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RpobenchError(f"--base-url {address}: is no address; give one such as http://localhost:8000/v1")
+    if parts.scheme not in ("http", "https") or not host or " " in address or not address.isprintable():
+        raise wrong
     return address
 
 
@@ -58,18 +63,25 @@ def server_key(base_url: str) -> str:
     """The user's key. Servers of one's own often want none; they get a word, since the client insists on one.
 
     Raises:
-        RpobenchError: OpenAI is asked and there is no key.
+        RpobenchError: OpenAI is asked and there is no key, or it has characters that no header can carry.
     """
-    key = os.environ.get(KEY, "")
+    key = _key()
     if not key and base_url == OFFICIAL:
         raise RpobenchError(f"{base_url}: wants a key; set {KEY}, or --base-url for a server of your own")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise RpobenchError(f"{KEY}: holds characters that no key has; copy it anew, on one line")
     return key or "none"
 
 
 def without_key(text: str) -> str:
     """The text with the user's key, should a server repeat it, taken out."""
-    key = os.environ.get(KEY, "")
+    key = _key()
     return text.replace(key, f"[{KEY}]") if len(key) >= 8 else text
+
+
+def _key() -> str:
+    """As set, without the line's end that a file or a prompt leaves on it."""
+    return os.environ.get(KEY, "").strip()
 
 
 def one_line(text: str) -> str:
