@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rpobench.config import MethodConfig
 from rpobench.context import Context
+from rpobench.evidence import UNCUT, EvidenceConfig
 from rpobench.method import Method
 from rpobench.task import Task
 from rpobench.types import Example, Prediction
@@ -24,7 +25,8 @@ class NearestTarget(Method):
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         # One item is asked for and copied, none is shown to a model: nothing needs to be cut.
-        shown = ctx.evidence(task, examples, retriever=self.config.retriever, k=1, max_prompt_tokens=1_000_000)
+        limits = EvidenceConfig(k=1, max_prompt_tokens=UNCUT)
+        shown = ctx.evidence(task, examples, retriever=self.config.retriever, limits=limits)
         for example, evidence in zip(examples, shown, strict=True):
             text = evidence.items[0].fields[task.answer_field] if evidence.items else ""
             failure = None if text else "no past answer to copy"

@@ -45,12 +45,13 @@ class PerUserLora(TrainedModule):
 
     def _answers(self, task: Task, asked: Sequence[Question], ctx: Context) -> list[Answer]:
         """Users in turn, so that an adapter is put on the model once for all questions of its user."""
-        lessons = [self._lessons(task, one.example, ctx.seed) for one in asked]
+        places: dict[tuple[tuple[Chat, str], ...], list[int]] = {}
+        for place, one in enumerate(asked):
+            places.setdefault(tuple(self._lessons(task, one.example, ctx.seed)), []).append(place)
         found: dict[int, Answer] = {}
         with progress(f"{task.name} users", len(asked)) as advance:
-            while rest := [place for place in range(len(asked)) if place not in found]:
-                own = [place for place in rest if lessons[place] == lessons[rest[0]]]
-                self._adapters(ctx).use(lessons[own[0]])
+            for lessons, own in places.items():
+                self._adapters(ctx).use(lessons)
                 questions = [asked[place] for place in own]
                 made = answers(self._reflector, self.form, task, questions, self.config, seed=ctx.seed)
                 found |= dict(zip(own, made, strict=True))

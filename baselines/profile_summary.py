@@ -61,7 +61,7 @@ class ProfileSummaryRag(ProfileSummary):
         return ("bm25",)
 
     def evidence(self, task: Task, examples: Sequence[Example], ctx: Context) -> Sequence[Evidence]:
-        return ctx.evidence(task, examples, retriever="bm25", **self.config.limits())
+        return ctx.evidence(task, examples, retriever="bm25", limits=self.config)
 
 
 def _after(summary: Summary, chat: Chat) -> Chat:

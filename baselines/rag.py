@@ -28,7 +28,7 @@ class Rag(Method):
         return (self.retriever,)
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
-        shown = ctx.evidence(task, examples, retriever=self.retrievers()[0], **self.config.limits())
+        shown = ctx.evidence(task, examples, retriever=self.retrievers()[0], limits=self.config)
         pairs = list(zip(examples, shown, strict=True))
         answers = ctx.answer(
             task,

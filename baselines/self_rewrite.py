@@ -39,7 +39,7 @@ class SelfRewrite(Method):
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         drafts = ctx.drafts(task, examples)
-        shown = ctx.evidence(task, examples, retriever="bm25", **self.config.limits())
+        shown = ctx.evidence(task, examples, retriever="bm25", limits=self.config)
         rows = [(example, drafts[example.id].text, evidence) for example, evidence in zip(examples, shown, strict=True)]
         said = self._critiques(task, rows, ctx) if self.critique else [None] * len(rows)
         chats, neutral = [], []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rpobench.run_command import choice
+from rpobench.options import choice
 from rpobench.types import RpobenchError
 
 if TYPE_CHECKING:

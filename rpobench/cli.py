@@ -15,8 +15,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from rpobench import __version__
+from rpobench.options import choice
 from rpobench.ranks import is_first
-from rpobench.run_command import choice, run
+from rpobench.run_command import run
 from rpobench.types import RpobenchError
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 from rpobench.models.base import LanguageModel, PromptTooLong
 from rpobench.models.priced import without_cache
 from rpobench.task import Task
-from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, ProfileItem, RpobenchError
+from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, RpobenchError
 
 if TYPE_CHECKING:
-    from rpobench.evidence import RankedEvidence
+    from rpobench.evidence import EvidenceConfig, RankedEvidence
 
 
 class DraftStore(Protocol):
@@ -39,7 +39,8 @@ class Context:
     """Handed to `Method.fit` and `Method.predict`.
 
     `folder` is where a fit may keep files; None while predicting. `users` is where a method keeps what it learns of
-    single users while predicting (`rpobench.users.kept`); None where nothing is predicted.
+    single users while predicting (`rpobench.users.kept`); None where nothing is predicted. A method that ranks
+    items itself has them cut by `evidence_source.fitted`.
     """
 
     base_model: LanguageModel
@@ -70,38 +71,10 @@ class Context:
         return self.draft_store.written(name, chats, decoding, self.base_model)
 
     def evidence(
-        self,
-        task: Task,
-        examples: Sequence[Example],
-        *,
-        retriever: str,
-        k: int,
-        max_prompt_tokens: int,
-        max_evidence_tokens: int | None = None,
+        self, task: Task, examples: Sequence[Example], *, retriever: str, limits: EvidenceConfig
     ) -> list[Evidence]:
-        """Fair evidence for each example, in order; see `EvidenceConfig` for what the limits mean."""
-        return self.evidence_source.evidence(
-            task,
-            examples,
-            retriever=retriever,
-            k=k,
-            max_prompt_tokens=max_prompt_tokens,
-            max_evidence_tokens=max_evidence_tokens,
-        )
-
-    def fitted(
-        self,
-        task: Task,
-        examples: Sequence[Example],
-        chosen: Sequence[Sequence[ProfileItem]],
-        *,
-        max_prompt_tokens: int,
-        max_evidence_tokens: int | None = None,
-    ) -> list[Evidence]:
-        """Fair evidence of items that a method ranked itself, best first, for each example: cut as `evidence` cuts."""
-        return self.evidence_source.fitted(
-            task, examples, chosen, max_prompt_tokens=max_prompt_tokens, max_evidence_tokens=max_evidence_tokens
-        )
+        """Fair evidence for each example, in order, within `limits`: a method's own config, or one made for it."""
+        return self.evidence_source.evidence(task, examples, retriever=retriever, limits=limits)
 
     def answer(
         self,

@@ -16,6 +16,7 @@ from rpobench.retrieval import Retriever
 from rpobench.task import Task
 from rpobench.types import Evidence, Example, ProfileItem
 
+UNCUT = 1_000_000  # prompt tokens: what no model is shown needs no cutting
 INPUT_SHARE = 0.6  # of the budget that the input may claim before the evidence gets its part (official code)
 
 
@@ -30,10 +31,6 @@ class EvidenceConfig(MethodConfig):
     k: int = Field(default=4, ge=1)
     max_prompt_tokens: int = Field(default=512, ge=1)
     max_evidence_tokens: int | None = Field(default=None, ge=1)
-
-    def limits(self) -> dict[str, int | None]:
-        """The limits as `Context.evidence` takes them."""
-        return {name: getattr(self, name) for name in EvidenceConfig.model_fields}
 
 
 class Tokenizer(Protocol):
@@ -78,28 +75,24 @@ class RankedEvidence:
         examples: Sequence[Example],
         *,
         retriever: str,
-        k: int,
-        max_prompt_tokens: int,
-        max_evidence_tokens: int | None = None,
+        limits: EvidenceConfig,
     ) -> list[Evidence]:
         """Evidence for each example, in order; empty where the profile is."""
         ranker = self._get_retriever(retriever)
         orders = self.orders.of(task, examples, ranker)
-        best = [[one.profile[place] for place in order[:k]] for one, order in zip(examples, orders, strict=True)]
+        best = [
+            [one.profile[place] for place in order[: limits.k]] for one, order in zip(examples, orders, strict=True)
+        ]
         if any(best):
             self._used[retriever] = ranker
-        return self.fitted(
-            task, examples, best, max_prompt_tokens=max_prompt_tokens, max_evidence_tokens=max_evidence_tokens
-        )
+        return self.fitted(task, examples, best, limits)
 
     def fitted(
         self,
         task: Task,
         examples: Sequence[Example],
         chosen: Sequence[Sequence[ProfileItem]],
-        *,
-        max_prompt_tokens: int,
-        max_evidence_tokens: int | None = None,
+        limits: EvidenceConfig,
     ) -> list[Evidence]:
         """Evidence of the items chosen for each example, best first; empty where there are none."""
         if not any(chosen):
@@ -107,8 +100,8 @@ class RankedEvidence:
         self._tokenizer = tokenizer = self._get_tokenizer()
         found = []
         for example, items in zip(examples, chosen, strict=True):
-            whole = items[: whole_items(task, items, max_evidence_tokens, tokenizer)]
-            found.append(fit_evidence(task, example, whole, max_prompt_tokens, tokenizer))
+            whole = items[: whole_items(task, items, limits.max_evidence_tokens, tokenizer)]
+            found.append(fit_evidence(task, example, whole, limits.max_prompt_tokens, tokenizer))
         return found
 
     def used(self) -> dict[str, Any]:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rpobench.options import (
+    AsJson,
+    Data,
+    Holdout,
+    Limit,
+    NoSwap,
+    Out,
+    PresetName,
+    Settings,
+    Tasks,
+    choice,
+    settings,
+    stoppable,
+)
 from rpobench.types import RpobenchError
 
 if TYPE_CHECKING:
@@ -18,26 +30,24 @@ if TYPE_CHECKING:
 
 def run(
     method: Annotated[str, typer.Option(help="Names, comma-separated, or all, untrained, trained.")],
-    task: Annotated[str, typer.Option(help="Names, comma-separated, or all (LaMP-1 to LaMP-7).")],
-    data: Annotated[str, typer.Option(help="synth, synth:SEED?KNOB=VALUE (another world), or a folder.")] = "synth",
+    task: Tasks,
+    data: Data = "synth",
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
     base_model: Annotated[
         str, typer.Option(help="smollm2-135m, hf:ORG/NAME[@REV], hf:DIR, openai:MODEL")
     ] = "smollm2-135m",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value of a method; may be repeated.")] = None,
-    preset: Annotated[str, typer.Option(help="quick or full.")] = "quick",
-    limit: Annotated[int | None, typer.Option(min=1, help="Examples scored, and training examples a task.")] = None,
+    set_: Settings = None,
+    preset: PresetName = "quick",
+    limit: Limit = None,
     seed: Annotated[str, typer.Option(help="Whole numbers, comma-separated.")] = "0",
-    holdout: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of users to score; the rest train.")
-    ] = None,
+    holdout: Holdout = None,
     profiles: Annotated[str, typer.Option(help="own, or swapped: each example with another user's profile.")] = "own",
-    no_swap: Annotated[bool, typer.Option("--no-swap", help="Leave out the swapped-profile control.")] = False,
+    no_swap: NoSwap = False,
     adapter: Annotated[
         str | None,
         typer.Option(help="A run, or its folder: applies its trained module, trains none."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of runs; what is finished there stands.")] = Path("runs"),
+    out: Out = Path("runs"),
     base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Requests at a time to a server.")] = None,
     price: Annotated[
@@ -46,7 +56,7 @@ def run(
     max_cost: Annotated[float | None, typer.Option(min=0, help="Dollars; stops when they are spent.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only estimate calls, tokens and dollars.")] = False,
     no_text: Annotated[bool, typer.Option("--no-text", help="Mark the runs so that `show` leaves texts out.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train and score methods on tasks; continues what was interrupted."""
     from rpobench.plan import make_plan
@@ -100,35 +110,8 @@ def _carry_out(plan: Plan, *, as_json: bool) -> None:
         print_summary(found, synthetic=Source(plan.data).synthetic, out=plan.out)
 
 
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """What Ctrl-C ends is no fault, and nothing finished is lost: one line says so."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        raise RpobenchError("stopped; the same command continues where it was") from stop
-
-
-def settings(pairs: list[str]) -> dict[str, str]:
-    """The values of `--set key=value`. Raises RpobenchError for one without key or equals sign."""
-    given = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise RpobenchError(f"--set {pair}: give key=value")
-        given[key.strip()] = value.strip()
-    return given
-
-
 def _seeds(text: str) -> tuple[int, ...]:
     try:
         return tuple(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError as error:
         raise RpobenchError(f"--seed {text}: give whole numbers, comma-separated") from error
-
-
-def choice(option: str, value: str, choices: tuple[str, ...]) -> str:
-    """`value` where it is one of `choices`; else an error that names `option`."""
-    if value not in choices:
-        raise RpobenchError(f"{option} {value}: choose one of {', '.join(choices)}")
-    return value

@@ -9,27 +9,25 @@ from typing import Annotated, Any
 
 import typer
 
-from rpobench.run_command import settings, stoppable
+from rpobench.options import AsJson, Data, Holdout, Limit, NoSwap, Out, PresetName, Settings, Tasks, settings, stoppable
 from rpobench.types import RpobenchError
 
 
 def transfer(
     train_on: Annotated[str, typer.Option(help="Base models, comma-separated; a module is trained on each.")],
     apply_to: Annotated[str, typer.Option(help="Base models, comma-separated; whose drafts are rewritten.")],
-    task: Annotated[str, typer.Option(help="Names, comma-separated, or all (LaMP-1 to LaMP-7).")] = "all",
+    task: Tasks = "all",
     method: Annotated[str, typer.Option(help="A method that trains.")] = "rpo",
-    data: Annotated[str, typer.Option(help="synth, synth:SEED?KNOB=VALUE (another world), or a folder.")] = "synth",
+    data: Data = "synth",
     split: Annotated[str, typer.Option(help="dev or test.")] = "dev",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value of the method; may be repeated.")] = None,
-    preset: Annotated[str, typer.Option(help="quick or full.")] = "quick",
-    limit: Annotated[int | None, typer.Option(min=1, help="Examples scored, and training examples a task.")] = None,
+    set_: Settings = None,
+    preset: PresetName = "quick",
+    limit: Limit = None,
     seed: Annotated[int, typer.Option(min=0, help="Of training, sampling and swapping.")] = 0,
-    holdout: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of users to score; the rest train.")
-    ] = None,
-    no_swap: Annotated[bool, typer.Option("--no-swap", help="Leave out the swapped-profile controls.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder of runs; what is finished there stands.")] = Path("runs"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    holdout: Holdout = None,
+    no_swap: NoSwap = False,
+    out: Out = Path("runs"),
+    as_json: AsJson = False,
 ) -> None:
     """Apply trained modules to other base models' drafts, and print the matrix."""
     from rpobench.plan import make_plan

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from words import Words
 
 from rpobench import get_retriever, get_task
-from rpobench.evidence import RankedEvidence, fit_evidence
+from rpobench.evidence import EvidenceConfig, RankedEvidence, fit_evidence
 from rpobench.types import Example, ProfileItem
 
 TASK = get_task("LaMP-4")
@@ -45,16 +45,20 @@ def source(ranker: Counting) -> RankedEvidence:
     return RankedEvidence(lambda name: ranker, Words, seed=3)
 
 
+def limits(k: int, max_prompt_tokens: int = 500, most: int | None = None) -> EvidenceConfig:
+    return EvidenceConfig(k=k, max_prompt_tokens=max_prompt_tokens, max_evidence_tokens=most)
+
+
 def test_the_best_items_of_the_own_profile_come_best_first() -> None:
     one = example(item("a", "fog"), item("b", "rain rain"), item("c", "snow"), item("d", "sun rain"), item("f", "ice"))
     two = example(item("e", "hail"), key="2")
-    found = source(Counting()).evidence(TASK, [one, two], retriever="x", k=2, max_prompt_tokens=500)
+    found = source(Counting()).evidence(TASK, [one, two], retriever="x", limits=limits(2))
     assert [evidence.ids for evidence in found] == [("d", "b"), ("e",)]
     assert found[0].items[0] == one.profile[3] and found[0].cut == 0
 
 
 def test_an_empty_profile_gives_empty_evidence() -> None:
-    assert source(Counting()).evidence(TASK, [example()], retriever="x", k=2, max_prompt_tokens=9)[0].ids == ()
+    assert source(Counting()).evidence(TASK, [example()], retriever="x", limits=limits(2, 9))[0].ids == ()
 
 
 def test_a_profile_is_ranked_once_for_any_k_and_again_when_it_or_the_input_changes() -> None:
@@ -62,10 +66,10 @@ def test_a_profile_is_ranked_once_for_any_k_and_again_when_it_or_the_input_chang
     evidence = source(ranker)
     one = example(item("a", "fog"), item("b", "rain"), item("c", "ice"))
     for k in (1, 2, 2):
-        evidence.evidence(TASK, [one], retriever="x", k=k, max_prompt_tokens=500)
+        evidence.evidence(TASK, [one], retriever="x", limits=limits(k))
     assert ranker.keys == ["3/LaMP-4/1"]
     other = replace(one, profile=one.profile[:2])
-    evidence.evidence(TASK, [other, example(*one.profile, text="ice")], retriever="x", k=1, max_prompt_tokens=500)
+    evidence.evidence(TASK, [other, example(*one.profile, text="ice")], retriever="x", limits=limits(1))
     assert len(ranker.keys) == 3
 
 
@@ -74,9 +78,7 @@ def test_an_evidence_budget_leaves_out_whole_items_but_never_the_best_one() -> N
     one = example(long, short, item("c", "fog"), item("d", "ice"), item("f", "hail"), text="rain")
     shown = {}
     for limit in (None, 16, 12, 1):
-        found = source(Counting()).evidence(
-            TASK, [one], retriever="x", k=4, max_prompt_tokens=500, max_evidence_tokens=limit
-        )
+        found = source(Counting()).evidence(TASK, [one], retriever="x", limits=limits(4, most=limit))
         shown[limit] = (found[0].ids, found[0].cut)
     assert len(TASK.show(long).split()) == 11 and len(TASK.show(short).split()) == 3
     assert [len(ids) for ids, _ in shown.values()] == [4, 2, 1, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MAPPED = {"tasks": "rpobench.tasks", "baselines": "rpobench.baselines", "leaderboard": "rpobench.leaderboard"}
+# What runs code out of a file: pickles under any name, checkpoints read by them, foreign model code.
+UNSAFE = re.compile(
+    r"(import|from) +(\w*pickle|joblib|shelve|marshal)|torch\.load\(|weights_only=False|allow_pickle=True"
+)
 
 
 def test_every_package_is_listed() -> None:
@@ -55,6 +60,14 @@ def test_no_file_is_too_long_and_none_loads_pickles_or_foreign_code() -> None:
             text = file.read_text(encoding="utf-8")
             assert len(text.splitlines()) < 400, f"{file}: split it by subject"
             assert "import pickle" not in text and "trust_remote_code=True" not in text, file
+            assert not UNSAFE.search(text), file
+
+
+@pytest.mark.parametrize(
+    "line", ["import cloudpickle", "from pickle import load", "torch.load(path)", "np.load(file, allow_pickle=True)"]
+)
+def test_unsafe_loads_would_be_found(line: str) -> None:
+    assert UNSAFE.search(line) and not UNSAFE.search("pickled weights are refused; np.load(file, allow_pickle=False)")
 
 
 @pytest.mark.parametrize("wrong", [None, "plan", "data/users", "new_module"])

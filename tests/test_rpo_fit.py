@@ -30,8 +30,8 @@ class Drafts:
 class Items:
     """The first items of the profile are the evidence."""
 
-    def evidence(self, task: Any, examples: Sequence[Example], *, k: int, **_: Any) -> list[Evidence]:
-        return [Evidence(one.profile[:k]) for one in examples]
+    def evidence(self, task: Any, examples: Sequence[Example], *, limits: Any, **_: Any) -> list[Evidence]:
+        return [Evidence(one.profile[: limits.k]) for one in examples]
 
 
 def labelled() -> list[Labelled]:

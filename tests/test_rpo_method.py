@@ -35,8 +35,8 @@ class Drafts:
 class FirstItems:
     """The first k items are the evidence."""
 
-    def evidence(self, task: Any, examples: Sequence[Example], *, k: int, **_: Any) -> list[Evidence]:
-        return [Evidence(one.profile[:k]) for one in examples]
+    def evidence(self, task: Any, examples: Sequence[Example], *, limits: Any, **_: Any) -> list[Evidence]:
+        return [Evidence(one.profile[: limits.k]) for one in examples]
 
 
 def predict(task_name: str, draft: str, module_text: str) -> tuple[Prediction, ScriptedModel, float]:

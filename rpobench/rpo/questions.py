@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rpobench.context import Context
 from rpobench.rpo.config import ModuleConfig
@@ -48,8 +47,7 @@ def questions(
     drafts = ctx.drafts(task, examples) if form.draft else {}
     shown = [Evidence()] * len(examples)
     if form.evidence:
-        limits: Mapping[str, Any] = config.limits()
-        shown = ctx.evidence(task, examples, retriever=config.retriever, **limits)
+        shown = ctx.evidence(task, examples, retriever=config.retriever, limits=config)
     return [
         _fitted(task, example, drafts.get(example.id), evidence, form, room, config.max_new_tokens)
         for example, evidence in zip(examples, shown, strict=True)

@@ -25,6 +25,7 @@ from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.room import CHAT_TOKENS, Room, messages
 from rpobench.rpo.training import (
+    IGNORED,
     TrainingProgress,
     best_folder,
     common_arguments,
@@ -35,7 +36,6 @@ from rpobench.rpo.training import (
 from rpobench.types import Chat, Message, RpobenchError
 
 SAVE_STEPS = 20  # what a kill can cost
-IGNORED = -100  # trl's label of a token that bears no loss
 
 Written = tuple[TrainingRow, Trajectory]
 

@@ -34,6 +34,8 @@ from rpobench.types import RpobenchError
 
 TOKENS = ("num_input_tokens_seen", "num_tokens")  # so far, resumes included; GRPO has the second alone
 
+IGNORED = -100  # the label of a token that bears no loss, in torch, transformers and trl alike
+
 
 def common_arguments(work: Path, *, report_to: str, seed: int) -> dict[str, Any]:
     """Training arguments of every stage; they follow the machine (`mixed_precision`, and checkpointing on CUDA).

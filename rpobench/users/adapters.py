@@ -13,7 +13,7 @@ from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set
 from rpobench.models.loading import silent_loading
 from rpobench.models.transformers import TransformersModel
 from rpobench.ranks import processes
-from rpobench.rpo.training import common_arguments, load_tokenizer, run_to_end
+from rpobench.rpo.training import IGNORED, common_arguments, load_tokenizer, run_to_end
 from rpobench.types import Chat, RpobenchError
 from rpobench.users.config import AdapterTraining
 from rpobench.users.kept import content_key, kept
@@ -101,7 +101,7 @@ class UserAdapters:
         return {
             "input_ids": asked + written,
             "attention_mask": [1] * len(asked + written),
-            "labels": [-100] * len(asked) + written,
+            "labels": [IGNORED] * len(asked) + written,
         }
 
     def _arguments(self, work: Path) -> TrainingArguments:

@@ -16,6 +16,7 @@ from typing import TypeVar
 from safetensors.torch import load_file, save_file
 
 from rpobench.context import Context
+from rpobench.evidence import UNCUT, EvidenceConfig
 from rpobench.models.encoder import Encoder
 from rpobench.store import read_json, write_json
 from rpobench.task import Task
@@ -28,7 +29,6 @@ from rpobench.users.kept import content_key, kept, profile_content
 from rpobench.users.rows import candidate_rows, item_rows
 
 FORMAT = 1  # raise it where the same judges and profile would give other heads
-UNCUT = 1_000_000  # prompt tokens: what is only ranked needs no cutting
 Items = Sequence[ProfileItem]
 T = TypeVar("T")
 
@@ -134,8 +134,7 @@ class Chooser:
             self.task,
             [query.example for query in queries],
             retriever=self.config.retriever,
-            k=self.config.shortlist,
-            max_prompt_tokens=UNCUT,
+            limits=EvidenceConfig(k=self.config.shortlist, max_prompt_tokens=UNCUT),
         )
         return [one.items for one in found]
 
@@ -146,13 +145,7 @@ class Chooser:
             values = self.reranker.scores(item_rows(self.task, example, own), head)
             ranked = sorted(zip(values, own, strict=True), key=lambda pair: -pair[0])
             chosen.append([item for _, item in ranked[: self.config.k]])
-        return self.ctx.fitted(
-            self.task,
-            examples,
-            chosen,
-            max_prompt_tokens=self.config.max_prompt_tokens,
-            max_evidence_tokens=self.config.max_evidence_tokens,
-        )
+        return self.ctx.evidence_source.fitted(self.task, examples, chosen, self.config)
 
 
 def open_chooser(folder: Path, task: Task, ctx: Context, config: ChooserConfig, encoder: Encoder) -> Chooser:
