@@ -67,6 +67,18 @@ def test_weights_that_are_missing_are_not_made_up(copy: Path) -> None:
     assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it (1 weights are missing, such as {gone})")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(copy: Path, value: float) -> None:
+    from safetensors.torch import load_file, save_file
+
+    file = copy / "model.safetensors"
+    tensors = load_file(file)
+    name = min(name for name in tensors if "q_proj" in name)
+    tensors[name][0, 0] = value
+    save_file(tensors, file, metadata={"format": "pt"})
+    assert f"1 weights are no finite numbers, such as {name})" in refused(str(copy))
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [

@@ -47,6 +47,19 @@ def test_a_second_run_asks_nothing_and_a_changed_parameter_everything(server: Ch
     assert len(server.bodies) == 2 * COUNT
 
 
+def test_every_prediction_carries_what_it_cost(server: ChatServer, tmp_path: Path) -> None:
+    for out, cached in (("one", 0), ("two", 1)):
+        (made,) = run(server, tmp_path / out, price="2,10")
+        lines = (tmp_path / out / made["run"] / "predictions.jsonl").read_text().splitlines()
+        costs = [json.loads(line)["usage"] for line in lines]
+        assert len(costs) == COUNT
+        for one in costs:
+            assert one["calls"] == 1 and one["cached"] == cached
+            assert one["prompt_tokens"] > 0 and one["completion_tokens"] > 0 and one["seconds"] > 0
+            assert one["dollars"] == pytest.approx((2 * one["prompt_tokens"] + 10 * one["completion_tokens"]) / 1e6)
+    assert sum(one["dollars"] for one in costs) == pytest.approx(result(tmp_path / "two", [made])["usage"]["dollars"])
+
+
 def test_label_tasks_are_read_from_what_the_model_says(server: ChatServer, tmp_path: Path) -> None:
     server.reply = lambda body: "I would say 4."
     (made,) = run(server, tmp_path, task="LaMP-3")

@@ -82,7 +82,8 @@ def load_weights(path: Path, adapter: Path | None, dtype: Any) -> Any:
     """The causal model of a folder in a torch dtype, a LoRA adapter merged into it.
 
     Raises:
-        RpobenchError: the files cannot be loaded, or lack weights, which the libraries would fill at random.
+        RpobenchError: the files cannot be loaded, lack weights, which the libraries would fill at random, or hold
+            weights that are no finite numbers, of which every answer would be the first token.
     """
     from transformers import AutoModelForCausalLM
 
@@ -97,7 +98,11 @@ def load_weights(path: Path, adapter: Path | None, dtype: Any) -> Any:
         )
         if found["missing_keys"]:
             raise ValueError(f"{len(found['missing_keys'])} weights are missing, such as {min(found['missing_keys'])}")
-        return _with_adapter(model, adapter) if adapter else model
+        model = _with_adapter(model, adapter) if adapter else model
+        broken = [name for name, weight in model.named_parameters() if not weight.isfinite().all()]
+        if broken:
+            raise ValueError(f"{len(broken)} weights are no finite numbers, such as {min(broken)}")
+        return model
 
 
 def _with_adapter(model: Any, adapter: Path) -> Any:
