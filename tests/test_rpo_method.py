@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,12 @@ class FirstItems:
         return [Evidence(one.profile[: limits.k]) for one in examples]
 
 
-def predict(task_name: str, draft: str, module_text: str) -> tuple[Prediction, ScriptedModel, float]:
+def predict(
+    task_name: str, draft: str, module_text: str | Callable[[Chat], str]
+) -> tuple[Prediction, ScriptedModel, float]:
     task = get_task(task_name)
     one = generate(task_name, "dev", 1).labelled[0]
-    module = ScriptedModel(lambda chat: module_text)
+    module = ScriptedModel(module_text if callable(module_text) else lambda chat: module_text)
     method = RPO(RPO.Config(k=2), reflector=module)
     context = Context(module, Drafts(draft), FirstItems(), seed=0)
     (prediction,) = method.predict(task, [one.example], context)
@@ -75,6 +77,26 @@ def test_where_nothing_parses_the_draft_stands_and_is_counted() -> None:
         prediction, _, _ = predict(task_name, draft, "Sure! Here is a tweet.")
         assert prediction.text == draft
         assert prediction.failure is not None and "draft stands" in prediction.failure
+
+
+def test_a_text_that_left_out_a_line_is_taken_up_with_the_label_of_that_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def forgetful(chat: Chat) -> str:
+        return "9 words\nRewrite: ok lunch" if chat[-1].role == "assistant" else "History shows: 5 words\nRewrite: hm"
+
+    prediction, module, _ = predict("LaMP-7", "I had lunch", forgetful)
+    assert module.chats[-1][-1].content == "History shows: 5 words\nDraft lacks:"
+    assert prediction.trajectory == FULL.text(Trajectory("5 words", "9 words", "ok lunch"))
+    assert (prediction.text, prediction.failure) == ("ok lunch", None)
+    assert prediction.usage.calls == 3  # draft, text, text led
+    assert "LaMP-7: 1 of 1 texts left their form, 1 were led back" in capsys.readouterr().err
+
+
+def test_a_text_that_leaves_its_form_again_stays_as_it_first_was() -> None:
+    prediction, module, _ = predict("LaMP-7", "I had lunch", "History shows: 5 words")
+    assert module.calls == 2 and prediction.trajectory == "History shows: 5 words"
+    assert prediction.text == "I had lunch" and prediction.failure is not None
 
 
 def test_a_rewrite_that_is_no_answer_lets_the_draft_stand_and_says_so() -> None:

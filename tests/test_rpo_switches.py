@@ -102,8 +102,8 @@ def test_a_label_task_without_analysis_chooses_at_once() -> None:
 
 
 def test_a_rival_without_an_answer_has_its_bare_text_and_no_draft_to_stand() -> None:
-    prediction = predict("sft-rag", Sampler([" what? "]))
-    assert (prediction.text, prediction.failure) == ("what?", "no trajectory in the module's text")
+    prediction = predict("sft-rag", Sampler([" what?\nAnd why? "]))
+    assert (prediction.text, prediction.failure) == ("what?\nAnd why?", "no trajectory in the module's text")
 
 
 def texts(*rewrites: str) -> list[str]:

@@ -54,6 +54,23 @@ def test_anything_but_the_three_lines_is_no_trajectory(text: str) -> None:
 @given(st.text())
 def test_parsing_never_fails(text: str) -> None:
     FULL.parse(text)
+    FULL.resume(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "resumed"),
+    [
+        ("Sure! It is 4.", "History shows:"),
+        ("Rewrite: 4", "History shows:"),
+        (" History shows: x\nRewrite: 4", "History shows: x\nDraft lacks:"),
+        ("History shows: x\nDraft lacks:\nRewrite: 4", "History shows: x\nDraft lacks:"),
+        ("History shows: x\nDraft lacks: y", "History shows: x\nDraft lacks: y\nRewrite:"),
+        ("History shows: x\nDraft lacks: y\nRewrite: 4\nand more", None),
+    ],
+)
+def test_a_text_that_leaves_its_form_is_resumed_where_it_left_it(text: str, resumed: str | None) -> None:
+    assert FULL.resume(text) == resumed
+    assert Form(draft=False, analysis=False).resume("Sure! It is 4.") == "Answer:"
 
 
 def test_the_prompt_shows_input_draft_and_evidence_best_last() -> None:
@@ -114,7 +131,7 @@ def test_a_draft_without_a_rating_or_label_lacks_one() -> None:
     evidence = items(text=["a", "b"], score=["4", "2"])
     assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "no idea", evidence, NO_CORPUS)[1] == "4 fits"
     tags = items(description=["a"], tag=["comedy"])
-    assert analyse(get_task("LaMP-2"), Example("1", "u", "x"), "no\nidea", tags, NO_CORPUS)[1] == "no label is 0 of 1"
+    assert analyse(get_task("LaMP-2"), Example("1", "u", "x"), "no\nidea", tags, NO_CORPUS)[1] == "comedy fits"
 
 
 def test_a_rating_in_the_history_that_is_no_number_is_passed_over() -> None:
@@ -139,11 +156,14 @@ def test_whatever_the_data_hold_a_written_trajectory_parses_back(name: str, text
     assert FULL.parse(FULL.text(trajectory)) == trajectory
 
 
-def test_the_analysis_of_tags_counts_them() -> None:
-    evidence = items(description=["a", "b", "c"], tag=["comedy", "classic", "comedy"])
-    shows, lacks = analyse(get_task("LaMP-2"), Example("1", "u", "x"), "action", evidence, NO_CORPUS)
-    assert shows == "closest comedy; comedy 2, classic 1"
-    assert lacks == "action is 0 of 3"
+def test_the_analysis_of_tags_lists_them_by_closeness_and_the_closest_fits() -> None:
+    evidence, task = items(description=["a", "b", "c"], tag=["comedy", "classic", "comedy"]), get_task("LaMP-2")
+    shows, lacks = analyse(task, Example("1", "u", "x"), "action", evidence, NO_CORPUS)
+    assert (shows, lacks) == ("closest comedy; then classic, comedy", "comedy fits")
+    assert analyse(task, Example("1", "u", "x"), "comedy", evidence[:1], NO_CORPUS) == (
+        "closest comedy",
+        "nothing, comedy fits",
+    )
 
 
 def test_the_analysis_of_references_names_the_words_that_one_alone_shares_with_the_history() -> None:
@@ -166,6 +186,15 @@ def test_a_word_in_several_items_weighs_more_and_equal_weights_name_no_reference
     assert analyse(task, question, "[2]", heavier, Histories(task))[1] == "[1] fits"
     even = analyse(task, question, "[1]", items(title=[one, two], abstract=["", ""]), Histories(task))
     assert even[0].endswith("none is closer") and even[1] == "nothing known"
+
+
+def test_words_of_items_on_the_topic_of_the_input_weigh_more() -> None:
+    options = '[1]: "Kernel parsing of trees" [2]: "Sparse parsing of trees"'
+    evidence = items(title=["Kernel machines", "Kernel games", "Sparse crowds"], abstract=["", "", ""])
+    near = items(title=["Kernel machines", "Kernel games", "Sparse trees of crowds"], abstract=["", "", ""])
+    task, question = get_task("LaMP-1"), Example("1", "u", f"Which? {options}")
+    assert analyse(task, question, "[1]", evidence, Histories(task))[1] == "nothing, [1] fits"
+    assert analyse(task, question, "[1]", near, Histories(task))[1] == "[2] fits"
 
 
 def test_a_word_that_many_histories_hold_weighs_less() -> None:

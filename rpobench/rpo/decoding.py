@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -38,7 +39,7 @@ def answers(
         chosen = _read(model, form, task, asked, [open_ended] * len(asked))
         return [replace(one, written=form.text(Trajectory("", "", one.text))) for one in chosen]
     rounds = [
-        _read(model, form, task, asked, model.generate([one.chat for one in asked], decoding))
+        _read(model, form, task, asked, _written(model, form, task, asked, decoding))
         for decoding in _decodings(config, seed)
     ]
     return [_selected(model, task, list(own), config.select) for own in zip(*rounds, strict=True)]
@@ -51,6 +52,29 @@ def _decodings(config: ModuleConfig, seed: int) -> list[Decoding]:
         for place in range(1, config.n)
     ]
     return [Decoding(config.max_new_tokens), *sampled]
+
+
+def _written(
+    model: LanguageModel, form: Form, task: Task, asked: Sequence[Question], decoding: Decoding
+) -> list[Completion]:
+    """What the module writes to each question, in order.
+
+    A text that leaves out a line of its form is taken up once more where it left it, with the label of that line given:
+    a small module that forgets a label still knows what to write after it. Told on stderr; the cost of both is counted.
+    """
+    written = list(model.generate([one.chat for one in asked], decoding))
+    strayed = [place for place, one in enumerate(written) if form.parse(one.text) is None]
+    leads = {place: lead for place in strayed if (lead := form.resume(written[place].text))}
+    chats = [(*asked[place].chat, Message("assistant", lead)) for place, lead in leads.items()]
+    back = 0
+    for (place, lead), more in zip(leads.items(), model.generate(chats, decoding) if chats else (), strict=True):
+        text, usage = f"{lead} {more.text.strip()}", written[place].usage + more.usage
+        found = form.parse(text) is not None
+        back += found
+        written[place] = replace(written[place], text=text if found else written[place].text, usage=usage)
+    if leads:
+        print(f"{task.name}: {len(leads)} of {len(asked)} texts left their form, {back} were led back", file=sys.stderr)
+    return written
 
 
 def _read(

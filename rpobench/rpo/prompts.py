@@ -77,6 +77,19 @@ class Form:
             return None
         return Trajectory(parts.get(SHOWS, ""), parts.get(LACKS, ""), parts[labels[-1]])
 
+    def resume(self, text: str) -> str | None:
+        """The lines of a text that are this form's, from the first on, and the label that should have come next.
+
+        None where every line is there and something else is wrong.
+        """
+        kept: list[str] = []
+        for line, label in zip(map(str.strip, text.strip().splitlines()), self._labels(), strict=False):
+            if not line.startswith(label) or line == label:
+                break
+            kept.append(line)
+        missing = self._labels()[len(kept) :]
+        return "\n".join([*kept, missing[0]]) if missing else None
+
     def sample(self, task: Task) -> str:
         """How the module is asked about a task and how it writes, with placeholders: changes when the words do."""
         item = ProfileItem("", {name: f"<{name}>" for name in task.fields})

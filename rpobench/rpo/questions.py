@@ -49,7 +49,7 @@ def questions(
     if form.evidence:
         shown = ctx.evidence(task, examples, retriever=config.retriever, limits=config)
     return [
-        _fitted(task, example, drafts.get(example.id), evidence, form, room, config.max_new_tokens)
+        _fitted(task, example, drafts.get(example.id), evidence, form, room, 2 * config.max_new_tokens)  # written, led
         for example, evidence in zip(examples, shown, strict=True)
     ]
 

@@ -17,6 +17,8 @@ from rpobench.rpo.prompts import Trajectory, one_line
 from rpobench.task import Task
 from rpobench.types import Example, ProfileItem
 
+TOPIC = 2  # times as much as an item without a word of the topic, for each word of it, does what it shares weigh
+
 
 def write_trajectory(
     task: Task,
@@ -49,10 +51,10 @@ def analyse(
 
 
 def _labels(task: Task, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
-    labels = [item.fields[task.answer_field] for item in evidence]
-    counts, drafted = Counter(labels), task.parse(draft)
-    told = ", ".join(f"{label} {count}" for label, count in counts.most_common())
-    return f"closest {labels[0]}; {told}", f"{drafted or 'no label'} is {counts.get(drafted, 0)} of {len(labels)}"
+    """The label of the closest item, which fits, and the others in order of closeness: to be copied, not counted."""
+    closest, *others = (item.fields[task.answer_field] for item in evidence)
+    shows = f"closest {closest}; then {', '.join(others)}" if others else f"closest {closest}"
+    return shows, _lacks(closest, task.parse(draft) == closest)
 
 
 def _ratings(
@@ -88,21 +90,23 @@ def _strongest(text: str, histories: Histories) -> tuple[str, str]:
 def _overlaps(
     task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], histories: Histories
 ) -> tuple[str, str]:
-    """Words that one option alone shares with the history: what both share is the topic and tells nothing.
+    """Words that one option alone shares with the history: what both share is the topic and tells nothing by itself.
 
-    In the order of the option, so that a small model finds them by reading along. A word in several items weighs more,
-    one in many histories less.
+    In the order of the option, so that a small model finds them by reading along. The more of the topic an item has,
+    the more its words weigh (what an author does depends on it); one in many histories weighs less.
     """
-    history = Counter(word for item in evidence for word in set(content_words(task.show(item))))
     words = {label: list(dict.fromkeys(content_words(text))) for label, text in _options(task, example.input).items()}
-    told, weight = [], {}
-    for label, own in words.items():
-        others = {word for other, theirs in words.items() if other != label for word in theirs}
-        alone = [word for word in own if word in history and word not in others]
-        weight[label] = round(sum(history[word] * histories.rarity(word) for word in alone), 6)
-        told.append(f"{label} shares {' '.join(alone) or 'nothing'}")
-    if not told:
+    if not words:
         return "no options to compare", "nothing known"
+    times = Counter(word for own in words.values() for word in own)
+    alone = {label: [word for word in own if times[word] == 1] for label, own in words.items()}
+    topic = set(content_words(task.content(example))) - {word for own in alone.values() for word in own}
+    history: Counter[str] = Counter()
+    for item in evidence:
+        held = set(content_words(task.show(item)))
+        history.update(dict.fromkeys(held, 1 + TOPIC * len(held & topic)))
+    told = [f"{label} shares {' '.join(w for w in own if history[w]) or 'nothing'}" for label, own in alone.items()]
+    weight = {label: round(sum(history[w] * histories.rarity(w) for w in own), 6) for label, own in alone.items()}
     most = [label for label, own in weight.items() if own == max(weight.values())]
     if len(most) != 1:
         return "; ".join([*told, "none is closer"]), "nothing known"
