@@ -31,14 +31,14 @@ class Entry:
         """The number alone."""
         if self.value is None or math.isnan(self.value):
             return "-"
-        return f"{self.value:{'+' if self.signed else ''}.{self.digits}f}"
+        return f"{self.value:{'+' if self.signed else ''}z.{self.digits}f}"
 
     def bounds(self) -> str:
         """` [low, high]`, or nothing where no interval is known."""
         if self.interval is None or math.isnan(self.interval.low):
             return ""
-        sign = "+" if self.signed else ""
-        return f" [{self.interval.low:{sign}.{self.digits}f}, {self.interval.high:{sign}.{self.digits}f}]"
+        form = f"{'+' if self.signed else ''}z.{self.digits}f"
+        return f" [{self.interval.low:{form}}, {self.interval.high:{form}}]"
 
 
 @dataclass(frozen=True)

@@ -145,9 +145,9 @@ def _drawn(one: Series, across: _Scale, up: _Scale, x_names: Sequence[str]) -> M
 def _mark(one: Series, point: Point, across: _Scale, up: _Scale, x_names: Sequence[str]) -> Markup:
     x, y = across(point.x), up(point.y)
     where = x_names[int(point.x)] if x_names else f"{point.x:g}"
-    interval = f" [{point.low:.3f}, {point.high:.3f}]" if point.low != point.high else ""
+    interval = f" [{point.low:z.3f}, {point.high:z.3f}]" if point.low != point.high else ""
     return Markup(
-        '<g><title>{}: {:.3f}{} at {}</title><line x1="{x:.1f}" x2="{x:.1f}" y1="{:.1f}" y2="{:.1f}"/>'
+        '<g><title>{}: {:z.3f}{} at {}</title><line x1="{x:.1f}" x2="{x:.1f}" y1="{:.1f}" y2="{:.1f}"/>'
         '<circle cx="{x:.1f}" cy="{y:.1f}" r="{}"/><text class="mark" x="{x:.1f}" y="{:.1f}">{}</text></g>'
     ).format(
         printable(one.name), point.y, interval, where, up(point.low), up(point.high), MARK, y + 3, one.number, x=x, y=y

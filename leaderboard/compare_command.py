@@ -60,12 +60,12 @@ def _print(found: Mapping[str, Any]) -> None:
 
 def _cells(one: Mapping[str, Any]) -> list[str]:
     arrow = "↑" if one["higher_is_better"] else "↓"
-    interval = "-" if one["low"] is None else f"{one['low']:+.3f} to {one['high']:+.3f}"
+    interval = "-" if one["low"] is None else f"{one['low']:+z.3f} to {one['high']:+z.3f}"
     counted = "-" if one["users"] is None else f"{one['wins']}/{one['ties']}/{one['losses']}"
     return [
         one["task"], f"{one['metric']} {arrow}", f"{one['first_value']:.3f}", f"{one['second_value']:.3f}",
-        _figure(one["difference"], "+.3f"), interval, _figure(one["p"], ".4f"), _figure(one["p_holm"], ".4f"),
-        _figure(one["effect_size"], "+.2f"), counted, _figure(one["detectable"], ".3f"),
+        _figure(one["difference"], "+z.3f"), interval, _figure(one["p"], ".4f"), _figure(one["p_holm"], ".4f"),
+        _figure(one["effect_size"], "+z.2f"), counted, _figure(one["detectable"], ".3f"),
     ]  # fmt: skip
 
 

@@ -132,11 +132,11 @@ def _line(sheet: Sheet, label: str, task: str, number: int) -> Line:
         "helped": counted and counted[0], "harmed": counted and counted[1], "n": run["n"], "seeds": len(cell.own),
         "training": run.get("fit_seconds"), **{name: cost(cell, name) for name in COSTS},
     }  # fmt: skip
-    forms = {"gain": "+.3f", "p": ".3g", "rank": ".1f", "helped": ".0%", "harmed": ".0%", "tokens": ".0f",
+    forms = {"gain": "+z.3f", "p": ".3g", "rank": ".1f", "helped": ".0%", "harmed": ".0%", "tokens": ".0f",
              "seconds": ".2f", "dollars": ".4f", "training": ".0f", "n": "d", "seeds": "d"}  # fmt: skip
     known = {name: fact for name, fact in facts.items() if fact is not None and fact == fact}
     shown = {
-        name: fact if isinstance(fact, str) else format(fact, forms.get(name, ".3f")) for name, fact in known.items()
+        name: fact if isinstance(fact, str) else format(fact, forms.get(name, "z.3f")) for name, fact in known.items()
     }
     shown["metric"] = main
     return Line(

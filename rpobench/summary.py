@@ -61,4 +61,4 @@ def _answer(runs: Sequence[Mapping[str, Any]]) -> str:
 def _figure(value: float | None, *, signed: bool = False) -> str:
     if value is None:
         return "-"
-    return f"{value:+.3f}" if signed else f"{value:.3f}"
+    return f"{value:+z.3f}" if signed else f"{value:z.3f}"

@@ -90,6 +90,7 @@ def test_holdout_means_nothing_on_synth(tmp_path: Path, model: ScriptedModel) ->
         ({"limmit": 3}, "run has no option 'limmit': did you mean limit"),
         ({"base_mode": "x"}, "did you mean base_model"),
         ({"data": "synth:²"}, "synth:²: the world seed"),
+        ({"data": "synth:" + "9" * 5000}, "the world seed .* at most 18 digits"),
         ({"data": "synth:7?nois=1"}, "synth knob nois: no such knob: did you mean noise"),
         ({"data": "synth:7?noise=x"}, "synth knob noise=x: give a number"),
         ({"data": "synth:7?noise=nan"}, "synth knob noise=nan: give a share"),

@@ -10,10 +10,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from rpobench.leaderboard.blocks import Entry
 from rpobench.leaderboard.comparison import chosen_runs, comparisons
 from typer.testing import CliRunner
 
 from rpobench.cli import app
+from rpobench.stats import Interval
 from rpobench.store import ResultStore
 from rpobench.types import RpobenchError
 
@@ -145,6 +147,22 @@ def test_nothing_to_compare_is_said(make_run: Make, tmp_path: Path) -> None:
     (other / "result.json").unlink()
     with pytest.raises(RpobenchError, match="not finished"):
         compared(tmp_path, other.name)
+
+
+def test_a_number_that_rounds_to_zero_has_no_minus_sign(
+    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("good", good)
+    make_run("poor", poor)
+    found = compared(tmp_path, "good", "poor")
+    tiny = {"low": -1e-6, "high": 1e-6, "difference": -1e-5, "effect_size": -1e-4}
+    doctored = {**found, "comparisons": [{**one, **tiny} for one in found["comparisons"]]}
+    monkeypatch.setattr("rpobench.leaderboard.comparison.comparisons", lambda _: doctored)
+    monkeypatch.setenv("COLUMNS", "300")
+    printed = CliRunner().invoke(app, ["compare", "good", "poor", "--runs", str(tmp_path / "runs")]).stdout
+    assert "+0.000 to +0.000" in printed and "-0.00" not in printed
+    entry = Entry(-1e-6, Interval(0.0, -1e-6, 1e-6, 0.0), signed=True)
+    assert entry.figure() + entry.bounds() == "+0.000 [+0.000, +0.000]"
 
 
 def test_the_command_prints_a_table_warns_on_stderr_and_speaks_json(make_run: Make, tmp_path: Path) -> None:

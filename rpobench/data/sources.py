@@ -17,6 +17,7 @@ from rpobench.task import Task
 from rpobench.types import RpobenchError
 
 DEFAULT_SYNTH = 200  # examples of a synthetic split where nobody says how many
+SEED_DIGITS = 18  # of a world seed: the rest of the project keeps seeds as 64-bit numbers
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,11 @@ class Source:
         name, _, seed = place.partition(":")
         if name != "synth":
             return None
-        if seed and not (seed.isascii() and seed.isdecimal()):
-            raise RpobenchError(f"--data {self.data}: the world seed after the colon must be a whole number")
+        if seed and not (seed.isascii() and seed.isdecimal() and len(seed) <= SEED_DIGITS):
+            raise RpobenchError(
+                f"--data {self.data[:80]}: the world seed after the colon must be a whole number of at most "
+                f"{SEED_DIGITS} digits"
+            )
         return int(seed or 0), parse_knobs(knobs)
 
     def _synth(self, task: Task, world: tuple[int, Knobs], split: str, count: int | None) -> DataSet:
