@@ -161,7 +161,7 @@ def test_a_number_that_rounds_to_zero_has_no_minus_sign(
     monkeypatch.setenv("COLUMNS", "300")
     printed = CliRunner().invoke(app, ["compare", "good", "poor", "--runs", str(tmp_path / "runs")]).stdout
     assert "+0.000 to +0.000" in printed and "-0.00" not in printed
-    entry = Entry(-1e-6, Interval(0.0, -1e-6, 1e-6, 0.0), signed=True)
+    entry = Entry(-1e-6, Interval(0.0, -1e-6, 1e-6, None), signed=True)
     assert entry.figure() + entry.bounds() == "+0.000 [+0.000, +0.000]"
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -307,3 +308,33 @@ def test_nothing_executes_and_everything_works_in_a_real_browser(make_run: Make,
     chromium.find_element("id", "theme").click()
     assert find("getComputedStyle(document.body).backgroundColor") != before
     assert chromium.get_log("browser") == []
+
+
+NAMED = {"button", "link", "searchbox", "combobox", "table", "image", "region", "columnheader", "rowheader", "heading",
+         "DisclosureTriangle"}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_screen_reader_finds_everything_named(make_run: Make, tmp_path: Path, chromium: Any) -> None:
+    for k in (1, 2):
+        make_run("good", good, config={"k": k})
+    page(tmp_path / "runs")
+    chromium.get(f"file://{tmp_path / 'page.html'}")
+    chromium.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    time.sleep(0.5)  # `toggle` comes after the script that opens
+    nodes = chromium.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    found = [
+        (one["role"]["value"], one.get("name", {}).get("value", "").strip()) for one in nodes if not one["ignored"]
+    ]
+    roles = Counter(role for role, _ in found)
+    assert [role for role, name in found if role in NAMED and not name] == []
+    assert roles["table"] >= 5 and roles["combobox"] == 3 and roles["searchbox"] == 2
+    assert {name for role, name in found if role == "columnheader"} >= {
+        "task",
+        "method",
+        "95% interval",
+        "LaMP-3 MAE ↓",
+    }
+    assert any(role == "rowheader" and "good k=2" in name for role, name in found)
+    assert ("image", "LaMP-3: MAE by k") in found and ("button", "score") in found
+    assert roles["main"] == 1 and found[0] == ("RootWebArea", "rpobench leaderboard")
