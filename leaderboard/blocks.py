@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from rpobench.leaderboard.figures import Figures, Sheet
 from rpobench.leaderboard.rows import Cell, Section
 
-from rpobench.stats import ALPHA, Interval
+from rpobench.stats import ALPHA, F1_NOTE, FEW, Interval
 
 ARROWS = {"max": "↑", "min": "↓"}
 REFERENCES = {"best_generic": "best generic", "oracle": "oracle"}
@@ -81,6 +81,8 @@ def caption(sheet: Sheet) -> str:
     words = f"Scored on {section.data['source']}: " + "; ".join(told) + ". "
     words += "↑ higher, ↓ lower is better; the best method of a column is bold, the second underlined; "
     words += "95% intervals over users, and over seeds where there are several."
+    if any("f1" in section.sample(task)["directions"] and section.sample(task)["n"] < FEW for task in section.tasks):
+        words += f" {F1_NOTE}"
     if sheet.against:
         words += f" {SIGNIFICANT} differs from {sheet.against} (paired test by user, Holm over tasks, p ≤ {ALPHA:g})."
     return words

@@ -74,9 +74,13 @@ def _figure(value: float | None, form: str) -> str:
 
 
 def _caption(held: Sequence[Mapping[str, Any]]) -> str:
+    from rpobench.stats import F1_NOTE, FEW
+
     seeds = held[0]["seeds"]
     sources = "users and seeds vary" if max(seeds) > 1 else "one seed: says nothing about other seeds"
-    return f"first minus second, by user; {sources}; Holm over {len({one['task'] for one in held})} task(s)"
+    caption = f"first minus second, by user; {sources}; Holm over {len({one['task'] for one in held})} task(s)"
+    few = any(one["metric"] == "f1" and (one["users"] or FEW) < FEW for one in held)
+    return f"{caption}. {F1_NOTE}" if few else caption
 
 
 def _lines(held: Sequence[Mapping[str, Any]]) -> list[str]:

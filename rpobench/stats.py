@@ -28,6 +28,8 @@ RESAMPLES = 2000
 PERMUTATIONS = 4999
 BCA_USERS = 1000  # beyond them the jackknife of BCa costs users squared and corrects nothing visible
 CELLS = 5_000_000  # numbers of one batch of draws in memory
+FEW = 100  # users below which intervals of macro-F1 over many labels miss too often (measured: docs/leaderboard.md)
+F1_NOTE = f"Intervals of f1 over fewer than {FEW} users are too narrow where labels are many: trust accuracy there."
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from rpobench.leaderboard.blocks import Entry
 from rpobench.leaderboard.comparison import chosen_runs, comparisons
 from typer.testing import CliRunner
 
+from rpobench import get_task
 from rpobench.cli import app
 from rpobench.stats import Interval
 from rpobench.store import ResultStore
@@ -147,6 +148,14 @@ def test_nothing_to_compare_is_said(make_run: Make, tmp_path: Path) -> None:
     (other / "result.json").unlink()
     with pytest.raises(RpobenchError, match="not finished"):
         compared(tmp_path, other.name)
+
+
+@pytest.mark.parametrize(("task", "warned"), [("LaMP-2", True), ("LaMP-3", False)])
+def test_intervals_of_f1_over_few_users_are_warned_of(make_run: Make, tmp_path: Path, task: str, warned: bool) -> None:
+    make_run("one", lambda place, target, rng: target, task=task)
+    make_run("two", lambda place, target, rng: get_task(task).labels[0], task=task)
+    printed = CliRunner().invoke(app, ["compare", "one", "two", "--runs", str(tmp_path / "runs")]).stdout
+    assert ("f1 over fewer" in " ".join(printed.split())) is warned
 
 
 def test_a_number_that_rounds_to_zero_has_no_minus_sign(

@@ -69,6 +69,13 @@ def test_the_best_is_bold_by_direction() -> None:
     assert ["*oracle*", "-", "0.100", "0.100", "-"] in found, "references are shown and never the best"
 
 
+def test_intervals_of_f1_over_few_users_are_warned_of() -> None:
+    label = {"accuracy": "max", "f1": "max"}
+    assert "Intervals of f1" in as_markdown([result("a", 1.0, task="LaMP-2@1", directions=label)])
+    assert "Intervals of f1" not in as_markdown([result("a", 1.0, task="LaMP-2@1", directions=label, n=100)])
+    assert "Intervals of f1" not in as_markdown([result("a", 1.0)])
+
+
 def test_synthetic_data_says_so_and_real_data_does_not() -> None:
     assert "synthetic, not LaMP" in as_markdown([result("a", 1.0)])
     real = as_markdown([result("a", 1.0, synthetic=False, source="lamp", users="inferred")])
