@@ -11,7 +11,7 @@ from markupsafe import Markup
 from rpobench.terminal import printable
 
 WIDTH, HEIGHT = 360, 240
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 62, 12, 10, 40
 MARK = 8
 
 
