@@ -6,11 +6,13 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from rpobench.cache_command import app
@@ -157,6 +159,16 @@ def test_several_processes_at_once(tmp_path: Path) -> None:
     assert [writer.returncode for writer in writers] == [0, 0, 0, 0], told
     cache = AnswerCache(file)
     assert cache.info()["answers"] == 100 and cache.damaged() == []
+
+
+def test_the_file_is_made_by_one_at_a_time(tmp_path: Path) -> None:
+    cache, done = AnswerCache(tmp_path / "answers.sqlite"), threading.Event()
+    with FileLock(tmp_path / "answers.lock"):  # as another process that is about to make it; SQLite would not wait
+        opener = threading.Thread(target=lambda: (cache.put("key", "m", Completion("a")), done.set()))
+        opener.start()
+        assert not done.wait(0.3) and not cache.path.exists()
+    opener.join(60)
+    assert done.is_set() and cache.get("key") is not None
 
 
 def test_it_writes_ahead_so_that_readers_do_not_wait(tmp_path: Path) -> None:

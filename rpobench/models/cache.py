@@ -16,10 +16,10 @@ from typing import Any
 
 from rpobench.models.base import LanguageModel, Ready, ReportingModel, choose_each, generate_each
 from rpobench.models.embedded import cache_folder
+from rpobench.models.shared_file import open_shared
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
 
 FILE = "answers.sqlite"
-WAIT = 60.0  # seconds that a process waits for another one's write
 TABLE = """CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, value TEXT NOT NULL, sha256 TEXT NOT NULL, made REAL NOT NULL
 ) WITHOUT ROWID"""
@@ -45,12 +45,8 @@ class AnswerCache:
 
     @cached_property
     def _connection(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Answers are reported from the thread of the requests, one at a time, while the caller waits.
-        connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
+        connection = open_shared(self.path, TABLE)
         connection.execute("PRAGMA synchronous=NORMAL")  # a power cut may lose the last answers, never the file
-        connection.execute(TABLE)
         return connection
 
     def get(self, key: str) -> Completion | None:

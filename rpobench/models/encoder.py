@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rpobench.models.checkpoints import find_checkpoint, require_weights, weights_sha256
 from rpobench.models.embedded import cache_folder
+from rpobench.models.shared_file import open_shared
 from rpobench.models.wheels import Wheel, made_once
 from rpobench.progress import progress
 
@@ -68,12 +69,8 @@ class Encoder:
 
     @cached_property
     def _kept(self) -> sqlite3.Connection:
-        file = cache_folder() / "vectors.sqlite"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(file, timeout=60, isolation_level=None)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB) WITHOUT ROWID")
-        return connection
+        table = "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB) WITHOUT ROWID"
+        return open_shared(cache_folder() / "vectors.sqlite", table)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """One row a text."""
