@@ -8,7 +8,9 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
+from safetensors.torch import load_file, save_file
 
 from rpobench.models.transformers import TransformersModel, open_checkpoint
 from rpobench.types import Decoding, Message, RpobenchError
@@ -53,8 +55,6 @@ def test_a_broken_configuration(copy: Path) -> None:
 
 def without_one_tensor(file: Path, part: str) -> str:
     """The name of the tensor that the file now lacks."""
-    from safetensors.torch import load_file, save_file
-
     tensors = load_file(file)
     gone = min(name for name in tensors if part in name)
     tensors.pop(gone)
@@ -69,8 +69,6 @@ def test_weights_that_are_missing_are_not_made_up(copy: Path) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers(copy: Path, value: float) -> None:
-    from safetensors.torch import load_file, save_file
-
     file = copy / "model.safetensors"
     tensors = load_file(file)
     name = min(name for name in tensors if "q_proj" in name)
@@ -152,6 +150,19 @@ def test_an_adapter_without_safetensors(tiny_checkpoint: Path, tmp_path: Path) -
     assert "no such folder" in refused(f"{tiny_checkpoint}?adapter={tmp_path / 'nowhere'}")
 
 
+def test_an_adapter_whose_safetensors_hide_pickled_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
+    get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "adapter_model.safetensors")
+    torch.save(weights, tmp_path / "adapter_model.bin")
+    (tmp_path / "adapter_model.safetensors").rename(tmp_path / "other.safetensors")
+    said = refused(f"{tiny_checkpoint}?adapter={tmp_path}")
+    assert said == f"{tmp_path / 'adapter_model.safetensors'}: no such file; give the folder as peft saved it"
+
+
 def test_an_adapter_without_configuration(tiny_checkpoint: Path, tmp_path: Path) -> None:
     shutil.copy(tiny_checkpoint / "model.safetensors", tmp_path / "adapter_model.safetensors")
     assert "adapter_config.json: no such file" in refused(f"{tiny_checkpoint}?adapter={tmp_path}")
@@ -170,14 +181,16 @@ def test_an_adapter_of_another_model(tiny_checkpoint: Path, tmp_path: Path) -> N
     assert said.endswith("belong together")
 
 
-def test_half_an_adapter(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_half_an_adapter(tiny_checkpoint: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     base = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
     get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
     gone = without_one_tensor(tmp_path / "adapter_model.safetensors", "lora_B")
+    recwarn.clear()
     assert f"1 weights of the adapter are missing, such as {gone}" in refused(f"{tiny_checkpoint}?adapter={tmp_path}")
+    assert not recwarn.list, "the error is all that is said"
 
 
 def test_a_prompt_beyond_the_context(copy: Path) -> None:

@@ -288,7 +288,14 @@ def test_the_identity_changes_with_what_changes_the_text(copy: Path, adapter: Pa
     weights["model.norm.weight"] += 1e-3
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
     seen.add(TransformersModel(copy).identity)
-    assert len(seen) == 7
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 0.5}))
+    seen.add(TransformersModel(copy).identity)
+    vocabulary = json.loads((copy / "tokenizer.json").read_text())
+    vocabulary["model"]["merges"].pop()
+    (copy / "tokenizer.json").write_text(json.dumps(vocabulary))
+    seen.add(TransformersModel(copy).identity)
+    assert len(seen) == 9
 
 
 def test_the_identity_does_not_hold_the_place(copy: Path, tmp_path: Path) -> None:

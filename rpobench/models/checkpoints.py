@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -13,6 +14,7 @@ from rpobench.types import RpobenchError
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 CHOICES = ("calibrated", "raw")
 WEIGHTS = "*.safetensors"
+FILES = (WEIGHTS, "*.json", "*.jinja", "*.model", "*.txt")  # weights, settings, tokenizer: all that loading reads
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,7 @@ def _from_hub(name: str, revision: str | None) -> Checkpoint:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        folder = snapshot_download(
-            name, revision=revision, allow_patterns=[WEIGHTS, "*.json", "*.jinja", "*.model", "*.txt"]
-        )
+        folder = snapshot_download(name, revision=revision, allow_patterns=list(FILES))
     except (OSError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0]
         raise RpobenchError(
@@ -107,8 +107,17 @@ def require_weights(folder: Path, what: str) -> None:
 
 def weights_sha256(folder: Path) -> str:
     """First 12 hex digits of the hash over all safetensors files of the folder, by name."""
+    return _files_sha256(folder, (WEIGHTS,))
+
+
+def checkpoint_sha256(folder: Path) -> str:
+    """As `weights_sha256`, over settings and tokenizer as well: other rotary angles or merges are another model."""
+    return _files_sha256(folder, FILES)
+
+
+def _files_sha256(folder: Path, patterns: Sequence[str]) -> str:
     total = hashlib.sha256()
-    for file in sorted(folder.glob(WEIGHTS)):
+    for file in sorted({file for pattern in patterns for file in folder.glob(pattern)}):
         with file.open("rb") as stream:
             total.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
     return total.hexdigest()[:12]

@@ -40,6 +40,7 @@ def silent_loading() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of one library about another: nothing a user can do
+            warnings.simplefilter("ignore", UserWarning)  # of missing weights, which are refused here
             yield
     finally:
         logging.set_verbosity(level)

@@ -15,6 +15,7 @@ from rpobench.models.batching import TokenBudget, pad_left
 from rpobench.models.checkpoints import (
     CHOICES,
     DTYPES,
+    checkpoint_sha256,
     find_checkpoint,
     parse_options,
     require_weights,
@@ -26,7 +27,7 @@ from rpobench.types import Chat, Completion, Decoding, Message, RpobenchError, U
 if TYPE_CHECKING:
     import torch
 
-ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def open_checkpoint(argument: str) -> TransformersModel:
@@ -49,9 +50,9 @@ class TransformersModel:
     be taken in another order for another batch size, which moves a logit by about 1e-5, so only two tokens closer than
     that could swap; in bfloat16 the distance is about 1e-2, which real text does meet.
 
-    `device` is auto, cpu, cuda, cuda:N or mps. `name` and `revision` go into the identity: folder name and weights'
-    sha256 unless given. `system` is put before every chat that has no system message of its own. `choose` is calibrated
-    or raw: raw leaves content-free chats out of account, and says so in the identity.
+    `device` is auto, cpu, cuda, cuda:N or mps. `name` and `revision` go into the identity: folder name and sha256 of
+    its files unless given. `system` is put before every chat that has no system message of its own. `choose` is
+    calibrated or raw: raw leaves content-free chats out of account, and says so in the identity.
 
     Raises:
         RpobenchError: no safetensors in the folder (pickle is refused), a wrong dtype or device, no chat template, a
@@ -78,8 +79,9 @@ class TransformersModel:
         require_weights(self.path, "a model's safetensors")
         if adapter:
             require_weights(adapter, "a LoRA adapter's safetensors")
-            if not (adapter / ADAPTER_CONFIG).is_file():
-                raise RpobenchError(f"{adapter / ADAPTER_CONFIG}: no such file; give the folder as peft saved it")
+            for file in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):  # without the latter peft would take its pickled twin
+                if not (adapter / file).is_file():
+                    raise RpobenchError(f"{adapter / file}: no such file; give the folder as peft saved it")
         if dtype not in DTYPES:
             raise RpobenchError(f"{self.name}: dtype '{dtype}' is not one of {', '.join(DTYPES)}")
         if choose not in CHOICES:
@@ -90,7 +92,7 @@ class TransformersModel:
         """name@revision and every other thing that changes the text: dtype, chat template, adapter, system prompt."""
         template = json.dumps(self.tokenizer.chat_template, sort_keys=True)
         parts = [
-            f"{self.name}@{self._revision or weights_sha256(self.path)}",
+            f"{self.name}@{self._revision or checkpoint_sha256(self.path)}",
             str(self.dtype).removeprefix("torch."),
             f"template:{hashlib.sha256(template.encode()).hexdigest()[:12]}",
         ]
@@ -249,7 +251,8 @@ class TransformersModel:
         Each option is scored with the end of the turn behind it, as a whole answer: without, "comedy" would also
         collect what belongs to "comedy drama", and a mere digit what belongs to a numbered list. An option is encoded
         on its own; after a continued message begin it with a space, or end the message with one: it is then moved to
-        the option, where tokenizers expect it. Each prompt runs once for all options, equal prompts run once.
+        the option, where tokenizers expect it. Each prompt runs once for all options (but in a
+        recurrent model, which cannot go back to it), equal prompts run once.
 
         With `neutral`, each option's score after the content-free chat of the same index is subtracted (contextual
         calibration, arXiv 2102.09690, in logarithms). Usage counts the tokens that the chat alone would need.
@@ -308,11 +311,19 @@ class TransformersModel:
         return [*ids, self._end_of_turn]
 
     def _score_options(self, prompts: Sequence[list[int]], ends: Sequence[list[int]]) -> list[list[float]]:
+        from transformers import DynamicCache
+
         longest = max(map(len, ends))
+        # What was read of a prompt can be gone back to, unless it is a recurrent state (Mamba and its like).
+        score = self._score_batch if DynamicCache(config=self.model.config).is_croppable else self._score_apart
         return self.budget.run(
-            [len(prompt) + longest for prompt in prompts],
-            lambda batch: self._score_batch([prompts[i] for i in batch], ends),
+            [len(prompt) + longest for prompt in prompts], lambda batch: score([prompts[i] for i in batch], ends)
         )
+
+    def _score_apart(self, prompts: Sequence[list[int]], ends: Sequence[list[int]]) -> list[list[float]]:
+        """Scores of shape (prompts, ends), each prompt read anew for every ending."""
+        columns = [self._score_rows([prompt + end for prompt in prompts], [end] * len(prompts)) for end in ends]
+        return [list(row) for row in zip(*columns, strict=True)]
 
     def _score_batch(self, prompts: Sequence[list[int]], ends: Sequence[list[int]]) -> list[list[float]]:
         """Scores of shape (prompts, ends). One key-value cache serves every ending."""
@@ -324,6 +335,7 @@ class TransformersModel:
         with torch.inference_mode():
             read = self.model(ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
             cache, first = read.past_key_values, read.logits[:, -1:].float().log_softmax(-1)
+            cache.activate_past_recording()  # a sliding window would forget what it slides past
             for end in ends:
                 fed = torch.tensor([end[:-1]] * len(prompts), device=self.device)
                 steps = torch.arange(1, len(end), device=self.device)
