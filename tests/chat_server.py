@@ -85,7 +85,8 @@ class ChatServer:
 
     async def _misbehave(self, fault: str, request: web.Request) -> web.StreamResponse:
         if fault == "429":
-            return web.json_response({"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "1"})
+            headers = {"Retry-After": self.retry_after or "1"}
+            return web.json_response({"error": {"message": "slow down"}}, status=429, headers=headers)
         if fault == "500":
             return web.json_response({"error": {"message": "out of order"}}, status=500)
         if fault in ("malformed", "empty", "shapeless", "deep"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from email.utils import formatdate
 
 import pytest
 from chat_server import FAULTS, KEY, ChatServer, chats
@@ -89,6 +90,14 @@ def test_retry_after_is_honoured(server: ChatServer) -> None:
     started = time.monotonic()
     served(server).generate(chats(1), GREEDY)
     assert time.monotonic() - started >= 1
+
+
+def test_retry_after_may_be_a_date(server: ChatServer) -> None:
+    server.faults = ["429"]
+    server.retry_after = formatdate(time.time() + 3, usegmt=True)  # which has no fractions of a second
+    started = time.monotonic()
+    served(server).generate(chats(1), GREEDY)
+    assert time.monotonic() - started >= 1.5
 
 
 @pytest.mark.parametrize(

@@ -136,8 +136,9 @@ def test_counts_that_are_missing_are_zero(server: ChatServer) -> None:
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (0, 0)
 
 
-def test_counts_that_are_none_are_zero(server: ChatServer) -> None:
-    server.usage = {"prompt_tokens": -5, "completion_tokens": True}
+@pytest.mark.parametrize("wrong", [-5, True, "7", 1.5, None, 10**400])
+def test_counts_that_are_none_are_zero(server: ChatServer, wrong: object) -> None:
+    server.usage = {"prompt_tokens": wrong, "completion_tokens": wrong}
     (answer,) = ServedModel("tiny", base_url=server.url).generate(chats(1), GREEDY)
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (0, 0)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,9 +46,14 @@ def test_a_second_run_asks_nothing_and_a_changed_parameter_everything(server: Ch
     assert len(server.bodies) == 2 * COUNT
 
 
-def test_every_prediction_carries_what_it_cost(server: ChatServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("price", ["2,10", "prices.json"])
+def test_every_prediction_carries_what_it_cost(
+    server: ChatServer, tmp_path: Path, price: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prices.json").write_text('{"openai:other": [1, 1], "openai:tiny": [2, 10]}')
     for out, cached in (("one", 0), ("two", 1)):
-        (made,) = run(server, tmp_path / out, price="2,10")
+        (made,) = run(server, tmp_path / out, price=price, base_model="openai:tiny?deadline=9")
         lines = (tmp_path / out / made["run"] / "predictions.jsonl").read_text().splitlines()
         costs = [json.loads(line)["usage"] for line in lines]
         assert len(costs) == COUNT
@@ -58,6 +62,27 @@ def test_every_prediction_carries_what_it_cost(server: ChatServer, tmp_path: Pat
             assert one["prompt_tokens"] > 0 and one["completion_tokens"] > 0 and one["seconds"] > 0
             assert one["dollars"] == pytest.approx((2 * one["prompt_tokens"] + 10 * one["completion_tokens"]) / 1e6)
     assert sum(one["dollars"] for one in costs) == pytest.approx(result(tmp_path / "two", [made])["usage"]["dollars"])
+
+
+def test_a_server_is_asked_for_what_the_task_needs_and_as_many_at_a_time_as_given(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    server.delay = 0.1
+    run(server, tmp_path, concurrency=3)
+    assert server.most_under_way == 3
+    room = {body["max_tokens"] for body in server.bodies}
+    assert room == {rpobench.get_task("LaMP-7").max_new_tokens}
+
+
+def test_a_server_that_writes_more_than_it_was_asked_for_is_counted_and_stopped_by_what_it_wrote(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    server.reply = lambda body: "word " * 3000
+    with pytest.raises(RpobenchError, match=r"--max-cost 0.005: \$0.00\d+ spent; "):
+        run(server, tmp_path, price="0,1", max_cost=0.005, concurrency=1)
+    assert len(server.bodies) == 2
+    (made,) = run(server, tmp_path, price="0,1")
+    assert made["failed"] == 0 and result(tmp_path, [made])["usage"]["completion_tokens"] == 3000 * COUNT
 
 
 def test_label_tasks_are_read_from_what_the_model_says(server: ChatServer, tmp_path: Path) -> None:
@@ -122,6 +147,22 @@ def test_a_run_without_any_answer_says_so(
     assert not list((tmp_path / "down").glob("*/result.json"))
 
 
+def test_a_run_that_a_broken_server_stopped_goes_on_where_it_was(server: ChatServer, tmp_path: Path) -> None:
+    answering = server._answer
+
+    def answer(body: dict[str, Any]) -> Any:
+        server.error = (500, {"message": "out of order"}) if len(server.bodies) > 7 else None
+        return answering(body)
+
+    server._answer = answer  # type: ignore[method-assign]
+    with pytest.raises(RpobenchError, match=r"10 requests failed, 7 did not; .*the same command continues"):
+        run(server, tmp_path, limit=30, concurrency=1)
+    assert not list(tmp_path.glob("*/result.json"))
+    server._answer, server.error, before = answering, None, len(server.bodies)  # type: ignore[method-assign]
+    (made,) = run(server, tmp_path, limit=30)
+    assert len(server.bodies) == before + 23 and made["n"] == 30 and made["failed"] == 0
+
+
 def test_what_rests_on_a_missing_draft_is_unanswered_too(
     server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,8 +213,21 @@ def test_a_budget_ends_a_run_that_the_next_one_continues(server: ChatServer, tmp
         run(server, tmp_path, max_cost=1.0)
 
 
-def command(server: ChatServer, out: Path, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    plan = ["run", "--method", "zero-shot", "--task", "LaMP-7", "--base-model", "openai:tiny", "--limit", str(COUNT)]
+def command(
+    server: ChatServer, out: Path, *more: str, before: tuple[str, ...] = (), **variables: str
+) -> subprocess.CompletedProcess[str]:
+    plan = [
+        *before,
+        "run",
+        "--method",
+        "zero-shot",
+        "--task",
+        "LaMP-7",
+        "--base-model",
+        "openai:tiny",
+        "--limit",
+        str(COUNT),
+    ]
     given = [*plan, "--base-url", server.url, "--out", str(out), *more]
     return subprocess.run(
         [sys.executable, "-c", "from rpobench.cli import main; main()", *given],
@@ -189,7 +243,9 @@ def test_the_key_is_in_no_file_and_no_log(server: ChatServer, tmp_path: Path) ->
     server.error = (401, {"message": f"Incorrect API key provided: {KEY}"})
     refused = command(server, tmp_path / "other", "--limit", "13", OPENAI_LOG="debug")
     assert refused.returncode == 1 and "refuses the key" in refused.stderr
-    searched = [done.stdout, done.stderr, refused.stdout, refused.stderr]
+    traced = command(server, tmp_path / "other", "--limit", "13", before=("--debug",))
+    assert traced.returncode == 1 and "Traceback" in traced.stderr and "refuses the key" in traced.stderr
+    searched = [text for one in (done, refused, traced) for text in (one.stdout, one.stderr)]
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.name == "answers.sqlite" for path in files) and any(path.name == "spec.json" for path in files)
     searched += [path.read_bytes().decode("latin-1") for path in files]
@@ -208,4 +264,6 @@ def test_an_estimate_comes_first_and_alone_with_dry_run(server: ChatServer, tmp_
     assert line.endswith("dollars unknown without --price") and len(server.bodies) == COUNT
     again = command(server, tmp_path / "runs", "--dry-run")
     assert again.stdout.startswith("estimate: 0 calls")
-    shutil.rmtree(tmp_path / "runs")
+    server.error = (404, {"message": "no such model"})
+    refused = command(server, tmp_path / "other", "--limit", "13")
+    assert 0 < refused.stderr.index("estimate: ") + 1 < refused.stderr.index("knows no such model")

@@ -35,6 +35,7 @@ REFUSED = "refused by the server's content filter"
 TOO_LONG = re.compile(
     r"context.{0,20}(length|window|size|limit)|too (long|many tokens)|exceed.{0,60}(context|token)", re.I
 )
+MOST_TOKENS = 1 << 32  # no answer has more; a count beyond is nonsense
 CHOICE_TOKENS = 32  # room for a label and the words some models put around it
 
 
@@ -161,16 +162,18 @@ class ServedModel(ReportingModel):
         import httpx2
         from openai import APIConnectionError, APIStatusError
 
-        started = time.perf_counter()
+        started, refused = time.perf_counter(), None
         try:
             # Not `chat.completions.create`, whose typed twins of request and answer cost a third of the processor time.
             answer = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
         except APIStatusError as error:
-            failure = self._refusal(error, chat)
+            refused = error  # judged outside of this block: a traceback would show its words, maybe with the key
         except APIConnectionError as error:
             failure = one_line(str(error.__cause__ or error)) + _asked(error.request)
         else:
             return _completion(answer.json(), time.perf_counter() - started)
+        if refused:
+            failure = self._refusal(refused, chat)
         return Completion("", Usage(1, seconds=time.perf_counter() - started), failure)
 
     def _refusal(self, error: APIStatusError, chat: Chat) -> str:
@@ -213,7 +216,7 @@ def _completion(answer: dict[str, Any], seconds: float) -> Completion:
     """Text and usage of a checked answer; the counts of a server that sends none, or nonsense, are 0."""
     counts = answer.get("usage")
     said = [counts.get(name) if isinstance(counts, dict) else 0 for name in ("prompt_tokens", "completion_tokens")]
-    read, written = (count if type(count) is int and count > 0 else 0 for count in said)
+    read, written = (count if type(count) is int and 0 < count < MOST_TOKENS else 0 for count in said)
     usage, choice = Usage(1, read, written, seconds), answer["choices"][0]
     if choice.get("finish_reason") == "content_filter" or choice["message"].get("refusal"):
         return Completion("", usage, REFUSED)
