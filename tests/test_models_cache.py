@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from typer.testing import CliRunner
 
+from rpobench import get_model
 from rpobench.cache_command import app
 from rpobench.models.cache import AnswerCache, CachedModel
 from rpobench.models.priced import Price, PricedModel, without_cache
@@ -73,6 +75,40 @@ def test_whatever_changes_an_answer_misses(tmp_path: Path, changed: dict[str, ob
     other, inner = cached(tmp_path, str(changed.get("identity", "counted")))
     other.generate(changed.get("chats", CHATS), changed.get("decoding", Decoding()))  # type: ignore[arg-type]
     assert inner.calls == 3
+
+
+def test_a_local_models_adapter_template_and_system_prompt_miss(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / "tiny"))
+    base = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
+    get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path / "adapter")
+    cache = AnswerCache(tmp_path / "answers.sqlite")
+
+    def hits(options: str = "") -> list[int]:
+        model = CachedModel(get_model(f"hf:{folder}{options}"), cache)
+        return [answer.usage.cached for answer in model.generate(CHATS, Decoding(2))]
+
+    variants = ("", f"?adapter={tmp_path / 'adapter'}", "?system=Be+brief", "?dtype=bfloat16")
+    assert [hits(options) for options in variants] == [[0, 0, 0]] * 4
+    assert [hits(options) for options in variants] == [[1, 1, 1]] * 4
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text().replace("You help.", "You hinder."))
+    assert [hits(options) for options in variants] == [[0, 0, 0]] * 4
+
+
+def test_what_is_kept_is_json_of_answer_and_counts_alone(tmp_path: Path) -> None:
+    model, _ = cached(tmp_path)
+    model.generate(CHATS, Decoding())
+    with sqlite3.connect(tmp_path / "answers.sqlite") as connection:
+        rows = connection.execute("SELECT key, model, value FROM answers").fetchall()
+    connection.close()
+    for key, identity, value in rows:
+        assert len(key) == 64 and int(key, 16) and identity == "counted"
+        kept = json.loads(value)
+        assert set(kept) == {"text", "usage"} and kept["usage"].keys() <= asdict(Usage()).keys()
+    assert len(rows) == 3 and b"say:" not in (tmp_path / "answers.sqlite").read_bytes()
 
 
 def test_sampling_is_kept_with_a_seed_only(tmp_path: Path) -> None:

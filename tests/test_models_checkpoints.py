@@ -140,6 +140,16 @@ def test_dtype_and_device_are_as_given(tiny_checkpoint: Path) -> None:
     assert len(model.generate([CHAT], Decoding(4))) == 1
 
 
+@pytest.mark.parametrize(("present", "device", "dtype"), [(True, "cuda", "bfloat16"), (False, "cpu", "float32")])
+def test_dtype_and_device_are_the_machines(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, present: bool, device: str, dtype: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: present)
+    model = open_checkpoint(str(tiny_checkpoint))
+    assert (model.device.type, str(model.dtype)) == (device, f"torch.{dtype}")
+    assert f"+{dtype}+" in model.identity
+
+
 def test_a_wrong_way_to_choose(tiny_checkpoint: Path) -> None:
     assert "choose 'cooked' is not one of calibrated, raw" in refused(f"{tiny_checkpoint}?choose=cooked")
 

@@ -225,6 +225,16 @@ def test_the_raw_variant_leaves_the_neutral_chat_out_and_is_another_model(
     assert "+choose:raw" in json.loads((tmp_path / made["run"] / "spec.json").read_text())["base_model"]
 
 
+def test_every_prediction_of_a_local_model_carries_what_it_cost(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    for made in rpobench.run(
+        method="zero-shot", task="LaMP-3,LaMP-7", limit=2, out=tmp_path, base_model=f"hf:{tiny_checkpoint}"
+    ):
+        lines = (tmp_path / made["run"] / "predictions.jsonl").read_text().splitlines()
+        costs = [json.loads(line)["usage"] for line in lines]
+        assert len(costs) == 2 and all(one["prompt_tokens"] > 0 and one["seconds"] > 0 for one in costs)
+        assert all(one["calls"] == 1 and one["cached"] == 0 and one["dollars"] is None for one in costs)
+
+
 def test_every_prompt_runs_once_and_equal_neutral_ones_together_once(tiny: TransformersModel) -> None:
     read: list[int] = []
     handle = tiny.model.register_forward_pre_hook(
