@@ -94,6 +94,42 @@ def test_a_file_of_another_form(copy: Path, file: str, content: str) -> None:
     assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it")
 
 
+def changed(file: Path, **fields: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
+def test_a_tokenizer_of_another_model(copy: Path) -> None:
+    file = copy / "model.safetensors"
+    weights = load_file(file)
+    weights["model.embed_tokens.weight"] = weights["model.embed_tokens.weight"][:100].contiguous()
+    save_file(weights, file, metadata={"format": "pt"})
+    changed(copy / "config.json", vocab_size=100)
+    said = refused(str(copy))
+    assert said.startswith(f"{copy}: its tokenizer says token ")
+    assert said.endswith(", its weights know 100; check that they belong together")
+
+
+def test_an_answer_without_an_end(copy: Path) -> None:
+    (copy / "chat_template.jinja").write_text("{% for message in messages %}{{ message['content'] }}{% endfor %}")
+    changed(copy / "tokenizer_config.json", eos_token=None)
+    said = f"{copy}: neither chat template nor tokenizer ends an answer; set eos_token"
+    assert refused(str(copy)) == said
+
+
+def test_a_quantization_that_is_not_installed(copy: Path) -> None:
+    changed(copy / "config.json", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+    assert "transformers cannot load it (Using `bitsandbytes`" in refused(str(copy))
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_that_a_checkpoint_brings_is_not_run(copy: Path, file: str) -> None:
+    brought = copy / "was_run"
+    (copy / "brought.py").write_text(f"open({str(brought)!r}, 'w')")
+    auto = {"AutoConfig": "brought.A", "AutoModelForCausalLM": "brought.B", "AutoTokenizer": ["brought.C", "brought.C"]}
+    changed(copy / file, auto_map=auto, model_type="brought", tokenizer_class="Brought")
+    assert "custom code" in refused(str(copy)) and not brought.exists()
+
+
 def test_no_chat_template(copy: Path) -> None:
     (copy / "chat_template.jinja").unlink()
     assert "has no chat template; take the model's chat version" in refused(str(copy))

@@ -17,6 +17,7 @@ from rpobench.types import RpobenchError
 # What the libraries raise over files of the wrong form: they check few of them, so mostly what Python itself says.
 UNREADABLE = (
     OSError,
+    ImportError,  # of a quantization that needs another package, which the error names
     ValueError,
     RuntimeError,
     LookupError,

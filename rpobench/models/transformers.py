@@ -159,7 +159,10 @@ class TransformersModel:
             whole = self.tokenizer.apply_chat_template(messages, tokenize=False)
             start = self.tokenizer.apply_chat_template(messages, tokenize=False, continue_final_message=True)
         after = self.tokenizer.encode(whole[len(start) :].strip(), add_special_tokens=False)
-        return int(after[0]) if after else int(self.tokenizer.eos_token_id)
+        end = after[0] if after else self.tokenizer.eos_token_id
+        if end is None:
+            raise RpobenchError(f"{self.path}: neither chat template nor tokenizer ends an answer; set eos_token")
+        return int(end)
 
     @cached_property
     def _stops(self) -> list[int]:
@@ -186,6 +189,13 @@ class TransformersModel:
     def _fits(self, chats: Sequence[Chat], prompts: Sequence[Sequence[int]], more: int) -> None:
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         longest = max(map(len, prompts), default=0)
+        rows = len(self.model.get_input_embeddings().weight)
+        highest = max((max(prompt, default=0) for prompt in prompts), default=0)
+        if highest >= rows:
+            raise RpobenchError(
+                f"{self.path}: its tokenizer says token {highest}, "
+                f"its weights know {rows}; check that they belong together"
+            )
         if limit and longest + more > limit:
             chat = chats[max(range(len(prompts)), key=lambda place: len(prompts[place]))]
             raise PromptTooLong(
