@@ -24,6 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 def info(as_json: AsJson = False) -> None:
     """Where it is, how large, and how many answers of which model it holds."""
     from rpobench.models.cache import shared_cache
+    from rpobench.terminal import printable
 
     found = shared_cache().info()
     if as_json:
@@ -31,7 +32,7 @@ def info(as_json: AsJson = False) -> None:
         return
     print(f"{found['file']}: {found['answers']} answers, {found['bytes'] / 1e6:.1f} MB")
     for model, count in found["models"].items():
-        print(f"{count}\t{model}")
+        print(f"{count}\t{printable(model)}")
 
 
 @app.command()

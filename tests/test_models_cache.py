@@ -264,6 +264,12 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert json.loads(call(app, ["info", "--json"]).stdout)["answers"] == 0
 
 
+def test_a_models_name_is_shown_in_plain_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RPOBENCH_CACHE", str(tmp_path))
+    cached(tmp_path, "a\x1b[2Jb")[0].generate(CHATS, Decoding())
+    assert "3\ta\\x1b[2Jb" in CliRunner().invoke(app, ["info"]).stdout
+
+
 def test_pruning_keeps_what_is_young(tmp_path: Path) -> None:
     cache = AnswerCache(tmp_path / "answers.sqlite")
     cache.put("old", "m", Completion("a", Usage(1, 2, 3)))
