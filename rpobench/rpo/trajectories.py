@@ -18,6 +18,7 @@ from rpobench.task import Task
 from rpobench.types import Example, ProfileItem
 
 TOPIC = 2  # times as much as an item without a word of the topic, for each word of it, does what it shares weigh
+TOLD = 3  # shared words that LaMP-1's analysis names
 
 
 def write_trajectory(
@@ -90,27 +91,29 @@ def _strongest(text: str, histories: Histories) -> tuple[str, str]:
 def _overlaps(
     task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], histories: Histories
 ) -> tuple[str, str]:
-    """Words that one option alone shares with the history: what both share is the topic and tells nothing by itself.
+    """The heaviest words that one option alone shares with the history, each with its option; the first one's fits.
 
-    In the order of the option, so that a small model finds them by reading along. The more of the topic an item has,
-    the more its words weigh (what an author does depends on it); one in many histories weighs less.
+    What several options share is the topic and tells nothing by itself, but an item weighs more the more of it the
+    item has (what an author does depends on it). A word in several items weighs more, one in many histories less.
     """
     words = {label: list(dict.fromkeys(content_words(text))) for label, text in _options(task, example.input).items()}
     if not words:
         return "no options to compare", "nothing known"
     times = Counter(word for own in words.values() for word in own)
-    alone = {label: [word for word in own if times[word] == 1] for label, own in words.items()}
-    topic = set(content_words(task.content(example))) - {word for own in alone.values() for word in own}
-    history: Counter[str] = Counter()
+    alone = {word: label for label, own in words.items() for word in own if times[word] == 1}
+    topic = set(content_words(task.content(example))) - alone.keys()
+    weights: Counter[str] = Counter()
     for item in evidence:
         held = set(content_words(task.show(item)))
-        history.update(dict.fromkeys(held, 1 + TOPIC * len(held & topic)))
-    told = [f"{label} shares {' '.join(w for w in own if history[w]) or 'nothing'}" for label, own in alone.items()]
-    weight = {label: round(sum(history[w] * histories.rarity(w) for w in own), 6) for label, own in alone.items()}
-    most = [label for label, own in weight.items() if own == max(weight.values())]
-    if len(most) != 1:
-        return "; ".join([*told, "none is closer"]), "nothing known"
-    return "; ".join([*told, f"{most[0]} is closer"]), _lacks(most[0], task.parse(draft) == most[0])
+        weights.update({word: 1 + TOPIC * len(held & topic) for word in alone if word in held})
+    ranked = {word: round(count * histories.rarity(word), 6) for word, count in weights.items()}
+    told = sorted(ranked, key=lambda word: (-ranked[word], list(alone).index(word)))[:TOLD]
+    fitting = {alone[word] for word, weight in ranked.items() if weight == max(ranked.values())}
+    shows = "shares " + (", ".join(f"{word} with {alone[word]}" for word in told) or "nothing")
+    if len(fitting) != 1:
+        return shows, "nothing known"
+    (fits,) = fitting
+    return shows, _lacks(fits, task.parse(draft) == fits)
 
 
 def _lacks(fits: str, agrees: bool) -> str:
