@@ -12,7 +12,7 @@ from rpobench.terminal import printable
 
 WIDTH, HEIGHT = 360, 240
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 10, 40
-MARK = 8
+MARK, DOT = 8, 2.5  # radius of a mark with its number, and of one too small for it
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """The points of one row of the table, by its number there; joined by a line, marked with the number, or both."""
+    """The points of one row of the table, by its number there; joined by a line, marked with the number, or both.
+
+    `radius` is that of the marks: `MARK`, `DOT`, or 0 for none.
+    """
 
     number: int
     name: str
     points: Sequence[Point]
     line: bool = False
-    marks: bool = True
+    radius: float = MARK
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,9 @@ class _Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        """Round values on the axis, about four."""
+        """Round values on the axis, three to six."""
         step = 10 ** math.floor(math.log10((self.high - self.low) / 3))
-        step *= next(factor for factor in (1, 2, 5, 10) if (self.high - self.low) / (step * factor) <= 5)
+        step *= next(factor for factor in (1, 2, 5, 10) if (self.high - self.low) / (step * factor) <= 6)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         return [place * step for place in range(first, last + 1)]
@@ -84,9 +87,9 @@ def whisker(low: float, value: float, high: float, *, bounds: tuple[float, float
     """A value with its interval on one line; `bounds` are those of the column."""
     across = _axis(bounds, 6, 94)
     return Markup(
-        '<svg class="whisker s{}" viewBox="0 0 100 12" aria-hidden="true"><line x1="{:.1f}" x2="{:.1f}" y1="6" y2="6"/>'
-        '<circle cx="{:.1f}" cy="6" r="3.5"/></svg>'
-    ).format(number % 8, across(low), across(high), across(value))
+        '<svg class="whisker s{}" viewBox="0 0 100 12" role="img" aria-label="{:z.3f} to {:z.3f}">'
+        '<line x1="{:.1f}" x2="{:.1f}" y1="6" y2="6"/><circle cx="{:.1f}" cy="6" r="3.5"/></svg>'
+    ).format(number % 8, low, high, across(low), across(high), across(value))
 
 
 def bar(helped: float, harmed: float) -> Markup:
@@ -137,7 +140,7 @@ def _drawn(one: Series, across: _Scale, up: _Scale, x_names: Sequence[str]) -> M
     if one.line and len(one.points) > 1:
         path = " ".join(f"{across(point.x):.1f},{up(point.y):.1f}" for point in one.points)
         parts.append(Markup('<polyline class="line" points="{}"/>').format(path))
-    if one.marks and len(one.points) <= 40:
+    if one.radius and len(one.points) <= 40:
         parts += [_mark(one, point, across, up, x_names) for point in one.points]
     return Markup('<g class="s{}">{}</g>').format(one.number % 8, Markup("").join(parts))
 
@@ -146,9 +149,11 @@ def _mark(one: Series, point: Point, across: _Scale, up: _Scale, x_names: Sequen
     x, y = across(point.x), up(point.y)
     where = x_names[int(point.x)] if x_names else f"{point.x:g}"
     interval = f" [{point.low:z.3f}, {point.high:z.3f}]" if point.low != point.high else ""
+    number = Markup('<text class="mark" x="{:.1f}" y="{:.1f}">{}</text>').format(x, y + 3, one.number)
     return Markup(
-        '<g><title>{}: {:z.3f}{} at {}</title><line x1="{x:.1f}" x2="{x:.1f}" y1="{:.1f}" y2="{:.1f}"/>'
-        '<circle cx="{x:.1f}" cy="{y:.1f}" r="{}"/><text class="mark" x="{x:.1f}" y="{:.1f}">{}</text></g>'
+        '<g><title>{}: {}{} at {}</title><line x1="{x:.1f}" x2="{x:.1f}" y1="{:.1f}" y2="{:.1f}"/>'
+        '<circle cx="{x:.1f}" cy="{:.1f}" r="{}"/>{}</g>'
     ).format(
-        printable(one.name), point.y, interval, where, up(point.low), up(point.high), MARK, y + 3, one.number, x=x, y=y
-    )
+        printable(one.name), f"{point.y:z.3f}" if one.radius == MARK else f"{point.y:.3g}", interval, where,
+        up(point.low), up(point.high), y, one.radius, number if one.radius == MARK else "", x=x,
+    )  # fmt: skip

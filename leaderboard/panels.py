@@ -10,10 +10,11 @@ from typing import Any
 
 from markupsafe import Markup
 from rpobench.leaderboard.breakdowns import KINDS, Group, groups
-from rpobench.leaderboard.charts import Point, Series, bar, chart, pareto, whisker
+from rpobench.leaderboard.charts import DOT, Point, Series, bar, chart, pareto, whisker
 from rpobench.leaderboard.figures import Figures, Sheet
 from rpobench.leaderboard.rows import Cell, Result
 
+from rpobench.stats import Interval
 from rpobench.terminal import printable
 
 COSTS = {"tokens": "tokens an example", "seconds": "seconds an example", "dollars": "dollars an example"}
@@ -101,22 +102,21 @@ def breakdown(sheet: Sheet, task: str, by: str) -> dict[str, list[Group]]:
     return {label: held for label, held in found.items() if held} if by in KINDS else {}
 
 
-def curves(fits: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> list[tuple[str, Markup]]:
-    """A title and a chart for each logged figure of each fit: `fits[name]["sft loss"]` is (step, value) pairs."""
-    return [
-        (
-            f"{fit}: {figure}",
-            chart(
-                f"{fit}: {figure}",
-                [Series(place, figure, [Point(x, y, y, y) for x, y in points], line=True)],
-                x_label="step",
-                y_label=figure,
-            ),
-        )
+def curves(fits: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> dict[str, list[tuple[str, Markup]]]:
+    """By fit, a title and a chart for each logged figure: `fits[name]["sft loss"]` is (step, value) pairs."""
+    drawn = {
+        fit: [
+            (figure, _curve(f"{fit}: {figure}", figure, points, place))
+            for figure, points in logged.items() if len(points) > 1
+        ]
         for place, (fit, logged) in enumerate(fits.items(), start=1)
-        for figure, points in logged.items()
-        if len(points) > 1
-    ]
+    }  # fmt: skip
+    return {fit: held for fit, held in drawn.items() if held}
+
+
+def _curve(title: str, figure: str, points: Sequence[tuple[float, float]], place: int) -> Markup:
+    series = Series(place, figure, [Point(x, y, y, y) for x, y in points], line=True, radius=DOT)
+    return chart(title, [series], x_label="step", y_label=figure)
 
 
 def _line(sheet: Sheet, label: str, task: str, number: int) -> Line:
@@ -124,7 +124,6 @@ def _line(sheet: Sheet, label: str, task: str, number: int) -> Line:
     run = cell.any
     main, counted = run["main_metric"], helped(cell)
     value, found = figures.values[main], figures.intervals[main]
-    low, high = (found.low, found.high) if found and not math.isnan(found.low) else (value, value)
     facts: dict[str, Any] = {
         "method": printable(label), "task": printable(task), "value": value, "gain": figures.gain,
         "normalized": figures.normalized, "strict": figures.strict[main],
@@ -141,9 +140,15 @@ def _line(sheet: Sheet, label: str, task: str, number: int) -> Line:
     shown["metric"] = main
     return Line(
         number, label, task, figures, shown, known,
-        whisker(low, value, high, bounds=_bounds(sheet, task), number=number),
+        _whisker(value, found, _bounds(sheet, task), number),
         bar(*counted) if counted else Markup(""),
     )  # fmt: skip
+
+
+def _whisker(value: float, found: Interval | None, bounds: tuple[float, float], number: int) -> Markup:
+    if found is None or math.isnan(found.low):
+        return Markup("")
+    return whisker(found.low, value, found.high, bounds=bounds, number=number)
 
 
 def _bounds(sheet: Sheet, task: str) -> tuple[float, float]:
@@ -213,6 +218,6 @@ def _against_k(sheet: Sheet, task: str, cells: Mapping[str, Cell]) -> Markup | N
     for family in swept:
         points = {label: _point(k, sheet.cells[label][task], main) for k, label in sorted(family.items())}
         first = next(iter(points))
-        series.append(Series(numbered[first], first, list(points.values()), line=True, marks=False))
+        series.append(Series(numbered[first], first, list(points.values()), line=True, radius=0))
         series += [Series(numbered[label], label, [point]) for label, point in points.items()]
     return chart(f"{task}: {main} by k", series, x_label="k, items shown", y_label=f"{task} {main}")

@@ -192,8 +192,9 @@ def test_every_sign_that_grpo_logs_is_drawn(tmp_path: Path) -> None:
     folder.mkdir()
     entry = dict.fromkeys(LOGGED, 0.5)
     (folder / "grpo.jsonl").write_text("".join(json.dumps({"step": step, **entry}) + "\n" for step in (1, 2)))
-    titles = [title for title, _ in curves({"f": training_logs(tmp_path)})]
-    assert titles == [f"f: grpo {name}" for name in LOGGED.values()]
+    drawn = curves({"f": training_logs(tmp_path), "untrained": {}})
+    assert [title for title, _ in drawn["f"]] == [f"grpo {name}" for name in LOGGED.values()] and len(drawn) == 1
+    assert all(svg.count("<circle") == 2 and 'class="mark"' not in svg for _, svg in drawn["f"]), "dots, no row numbers"
 
 
 def test_training_logs_are_read_by_stage_and_figure(tmp_path: Path) -> None:
@@ -304,6 +305,8 @@ def test_nothing_executes_and_everything_works_in_a_real_browser(make_run: Make,
         "const s = document.getElementById('search'); s.value = 'onerror'; s.dispatchEvent(new Event('input'))"
     )
     assert 0 < int(find("document.getElementById('found').textContent").split()[0]) < 24
+    told = find("changes('Old title here', 'New better title here ').innerHTML")
+    assert told == "<del>Old </del><ins>New better </ins>title here ", "no space alone is kept"
     before = find("getComputedStyle(document.body).backgroundColor")
     chromium.find_element("id", "theme").click()
     assert find("getComputedStyle(document.body).backgroundColor") != before
@@ -337,4 +340,5 @@ def test_a_screen_reader_finds_everything_named(make_run: Make, tmp_path: Path, 
     }
     assert any(role == "rowheader" and "good k=2" in name for role, name in found)
     assert ("image", "LaMP-3: MAE by k") in found and ("button", "score") in found
+    assert any(role == "image" and re.fullmatch(r"[0-9.]+ to [0-9.]+", name) for role, name in found), "whiskers"
     assert roles["main"] == 1 and found[0] == ("RootWebArea", "rpobench leaderboard")

@@ -123,11 +123,12 @@ function body(one) {
 
 // Words taken out and put in between two texts, by their longest common subsequence.
 function changes(before, after) {
-  const [a, b] = [before, after].map((text) => text.split(/(\s+)/).filter((word) => word !== ""));
+  const [a, b] = [before, after].map((text) => text.match(/\s*\S+\s*/g) ?? []); // spaces alone never count as kept
+  const same = (i, j) => a[i].trim() === b[j].trim();
   const best = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i--)
     for (let j = b.length - 1; j >= 0; j--)
-      best[i][j] = a[i] === b[j] ? best[i + 1][j + 1] + 1 : Math.max(best[i + 1][j], best[i][j + 1]);
+      best[i][j] = same(i, j) ? best[i + 1][j + 1] + 1 : Math.max(best[i + 1][j], best[i][j + 1]);
   const told = make("span");
   const put = (name, word) => {
     const last = told.lastChild;
@@ -135,7 +136,7 @@ function changes(before, after) {
     else told.append(make(name, word));
   };
   for (let i = 0, j = 0; i < a.length || j < b.length;) {
-    if (i < a.length && j < b.length && a[i] === b[j]) { told.append(a[i]); i++; j++; }
+    if (i < a.length && j < b.length && same(i, j)) { told.append(b[j]); i++; j++; }
     else if (i < a.length && (j === b.length || best[i + 1][j] >= best[i][j + 1])) put("del", a[i++]);
     else put("ins", b[j++]);
   }
