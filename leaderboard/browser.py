@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from rpobench.terminal import printable
 
-ROOM = 2_000_000  # bytes of JSON; the page stays under 3 MB
 PER_RUN = (10**9, 200, 100, 60, 40, 20, 10, 4)  # examples of each run, worst and best, tried until they fit
 LENGTHS = {"input": 700, "evidence": 240, "trajectory": 900}  # characters; other texts have 500
 TEXTS = ("example", "user", "input", "draft", "prediction", "target", "trajectory", "failure")
@@ -30,11 +29,14 @@ class Browsed:
     note: str = ""
 
 
-def browser_json(runs: Sequence[Browsed]) -> Markup:
-    """`{"fields", "texts", "runs": [{"name", "note", "total", "entries"}]}` for a JSON script element."""
+def browser_json(runs: Sequence[Browsed], room: int) -> Markup:
+    """`{"fields", "texts", "runs": [{"name", "note", "total", "entries"}]}` for a JSON script element.
+
+    Every run keeps as many examples as fit into `room` bytes together, and 4 in any case.
+    """
     for most in PER_RUN:
         packed = _packed(runs, most)
-        if len(packed.encode()) <= ROOM:
+        if len(packed.encode()) <= room:
             break
     return Markup(packed)
 

@@ -21,6 +21,7 @@ from rpobench.leaderboard.tables import REPORTED, REPORTED_HEADS, reported_cells
 from rpobench.terminal import printable
 
 TEMPLATES = Path(__file__).parent / "templates"
+ROOM = 2_900_000  # bytes of a page; examples get what the rest leaves
 COLUMNS = {
     "task": "task", "method": "method", "value": "score", "interval": "95% interval", "gain": "gain",
     "normalized": "normalized", "strict": "strict", "p": "p (Holm)", "rank": "average rank", "helped": "helped",
@@ -42,21 +43,25 @@ def as_html(sheets: Sequence[Sheet], reported: Sequence[Reported], data: PageDat
     script, style = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
     made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     made.filters["plain"] = printable
-    return made.get_template("page.html").render(
-        sheets=[_section(sheet) for sheet in sheets],
-        columns=COLUMNS,
-        costs=COSTS,
-        kinds=KINDS,
-        curves=curves(data.fits),
-        reported=[reported_cells(one) for one in reported],
-        reported_title=REPORTED,
-        reported_heads=REPORTED_HEADS,
-        browser=browser_json(data.browsed) if data.browsed else None,
-        script=Markup(script),
-        style=Markup(style),
-        script_hash=_hash(script),
-        style_hash=_hash(style),
-    )
+    page, training = made.get_template("page.html"), curves(data.fits)
+    facts: dict[str, object] = {
+        "sheets": [_section(sheet) for sheet in sheets],
+        "columns": COLUMNS,
+        "costs": COSTS,
+        "kinds": KINDS,
+        "curves": training,
+        "fits": len(data.fits),
+        "reported": [reported_cells(one) for one in reported],
+        "reported_title": REPORTED,
+        "reported_heads": REPORTED_HEADS,
+        "script": Markup(script),
+        "style": Markup(style),
+        "script_hash": _hash(script),
+        "style_hash": _hash(style),
+    }
+    rest = page.render(**facts, browser=None)
+    room = ROOM - len(rest.encode())
+    return page.render(**facts, browser=browser_json(data.browsed, room)) if data.browsed else rest
 
 
 def _section(sheet: Sheet) -> dict[str, object]:

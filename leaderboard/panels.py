@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import fmean
 from typing import Any
 
@@ -19,6 +20,8 @@ from rpobench.terminal import printable
 
 COSTS = {"tokens": "tokens an example", "seconds": "seconds an example", "dollars": "dollars an example"}
 USERS = 40  # lines of a breakdown by user; a page is no place for thousands
+FITS = 12  # whose training is drawn: each takes about 40 KB
+STEPS = 100  # points of a training curve
 
 
 @dataclass(frozen=True)
@@ -103,19 +106,24 @@ def breakdown(sheet: Sheet, task: str, by: str) -> dict[str, list[Group]]:
 
 
 def curves(fits: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> dict[str, list[tuple[str, Markup]]]:
-    """By fit, a title and a chart for each logged figure: `fits[name]["sft loss"]` is (step, value) pairs."""
+    """By fit, a title and a chart for each logged figure: `fits[name]["sft loss"]` is (step, value) pairs.
+
+    Only the first `FITS` are drawn.
+    """
     drawn = {
         fit: [
             (figure, _curve(f"{fit}: {figure}", figure, points, place))
             for figure, points in logged.items() if len(points) > 1
         ]
-        for place, (fit, logged) in enumerate(fits.items(), start=1)
+        for place, (fit, logged) in enumerate(islice(fits.items(), FITS), start=1)
     }  # fmt: skip
     return {fit: held for fit, held in drawn.items() if held}
 
 
 def _curve(title: str, figure: str, points: Sequence[tuple[float, float]], place: int) -> Markup:
-    series = Series(place, figure, [Point(x, y, y, y) for x, y in points], line=True, radius=DOT)
+    every = math.ceil(len(points) / STEPS)
+    kept = [*points[:-1:every], points[-1]]
+    series = Series(place, figure, [Point(x, y, y, y) for x, y in kept], line=True, radius=DOT)
     return chart(title, [series], x_label="step", y_label=figure)
 
 

@@ -14,10 +14,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from rpobench.leaderboard import browser
 from rpobench.leaderboard.browser import FIELDS, Browsed, browser_json
 from rpobench.leaderboard.charts import Point, Series, chart, pareto
 from rpobench.leaderboard.command import LOGGED, training_logs
+from rpobench.leaderboard.page import PageData, as_html
 from rpobench.leaderboard.panels import curves
 from typer.testing import CliRunner
 
@@ -137,19 +137,18 @@ def entry(place: int, text: str) -> dict[str, Any]:
             "length": len(text)}  # fmt: skip
 
 
-def test_long_texts_and_lists_are_cut_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_texts_and_lists_are_cut_with_a_word() -> None:
     held = [entry(place, f"{place}" + "x" * 2000) for place in range(100)]
-    whole = json.loads(browser_json([Browsed("run", held)]))
+    whole = json.loads(browser_json([Browsed("run", held)], 2_000_000))
     assert whole["runs"][0]["total"] == len(whole["runs"][0]["entries"]) == 100
     assert any(text.endswith("x … [1301 more characters]") for text in whole["texts"])
-    monkeypatch.setattr(browser, "ROOM", 50_000)
-    cut = json.loads(browser_json([Browsed("run", held)]))
+    cut = json.loads(browser_json([Browsed("run", held)], 50_000))
     scores = [one[FIELDS.index("score")] for one in cut["runs"][0]["entries"]]
     assert scores == [*(p / 100 for p in range(5)), *(p / 100 for p in range(95, 100))], "the worst and the best"
     assert cut["runs"][0]["total"] == 100
 
 
-def test_ten_methods_on_seven_tasks_stay_under_3_mb() -> None:
+def test_a_trained_method_a_task_ten_methods_and_seven_tasks_stay_under_3_mb() -> None:
     rng = Random(0)
     inputs = ["".join(rng.choices("abcdefgh ", k=900)) for _ in range(1400)]
 
@@ -158,12 +157,17 @@ def test_ten_methods_on_seven_tasks_stay_under_3_mb() -> None:
         return [entry(place, text) | {"prediction": f"{run} {place} " * 9} for place, text in enumerate(asked)]
 
     held = [Browsed(f"run {run}", answered(run)) for run in range(70)]
-    assert len(browser_json(held).encode()) < 2_100_000
+    log = {f"figure {place}": [(float(step), rng.random()) for step in range(2000)] for place in range(15)}
+    html = as_html([], [], PageData(held, {f"fit {place}": log for place in range(70)}))
+    assert 1_000_000 < len(html.encode()) < 3_000_000
+    assert "12 of 70 fits are drawn" in html and len(embedded(html)["runs"]) == 70
+    steps = re.findall(r'class="line" points="(.*?)"', html)
+    assert len(steps) == 12 * 15 and max(len(one.split()) for one in steps) <= 101, "long curves are thinned"
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_ends_the_json_element(text: str) -> None:
-    packed = browser_json([Browsed(text, [entry(0, text)], text)])
+    packed = browser_json([Browsed(text, [entry(0, text)], text)], 10**6)
     assert "<" not in packed and ">" not in packed and "&" not in packed
     packed.encode("utf-8")
     assert len(json.loads(packed)["runs"]) == 1
