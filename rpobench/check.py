@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,18 @@ from typing import Any
 from rpobench.data.dataset import DataSet
 from rpobench.data.lamp import MissingData
 from rpobench.data.sources import rescored
+from rpobench.fit_cost import FIT_COST
 from rpobench.measures import by_user
 from rpobench.registry import get_task
 from rpobench.runner import prompts, score
-from rpobench.store import SCHEMA_VERSION, read_predictions
-from rpobench.stored import read_environment, read_result, read_run_spec
+from rpobench.store import SCHEMA_VERSION, ResultStore, read_json, read_predictions, seconds_spent
+from rpobench.stored import read_environment, read_fit_spec, read_result, read_run_spec
+from rpobench.swap import swapped
 from rpobench.types import Prediction, RpobenchError
 
 SHA256 = re.compile("[0-9a-f]{64}")
 CLOSE = 1e-9
-RESCORED = ("metrics", "strict", "scores", "references", "kept")
+ROUNDED = 1e-3  # seconds are kept to the millisecond
 
 
 @dataclass
@@ -65,21 +69,65 @@ def _check(folder: Path, data: str | None, report: Report, specs: dict[str, str]
     result, environment = read_result(folder / "result.json"), read_environment(folder / "environment.json")
     predictions = read_predictions(folder / "predictions.jsonl")
     result |= {"spec": spec, "folder": str(folder)}
-    report.faults += [*_form(result, environment), *_ids(result, predictions)]
-    if report.faults:
+    report.faults += _named(folder, spec)
+    if wrong := [*_form(result, environment), *_ids(result, predictions)]:
+        report.faults += wrong
         return
     summed = by_user(result)
     if summed is None:
         report.notes.append("schema 1: keeps no measures to compute metrics from")
     else:
         found = {name: float(value) for name, value in summed.task.metrics_of(summed.sums.sum(axis=0)).items()}
-        report.faults += _differing("measures", {"metrics": found}, result, ("metrics",))
+        report.faults += _differing("measures", {"metrics": found}, result)
+    report.faults += _fit(folder, result)
     held = _data(spec, result["n"], data, report)
     if held:
         task = get_task(held.task)
-        report.faults += _differing("predictions", score(task, held, predictions), result, RESCORED)
+        spent = {"seconds": sum(seconds_spent(folder / "predictions.jsonl").values()), "synthetic": held.synthetic}
+        report.faults += _differing("predictions", score(task, held, predictions) | spent, result)
+        report.faults += _foreign_evidence(spec, held, predictions)
         if prompts(task, held) != environment["prompt_sha256"]:
             report.faults.append("environment.json: prompt_sha256 is not that of the task's prompts")
+
+
+def _named(folder: Path, spec: Mapping[str, Any]) -> list[str]:
+    """A spec that is not the one whose digest names its folder."""
+    digest = _digest(spec)
+    if folder.name.endswith(f"-{digest}"):
+        return []
+    return [f"spec.json: its digest is {digest}, which the folder's name does not end in: changed after the run"]
+
+
+def _digest(spec: Mapping[str, Any]) -> str:
+    """`Spec.digest` of a spec as it stands in its file, whatever fields specs have had since."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
+
+
+def _fit(folder: Path, result: Mapping[str, Any]) -> list[str]:
+    """What the fit beside the run says otherwise; without one there is nothing to hold it against."""
+    name = result["spec"]["fit"]
+    fit = ResultStore(folder.parent).fit_folder(str(name))
+    if not (fit / "spec.json").exists():
+        return []
+    faults = (
+        [] if _digest(read_fit_spec(fit / "spec.json")) == name else [f"fits/{name}/spec.json: changed after the fit"]
+    )
+    if not (fit / FIT_COST).exists():
+        return faults
+    cost = read_json(fit / FIT_COST)
+    return faults + _differing("fit", {"fit_seconds": cost["seconds"], "fit_tokens": cost["tokens"]}, result)
+
+
+def _foreign_evidence(spec: Mapping[str, Any], data: DataSet, predictions: Mapping[str, Prediction]) -> list[str]:
+    """Evidence that is in nobody's profile, or in that of another user than the run was shown."""
+    examples = [one.example for one in data.labelled]
+    if spec["profiles"] == "swapped":
+        examples = swapped(examples, seed=spec["seed"])
+    return [
+        f"predictions.jsonl: {example.id}: evidence {key!r} is not in the profile it was shown"
+        for example in examples
+        for key in sorted(set(predictions[example.id].evidence) - {item.id for item in example.profile})
+    ]
 
 
 def _form(result: Mapping[str, Any], environment: Mapping[str, Any]) -> list[str]:
@@ -92,6 +140,13 @@ def _form(result: Mapping[str, Any], environment: Mapping[str, Any]) -> list[str
     for name in ("data_sha256", "prompt_sha256"):
         if not SHA256.fullmatch(environment[name]):
             faults.append(f"environment.json: {name} is no sha256")
+    spec = result["spec"]
+    if result["schema"] > 1 and "examples" not in result:
+        faults.append(f"result.json: examples: absent, schema {result['schema']} has them")
+    if bool(result.get("imported")) != (spec["version"] == "imported"):
+        faults.append(f"result.json: imported does not go with version {spec['version']!r} of spec.json")
+    if result["texts"] and not result["synthetic"] and get_task(spec["task"].split("@")[0]).licensed:
+        faults.append("result.json: texts must be false, the data's licence does not allow them to be shown")
     if environment["data_sha256"] != result["spec"]["data"]["sha256"]:
         faults.append("environment.json: data_sha256 is not that of spec.json")
     return faults
@@ -131,18 +186,38 @@ def _data(spec: Mapping[str, Any], count: int, folder: str | None, report: Repor
     return held
 
 
-def _differing(source: str, found: Mapping[str, Any], stored: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Stored numbers that are not those computed anew from `source`."""
+def _differing(source: str, found: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
+    """Stored facts that are not those computed anew from `source`; what an older schema lacks is left alone."""
     told = []
-    for name in (name for name in names if name in stored and name in found):
-        for place, value in _numbers(stored[name], name):
-            anew = dict(_numbers(found[name], name)).get(place)
-            if anew is not None and not math.isclose(anew, value, rel_tol=CLOSE, abs_tol=CLOSE):
-                told.append(f"result.json: {place} is {value:.6f}, from the {source} it is {anew:.6f}")
+    for name in (name for name in found if name in stored):
+        old, new = dict(_leaves(stored[name], name)), dict(_leaves(found[name], name))
+        near = ROUNDED if name.endswith("seconds") else CLOSE
+        for place in {**old, **new}:
+            if place not in new:
+                told.append(f"result.json: {place} is {_shown(old[place])}, from the {source} there is none")
+            elif place not in old:
+                told.append(f"result.json: {place} is absent, from the {source} it is {_shown(new[place])}")
+            elif not _same(old[place], new[place], near):
+                told.append(
+                    f"result.json: {place} is {_shown(old[place])}, from the {source} it is {_shown(new[place])}"
+                )
     return told
 
 
-def _numbers(content: Any, place: str) -> list[tuple[str, float]]:
+def _leaves(content: Any, place: str) -> list[tuple[str, Any]]:
+    """(place, value) of everything in nested objects and lists."""
     if isinstance(content, Mapping):
-        return [pair for key, value in content.items() for pair in _numbers(value, f"{place}.{key}")]
-    return [(place, float(content))]
+        return [pair for key, value in content.items() for pair in _leaves(value, f"{place}.{key}")]
+    if isinstance(content, list):
+        return [pair for number, value in enumerate(content) for pair in _leaves(value, f"{place}.{number}")]
+    return [(place, content)]
+
+
+def _same(one: Any, other: Any, near: float) -> bool:
+    if isinstance(one, float | int) and isinstance(other, float | int) and not isinstance(one, bool):
+        return math.isclose(one, other, rel_tol=CLOSE, abs_tol=near)
+    return bool(one == other)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6f}" if isinstance(value, float) else repr(value)

@@ -145,7 +145,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         result |= {"seconds": 1.5, "texts": texts, "schema": SCHEMA_VERSION, "synthetic": True}
         write_json(folder / "spec.json", spec.model_dump(mode="json"))
         write_json(folder / "environment.json", {"data_sha256": data.sha256, "prompt_sha256": prompts(judge, data)})
-        append_predictions(folder / "predictions.jsonl", list(made.values()))
+        append_predictions(folder / "predictions.jsonl", list(made.values()), seconds=1.5)
         write_json(folder / "result.json", result)
         return folder
 

@@ -16,7 +16,9 @@ from rpobench import get_task
 from rpobench.check import check
 from rpobench.cli import app
 from rpobench.data.synth.world import generate
-from rpobench.store import SCHEMA_VERSION, ResultStore
+from rpobench.fit_cost import FIT_COST
+from rpobench.spec import FitSpec
+from rpobench.store import SCHEMA_VERSION, ResultStore, write_json
 from rpobench.stored import published_schema
 from rpobench.types import RpobenchError
 
@@ -73,6 +75,19 @@ def test_stored_runs_of_every_schema_are_in_order() -> None:
         ("result.json", ("schema",), 99, "schema 99 is unknown here"),
         ("result.json", ("main_metric",), None, "'main_metric': field required"),
         ("result.json", ("schema",), None, "'schema': field required"),
+        ("result.json", ("examples",), None, "examples: absent, schema"),
+        ("result.json", ("examples", EXAMPLE, "user"), "somebody", f"examples.{EXAMPLE}.user is 'somebody', from"),
+        ("result.json", ("references", "oracle"), None, "references.oracle.MAE is absent, from the predictions it is"),
+        ("result.json", ("metrics", "exactness"), 1.0, "exactness is 1.000000, from the measures there is none"),
+        ("result.json", ("main_metric",), "RMSE", "main_metric is 'RMSE', from the predictions it is 'MAE'"),
+        ("result.json", ("directions", "MAE"), "max", "directions.MAE is 'max'"),
+        ("result.json", ("synthetic",), False, "synthetic is False, from the predictions it is True"),
+        ("result.json", ("imported",), True, "imported does not go with version '1'"),
+        ("result.json", ("failed",), 1, "failed is 1, from the predictions it is 0"),
+        ("result.json", ("seconds",), 0.1, "seconds is 0.100000, from the predictions it is 1.5"),
+        ("result.json", ("usage", "prompt_tokens"), 1, "usage.prompt_tokens is 1, from the predictions it is 2400"),
+        ("spec.json", ("method",), "better", "its digest is"),
+        ("spec.json", ("config", "k"), 9, "its digest is"),
         ("environment.json", ("prompt_sha256",), "x" * 64, "prompt_sha256 is no sha256"),
         ("environment.json", ("prompt_sha256",), "a" * 64, "prompt_sha256 is not that of the task's prompts"),
         ("environment.json", ("data_sha256",), "a" * 64, "data_sha256 is not that of spec.json"),
@@ -95,17 +110,48 @@ def test_a_changed_prediction_is_found(make_run: Make) -> None:
     assert any("from the predictions it is" in line for line in report.faults)
 
 
+@pytest.mark.parametrize("profiles", ["own", "swapped"])
+def test_evidence_that_nobody_was_shown_is_found(make_run: Make, profiles: str) -> None:
+    folder = make_run("good", good, config={"k": 1}, profiles=profiles)
+    faults = check(folder)[0].faults
+    assert (faults == []) is (profiles == "own"), "the fixture shows own items, which a swapped run never saw"
+    if profiles == "swapped":
+        assert len(faults) == 24 and "is not in the profile it was shown" in faults[0]
+
+
+def test_a_run_and_its_fit_say_the_same(make_run: Make, tmp_path: Path) -> None:
+    made = FitSpec(method="good", version="1", config={}, train_tasks=("LaMP-3@1",), data=(), base_model="m", seed=0)
+    folder, fit = make_run("good", good, fit=made.digest()), tmp_path / "runs" / "fits" / made.digest()
+    assert check(folder)[0].faults == [], "a fit that is not there says nothing"
+    write_json(fit / "spec.json", made.model_dump(mode="json"))
+    write_json(fit / FIT_COST, {"seconds": 9.0, "started": None, "usage": None, "tokens": None})
+    change(folder, "result.json", "fit_seconds", value=1.0)
+    assert check(folder)[0].faults == ["result.json: fit_seconds is 1.000000, from the fit it is 9.000000"]
+    change(folder, "result.json", "fit_seconds", value=9.0)
+    assert check(folder)[0].faults == []
+    change(fit, "spec.json", "base_model", value="another")
+    assert "changed after the fit" in check(folder)[0].faults[0]
+
+
+def test_texts_of_licensed_data_are_not_to_be_shown(make_run: Make) -> None:
+    folder = make_run("good", good, task="LaMP-6", source="LaMP_6")
+    change(folder, "result.json", "synthetic", value=False)
+    assert any("licence does not allow" in line for line in check(folder)[0].faults)
+    change(folder, "result.json", "texts", value=False)
+    assert check(folder)[0].faults == []
+
+
 def test_other_data_under_the_same_name_is_found(make_run: Make) -> None:
     folder = make_run("good", good)
     change(folder, "spec.json", "data", "sha256", value="a" * 64)
     change(folder, "environment.json", "data_sha256", value="a" * 64)
     (report,) = check(folder)
-    assert report.faults == ["spec.json: data sha256 is not that of synth-v1 as it is here"]
+    assert report.faults[-1] == "spec.json: data sha256 is not that of synth-v1 as it is here"
 
 
 def test_unfinished_and_doubled_runs_are_named(make_run: Make, tmp_path: Path) -> None:
     folder = make_run("good", good)
-    shutil.copytree(folder, folder.with_name("z-copy"))
+    shutil.copytree(folder, folder.with_name(f"z-{folder.name}"))
     one, other = check(tmp_path / "runs")
     assert one.faults == [] and other.faults == [f"spec.json: the same spec as {folder.name}: keep one"]
     (folder / "result.json").unlink()
