@@ -84,7 +84,8 @@ def _check_same(task: str, one: Result, other: Result) -> None:
         if mine != theirs:
             values = "" if what == "example ids" else f" ({mine} and {theirs})"
             raise RpobenchError(
-                f"{task}: {names[0]} and {names[1]} differ in {what}{values}: run both on the same examples"
+                f"{task}: {names[0]} and {names[1]} differ in {what}{values}: run both on the same examples, or name "
+                "the runs that were"
             )
 
 
@@ -104,11 +105,12 @@ def _warnings(one: Result, other: Result) -> list[str]:
 
 
 def _conditions(one: Result, other: Result) -> dict[str, list[Any]]:
-    """What should be equal between rivals: base model, prompts, budgets (every knob that both have), training data."""
+    """What should be equal between rivals: base model, prompts, profiles, every knob that both have, training data."""
     specs, found = [run["spec"] for run in (one, other)], {}
     found["base model"] = [spec["base_model"] for spec in specs]
     found["prompts"] = [run["environment"]["prompt_sha256"][:8] for run in (one, other)]
     if specs[0]["method"] != specs[1]["method"]:
+        found["profiles"] = [spec["profiles"] for spec in specs]
         shared = specs[0]["config"].keys() & specs[1]["config"].keys()
         found |= {name: [spec["config"][name] for spec in specs] for name in sorted(shared)}
     fits = [run["fit"] for run in (one, other)]

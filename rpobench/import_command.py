@@ -27,7 +27,7 @@ def import_(
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
     limit: Annotated[int | None, typer.Option(min=1, help="As in the runs to compare with.")] = None,
     base_model: Annotated[str, typer.Option(help="Identity of the base model; rows share a table by it.")] = ELSEWHERE,
-    seed: Annotated[int, typer.Option(min=0, help="The seed they were made with.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The seed they were made with.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
 ) -> None:
     """Predictions made elsewhere as a run: scored as they are, compared and reported like others, marked imported."""

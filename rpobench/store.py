@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rpobench.spec import RunSpec, Spec
 
 SCHEMA_VERSION = 2  # of result.json; 2 added `examples`
+NO_TEXT = re.compile("[\ud800-\udfff]")  # what Python makes of a byte on the command line that is no UTF-8
 
 
 class ResultStore:
@@ -93,6 +94,9 @@ def claim(folder: Path, spec: Spec) -> None:
     """Make the folder of this spec, or check that it is: a changed spec under an old name is refused by field."""
     file = folder / "spec.json"
     wanted = spec.model_dump(mode="json")
+    for name, value in wanted.items():
+        if NO_TEXT.search(json.dumps(value, ensure_ascii=False)):
+            raise RpobenchError(f"{name} {value!r} holds bytes that are no UTF-8: such a run could not be read back")
     if not file.exists():
         write_json(file, wanted)
         return

@@ -17,6 +17,7 @@ from rpobench.check import check
 from rpobench.cli import app
 from rpobench.data.synth.world import generate
 from rpobench.fit_cost import FIT_COST
+from rpobench.plan import LARGEST_SEED
 from rpobench.spec import FitSpec
 from rpobench.store import SCHEMA_VERSION, ResultStore, write_json
 from rpobench.stored import published_schema
@@ -224,6 +225,11 @@ def test_what_cannot_be_imported_is_named(tmp_path: Path, options: list[str], fa
     failed = brought_in(tmp_path, predictions(tmp_path), *options)
     assert isinstance(failed.exception, RpobenchError) and fault in str(failed.exception)
     assert not list(tmp_path.glob("runs/*"))
+
+
+def test_seeds_of_imports_are_those_that_runs_can_have(tmp_path: Path) -> None:
+    assert brought_in(tmp_path, predictions(tmp_path), "--seed", str(LARGEST_SEED)).exit_code == 0
+    assert brought_in(tmp_path, predictions(tmp_path), "--seed", str(LARGEST_SEED + 1)).exit_code == 2
 
 
 def test_the_schema_is_published_as_it_is() -> None:

@@ -98,6 +98,13 @@ def test_what_makes_a_comparison_unfair_is_named(make_run: Make, tmp_path: Path)
     assert compared(tmp_path, *(run.name for run in alike))["comparisons"][0]["warnings"] == []
 
 
+def test_another_method_with_other_profiles_is_warned_of(make_run: Make, tmp_path: Path) -> None:
+    make_run("good", good)
+    control = make_run("poor", poor, profiles="swapped")
+    (told,) = compared(tmp_path, "good", control.name)["comparisons"][0]["warnings"]
+    assert told == "profiles differs: own and swapped"
+
+
 def test_a_control_is_tested_for_equivalence(make_run: Make, tmp_path: Path) -> None:
     own = make_run("good", lambda p, t, r: "3")
     swapped = make_run("good", lambda p, t, r: "3", profiles="swapped")

@@ -127,6 +127,12 @@ def test_a_changed_spec_is_refused_and_the_field_named(tmp_path: Path) -> None:
         claim(tmp_path, spec(config={"k": 5}, base_model="other"))
 
 
+def test_a_spec_that_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(RpobenchError, match=r"^method 'a.udcff' holds bytes that are no UTF-8"):
+        claim(tmp_path / "run", spec(method="a\udcff"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_everything_in_a_spec_changes_its_folder(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
     other = DataSpec(source="synth-v1", split="dev", sha256="cd")
