@@ -77,7 +77,7 @@ def caption(sheet: Sheet) -> str:
         counted = f" of {users} users" if users else ""
         inferred = ", users inferred" if run["users"] == "inferred" else ""
         data, prompt = run["spec"]["data"]["sha256"][:8], run["environment"]["prompt_sha256"][:8]
-        told.append(f"{task}: n={run['n']}{counted}{inferred}, data {data}, prompt {prompt}")
+        told.append(f"{run['spec']['task']}: n={run['n']}{counted}{inferred}, data {data}, prompt {prompt}")
     words = f"Scored on {section.data['source']}: " + "; ".join(told) + ". "
     words += "↑ higher, ↓ lower is better; the best method of a column is bold, the second underlined; "
     words += "95% intervals over users, and over seeds where there are several."

@@ -59,7 +59,7 @@ class Section:
 
 
 def sections(results: Sequence[Result]) -> list[Section]:
-    """Finished runs with own profiles, apart where data set, split, hashes or base model differ."""
+    """Finished runs with own profiles, apart where data set, split, task version, hashes or base model differ."""
     apart: dict[tuple[Any, ...], list[Result]] = {}
     for result, place in _placed(results):
         apart.setdefault(place, []).append(result)
@@ -68,16 +68,16 @@ def sections(results: Sequence[Result]) -> list[Section]:
 
 
 def _placed(results: Sequence[Result]) -> Iterable[tuple[Result, tuple[Any, ...]]]:
-    """Each run with its section. The second data or prompt hash of a task goes to a second section, and so on."""
-    variants: dict[tuple[Any, ...], list[tuple[str, str]]] = {}
+    """Each run with its section. A task's second version, data or prompt hash goes to a second section, and so on."""
+    variants: dict[tuple[Any, ...], list[tuple[str, str, str]]] = {}
     for result in results:
         spec = result["spec"]
         heading = (*(spec["data"][name] for name in ("source", "split", "holdout", "limit")), spec["base_model"])
         known = variants.setdefault((*heading, task_of(result)), [])
-        hashes = (spec["data"]["sha256"], result["environment"]["prompt_sha256"])
-        if hashes not in known:
-            known.append(hashes)
-        yield result, (*heading, known.index(hashes))
+        asked = (spec["task"], spec["data"]["sha256"], result["environment"]["prompt_sha256"])
+        if asked not in known:
+            known.append(asked)
+        yield result, (*heading, known.index(asked))
 
 
 def _section(runs: Sequence[Result]) -> Section:

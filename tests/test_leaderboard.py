@@ -91,6 +91,8 @@ def test_synthetic_data_says_so_and_real_data_does_not() -> None:
         {"base_model": "other"},
         {"source": "lamp"},
         {"holdout": 0.5},
+        {"limit": 8},
+        {"task": "LaMP-3@2"},
     ],
 )
 def test_what_cannot_be_compared_has_headings_of_its_own(changes: dict[str, Any]) -> None:
