@@ -17,7 +17,7 @@ import pytest
 from rpobench.leaderboard.browser import FIELDS, Browsed, browser_json
 from rpobench.leaderboard.charts import Point, Series, chart, pareto
 from rpobench.leaderboard.command import LOGGED, training_logs
-from rpobench.leaderboard.page import PageData, as_html
+from rpobench.leaderboard.page import TEMPLATES, PageData, as_html
 from rpobench.leaderboard.panels import curves
 from typer.testing import CliRunner
 
@@ -346,3 +346,48 @@ def test_a_screen_reader_finds_everything_named(make_run: Make, tmp_path: Path, 
     assert ("image", "LaMP-3: MAE by k") in found and ("button", "score") in found
     assert any(role == "image" and re.fullmatch(r"[0-9.]+ to [0-9.]+", name) for role, name in found), "whiskers"
     assert roles["main"] == 1 and found[0] == ("RootWebArea", "rpobench leaderboard")
+
+
+@pytest.mark.slow
+def test_every_control_is_reached_and_worked_by_keyboard(make_run: Make, tmp_path: Path, chromium: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    make_run("good", good)
+    page(tmp_path / "runs")
+    chromium.get(f"file://{tmp_path / 'page.html'}")
+    wanted = chromium.execute_script(
+        "return [...document.querySelectorAll('a, button, input, select, summary, [tabindex]')]"
+        ".filter((e) => e.checkVisibility()).length"
+    )
+    reached = set()
+    for _ in range(wanted):
+        chromium.switch_to.active_element.send_keys(Keys.TAB)
+        focus = chromium.switch_to.active_element
+        assert focus.value_of_css_property("outline-style") == "solid", "one sees where one is"
+        reached.add(focus.id)
+    assert len(reached) == wanted > 40
+    sort = chromium.find_element("css selector", "[data-column=value]")
+    sort.send_keys(Keys.ENTER)
+    head = chromium.find_element("css selector", "th:has([data-column=value])")
+    assert head.get_attribute("aria-sort") == "ascending"
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb as WCAG 2 defines it, in [0, 1]."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+    return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("theme", [r":root \{", r':root\[data-theme="dark"\] \{'])
+def test_every_colour_of_text_stands_out_from_its_ground(theme: str) -> None:
+    style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
+    declared = re.search(theme + r"(.*?)\n\}", style, re.S)
+    assert declared
+    colours = dict(re.findall(r"--(\w+): (#\w{6})", declared[1]))
+    texts = {name for name in colours if name not in ("back", "card", "line", "added", "removed")}
+    pairs = [(text, "back") for text in texts] + [("fore", name) for name in ("card", "added", "removed")]
+    for pair in [*pairs, ("soft", "card")]:
+        dark, light = sorted(luminance(colours[name]) for name in pair)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, pair
+    assert len(texts) == 13
