@@ -39,6 +39,7 @@ def report(
         str | None, typer.Option(help="With html: the official folder, for examples of runs that are not on synth.")
     ] = None,
     no_text: Annotated[bool, typer.Option("--no-text", help="Leave every example's text out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The lines of the CSV as JSON, for programs.")] = False,
 ) -> None:
     """Tables of all finished runs. Data, splits and prompts that differ stand apart."""
     from rpobench.leaderboard.figures import sheets
@@ -48,9 +49,7 @@ def report(
     from rpobench.store import ResultStore, write_text
     from rpobench.terminal import console
 
-    form = form and choice("--format", form, FORMS)
-    if by and (choice("--by", by, ("profile", "label", "user")), form)[1] != "csv":
-        raise RpobenchError(f"--by {by}: is for --format csv")
+    form = _form(form, by, as_json=as_json)
     results = ResultStore(runs).results()
     if not results:
         raise RpobenchError(f"{runs}: no finished run, make one with `rpobench run`")
@@ -67,18 +66,28 @@ def report(
         print(text, end="")
 
 
+def _form(form: str | None, by: str | None, *, as_json: bool) -> str | None:
+    """The form that these options mean together; None for what suits the output."""
+    if as_json and form:
+        raise RpobenchError(f"--json: is a form of its own, leave --format {form} out")
+    form = "json" if as_json else form and choice("--format", form, FORMS)
+    if by and (choice("--by", by, ("profile", "label", "user")), form)[1] not in ("csv", "json"):
+        raise RpobenchError(f"--by {by}: is for --format csv or --json")
+    return form
+
+
 def _text(found: list[Sheet], form: str, by: str | None, page: PageData | None) -> str:
-    from rpobench.leaderboard.csv_tables import as_breakdown, as_csv
+    from rpobench.leaderboard.csv_tables import as_breakdown, as_csv, as_json, as_json_breakdown
     from rpobench.leaderboard.latex import as_latex
     from rpobench.leaderboard.page import as_html
     from rpobench.leaderboard.published import published
     from rpobench.leaderboard.tables import as_markdown
 
     if by:
-        return as_breakdown(found, by)
+        return (as_json_breakdown if form == "json" else as_breakdown)(found, by)
     if page:
         return as_html(found, published(), page)
-    return {"md": as_markdown, "csv": as_csv, "latex": as_latex}[form](found, published())
+    return {"md": as_markdown, "csv": as_csv, "json": as_json, "latex": as_latex}[form](found, published())
 
 
 def _page_data(found: Sequence[Sheet], runs: Path, data: str | None, *, no_text: bool) -> PageData:

@@ -1,9 +1,10 @@
-"""Reports as CSV: one line for each method, task and metric; or broken down by profile size, label or user."""
+"""Reports as CSV or JSON: one line for each method, task and metric; or broken down by profile size, label or user."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -24,6 +25,25 @@ BREAKDOWN = ("method", "task", "metric", "by", "group", "value", "n", "users", "
 
 def as_csv(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> str:
     """Numbers that are not known, or belong to the main metric only, are empty."""
+    return _written(COLUMNS + MORE_COLUMNS, _rows(sheets, reported))
+
+
+def as_json(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> str:
+    """The lines of the CSV as an array of objects; what is empty there is null."""
+    return _dumped(COLUMNS + MORE_COLUMNS, _rows(sheets, reported))
+
+
+def as_breakdown(sheets: Sequence[Sheet], by: str) -> str:
+    """Every metric of every group of examples as CSV; see `breakdowns.groups` for `by`."""
+    return _written(BREAKDOWN, _groups(sheets, by))
+
+
+def as_json_breakdown(sheets: Sequence[Sheet], by: str) -> str:
+    """The same as JSON."""
+    return _dumped(BREAKDOWN, _groups(sheets, by))
+
+
+def _rows(sheets: Sequence[Sheet], reported: Sequence[Reported]) -> list[dict[str, Any]]:
     rows = [
         _row(sheet, label, task, metric) for sheet, label, task in _cells(sheets) for metric in _metrics(sheet, task)
     ]
@@ -31,11 +51,10 @@ def as_csv(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> str:
         row, paper = one.row, one.paper
         shown = {"method": row.method, "task": row.task, "metric": row.metric, "value": row.value, "split": row.split}
         rows.append({**shown, "base_model": row.model, "reported_in": f"{paper.citation}, {row.table}"})
-    return _written(COLUMNS + MORE_COLUMNS, rows)
+    return rows
 
 
-def as_breakdown(sheets: Sequence[Sheet], by: str) -> str:
-    """Every metric of every group of examples; see `breakdowns.groups` for `by`."""
+def _groups(sheets: Sequence[Sheet], by: str) -> list[dict[str, Any]]:
     rows = []
     for sheet, label, task in _cells(sheets):
         cell, data = sheet.section.cells[label][task], sheet.section.data
@@ -45,7 +64,7 @@ def as_breakdown(sheets: Sequence[Sheet], by: str) -> str:
                 {"method": label, "task": task, "metric": metric, "by": by, "value": value, **_counted(group), **place}
                 for metric, value in group.metrics.items()
             ]
-    return _written(BREAKDOWN, rows)
+    return rows
 
 
 def _counted(group: Group) -> dict[str, Any]:
@@ -71,8 +90,8 @@ def _row(sheet: Sheet, label: str, task: str, metric: str) -> dict[str, Any]:
         "method": label, "task": task, "metric": metric, "value": figures.values[metric], "n": run["n"],
         "low": found and found.low, "high": found and found.high, "strict": figures.strict[metric],
         "seeds": len(cell.own), "data": section.data["source"], "split": section.data["split"],
-        "base_model": section.base_model, "synthetic": str(run["synthetic"]).lower(),
-        "imported": str(run.get("imported", False)).lower(), "against": sheet.against,
+        "base_model": section.base_model, "synthetic": run["synthetic"],
+        "imported": run.get("imported", False), "against": sheet.against,
         "data_sha256": run["spec"]["data"]["sha256"], "prompt_sha256": run["environment"]["prompt_sha256"],
     }  # fmt: skip
     return row | (_main(sheet, label, figures, run) | _cost(cell) if metric == run["main_metric"] else {})
@@ -115,8 +134,19 @@ def _written(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     table = csv.DictWriter(lines, columns, restval="", lineterminator="\n")
     table.writeheader()
     for row in rows:
-        table.writerow({name: "" if _unknown(value) else value for name, value in row.items()})
+        table.writerow({name: _cell(value) for name, value in row.items()})
     return lines.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if _unknown(value) else value
+
+
+def _dumped(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    found = [{name: None if _unknown(row.get(name)) else row.get(name) for name in columns} for row in rows]
+    return json.dumps(found) + "\n"
 
 
 def _unknown(value: Any) -> bool:

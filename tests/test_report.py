@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -75,6 +76,18 @@ def test_csv_has_intervals_ranks_gains_costs_and_says_synthetic(runs: Path) -> N
     assert float(mae["normalized"]) == pytest.approx((float(mae["value"]) - generic) / (oracle - generic))
     rmse = found["good", "LaMP-3", "RMSE"]
     assert rmse["gain"] == rmse["seconds"] == "" and float(rmse["low"]) < float(rmse["high"])
+
+
+def test_json_holds_the_lines_of_the_csv(runs: Path) -> None:
+    for options in ((), ("--by", "user")):
+        found = json.loads(rpo("--runs", runs, "--json", *options).stdout)
+        table = lines(rpo("--runs", runs, "--format", "csv", *options).stdout)
+        assert len(found) == len(table) > 0 and list(found[0]) == list(table[0])
+        for one, line in zip(found, table, strict=True):
+            shown = {name: str(value).lower() if isinstance(value, bool) else value for name, value in one.items()}
+            assert {name: "" if value is None else str(value) for name, value in shown.items()} == line
+    refused = rpo("--runs", runs, "--json", "--format", "md")
+    assert isinstance(refused.exception, RpobenchError) and "leave --format md out" in str(refused.exception)
 
 
 def test_a_chosen_row_marks_what_differs_from_it(runs: Path) -> None:
