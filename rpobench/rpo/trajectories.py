@@ -17,9 +17,6 @@ from rpobench.rpo.prompts import Trajectory, one_line
 from rpobench.task import Task
 from rpobench.types import Example, ProfileItem
 
-TOPIC = 2  # times as much as an item without a word of the topic, for each word of it, does what it shares weigh
-TOLD = 3  # shared words that LaMP-1's analysis names
-
 
 def write_trajectory(
     task: Task,
@@ -91,29 +88,25 @@ def _strongest(text: str, histories: Histories) -> tuple[str, str]:
 def _overlaps(
     task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], histories: Histories
 ) -> tuple[str, str]:
-    """The heaviest words that one option alone shares with the history, each with its option; the first one's fits.
+    """Words that one option alone shares with the history: what both share is the topic and tells nothing.
 
-    What several options share is the topic and tells nothing by itself, but an item weighs more the more of it the
-    item has (what an author does depends on it). A word in several items weighs more, one in many histories less.
+    In the order of the option, so that a small model finds them by reading along. A word in several items weighs more,
+    one in many histories less.
     """
+    history = Counter(word for item in evidence for word in set(content_words(task.show(item))))
     words = {label: list(dict.fromkeys(content_words(text))) for label, text in _options(task, example.input).items()}
-    if not words:
+    told, weight = [], {}
+    for label, own in words.items():
+        others = {word for other, theirs in words.items() if other != label for word in theirs}
+        alone = [word for word in own if word in history and word not in others]
+        weight[label] = round(sum(history[word] * histories.rarity(word) for word in alone), 6)
+        told.append(f"{label} shares {' '.join(alone) or 'nothing'}")
+    if not told:
         return "no options to compare", "nothing known"
-    times = Counter(word for own in words.values() for word in own)
-    alone = {word: label for label, own in words.items() for word in own if times[word] == 1}
-    topic = set(content_words(task.content(example))) - alone.keys()
-    weights: Counter[str] = Counter()
-    for item in evidence:
-        held = set(content_words(task.show(item)))
-        weights.update({word: 1 + TOPIC * len(held & topic) for word in alone if word in held})
-    ranked = {word: round(count * histories.rarity(word), 6) for word, count in weights.items()}
-    told = sorted(ranked, key=lambda word: (-ranked[word], list(alone).index(word)))[:TOLD]
-    fitting = {alone[word] for word, weight in ranked.items() if weight == max(ranked.values())}
-    shows = "shares " + (", ".join(f"{word} with {alone[word]}" for word in told) or "nothing")
-    if len(fitting) != 1:
-        return shows, "nothing known"
-    (fits,) = fitting
-    return shows, _lacks(fits, task.parse(draft) == fits)
+    most = [label for label, own in weight.items() if own == max(weight.values())]
+    if len(most) != 1:
+        return "; ".join([*told, "none is closer"]), "nothing known"
+    return "; ".join([*told, f"{most[0]} is closer"]), _lacks(most[0], task.parse(draft) == most[0])
 
 
 def _lacks(fits: str, agrees: bool) -> str:
