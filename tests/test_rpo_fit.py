@@ -15,6 +15,8 @@ from rpobench.context import Context
 from rpobench.data.synth.world import generate
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.method import TrainedModule
+from rpobench.rpo.sft import Written, sft_rows
+from rpobench.task import Task
 from rpobench.types import Evidence, Example, Labelled, Prediction
 
 TWEET = get_task("LaMP-7")
@@ -38,13 +40,21 @@ def labelled() -> list[Labelled]:
     return list(generate("LaMP-7", "train", 6).labelled)
 
 
-def fit(method: str, checkpoint: Path, folder: Path, **config: Any) -> tuple[TrainedModule, Path]:
-    """The method, trained on six users, and the folder it saved."""
+def fit(
+    method: str,
+    checkpoint: Path,
+    folder: Path,
+    train: Mapping[Task, Sequence[Labelled]] | None = None,
+    **config: Any,
+) -> tuple[TrainedModule, Path]:
+    """The method, trained on six users of LaMP-7 unless told otherwise, and the folder it saved."""
     method_class: Any = get_method(method)
     values = {"reflection_model": f"hf:{checkpoint}", "k": 2, "lora_rank": 2, "sft_epochs": 1, "rl": "none",
               "validation": 0, "rl_steps": 1, "rl_group": 2, "rl_prompts": 1, "max_new_tokens": 4}  # fmt: skip
     made = method_class(method_class.Config(**{**values, **config}))
-    made.fit({TWEET: labelled()}, Context(ScriptedModel(str), Drafts(), Items(), seed=0, folder=folder / "work"))
+    made.fit(
+        train or {TWEET: labelled()}, Context(ScriptedModel(str), Drafts(), Items(), seed=0, folder=folder / "work")
+    )
     (folder / "saved").mkdir(parents=True)
     made.save(folder / "saved")
     return made, folder / "saved"
@@ -108,6 +118,27 @@ def test_an_exported_file_trains_the_same_adapter_and_an_edited_one_another(
     edited.write_text(file.read_text().replace("words", "syllables"))
     _, other = fit("rpo", tiny_checkpoint, tmp_path / "c", trajectories=str(edited))
     assert adapter(other) != adapter(saved)
+
+
+def test_stage_1_learns_from_no_trajectory_that_contradicts_its_target(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task, seen = get_task("LaMP-2"), []
+
+    def watched(pairs: Sequence[Written], form: Any) -> Any:
+        seen.append(pairs)
+        return sft_rows(pairs, form)
+
+    monkeypatch.setattr("rpobench.rpo.stages.sft_rows", watched)
+    train = list(generate("LaMP-2", "train", 12).labelled)
+    fit("rpo", tiny_checkpoint, tmp_path, {task: train})
+    (learned,) = seen
+    assert 0 < len(learned) < 12
+    assert all(one.lacks == f"{row.target} fits" for row, one in learned), "the drafts hold no label"
+    assert f"SFT: {12 - len(learned)} of 12 trajectories left out" in capsys.readouterr().err
+    against = [one for one in train if one.example.id not in {row.example.id for row, _ in learned}]
+    fit("rpo", tiny_checkpoint, tmp_path / "alone", {task: against})
+    assert len(seen[-1]) == len(against), "there is nothing else to learn from"
 
 
 def test_trajectories_are_not_written_again_after_a_kill(

@@ -10,7 +10,7 @@ from rpobench import get_task
 from rpobench.data.synth.world import generate
 from rpobench.rpo.histories import Histories
 from rpobench.rpo.prompts import Form, Trajectory
-from rpobench.rpo.trajectories import analyse, write_trajectory
+from rpobench.rpo.trajectories import analyse, contradicts_itself, write_trajectory
 from rpobench.types import Example, ProfileItem
 
 REVIEW = (
@@ -132,6 +132,21 @@ def test_a_draft_without_a_rating_or_label_lacks_one() -> None:
     assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "no idea", evidence, NO_CORPUS)[1] == "4 fits"
     tags = items(description=["a"], tag=["comedy"])
     assert analyse(get_task("LaMP-2"), Example("1", "u", "x"), "no\nidea", tags, NO_CORPUS)[1] == "comedy fits"
+
+
+@pytest.mark.parametrize(
+    ("name", "lacks", "rewrite", "against"),
+    [
+        ("LaMP-2", "comedy fits", "classic", True),
+        ("LaMP-2", "nothing, comedy fits", "classic", True),
+        ("LaMP-2", "comedy fits", "comedy", False),
+        ("LaMP-2", "nothing known", "comedy", False),
+        ("LaMP-3", "4 fits", "5", False),
+        ("LaMP-7", "comedy fits", "classic", False),
+    ],
+)
+def test_a_trajectory_may_contradict_itself(name: str, lacks: str, rewrite: str, against: bool) -> None:
+    assert contradicts_itself(get_task(name), Trajectory("x", lacks, rewrite)) is against
 
 
 def test_a_rating_in_the_history_that_is_no_number_is_passed_over() -> None:

@@ -31,6 +31,15 @@ def write_trajectory(
     return Trajectory(one_line(shows), one_line(lacks), one_line(target))
 
 
+def contradicts_itself(task: Task, trajectory: Trajectory) -> bool:
+    """Whether the analysis of a label task ends in another label than the rewrite has.
+
+    Such a trajectory teaches that an answer need not follow from its analysis. Ratings may miss by a little.
+    """
+    fitting = {f"{label} fits" for label in task.labels if label != trajectory.rewrite}
+    return task.kind == "label" and trajectory.lacks.removeprefix("nothing, ") in fitting
+
+
 def analyse(
     task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], histories: Histories
 ) -> tuple[str, str]:
