@@ -31,14 +31,18 @@ class Entry:
         """The number alone."""
         if self.value is None or math.isnan(self.value):
             return "-"
-        return f"{self.value:{'+' if self.signed else ''}z.{self.digits}f}"
+        return format(self.value, self._form)
 
     def bounds(self) -> str:
         """` [low, high]`, or nothing where no interval is known."""
         if self.interval is None or math.isnan(self.interval.low):
             return ""
-        form = f"{'+' if self.signed else ''}z.{self.digits}f"
-        return f" [{self.interval.low:{form}}, {self.interval.high:{form}}]"
+        return f" [{self.interval.low:{self._form}}, {self.interval.high:{self._form}}]"
+
+    @property
+    def _form(self) -> str:
+        """Without a minus sign where nothing but zeros is left."""
+        return f"{'+' if self.signed else ''}z.{self.digits}f"
 
 
 @dataclass(frozen=True)
@@ -70,19 +74,19 @@ def heading(section: Section) -> str:
 
 def caption(sheet: Sheet) -> str:
     """What the columns rest on, task by task, and what the marks mean."""
-    section, told = sheet.section, []
+    section, told, few = sheet.section, [], False
     for task in section.tasks:
         run = section.sample(task)
         users = len({one["user"] for one in run["examples"].values()}) if "examples" in run else 0
         counted = f" of {users} users" if users else ""
+        few |= "f1" in run["directions"] and (users or run["n"]) < FEW
         inferred = ", users inferred" if run["users"] == "inferred" else ""
         data, prompt = run["spec"]["data"]["sha256"][:8], run["environment"]["prompt_sha256"][:8]
         told.append(f"{run['spec']['task']}: n={run['n']}{counted}{inferred}, data {data}, prompt {prompt}")
     words = f"Scored on {section.data['source']}: " + "; ".join(told) + ". "
     words += "↑ higher, ↓ lower is better; the best method of a column is bold, the second underlined; "
     words += "95% intervals over users, and over seeds where there are several."
-    if any("f1" in section.sample(task)["directions"] and section.sample(task)["n"] < FEW for task in section.tasks):
-        words += f" {F1_NOTE}"
+    words += f" {F1_NOTE}" if few else ""
     if sheet.against:
         words += f" {SIGNIFICANT} differs from {sheet.against} (paired test by user, Holm over tasks, p ≤ {ALPHA:g})."
     return words

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -18,6 +16,7 @@ from rpobench.fit_cost import FIT_COST
 from rpobench.measures import by_user
 from rpobench.registry import get_task
 from rpobench.runner import prompts, score
+from rpobench.spec import digest_of
 from rpobench.store import SCHEMA_VERSION, ResultStore, read_json, read_predictions, seconds_spent
 from rpobench.stored import read_environment, read_fit_spec, read_result, read_run_spec
 from rpobench.swap import swapped
@@ -92,15 +91,10 @@ def _check(folder: Path, data: str | None, report: Report, specs: dict[str, str]
 
 def _named(folder: Path, spec: Mapping[str, Any]) -> list[str]:
     """A spec that is not the one whose digest names its folder."""
-    digest = _digest(spec)
+    digest = digest_of(spec)
     if folder.name.endswith(f"-{digest}"):
         return []
     return [f"spec.json: its digest is {digest}, which the folder's name does not end in: changed after the run"]
-
-
-def _digest(spec: Mapping[str, Any]) -> str:
-    """`Spec.digest` of a spec as it stands in its file, whatever fields specs have had since."""
-    return hashlib.sha256(json.dumps(spec, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
 
 
 def _fit(folder: Path, result: Mapping[str, Any]) -> list[str]:
@@ -109,9 +103,8 @@ def _fit(folder: Path, result: Mapping[str, Any]) -> list[str]:
     fit = ResultStore(folder.parent).fit_folder(str(name))
     if not (fit / "spec.json").exists():
         return []
-    faults = (
-        [] if _digest(read_fit_spec(fit / "spec.json")) == name else [f"fits/{name}/spec.json: changed after the fit"]
-    )
+    unchanged = digest_of(read_fit_spec(fit / "spec.json")) == name
+    faults = [] if unchanged else [f"fits/{name}/spec.json: changed after the fit"]
     if not (fit / FIT_COST).exists():
         return faults
     cost = read_json(fit / FIT_COST)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """First 12 hex digits of the sha256 of the canonical JSON of a spec's fields, also of those that specs once had."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
 class DataSpec(BaseModel):
@@ -29,8 +36,7 @@ class Spec(BaseModel):
 
     def digest(self) -> str:
         """First 12 hex digits of the sha256 of the canonical JSON."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return digest_of(self.model_dump(mode="json"))
 
 
 class FitSpec(Spec):

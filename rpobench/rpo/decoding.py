@@ -65,15 +65,16 @@ def _written(
     written = list(model.generate([one.chat for one in asked], decoding))
     strayed = [place for place, one in enumerate(written) if form.parse(one.text) is None]
     leads = {place: lead for place in strayed if (lead := form.resume(written[place].text))}
+    if not leads:
+        return written
     chats = [(*asked[place].chat, Message("assistant", lead)) for place, lead in leads.items()]
     back = 0
-    for (place, lead), more in zip(leads.items(), model.generate(chats, decoding) if chats else (), strict=True):
-        text, usage = f"{lead} {more.text.strip()}", written[place].usage + more.usage
+    for (place, lead), more in zip(leads.items(), model.generate(chats, decoding), strict=True):
+        first, text = written[place], f"{lead} {more.text.strip()}"
         found = form.parse(text) is not None
         back += found
-        written[place] = replace(written[place], text=text if found else written[place].text, usage=usage)
-    if leads:
-        print(f"{task.name}: {len(leads)} of {len(asked)} texts left their form, {back} were led back", file=sys.stderr)
+        written[place] = replace(first, text=text if found else first.text, usage=first.usage + more.usage)
+    print(f"{task.name}: {len(leads)} of {len(asked)} texts left their form, {back} were led back", file=sys.stderr)
     return written
 
 

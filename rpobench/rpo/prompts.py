@@ -91,7 +91,7 @@ class Form:
         return "\n".join([*kept, missing[0]]) if missing else None
 
     def sample(self, task: Task) -> str:
-        """How the module is asked about a task and how it writes, with placeholders: changes when the words do."""
+        """How the module is asked about a task and how it writes, with stand-ins: changes when the words do."""
         item = ProfileItem("", {name: f"<{name}>" for name in task.fields})
         asked = [self.chat(task, Example("", "", "<input>"), "<draft>", shown) for shown in ((), (item, item))]
         return repr((asked, self.text(Trajectory("<shows>", "<lacks>", "<rewrite>"))))

@@ -36,8 +36,9 @@ def contradicts_itself(task: Task, trajectory: Trajectory) -> bool:
 
     Such a trajectory teaches that an answer need not follow from its analysis. Ratings may miss by a little.
     """
-    fitting = {f"{label} fits" for label in task.labels if label != trajectory.rewrite}
-    return task.kind == "label" and trajectory.lacks.removeprefix("nothing, ") in fitting
+    others = [label for label in task.labels if label != trajectory.rewrite]
+    against = {_lacks(label, agrees) for label in others for agrees in (True, False)}
+    return task.kind == "label" and trajectory.lacks in against
 
 
 def analyse(

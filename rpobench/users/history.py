@@ -31,7 +31,7 @@ def past_examples(task: Task, example: Example, *, limit: int, seed: int) -> lis
 
 
 def pair_words(task: Task) -> str:
-    """How a task words its pairs, with placeholders: changes when the words do."""
+    """How a task words its pairs, with stand-ins: changes when the words do."""
     return repr(task.pair(ProfileItem("", {name: f"<{name}> of an item" for name in task.fields})))
 
 
