@@ -1,4 +1,4 @@
-"""What the histories of many users tell of single words: how rare they are, and whether they go with praise or blame.
+"""What the histories of many users tell of words: how rare they are, with which labels, praise or blame they go.
 
 Read from profile items alone, those that training rows are shown; no target is among them.
 """
@@ -20,7 +20,7 @@ WORD = re.compile(r"[a-z0-9']+")
 COMMON_WORDS = """a an and are as at be but by for from has have he her his i in is it its my of on or our she that
 the their they this to was we were with you your"""
 COMMON = frozenset(COMMON_WORDS.split())
-ERRORS = 2.0  # standard errors from 0 at which a word's ratings are no accident
+ERRORS = 2.5  # standard errors from 0 at which a word's ratings are no accident
 HOLDERS = 3  # items that must hold a word before its ratings count
 
 
@@ -37,6 +37,7 @@ class Histories:
         words = [{word for item in items for word in content_words(task.show(item))} for items in given]
         self._count, self._holders = len(words), Counter(word for one in words for word in one)
         self._leaning = _leanings(task, given) if task.kind == "rating" else {}
+        self._labels = _label_words(task, given) if task.kind == "label" and task.answer_field else {}
 
     def rarity(self, word: str) -> float:
         """Log of twice-smoothed histories a history with the word, above 0: inverse document frequency (Sparck Jones
@@ -47,6 +48,26 @@ class Histories:
         """Standard errors by which items with this word are rated above (+) or below (-) their user's mean; 0 where
         they are few or that may be an accident."""
         return self._leaning.get(word, 0.0)
+
+    def likely(self, text: str, count: int) -> list[str]:
+        """The labels that go with the words of a text, the likeliest first, at most `count`: naive Bayes over items
+        (Maron 1961), with one added to every count of a word."""
+        words = set(content_words(text))
+        known = len({word for own in self._labels.values() for word in own}) + 1
+
+        def likelihood(label: str) -> float:
+            own = self._labels[label]
+            return math.log(own[""]) + sum(math.log((own[word] + 1) / (own.total() + known)) for word in words)
+
+        return sorted(self._labels, key=likelihood, reverse=True)[:count]
+
+
+def _label_words(task: Task, histories: Sequence[Sequence[ProfileItem]]) -> dict[str, Counter[str]]:
+    """How many items of each label hold each word; "" counts the items themselves."""
+    held: dict[str, Counter[str]] = defaultdict(Counter)
+    for item in (item for items in histories for item in items):
+        held[item.fields[task.answer_field]].update({"", *content_words(task.retrieval_text(item))})
+    return held
 
 
 def _leanings(task: Task, histories: Sequence[Sequence[ProfileItem]]) -> dict[str, float]:

@@ -36,7 +36,7 @@ class TrainedModule(Method):
     """
 
     trains = True
-    version = "5"
+    version = "6"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {**QUICK_EVIDENCE, "scope": "shared", "sft_epochs": 2.0}
     }

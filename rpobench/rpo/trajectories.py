@@ -50,42 +50,48 @@ def analyse(
     if task.kind == "rating":
         return _ratings(task, example, draft, evidence, histories)
     if task.kind == "label":
-        return (
-            _labels(task, draft, evidence)
-            if task.answer_field
-            else _overlaps(task, example, draft, evidence, histories)
-        )
+        compare = _labels if task.answer_field else _overlaps
+        return compare(task, example, draft, evidence, histories)
     return _style(task, example, draft, evidence)
 
 
-def _labels(task: Task, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
-    """The label of the closest item, which fits, and the others in order of closeness: to be copied, not counted."""
-    closest, *others = (item.fields[task.answer_field] for item in evidence)
-    shows = f"closest {closest}; then {', '.join(others)}" if others else f"closest {closest}"
-    return shows, _lacks(closest, task.parse(draft) == closest)
+def _labels(
+    task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], histories: Histories
+) -> tuple[str, str]:
+    """The two labels that such an input may have, and the one of them that the closest such item has: it fits.
+
+    In the order of the task's labels. A small model can name and copy; it cannot count (docs/decisions.md).
+    """
+    likely = histories.likely(task.content(example), 2)
+    may = [label for label in task.labels if label in likely]
+    tags = [item.fields[task.answer_field] for item in evidence]
+    fits = next((tag for tag in tags if tag in may or not may), "")
+    shows = f"may be {' or '.join(may) or 'anything'}; closest of these {fits or 'none'}"
+    return shows, (_lacks(fits, task.parse(draft) == fits) if fits else "nothing known")
 
 
 def _ratings(
     task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], histories: Histories
 ) -> tuple[str, str]:
-    """The user's range, the strongest word of praise and of blame in the input, and the rating they point to.
+    """What the user gave the closest item, at best and at worst, the strongest word of praise and of blame in the
+    input, and the rating they point to: praise alone to her highest, blame alone to her lowest, else to the closest.
 
-    Praise alone points to her highest rating, blame alone to her lowest, both to what she gave the closest item that
-    has both: that says what she weighs.
+    The conclusion says a rating's name before the rating: a small model copies what followed the name before.
     """
-    rated = [(item, value) for item in evidence if (value := rating(item.fields[task.answer_field])) is not None]
-    if not rated:
+    known = [value for item in evidence if (value := rating(item.fields[task.answer_field])) is not None]
+    if not known:
         return "no ratings", "nothing known"
-    known = [value for _, value in rated]
+    given = {"closest": known[0], "highest": max(known), "lowest": min(known)}
     praise, blame = _strongest(task.content(example), histories)
-    shows = [f"from {min(known):g} to {max(known):g}", f"praise {praise or 'nothing'}", f"blame {blame or 'nothing'}"]
-    if bool(praise) != bool(blame):
-        fits = max(known) if praise else min(known)
-    else:
-        alike = [value for item, value in rated if all(_strongest(task.retrieval_text(item), histories))]
-        fits = alike[0] if praise and alike else known[0]
-        shows.append(f"closest {fits:g}")
-    return "; ".join([*shows, f"points to {fits:g}"]), _lacks(f"{fits:g}", rating(task.parse(draft)) == fits)
+    name = "closest" if bool(praise) == bool(blame) else "highest" if praise else "lowest"
+    named = [f"{name} {value:g}" for name, value in given.items()]
+    shows = [
+        *named,
+        f"praise {praise or 'nothing'}",
+        f"blame {blame or 'nothing'}",
+        f"points to {name} {given[name]:g}",
+    ]
+    return "; ".join(shows), _lacks(f"{given[name]:g}", rating(task.parse(draft)) == given[name])
 
 
 def _strongest(text: str, histories: Histories) -> tuple[str, str]:
