@@ -130,12 +130,12 @@ def test_stage_1_learns_from_no_trajectory_that_contradicts_its_target(
         return sft_rows(pairs, form)
 
     monkeypatch.setattr("rpobench.rpo.stages.sft_rows", watched)
-    train = list(generate("LaMP-2", "train", 12).labelled)
-    fit("rpo", tiny_checkpoint, tmp_path, {task: train})
+    train = list(generate("LaMP-2", "train", 24).labelled)
+    fit("rpo", tiny_checkpoint, tmp_path, {task: train}, k=8)
     (learned,) = seen
-    assert 0 < len(learned) < 12
+    assert 0 < len(learned) < 24
     assert all(one.lacks in (f"{row.target} fits", "nothing known") for row, one in learned), "drafts hold no label"
-    assert f"SFT: {12 - len(learned)} of 12 trajectories left out" in capsys.readouterr().err
+    assert f"SFT: {24 - len(learned)} of 24 trajectories left out" in capsys.readouterr().err
     had = {item.fields["tag"] for item in train[0].example.profile}
     against = [replace(train[0], target=next(label for label in task.labels if label not in had))]
     fit("rpo", tiny_checkpoint, tmp_path / "alone", {task: against})
