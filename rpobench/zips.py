@@ -5,5 +5,5 @@ from __future__ import annotations
 from zipfile import BadZipFile
 from zlib import error as CorruptData
 
-# Of these zipfile says RuntimeError for an encrypted member and NotImplementedError for an unknown compression.
-UNREADABLE_ZIP = (OSError, BadZipFile, CorruptData, RuntimeError, NotImplementedError, EOFError)
+# zipfile says RuntimeError for an encrypted member, and a kind of it for an unknown compression.
+UNREADABLE_ZIP = (OSError, BadZipFile, CorruptData, RuntimeError, EOFError)

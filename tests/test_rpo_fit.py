@@ -16,6 +16,7 @@ from rpobench.data.synth.world import generate
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.method import TrainedModule
 from rpobench.rpo.sft import Written, sft_rows
+from rpobench.rpo.writers import read_trajectories
 from rpobench.task import Task
 from rpobench.types import Evidence, Example, Labelled, Prediction
 
@@ -134,12 +135,17 @@ def test_stage_1_learns_from_no_trajectory_that_contradicts_its_target(
     fit("rpo", tiny_checkpoint, tmp_path, {task: train}, k=8)
     (learned,) = seen
     assert 0 < len(learned) < 24
-    assert all(one.lacks in (f"{row.target} fits", "nothing known") for row, one in learned), "drafts hold no label"
+    written = read_trajectories(tmp_path / "saved" / "trajectories.jsonl")
+    kept = {row.example.id for row, _ in learned}
+    for one in train:
+        lacks = written["LaMP-2", one.example.id].lacks  # the drafts hold no label, so none begins with "nothing,"
+        assert (one.example.id in kept) == (lacks in (f"{one.target} fits", "nothing known")), lacks
+    assert any(one.lacks == f"{row.target} fits" for row, one in learned)
     assert f"SFT: {24 - len(learned)} of 24 trajectories left out" in capsys.readouterr().err
     had = {item.fields["tag"] for item in train[0].example.profile}
     against = [replace(train[0], target=next(label for label in task.labels if label not in had))]
     fit("rpo", tiny_checkpoint, tmp_path / "alone", {task: against})
-    assert len(seen[-1]) == 1, "there is nothing else to learn from"
+    assert len(seen[-1]) == len(against), "there is nothing else to learn from"
 
 
 def test_trajectories_are_not_written_again_after_a_kill(

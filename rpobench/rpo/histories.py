@@ -38,6 +38,8 @@ class Histories:
         self._count, self._holders = len(words), Counter(word for one in words for word in one)
         self._leaning = _leanings(task, given) if task.kind == "rating" else {}
         self._labels = _label_words(task, given) if task.kind == "label" and task.answer_field else {}
+        known = len({word for own in self._labels.values() for word in own}) + 1
+        self._words = {label: own.total() + known for label, own in self._labels.items()}
 
     def rarity(self, word: str) -> float:
         """Log of twice-smoothed histories a history with the word, above 0: inverse document frequency (Sparck Jones
@@ -53,11 +55,10 @@ class Histories:
         """The labels that go with the words of a text, the likeliest first, at most `count`: naive Bayes over items
         (Maron 1961), with one added to every count of a word."""
         words = set(content_words(text))
-        known = len({word for own in self._labels.values() for word in own}) + 1
 
         def likelihood(label: str) -> float:
-            own = self._labels[label]
-            return math.log(own[""]) + sum(math.log((own[word] + 1) / (own.total() + known)) for word in words)
+            own, all_words = self._labels[label], self._words[label]
+            return math.log(own[""]) + sum(math.log((own[word] + 1) / all_words) for word in words)
 
         return sorted(self._labels, key=likelihood, reverse=True)[:count]
 

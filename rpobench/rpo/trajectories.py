@@ -64,8 +64,8 @@ def _labels(
     """
     likely = histories.likely(task.content(example), 2)
     may = [label for label in task.labels if label in likely]
-    tags = [item.fields[task.answer_field] for item in evidence]
-    fits = next((tag for tag in tags if tag in may or not may), "")
+    closest_first = (item.fields[task.answer_field] for item in evidence)
+    fits = next((label for label in closest_first if label in may or not may), "")
     shows = f"may be {' or '.join(may) or 'anything'}; closest of these {fits or 'none'}"
     return shows, (_lacks(fits, task.parse(draft) == fits) if fits else "nothing known")
 
