@@ -131,17 +131,17 @@ def test_stage_1_learns_from_no_trajectory_that_contradicts_its_target(
         return sft_rows(pairs, form)
 
     monkeypatch.setattr("rpobench.rpo.stages.sft_rows", watched)
-    train = list(generate("LaMP-2", "train", 24).labelled)
+    train = list(generate("LaMP-2", "train", 12).labelled)
     fit("rpo", tiny_checkpoint, tmp_path, {task: train}, k=8)
     (learned,) = seen
-    assert 0 < len(learned) < 24
+    assert 0 < len(learned) < 12
     written = read_trajectories(tmp_path / "saved" / "trajectories.jsonl")
     kept = {row.example.id for row, _ in learned}
     for one in train:
         lacks = written["LaMP-2", one.example.id].lacks  # the drafts hold no label, so none begins with "nothing,"
         assert (one.example.id in kept) == (lacks in (f"{one.target} fits", "nothing known")), lacks
     assert any(one.lacks == f"{row.target} fits" for row, one in learned)
-    assert f"SFT: {24 - len(learned)} of 24 trajectories left out" in capsys.readouterr().err
+    assert f"SFT: {12 - len(learned)} of 12 trajectories left out" in capsys.readouterr().err
     had = {item.fields["tag"] for item in train[0].example.profile}
     against = [replace(train[0], target=next(label for label in task.labels if label not in had))]
     fit("rpo", tiny_checkpoint, tmp_path / "alone", {task: against})
