@@ -119,12 +119,12 @@ def chat_server() -> Iterator[ChatServer]:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         served.port = runner.addresses[0][1]
-        started.set()
         return runner
 
     def serve() -> None:
         asyncio.set_event_loop(loop)
         runner = loop.run_until_complete(start())
+        loop.call_soon(started.set)  # once the loop runs on: a stop that came before would be lost
         loop.run_forever()
         loop.run_until_complete(runner.cleanup())
 

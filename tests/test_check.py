@@ -51,6 +51,7 @@ def test_a_run_as_it_was_made_is_in_order(make_run: Make, task: str) -> None:
     assert report.faults == [] and report.notes == []
 
 
+@pytest.mark.slow  # it scores every committed run again, and there are ever more of them
 def test_committed_results_are_in_order() -> None:
     results = ROOT / "leaderboard" / "results"
     assert [one for one in (check(results) if any(results.glob("*/spec.json")) else []) if one.faults] == []
