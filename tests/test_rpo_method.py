@@ -68,7 +68,7 @@ def test_a_text_task_ends_in_the_rewrite() -> None:
     prediction, module, score = predict("LaMP-7", "I had lunch", written)
     assert (prediction.text, prediction.draft) == ("ok so lunch again", "I had lunch")
     assert len(prediction.evidence) == 2 and prediction.usage.calls > 1
-    assert "Draft: I had lunch" in module.chats[0][-1].content
+    assert "Draft tweet paraphrase: I had lunch" in module.chats[0][-1].content
     assert 0 <= score <= 1
 
 

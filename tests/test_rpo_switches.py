@@ -63,10 +63,15 @@ def predict(
 
 
 FORMS = [
-    ("rpo", {}, Form(), "History:\n- my item\nInput: my input\nDraft: the draft"),
-    ("rpo", {"analysis": False}, Form(analysis=False), "History:\n- my item\nInput: my input\nDraft: the draft"),
+    ("rpo", {}, Form(), "History:\n- my item\nInput: my input\nDraft tweet paraphrase: the draft"),
+    (
+        "rpo",
+        {"analysis": False},
+        Form(analysis=False),
+        "History:\n- my item\nInput: my input\nDraft tweet paraphrase: the draft",
+    ),
     ("rpo", {"draft": False}, Form(draft=False), "History:\n- my item\nInput: my input"),
-    ("rpo", {"evidence": False}, Form(evidence=False), "Input: my input\nDraft: the draft"),
+    ("rpo", {"evidence": False}, Form(evidence=False), "Input: my input\nDraft tweet paraphrase: the draft"),
     ("sft-rag", {}, Form(True, False, False), "History:\n- my item\nInput: my input"),
     ("sft-rag-analysis", {}, Form(True, False, True), "History:\n- my item\nInput: my input"),
     ("sft-generic", {}, Form(False, False, False), "Input: my input"),

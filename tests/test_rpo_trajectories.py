@@ -77,7 +77,7 @@ def test_the_prompt_shows_input_draft_and_evidence_best_last() -> None:
     task = get_task("LaMP-7")
     example = Example("1", "u", TWEET + "I am tired", ())
     chat = FULL.chat(task, example, "so tired", items(text=["best one", "second one"]))
-    assert chat[-1].content == "History:\n- second one\n- best one\nInput: I am tired\nDraft: so tired"
+    assert chat[-1].content == "History:\n- second one\n- best one\nInput: I am tired\nDraft tweet paraphrase: so tired"
 
 
 def test_line_breaks_in_data_cannot_pass_for_structure() -> None:
@@ -101,22 +101,21 @@ def rated(content: str, draft: str, evidence: tuple[ProfileItem, ...]) -> tuple[
     )
 
 
-def test_the_analysis_of_ratings_names_praise_and_blame_and_where_they_point() -> None:
+def test_the_analysis_of_ratings_names_praise_and_blame_and_what_fits() -> None:
     evidence = items(text=["green", "great", "rip"], score=["3", "4", "2"])
     shows, lacks = rated("A great, green thing.", "1", evidence)
-    assert shows == "closest 3; highest 4; lowest 2; praise great; blame nothing; points to highest 4"
-    assert lacks == "4 fits"
+    assert shows == "gave 2 4 3; closest 3; highest 4; lowest 2; praise great; blame nothing"
+    assert lacks == "highest 4 fits"
     assert rated("rip", "2", evidence) == (
-        "closest 3; highest 4; lowest 2; praise nothing; blame rip; points to lowest 2",
-        "nothing, 2 fits",
+        "gave 2 4 3; closest 3; highest 4; lowest 2; praise nothing; blame rip",
+        "nothing, lowest 2 fits",
     )
 
 
 @pytest.mark.parametrize("content", ["great, yet rip", "green"])
-def test_praise_with_blame_or_neither_points_to_what_this_user_gave_the_closest_item(content: str) -> None:
+def test_where_praise_meets_blame_or_neither_is_there_the_closest_rating_fits(content: str) -> None:
     evidence = items(text=["rip but great", "great", "rip"], score=["2", "5", "1"])
-    shows, lacks = rated(content, "5", evidence)
-    assert shows.endswith("points to closest 2") and lacks == "2 fits"
+    assert rated(content, "5", evidence)[1] == "closest 2 fits"
 
 
 def test_only_words_whose_ratings_are_no_accident_lean() -> None:
@@ -131,7 +130,7 @@ def test_only_words_whose_ratings_are_no_accident_lean() -> None:
 
 def test_a_draft_without_a_rating_or_label_lacks_one() -> None:
     evidence = items(text=["a", "b"], score=["4", "2"])
-    assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "no idea", evidence, NO_CORPUS)[1] == "4 fits"
+    assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "no idea", evidence, NO_CORPUS)[1] == "closest 4 fits"
     tags = items(description=["a"], tag=["comedy"])
     assert analyse(get_task("LaMP-2"), Example("1", "u", "x"), "no\nidea", tags, NO_CORPUS)[1] == "comedy fits"
 
@@ -154,8 +153,8 @@ def test_a_trajectory_may_contradict_itself(name: str, lacks: str, rewrite: str,
 def test_a_rating_in_the_history_that_is_no_number_is_passed_over() -> None:
     evidence = items(text=["a", "b", "c"], score=["good", "nan", "4"])
     shows, lacks = analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence, NO_CORPUS)
-    assert shows == "closest 4; highest 4; lowest 4; praise nothing; blame nothing; points to closest 4"
-    assert lacks == "4 fits"
+    assert shows == "gave 4; closest 4; highest 4; lowest 4; praise nothing; blame nothing"
+    assert lacks == "closest 4 fits"
     assert analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence[:2], NO_CORPUS) == (
         "no ratings",
         "nothing known",
@@ -173,42 +172,14 @@ def test_whatever_the_data_hold_a_written_trajectory_parses_back(name: str, text
     assert FULL.parse(FULL.text(trajectory)) == trajectory
 
 
-TAGGED = [
-    items(description=["a witch and a ring", "a kiss and a letter", "a chase"], tag=["fantasy", "romance", "action"])
-] * 3
-
-
-def tagged(
-    content: str, draft: str, evidence: tuple[ProfileItem, ...], known: Histories | None = None
-) -> tuple[str, str]:
-    task = get_task("LaMP-2")
-    return analyse(task, Example("1", "u", content), draft, evidence, known or Histories(task, TAGGED))
-
-
-def test_the_analysis_of_tags_names_the_two_likely_ones_and_the_closest_of_them_fits() -> None:
-    evidence = items(description=["x", "y", "z"], tag=["action", "romance", "fantasy"])
-    shows, lacks = tagged("A witch writes a letter, a ring, a kiss.", "action", evidence)
-    assert (shows, lacks) == ("may be fantasy or romance; closest of these romance", "romance fits")
-    assert tagged("A witch writes a letter, a ring, a kiss.", "romance", evidence)[1] == "nothing, romance fits"
-
-
-def test_where_no_item_has_a_likely_tag_the_history_tells_nothing() -> None:
-    evidence = items(description=["x"], tag=["action"])
-    shows, lacks = tagged("A witch writes a letter, a ring, a kiss.", "romance", evidence)
-    assert (shows, lacks) == ("may be fantasy or romance; closest of these none", "nothing known")
-
-
-def test_without_other_histories_the_closest_tag_fits() -> None:
-    evidence = items(description=["x", "y"], tag=["comedy", "classic"])
-    shows, lacks = tagged("a witch", "classic", evidence, NO_CORPUS)
-    assert (shows, lacks) == ("may be anything; closest of these comedy", "comedy fits")
-
-
-def test_likely_labels_go_by_the_words_of_the_items_that_have_them() -> None:
-    known = Histories(get_task("LaMP-2"), TAGGED)
-    assert known.likely("ring", 1) == ["fantasy"] and known.likely("kiss", 1) == ["romance"]
-    assert len(known.likely("unheard", 2)) == 2 and known.likely("ring", 9)[0] == "fantasy"
-    assert Histories(get_task("LaMP-2")).likely("ring", 2) == []
+def test_the_analysis_of_tags_lists_them_by_closeness_and_the_closest_fits() -> None:
+    evidence, task = items(description=["a", "b", "c"], tag=["comedy", "classic", "comedy"]), get_task("LaMP-2")
+    shows, lacks = analyse(task, Example("1", "u", "x"), "action", evidence, NO_CORPUS)
+    assert (shows, lacks) == ("closest comedy; then classic, comedy", "comedy fits")
+    assert analyse(task, Example("1", "u", "x"), "comedy", evidence[:1], NO_CORPUS) == (
+        "closest comedy",
+        "nothing, comedy fits",
+    )
 
 
 def test_the_analysis_of_references_names_the_words_that_one_alone_shares_with_the_history() -> None:

@@ -38,7 +38,7 @@ class ModuleConfig(EvidenceConfig):
     lora_rank: int = Field(default=16, ge=1)
     sft_epochs: float = Field(default=3.0, gt=0)
     sft_learning_rate: float = Field(default=1e-3, gt=0)
-    sft_batch: int = Field(default=4, ge=1)
+    sft_batch: int = Field(default=2, ge=1)
     validation: float = Field(default=0.1, ge=0, le=0.5)  # share of the training users held out to choose a checkpoint
     patience: int = Field(default=3, ge=1)  # evaluations without a better loss after which stage 1 ends
     rl: Literal["grpo", "none"] = "none"

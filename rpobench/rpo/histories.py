@@ -1,4 +1,4 @@
-"""What the histories of many users tell of words: how rare they are, with which labels, praise or blame they go.
+"""What the histories of many users tell of words: how rare they are, and whether they go with praise or blame.
 
 Read from profile items alone, those that training rows are shown; no target is among them.
 """
@@ -37,9 +37,6 @@ class Histories:
         words = [{word for item in items for word in content_words(task.show(item))} for items in given]
         self._count, self._holders = len(words), Counter(word for one in words for word in one)
         self._leaning = _leanings(task, given) if task.kind == "rating" else {}
-        self._labels = _label_words(task, given) if task.kind == "label" and task.answer_field else {}
-        known = len({word for own in self._labels.values() for word in own}) + 1
-        self._words = {label: own.total() + known for label, own in self._labels.items()}
 
     def rarity(self, word: str) -> float:
         """Log of twice-smoothed histories a history with the word, above 0: inverse document frequency (Sparck Jones
@@ -50,25 +47,6 @@ class Histories:
         """Standard errors by which items with this word are rated above (+) or below (-) their user's mean; 0 where
         they are few or that may be an accident."""
         return self._leaning.get(word, 0.0)
-
-    def likely(self, text: str, count: int) -> list[str]:
-        """The labels that go with the words of a text, the likeliest first, at most `count`: naive Bayes over items
-        (Maron 1961), with one added to every count of a word."""
-        words = set(content_words(text))
-
-        def likelihood(label: str) -> float:
-            own, all_words = self._labels[label], self._words[label]
-            return math.log(own[""]) + sum(math.log((own[word] + 1) / all_words) for word in words)
-
-        return sorted(self._labels, key=likelihood, reverse=True)[:count]
-
-
-def _label_words(task: Task, histories: Sequence[Sequence[ProfileItem]]) -> dict[str, Counter[str]]:
-    """How many items of each label hold each word; "" counts the items themselves."""
-    held: dict[str, Counter[str]] = defaultdict(Counter)
-    for item in (item for items in histories for item in items):
-        held[item.fields[task.answer_field]].update({"", *content_words(task.retrieval_text(item))})
-    return held
 
 
 def _leanings(task: Task, histories: Sequence[Sequence[ProfileItem]]) -> dict[str, float]:

@@ -36,7 +36,7 @@ class TrainedModule(Method):
     """
 
     trains = True
-    version = "6"
+    version = "7"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {**QUICK_EVIDENCE, "scope": "shared", "sft_epochs": 2.0}
     }

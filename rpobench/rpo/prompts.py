@@ -46,7 +46,8 @@ class Form:
             lines.append(f"History:\n{shown}")
         lines.append(f"Input: {one_line(task.content(example))}")
         if self.draft:
-            lines.append(f"Draft: {one_line(draft)}")
+            # Named last too: read right before it writes, one adapter for seven tasks keeps their forms apart.
+            lines.append(f"Draft {task.noun}: {one_line(draft)}")
         told = f"Rewrite the draft {task.noun}" if self.draft else f"Write the {task.noun}"
         told += " as this user would." if self.evidence or self.draft else "."
         return (Message("system", told), Message("user", "\n".join(lines)))

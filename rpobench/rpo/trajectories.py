@@ -50,33 +50,26 @@ def analyse(
     if task.kind == "rating":
         return _ratings(task, example, draft, evidence, histories)
     if task.kind == "label":
-        compare = _labels if task.answer_field else _overlaps
-        return compare(task, example, draft, evidence, histories)
+        if task.answer_field:
+            return _labels(task, draft, evidence)
+        return _overlaps(task, example, draft, evidence, histories)
     return _style(task, example, draft, evidence)
 
 
-def _labels(
-    task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], histories: Histories
-) -> tuple[str, str]:
-    """The two labels that such an input may have, and the one of them that the closest such item has: it fits.
-
-    In the order of the task's labels. A small model can name and copy; it cannot count (docs/decisions.md).
-    """
-    likely = histories.likely(task.content(example), 2)
-    may = [label for label in task.labels if label in likely]
-    closest_first = (item.fields[task.answer_field] for item in evidence)
-    fits = next((label for label in closest_first if label in may or not may), "")
-    shows = f"may be {' or '.join(may) or 'anything'}; closest of these {fits or 'none'}"
-    return shows, (_lacks(fits, task.parse(draft) == fits) if fits else "nothing known")
+def _labels(task: Task, draft: str, evidence: Sequence[ProfileItem]) -> tuple[str, str]:
+    """The label of the closest item, which fits, and the others in order of closeness: to be copied, not counted."""
+    closest, *others = (item.fields[task.answer_field] for item in evidence)
+    shows = f"closest {closest}; then {', '.join(others)}" if others else f"closest {closest}"
+    return shows, _lacks(closest, task.parse(draft) == closest)
 
 
 def _ratings(
     task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], histories: Histories
 ) -> tuple[str, str]:
-    """What the user gave the closest item, at best and at worst, the strongest word of praise and of blame in the
-    input, and the rating they point to: praise alone to her highest, blame alone to her lowest, else to the closest.
+    """What the user gave, as shown (the closest item last), then by name; the strongest word of praise and of blame in
+    the input: praise alone fits her highest rating, blame alone her lowest, both or neither that of the closest item.
 
-    The conclusion says a rating's name before the rating: a small model copies what followed the name before.
+    A small model copies a list, reads names off it, and copies again what followed a name.
     """
     known = [value for item in evidence if (value := rating(item.fields[task.answer_field])) is not None]
     if not known:
@@ -85,13 +78,9 @@ def _ratings(
     praise, blame = _strongest(task.content(example), histories)
     name = "closest" if bool(praise) == bool(blame) else "highest" if praise else "lowest"
     named = [f"{name} {value:g}" for name, value in given.items()]
-    shows = [
-        *named,
-        f"praise {praise or 'nothing'}",
-        f"blame {blame or 'nothing'}",
-        f"points to {name} {given[name]:g}",
-    ]
-    return "; ".join(shows), _lacks(f"{given[name]:g}", rating(task.parse(draft)) == given[name])
+    listed = " ".join(f"{value:g}" for value in reversed(known))
+    shows = "; ".join([f"gave {listed}", *named, f"praise {praise or 'nothing'}", f"blame {blame or 'nothing'}"])
+    return shows, _lacks(f"{name} {given[name]:g}", rating(task.parse(draft)) == given[name])
 
 
 def _strongest(text: str, histories: Histories) -> tuple[str, str]:
