@@ -121,31 +121,32 @@ def test_an_exported_file_trains_the_same_adapter_and_an_edited_one_another(
     assert adapter(other) != adapter(saved)
 
 
-def test_stage_1_learns_from_no_trajectory_that_contradicts_its_target(
+def test_a_trajectory_that_contradicts_its_target_teaches_its_analysis_and_no_answer(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     task, seen = get_task("LaMP-2"), []
 
     def watched(pairs: Sequence[Written], form: Any) -> Any:
-        seen.append(pairs)
-        return sft_rows(pairs, form)
+        seen.append(sft_rows(pairs, form))
+        return seen[-1]
 
     monkeypatch.setattr("rpobench.rpo.stages.sft_rows", watched)
     train = list(generate("LaMP-2", "train", 12).labelled)
     fit("rpo", tiny_checkpoint, tmp_path, {task: train}, k=8)
     (learned,) = seen
-    assert 0 < len(learned) < 12
+    assert len(learned) == 12
     written = read_trajectories(tmp_path / "saved" / "trajectories.jsonl")
-    kept = {row.example.id for row, _ in learned}
-    for one in train:
+    for one, row in zip(train, learned, strict=True):
         lacks = written["LaMP-2", one.example.id].lacks  # the drafts hold no label, so none begins with "nothing,"
-        assert (one.example.id in kept) == (lacks in (f"{one.target} fits", "nothing known")), lacks
-    assert any(one.lacks == f"{row.target} fits" for row, one in learned)
-    assert f"SFT: {12 - len(learned)} of 12 trajectories left out" in capsys.readouterr().err
+        assert (row["lead"] == "") == (lacks in (f"{one.target} fits", "nothing known")), lacks
+        assert row["completion"][0]["content"].startswith(row["lead"])
+    silent = sum(map(bool, learned["lead"]))
+    assert 0 < silent < 12
+    assert f"SFT: {silent} of 12 trajectories teach no answer" in capsys.readouterr().err
     had = {item.fields["tag"] for item in train[0].example.profile}
     against = [replace(train[0], target=next(label for label in task.labels if label not in had))]
     fit("rpo", tiny_checkpoint, tmp_path / "alone", {task: against})
-    assert len(seen[-1]) == len(against), "there is nothing else to learn from"
+    assert seen[-1]["lead"] == [""], "there is nothing else to learn answers from"
 
 
 def test_trajectories_are_not_written_again_after_a_kill(

@@ -17,7 +17,11 @@ from rpobench.rpo.sft import CompletionTrainer, train_sft
 from rpobench.rpo.training import new_policy
 
 ROWS = [
-    {"prompt": [{"role": "user", "content": "x " * length}], "completion": [{"role": "assistant", "content": answer}]}
+    {
+        "prompt": [{"role": "user", "content": "x " * length}],
+        "completion": [{"role": "assistant", "content": answer}],
+        "lead": "",
+    }
     for length, answer in ((3, "short"), (9, "a longer answer"), (5, "fine"), (14, "many more words than that"))
 ]
 

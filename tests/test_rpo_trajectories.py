@@ -142,7 +142,9 @@ def test_a_draft_without_a_rating_or_label_lacks_one() -> None:
         ("LaMP-2", "nothing, comedy fits", "classic", True),
         ("LaMP-2", "comedy fits", "comedy", False),
         ("LaMP-2", "nothing known", "comedy", False),
-        ("LaMP-3", "4 fits", "5", False),
+        ("LaMP-3", "closest 4 fits", "5", True),
+        ("LaMP-3", "nothing, highest 4 fits", "5", True),
+        ("LaMP-3", "highest 5 fits", "5", False),
         ("LaMP-7", "comedy fits", "classic", False),
     ],
 )

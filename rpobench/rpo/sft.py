@@ -33,6 +33,7 @@ from rpobench.rpo.training import (
     new_policy,
     run_to_end,
 )
+from rpobench.rpo.trajectories import contradicts_itself
 from rpobench.types import Chat, Message, RpobenchError
 
 SAVE_STEPS = 20  # what a kill can cost
@@ -64,17 +65,41 @@ def row_chat(row: TrainingRow, form: Form) -> Chat:
 
 
 def sft_rows(pairs: Sequence[Written], form: Form) -> Dataset:
-    """Prompt and completion of every trajectory, as trl's conversational prompt-completion form."""
+    """Prompt and completion of every trajectory, as trl's conversational prompt-completion form.
+
+    `lead` is all that a trajectory that contradicts itself teaches, its text up to the answer; empty for the others.
+    Only reasoning that leads to the right answer may teach answers (after STaR, arXiv 2203.14465, section 3).
+    """
+    against = [contradicts_itself(row.task, trajectory) for row, trajectory in pairs]
     return Dataset.from_list(
         [
             {
                 "prompt": messages(row_chat(row, form)),
                 "completion": [{"role": "assistant", "content": form.text(trajectory)}],
+                "lead": form.lead(trajectory) if silent and not all(against) else "",
                 "chat_template_kwargs": dict(CHAT_TOKENS),
             }
-            for row, trajectory in pairs
+            for (row, trajectory), silent in zip(pairs, against, strict=True)
         ]
     )
+
+
+def answers_left_out(data: Dataset, tokenizer: Any) -> Dataset:
+    """Tokenized rows of `sft_rows`; where a row has a `lead`, what comes after it bears no loss. Told on stderr."""
+
+    def led(row: dict[str, Any]) -> dict[str, Any]:
+        if not row["lead"]:
+            return {}
+        chat = [*row["prompt"], {"role": "assistant", "content": row["lead"]}]
+        count = len(tokenizer.apply_chat_template(chat, continue_final_message=True, return_dict=False, **CHAT_TOKENS))
+        return {"labels": row["labels"][:count] + [IGNORED] * (len(row["labels"]) - count)}
+
+    count = sum(map(bool, data["lead"]))
+    if count:
+        print(
+            f"SFT: {count} of {len(data)} trajectories teach no answer: they contradict their target", file=sys.stderr
+        )
+    return data.map(led)
 
 
 class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl is read untyped
@@ -119,6 +144,7 @@ def train_sft(
         processing_class=load_tokenizer(checkpoint),
         callbacks=callbacks,
     )
+    trainer.train_dataset = answers_left_out(trainer.train_dataset, trainer.processing_class)
     run_to_end(trainer, work)
     return trainer
 

@@ -17,7 +17,6 @@ from rpobench.rpo.rl import grpo_notes, train_grpo
 from rpobench.rpo.room import Room, checkpoint_room
 from rpobench.rpo.sft import Written, sft_rows, train_sft, trainable
 from rpobench.rpo.training import finished_stage
-from rpobench.rpo.trajectories import contradicts_itself
 from rpobench.rpo.writers import TrajectoryWriter, read_trajectories, store_trajectories
 from rpobench.task import Task
 from rpobench.types import Labelled
@@ -44,21 +43,9 @@ def train_stages(
     validation = sft_rows(unseen, form) if unseen else None
     adapter = finished_stage(
         ctx.folder / "sft",
-        lambda work: train_sft(sft_rows(_taught(seen), form), validation, checkpoint, work, config, seed=ctx.seed),
+        lambda work: train_sft(sft_rows(seen, form), validation, checkpoint, work, config, seed=ctx.seed),
     )
     return _refined(adapter, seen, unseen, form, config, checkpoint, ctx)
-
-
-def _taught(pairs: Sequence[Written]) -> Sequence[Written]:
-    """What stage 1 learns from: no trajectory that contradicts itself, unless there is no other. Told on stderr.
-
-    Only demonstrations whose reasoning leads to the right answer are kept, as in STaR (arXiv 2203.14465, section 3).
-    """
-    sound = [pair for pair in pairs if not contradicts_itself(pair[0].task, pair[1])]
-    left = len(pairs) - len(sound)
-    if sound and left:
-        print(f"SFT: {left} of {len(pairs)} trajectories left out: they contradict their target", file=sys.stderr)
-    return sound or pairs
 
 
 def _pairs(rows: Sequence[TrainingRow], form: Form, room: Room, writer: TrajectoryWriter, file: Path) -> list[Written]:

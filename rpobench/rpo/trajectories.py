@@ -17,6 +17,8 @@ from rpobench.rpo.prompts import Trajectory, one_line
 from rpobench.task import Task
 from rpobench.types import Example, ProfileItem
 
+RATINGS = ("closest", "highest", "lowest")  # of those a user gave: the names that an analysis gives them
+
 
 def write_trajectory(
     task: Task,
@@ -32,13 +34,13 @@ def write_trajectory(
 
 
 def contradicts_itself(task: Task, trajectory: Trajectory) -> bool:
-    """Whether the analysis of a label task ends in another label than the rewrite has.
+    """Whether the analysis says that another label or rating fits than the rewrite has.
 
-    Such a trajectory teaches that an answer need not follow from its analysis. Ratings may miss by a little.
+    Its answer would teach that an answer need not follow from its analysis.
     """
     others = [label for label in task.labels if label != trajectory.rewrite]
-    against = {_lacks(label, agrees) for label in others for agrees in (True, False)}
-    return task.kind == "label" and trajectory.lacks in against
+    named = [f"{name} {label}" for name in RATINGS for label in others]
+    return trajectory.lacks in {_lacks(fits, agrees) for fits in (*others, *named) for agrees in (True, False)}
 
 
 def analyse(
@@ -74,7 +76,7 @@ def _ratings(
     known = [value for item in evidence if (value := rating(item.fields[task.answer_field])) is not None]
     if not known:
         return "no ratings", "nothing known"
-    given = {"closest": known[0], "highest": max(known), "lowest": min(known)}
+    given = dict(zip(RATINGS, (known[0], max(known), min(known)), strict=True))
     praise, blame = _strongest(task.content(example), histories)
     name = "closest" if bool(praise) == bool(blame) else "highest" if praise else "lowest"
     named = [f"{name} {value:g}" for name, value in given.items()]
