@@ -75,18 +75,18 @@ def test_sft_trains_the_completion_only(tiny_checkpoint: Path, tmp_path: Path) -
     assert "History shows" in trained and "Input" not in trained
 
 
-def test_a_trajectory_that_contradicts_itself_bears_no_loss_on_its_answer(
+def test_a_trajectory_that_contradicts_itself_bears_no_loss_on_its_answer_trained_or_held_out(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     row = replace(rows(1)[0], task=get_task("LaMP-3"))
     pairs = [(row, Trajectory("gave 4", "closest 4 fits", answer)) for answer in ("4", "5")]
-    trainer = train_sft(sft_rows(pairs, FULL), None, tiny_checkpoint, tmp_path, config(sft_epochs=1), seed=0)
-    learned = [
-        trainer.processing_class.decode([one for one in labels if one != -100])
-        for labels in trainer.train_dataset["labels"]
-    ]
-    assert learned[0].startswith("History shows: gave 4\nDraft lacks: closest 4 fits\nRewrite: 4")
-    assert learned[1] == "History shows: gave 4\nDraft lacks: closest 4 fits\nRewrite:"
+    data = sft_rows(pairs, FULL)
+    trainer = train_sft(data, data, tiny_checkpoint, tmp_path, config(sft_epochs=1), seed=0)
+    for measured in (trainer.train_dataset, trainer.eval_dataset):
+        kept = [[one for one in labels if one != -100] for labels in measured["labels"]]
+        first, second = map(trainer.processing_class.decode, kept)
+        assert first.startswith("History shows: gave 4\nDraft lacks: closest 4 fits\nRewrite: 4")
+        assert second == "History shows: gave 4\nDraft lacks: closest 4 fits\nRewrite:"
 
 
 def hostile_row() -> TrainingRow:

@@ -85,7 +85,7 @@ def sft_rows(pairs: Sequence[Written], form: Form) -> Dataset:
 
 
 def answers_left_out(data: Dataset, tokenizer: Any) -> Dataset:
-    """Tokenized rows of `sft_rows`; where a row has a `lead`, what comes after it bears no loss. Told on stderr."""
+    """Tokenized rows of `sft_rows`; where a row has a `lead`, what comes after it bears no loss."""
 
     def led(row: dict[str, Any]) -> dict[str, Any]:
         if not row["lead"]:
@@ -94,11 +94,6 @@ def answers_left_out(data: Dataset, tokenizer: Any) -> Dataset:
         count = len(tokenizer.apply_chat_template(chat, continue_final_message=True, return_dict=False, **CHAT_TOKENS))
         return {"labels": row["labels"][:count] + [IGNORED] * (len(row["labels"]) - count)}
 
-    count = sum(map(bool, data["lead"]))
-    if count:
-        print(
-            f"SFT: {count} of {len(data)} trajectories teach no answer: they contradict their target", file=sys.stderr
-        )
     return data.map(led)
 
 
@@ -145,6 +140,13 @@ def train_sft(
         callbacks=callbacks,
     )
     trainer.train_dataset = answers_left_out(trainer.train_dataset, trainer.processing_class)
+    if held_out is not None:  # measured as trained, or the loss would rise as the module learns to follow its analysis
+        trainer.eval_dataset = answers_left_out(trainer.eval_dataset, trainer.processing_class)
+    silent = sum(map(bool, data["lead"]))
+    if silent:
+        print(
+            f"SFT: {silent} of {len(data)} trajectories teach no answer: they contradict their target", file=sys.stderr
+        )
     run_to_end(trainer, work)
     return trainer
 
