@@ -42,7 +42,8 @@ def trained(start: list[str], checkpoint: Path, out: Path, *more: str, **environ
     """What `run --json` printed, started so with `CODE`."""
     script = out.with_suffix(".py")
     script.write_text(CODE)
-    settings = [f"reflection_model=hf:{checkpoint}", "sft_epochs=2", "lora_rank=2", "k=1", "max_new_tokens=4", *more]
+    settings = [f"reflection_model=hf:{checkpoint}", "sft_epochs=2", "sft_batch=4", "lora_rank=2", "k=1",
+                "max_new_tokens=4", *more]  # fmt: skip
     given = [word for pair in settings for word in ("--set", pair)]
     done = subprocess.run(
         [sys.executable, *start, str(script), "run", "--method", "rpo", "--task", "LaMP-7", "--limit", "8",
