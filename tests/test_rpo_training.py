@@ -20,7 +20,7 @@ from rpobench.rpo.reward import FORMAT_BONUS, reward
 from rpobench.rpo.rl import grpo_notes, train_grpo
 from rpobench.rpo.room import checkpoint_room
 from rpobench.rpo.sft import row_chat, sft_rows, train_sft, trainable
-from rpobench.rpo.training import finished_stage, last_checkpoint, load_tokenizer, trained_tokens
+from rpobench.rpo.training import finished_stage, last_checkpoint, load_tokenizer, mixed_precision, trained_tokens
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 RATING, TWEET = get_task("LaMP-3"), get_task("LaMP-7")
@@ -202,3 +202,19 @@ def test_the_curriculum_goes_from_one_item_to_k_over_all_tasks() -> None:
     assert ordered[0].evidence == rows(1)[0].evidence[:1]
     short = curriculum(rows(4), steps=3, prompts=4, k=4, seed=0)
     assert [len(row.evidence) for row in short[::4]] == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("known", "mixed"),
+    [
+        ({"amx_bf16": True}, True),
+        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"avx512_f": True, "amx_bf16": False, "avx512_bf16": False}, False),
+        ({}, False),
+    ],
+)
+def test_bfloat16_is_for_a_cpu_that_multiplies_in_it(monkeypatch: pytest.MonkeyPatch, known: dict, mixed: bool) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: known)
+
+    assert mixed_precision() is mixed
