@@ -65,8 +65,8 @@ def common_arguments(work: Path, *, report_to: str, seed: int) -> dict[str, Any]
 def mixed_precision() -> bool:
     """Whether a stage multiplies in bfloat16, its weights kept in float32: where the machine has instructions for it.
 
-    On a CPU those are AMX or AVX-512 BF16, which shorten a step by 40 to 50% (docs/budget.md); elsewhere bfloat16 would
-    be emulated.
+    On a CPU those are AMX or AVX-512 BF16, which shorten a step by a third or more (docs/decisions.md); elsewhere
+    bfloat16 would be emulated.
     """
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
