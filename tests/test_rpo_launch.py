@@ -18,9 +18,9 @@ from rpobench.types import RpobenchError
 
 LAUNCH = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
 
-# Two processes add in another order than one. Adam divides a gradient by its size, so where one is zero but for rounding
-# (float32 has such weights on some processors) that order decides the step: here all is float64. A random model never
-# writes a trajectory, so its reward would never vary: here each process notes what it rewards.
+# Two processes add in another order than one. Adam divides a gradient by its size, so where one is zero but for
+# rounding (float32 has such weights on some processors) that order decides the step: here all is float64. A random
+# model never writes a trajectory, so its reward would never vary: here each process notes what it rewards.
 CODE = """
 import os
 import torch
