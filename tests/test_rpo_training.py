@@ -208,7 +208,9 @@ def test_the_curriculum_goes_from_one_item_to_k_over_all_tasks() -> None:
     ("known", "mixed"),
     [
         ({"amx_bf16": True}, True),
-        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, True),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, False),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True, "amx_bf16": False}, True),
         ({"avx512_f": True, "amx_bf16": False, "avx512_bf16": False}, False),
         ({}, False),
     ],
