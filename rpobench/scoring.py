@@ -12,9 +12,8 @@ from rpobench.data.lamp import check_targets, official_names, parse_json, read_g
 from rpobench.extra_metrics import extra_metrics
 from rpobench.registry import get_task
 from rpobench.types import RpobenchError
-from rpobench.zips import UNREADABLE_ZIP
+from rpobench.zips import UNPACKED, UNREADABLE_ZIP
 
-UNPACKED = 256 * 2**20  # bytes that a zip of outputs may hold; LaMP's own hold a few millions
 Answers = Path | str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 

@@ -2,10 +2,12 @@
 
 Finished predictions are appended and flushed to the disk at once; whole files are written aside and renamed. A line
 torn by a kill is not read and is cut off by the next append: nothing finished is lost, nothing half-written is read.
+Predictions may lie compressed, as `rpobench pack` leaves them: they are read alike.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from rpobench.types import Prediction, RpobenchError, Usage
+from rpobench.zips import UNPACKED, UNREADABLE_ZIP
 
 if TYPE_CHECKING:
     from rpobench.spec import RunSpec, Spec
@@ -118,6 +121,7 @@ def append_predictions(file: Path, predictions: Sequence[Prediction], *, seconds
     lines = "".join(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
     with disk_faults(file):
         file.parent.mkdir(parents=True, exist_ok=True)
+        _unpack(file)
         _cut_torn_line(file)
         with file.open("ab", buffering=0) as sink:
             _write_synced(sink.fileno(), lines.encode())
@@ -150,22 +154,52 @@ def disk_faults(file: Path) -> Iterator[None]:
         ) from error
 
 
+def packed_twin(file: Path) -> Path:
+    """Where a file of predictions lies when it is compressed."""
+    return file.with_name(f"{file.name}.gz")
+
+
+def pack_lines(content: bytes) -> bytes:
+    """Compressed; the same content gives the same bytes."""
+    return gzip.compress(content, compresslevel=9, mtime=0)
+
+
+def _unpack(file: Path) -> None:
+    packed = packed_twin(file)
+    if packed.exists():
+        write_bytes(file, _content(file))
+        packed.unlink()
+
+
+def _content(file: Path) -> bytes:
+    """The bytes of a file of lines, or of its packed twin; nothing where there is neither."""
+    packed = packed_twin(file)
+    if file.exists():
+        return file.read_bytes()
+    if not packed.exists():
+        return b""
+    try:
+        with gzip.open(packed) as zipped:
+            content = zipped.read(UNPACKED + 1)
+    except UNREADABLE_ZIP as error:
+        raise RpobenchError(f"{packed}: not readable as gzip ({error}): move its folder away") from error
+    if len(content) > UNPACKED:
+        raise RpobenchError(f"{packed}: over {UNPACKED} bytes unpacked, which no run needs: move its folder away")
+    return content
+
+
 def read_predictions(file: Path) -> dict[str, Prediction]:
-    """The whole predictions in a file, by example id; empty where there is none."""
-    if not file.exists():
-        return {}
+    """The whole predictions in a file, or in its packed twin, by example id; empty where there is none."""
     return {prediction.example_id: prediction for prediction, _ in _whole_lines(file)}
 
 
 def seconds_spent(file: Path) -> dict[str, float]:
     """How long each whole prediction in a file took, by example id, over all interrupted attempts."""
-    if not file.exists():
-        return {}
     return {prediction.example_id: seconds for prediction, seconds in _whole_lines(file)}
 
 
 def _whole_lines(file: Path) -> Iterator[tuple[Prediction, float]]:
-    content = file.read_bytes()
+    content = _content(file)
     for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
         try:
             record = json.loads(line)

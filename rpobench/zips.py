@@ -1,4 +1,4 @@
-"""What Python raises for a zip that cannot be read, so that every reader of zips names the same faults."""
+"""What Python raises for packed files that cannot be read, and how much one may hold: the same for every reader."""
 
 from __future__ import annotations
 
@@ -7,3 +7,4 @@ from zlib import error as CorruptData
 
 # zipfile says RuntimeError for an encrypted member, and a kind of it for an unknown compression.
 UNREADABLE_ZIP = (OSError, BadZipFile, CorruptData, RuntimeError, EOFError)
+UNPACKED = 256 * 2**20  # bytes that a packed file may hold; what LaMP and this project pack holds a few millions
