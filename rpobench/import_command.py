@@ -68,6 +68,7 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: dict[str, str
         ResultStore,
         append_predictions,
         claim,
+        packed_twin,
         read_predictions,
         write_json,
     )
@@ -83,8 +84,10 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: dict[str, str
             raise RpobenchError(f"{folder}: holds other predictions of that name: choose another --name or --seed")
         return folder
     claim(folder, spec)
-    (folder / "predictions.jsonl").unlink(missing_ok=True)  # what an import that was killed left
-    append_predictions(folder / "predictions.jsonl", list(made.values()))
+    held = folder / "predictions.jsonl"
+    for left in (held, packed_twin(held)):  # by an import that was killed
+        left.unlink(missing_ok=True)
+    append_predictions(held, list(made.values()))
     write_json(folder / "environment.json", environment(data_sha256=data.sha256, prompt_sha256=prompts(task, data)))
     result = score(task, data, made) | {
         "seconds": 0.0, "fit_seconds": None, "texts": data.synthetic or not task.licensed, "schema": SCHEMA_VERSION,

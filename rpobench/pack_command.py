@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
 from rpobench.fit_cost import FIT_COST
-from rpobench.registry import get_task
-from rpobench.store import ResultStore, pack_lines, packed_twin, read_json, read_predictions, write_bytes
+from rpobench.store import ResultStore, disk_faults, pack_lines, packed_twin, read_json, write_bytes, write_json
 from rpobench.types import RpobenchError
 
-SPEC, RESULT, ENVIRONMENT, PREDICTIONS = "spec.json", "result.json", "environment.json", "predictions.jsonl"
+SPEC, RESULT, PREDICTIONS = "spec.json", "result.json", "predictions.jsonl"
+COPIED = (SPEC, "environment.json", RESULT)
+BUILDING = ".packing-"  # how a folder begins in which a run is put together; a kill may leave one
 
 
 def pack(
@@ -24,65 +26,105 @@ def pack(
     runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
 ) -> None:
     """Copy finished runs to be committed: predictions compressed; weights, drafts and licensed texts left out."""
+    if out.resolve().is_relative_to(runs.resolve()):
+        raise RpobenchError(f"--out {out}: lies in the folder of the runs: name another")
     store = ResultStore(runs)
-    if out.resolve() == runs.resolve():
-        raise RpobenchError(f"--out {out}: is the folder of the runs: name another")
     folders = [store.find(name) for name in chosen or ()] or sorted(file.parent for file in runs.glob(f"*/{SPEC}"))
     if not folders:
         raise RpobenchError(f"--runs {runs}: no run in it: give the --out of `rpobench run`")
+    refused = []
     for folder in folders:
-        if reason := _unfit(folder):
-            print(f"{folder.name}: left out: {reason}", file=sys.stderr)
-        else:
-            print(_copied(folder, out / folder.name))
+        try:
+            reason = _unfit(folder)
+            if not reason:
+                _copy(folder, out / folder.name)
+        except RpobenchError as error:
+            reason = str(error)
+            refused.append(folder.name)
+        print(f"{folder.name}: left out: {reason}" if reason else folder.name, file=sys.stderr if reason else None)
+        refused += [folder.name] if reason and chosen else []
+    if refused:
+        raise RpobenchError(f"{refused[0]} was not packed, for the reason above")
 
 
 def _unfit(folder: Path) -> str | None:
-    """Why a run is not to be committed, or None."""
+    """Why a run is not to be committed, or None. Raises RpobenchError for one that is not in order."""
+    from rpobench.check import check
+    from rpobench.registry import get_task
+
     if not (folder / RESULT).exists():
         return "not finished"
-    result, task = _result(folder), read_json(folder / SPEC, "task")["task"].split("@")[0]
+    (report,) = check(folder)
+    if report.faults:
+        raise RpobenchError(report.faults[0])
+    result, task = read_json(folder / RESULT), get_task(read_json(folder / SPEC)["task"].split("@")[0])
     if result.get("unanswered"):
         return f"{result['unanswered']} examples have no answer: the command that made it asks them again"
-    if get_task(task).licensed and not result["synthetic"]:
-        return f"its predictions hold texts of {task}'s licensed data"
+    if task.licensed and not result["synthetic"]:
+        return f"its predictions hold texts of {task.name}'s licensed data"
     return None
 
 
-def _result(folder: Path) -> dict[str, Any]:
-    return read_json(folder / RESULT, "synthetic")
+def _copy(folder: Path, target: Path) -> None:
+    """The run, and what its fit says of itself, put in place whole.
 
-
-def _copied(folder: Path, target: Path) -> str:
-    """The run and what its fit says of itself, put in place; the run's name.
-
-    Raises RpobenchError where another result has that name already.
+    Raises RpobenchError where something else has that name already.
     """
-    if (target / RESULT).exists():
-        if _result(target) != _result(folder):
-            raise RpobenchError(f"{target}: holds another result of this spec: move it away, or leave this run out")
-        return folder.name
-    fit = read_json(folder / SPEC).get("fit")
-    if fit:
-        _copy_fit(ResultStore(folder.parent).fit_folder(fit), ResultStore(target.parent).fit_folder(fit))
+    if target.exists():
+        _agree(folder, target)
+        return
+    fit = read_json(folder / SPEC)["fit"]
+    if fit and not fit.isalnum():
+        raise RpobenchError(f"{folder / SPEC}: fit {fit!r} is no digest, so it names no folder")
+    parts = {name: (folder / name).read_bytes() for name in COPIED}
     held = folder / PREDICTIONS
-    read_predictions(held)  # a torn or edited file is named before anything is written
-    packed = packed_twin(held).read_bytes() if not held.exists() else pack_lines(held.read_bytes())
-    write_bytes(packed_twin(target / PREDICTIONS), packed)
-    for name in (SPEC, ENVIRONMENT, RESULT):  # the result last: a run that has one is whole
-        write_bytes(target / name, (folder / name).read_bytes())
-    return folder.name
+    packed = pack_lines(held) if held.exists() else packed_twin(held).read_bytes()
+    with disk_faults(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=target.parent, prefix=BUILDING) as place:
+            if fit:
+                _copy_fit(ResultStore(folder.parent).fit_folder(fit), ResultStore(target.parent).fit_folder(fit), place)
+            _put(Path(place) / "run", target, {**parts, packed_twin(held).name: packed})
 
 
-def _copy_fit(fit: Path, target: Path) -> None:
+def _agree(folder: Path, target: Path) -> None:
+    """Nothing, where the target is this run. A mark that its texts are not to be shown is taken over."""
+    found, own = (read_json(place / RESULT) if (place / RESULT).exists() else {} for place in (target, folder))
+    if {**found, "texts": None} != {**own, "texts": None}:
+        raise RpobenchError(f"{target}: holds another result, or an unfinished one, of this spec: move it away")
+    if found["texts"] and not own["texts"]:
+        write_json(target / RESULT, own)
+
+
+def _copy_fit(fit: Path, target: Path, place: str) -> None:
     """Spec, cost and training logs. Weights are left out, and so are trajectories, which quote the training data."""
-    for name in (SPEC, FIT_COST):
-        if (fit / name).exists():
-            write_bytes(target / name, (fit / name).read_bytes())
-    for file in sorted((fit / "checkpoint").glob("*.jsonl")):
-        if all(isinstance(entry, Mapping) and "step" in entry for entry in _entries(file)):
-            write_bytes(target / "checkpoint" / file.name, file.read_bytes())
+    if not (fit / SPEC).exists():
+        return  # of a run that came without its fit, as committed ones may
+    told = {name: (fit / name).read_bytes() for name in (SPEC, FIT_COST) if (fit / name).exists()}
+    if target.exists():
+        if any(not (target / name).exists() or (target / name).read_bytes() != told[name] for name in told):
+            raise RpobenchError(f"{target}: holds another training of this fit: move it away, or leave its runs out")
+        return
+    logs = {f"checkpoint/{file.name}": file.read_bytes() for file in sorted((fit / "checkpoint").glob("*.jsonl"))}
+    _put(Path(place) / "fit", target, told | {name: content for name, content in logs.items() if _is_log(content)})
 
 
-def _entries(file: Path) -> Iterator[Any]:
-    return (json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
+def _is_log(content: bytes) -> bool:
+    """Whether every line is an object of numbers, one of them the step: such a file quotes no text."""
+    try:
+        lines = [json.loads(line) for line in content.split(b"\n") if line.strip()]
+    except (ValueError, RecursionError):
+        return False
+    return all(isinstance(line, Mapping) and "step" in line and not any(map(_quotes, line.values())) for line in lines)
+
+
+def _quotes(value: Any) -> bool:
+    return not (value is None or isinstance(value, int | float))
+
+
+def _put(half: Path, target: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files into the folder `half`, then put it in place under its name."""
+    for name, content in contents.items():
+        write_bytes(half / name, content)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    half.rename(target)

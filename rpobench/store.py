@@ -24,6 +24,7 @@ from rpobench.zips import UNPACKED, UNREADABLE_ZIP
 if TYPE_CHECKING:
     from rpobench.spec import RunSpec, Spec
 
+PACKED = ".gz"
 SCHEMA_VERSION = 2  # of result.json; 2 added `examples`
 NO_TEXT = re.compile("[\ud800-\udfff]")  # what Python makes of a byte on the command line that is no UTF-8
 
@@ -156,35 +157,42 @@ def disk_faults(file: Path) -> Iterator[None]:
 
 def packed_twin(file: Path) -> Path:
     """Where a file of predictions lies when it is compressed."""
-    return file.with_name(f"{file.name}.gz")
+    return file.with_name(file.name + PACKED)
 
 
-def pack_lines(content: bytes) -> bytes:
-    """Compressed; the same content gives the same bytes."""
+def pack_lines(file: Path) -> bytes:
+    """A file of predictions, compressed; the same content gives the same bytes."""
+    content = file.read_bytes()
+    if len(content) > UNPACKED:
+        raise RpobenchError(f"{file}: over {UNPACKED} bytes, too large to be packed")
     return gzip.compress(content, compresslevel=9, mtime=0)
 
 
 def _unpack(file: Path) -> None:
     packed = packed_twin(file)
     if packed.exists():
-        write_bytes(file, _content(file))
+        write_bytes(file, _content(packed))
         packed.unlink()
 
 
+def _held(file: Path) -> Path:
+    """The file of predictions, or its packed twin: of both, a kill in the middle of unpacking left the plain one."""
+    return packed if (packed := packed_twin(file)).exists() else file
+
+
 def _content(file: Path) -> bytes:
-    """The bytes of a file of lines, or of its packed twin; nothing where there is neither."""
-    packed = packed_twin(file)
-    if file.exists():
-        return file.read_bytes()
-    if not packed.exists():
+    """The bytes of a file of lines, unpacked; nothing where there is none."""
+    if not file.exists():
         return b""
+    if file.suffix != PACKED:
+        return file.read_bytes()
     try:
-        with gzip.open(packed) as zipped:
+        with gzip.open(file) as zipped:
             content = zipped.read(UNPACKED + 1)
     except UNREADABLE_ZIP as error:
-        raise RpobenchError(f"{packed}: not readable as gzip ({error}): move its folder away") from error
+        raise RpobenchError(f"{file}: not readable as gzip ({error}): move its folder away") from error
     if len(content) > UNPACKED:
-        raise RpobenchError(f"{packed}: over {UNPACKED} bytes unpacked, which no run needs: move its folder away")
+        raise RpobenchError(f"{file}: over {UNPACKED} bytes unpacked, which no run needs: move its folder away")
     return content
 
 
@@ -199,6 +207,7 @@ def seconds_spent(file: Path) -> dict[str, float]:
 
 
 def _whole_lines(file: Path) -> Iterator[tuple[Prediction, float]]:
+    file = _held(file)
     content = _content(file)
     for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
         try:
