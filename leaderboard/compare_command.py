@@ -16,6 +16,8 @@ def compare(
         list[str], typer.Argument(metavar="RUN...", help="Runs or methods; the first against the others.")
     ],
     runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
+    split: Annotated[str | None, typer.Option(help="Of a method, only the runs on this split.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Of a method, only the runs with this limit.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Paired tests by user: differences with intervals, p-values, effect sizes, and what these data could detect."""
@@ -23,7 +25,7 @@ def compare(
 
     from rpobench.store import ResultStore
 
-    found = comparisons(chosen_runs(ResultStore(runs), runs_))
+    found = comparisons(chosen_runs(ResultStore(runs), runs_, split=split, limit=limit))
     if as_json:
         print(json.dumps(found))
     else:
@@ -53,7 +55,9 @@ def _print(found: Mapping[str, Any]) -> None:
             screen.print(plain(line))
     for one in found["beats_all"]:
         verdict = "beats every rival" if one["beats"] else "does not beat every rival"
-        screen.print(plain(f"{one['task']}: {found['first']} {verdict} (largest p {one['p']:.4f})"))
+        screen.print(
+            plain(f"{one['task']}: {found['first']} {verdict} (largest p {one['p']:.4f}, Holm {one['p_holm']:.4f})")
+        )
     for line in dict.fromkeys(f"{one['task']}: {told}" for one in found["comparisons"] for told in one["warnings"]):
         print(f"warning: {printable(line)}", file=sys.stderr)
 

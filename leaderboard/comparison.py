@@ -20,19 +20,33 @@ from rpobench.types import RpobenchError
 Rows = Mapping[str, Mapping[str, Mapping[int, Result]]]  # label, task, seed
 
 
-def chosen_runs(store: ResultStore, names: Sequence[str]) -> list[Result]:
-    """The finished runs that these names mean, in order: a run, or a method for all its runs with own profiles."""
+def chosen_runs(
+    store: ResultStore, names: Sequence[str], *, split: str | None = None, limit: int | None = None
+) -> list[Result]:
+    """The finished runs that these names mean, in order: a run, or a method for all its runs with own profiles.
+
+    `split` and `limit` narrow a method's runs to those made with them, in a folder that holds several data sets.
+    """
     results = store.results()
     found: dict[str, Result] = {}
     for name in names:
         of_method = [run for run in results if run["spec"]["method"] == name and is_own(run)]
-        if not of_method:
+        if of_method:
+            of_method = [run for run in of_method if _made_with(run, split, limit)]
+            if not of_method:
+                raise RpobenchError(f"{store.root}: no finished run of {name} with this --split and --limit")
+        else:
             folder = str(store.find(name))
             of_method = [run for run in results if run["folder"] == folder]
             if not of_method:
                 raise RpobenchError(f"{folder}: the run is not finished: the command that began it continues it")
         found |= {run["folder"]: run for run in of_method}
     return list(found.values())
+
+
+def _made_with(run: Result, split: str | None, limit: int | None) -> bool:
+    data = run["spec"]["data"]
+    return split in (None, data["split"]) and limit in (None, data["limit"])
 
 
 def comparisons(runs: Sequence[Result]) -> dict[str, Any]:
@@ -84,8 +98,8 @@ def _check_same(task: str, one: Result, other: Result) -> None:
         if mine != theirs:
             values = "" if what == "example ids" else f" ({mine} and {theirs})"
             raise RpobenchError(
-                f"{task}: {names[0]} and {names[1]} differ in {what}{values}: run both on the same examples, or name "
-                "the runs that were"
+                f"{task}: {names[0]} and {names[1]} differ in {what}{values}: run both on the same examples, or "
+                "choose those that were by --split, --limit or name"
             )
 
 
@@ -165,14 +179,15 @@ def _equivalence(run: Result, found: Any, metric: str) -> dict[str, Any]:
 
 
 def _beats_all(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """By task: whether the first row beats every other in the main metric, with the largest p-value."""
-    told = []
+    """By task: whether the first row beats every other in the main metric, by the largest p-value, Holm over tasks."""
+    told: list[dict[str, Any]] = []
     for task in dict.fromkeys(one["task"] for one in found):
         rivals = [one for one in found if one["task"] == task and one["main"] and one["p"] is not None]
         if len(rivals) > 1:
             p = beats_all([one["p"] for one in rivals], [one["gain"] for one in rivals])
-            told.append({"task": task, "rivals": [one["second"] for one in rivals], "p": p, "beats": p <= ALPHA})
-    return told
+            told.append({"task": task, "rivals": [one["second"] for one in rivals], "p": p})
+    adjusted = holm([one["p"] for one in told])
+    return [one | {"p_holm": p, "beats": p <= ALPHA} for one, p in zip(told, adjusted, strict=True)]
 
 
 def _number(value: float | None) -> float:

@@ -62,6 +62,42 @@ def test_holm_is_over_tasks_and_beating_all_takes_the_largest_p(make_run: Make, 
     beaten = {one["task"]: one for one in found["beats_all"]}
     assert beaten["LaMP-2"]["rivals"] == ["poor", "same"]
     assert beaten["LaMP-2"]["p"] == max(main[rival, "LaMP-2"]["p"] for rival in ("poor", "same"))
+    least, most = sorted(beaten.values(), key=lambda one: one["p"])
+    assert least["p_holm"] == pytest.approx(2 * least["p"]) and most["p_holm"] >= max(most["p"], least["p_holm"])
+    assert [one["beats"] for one in (least, most)] == [one["p_holm"] <= 0.05 for one in (least, most)]
+
+
+def right(place: int, target: str, rng: Random) -> str:
+    return target
+
+
+def test_beating_all_on_one_task_of_several_must_hold_for_their_number(make_run: Make, tmp_path: Path) -> None:
+    make_run("first", right, task="LaMP-2")
+    make_run("first", lambda place, target, rng: "[1]", task="LaMP-1")
+    for name in ("one", "two"):
+        make_run(name, lambda place, target, rng: "comedy", task="LaMP-2")
+        make_run(name, right, task="LaMP-1")
+    found = {one["task"]: one for one in compared(tmp_path, "first", "one", "two")["beats_all"]}
+    assert not found["LaMP-1"]["beats"] and found["LaMP-1"]["p"] == 1.0
+    assert found["LaMP-2"]["beats"] and found["LaMP-2"]["p_holm"] == pytest.approx(2 * found["LaMP-2"]["p"])
+
+
+def test_a_folder_of_several_data_sets_is_narrowed(make_run: Make, tmp_path: Path) -> None:
+    for name, answer in (("good", good), ("poor", poor)):
+        make_run(name, answer)
+        make_run(name, answer, split="test", limit=24)
+    with pytest.raises(RpobenchError, match="choose those that were by --split, --limit or name"):
+        compared(tmp_path, "good", "poor")
+    by_split, by_limit = (
+        comparisons(chosen_runs(ResultStore(tmp_path / "runs"), ("good", "poor"), **narrowed))
+        for narrowed in ({"split": "test"}, {"limit": 24})
+    )
+    assert by_split == by_limit and len(by_split["comparisons"]) == 2
+    command = ["compare", "good", "poor", "--runs", str(tmp_path / "runs"), "--json"]
+    assert json.loads(CliRunner().invoke(app, [*command, "--split", "test"]).stdout) == by_split
+    assert json.loads(CliRunner().invoke(app, [*command, "--limit", "24"]).stdout) == by_split
+    refused = CliRunner().invoke(app, [*command, "--split", "train"])
+    assert refused.exit_code == 1 and "no finished run of good with this --split" in str(refused.exception)
 
 
 @pytest.mark.parametrize(
