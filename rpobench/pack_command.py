@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from rpobench.fit_cost import FIT_COST
 from rpobench.store import ResultStore, disk_faults, pack_lines, packed_twin, read_json, write_bytes, write_json
 from rpobench.types import RpobenchError
 
@@ -98,6 +97,8 @@ def _agree(folder: Path, target: Path) -> None:
 
 def _copy_fit(fit: Path, target: Path, place: str) -> None:
     """Spec, cost and training logs. Weights are left out, and so are trajectories, which quote the training data."""
+    from rpobench.fit_cost import FIT_COST  # brings pydantic, which `--help` need not wait for
+
     if not (fit / SPEC).exists():
         return  # of a run that came without its fit, as committed ones may
     told = {name: (fit / name).read_bytes() for name in (SPEC, FIT_COST) if (fit / name).exists()}
