@@ -8,14 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
-from rouge_score.rouge_scorer import RougeScorer
+if TYPE_CHECKING:
+    from rouge_score.rouge_scorer import RougeScorer
 
 LOWEST, HIGHEST = 1.0, 5.0  # LaMP-3's scale
 
 
 @cache
 def _rouge() -> RougeScorer:
+    from rouge_score.rouge_scorer import RougeScorer  # brings nltk and scikit-learn: seconds that only texts need
+
     return RougeScorer(["rouge1", "rougeL"], use_stemmer=False)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+from rpobench.metrics import rating
 from rpobench.task import Task
 from rpobench.types import Example, ProfileItem, RpobenchError
 
@@ -70,8 +71,6 @@ def _item(task: Task, item: Any, at: str, faults: list[str]) -> ProfileItem:
 
 def _answer_faults(task: Task, answer: str, at: str) -> Iterator[str]:
     """Why an item's label or rating is none. An empty text is left to pass: mails without a subject do exist."""
-    from rpobench.metrics import rating  # brings the scorers, which `--help` need not wait for
-
     if not answer.strip():
         yield f"{at}: {task.answer_field!r} is empty"
     elif task.kind == "rating" and rating(answer) is None:
