@@ -66,10 +66,12 @@ def blocks(sheet: Sheet) -> list[Block]:
 
 
 def heading(section: Section) -> str:
-    """Data, split and base model, and whether the data is made up."""
+    """Data (of a made-up world, which one), split, limit and base model."""
     data, note = section.data, " (synthetic, not LaMP)" if section.synthetic else ""
+    world = f", world {data['seed']}" if section.synthetic else ""
+    limit = f", limit {data['limit']}" if data["limit"] else ""
     users = f", {data['holdout']:g} of the users held out" if data["holdout"] else ""
-    return f"{data['source']}, split {data['split']}{users}{note}, base model {section.base_model}"
+    return f"{data['source']}{world}, split {data['split']}{limit}{users}{note}, base model {section.base_model}"
 
 
 def caption(sheet: Sheet) -> str:
@@ -83,13 +85,22 @@ def caption(sheet: Sheet) -> str:
         inferred = ", users inferred" if run["users"] == "inferred" else ""
         data, prompt = run["spec"]["data"]["sha256"][:8], run["environment"]["prompt_sha256"][:8]
         told.append(f"{run['spec']['task']}: n={run['n']}{counted}{inferred}, data {data}, prompt {prompt}")
-    words = f"Scored on {section.data['source']}: " + "; ".join(told) + ". "
+    words = f"Scored on {section.data['source']}: " + "; ".join(told) + f". {_versions(section)}"
     words += "↑ higher, ↓ lower is better; the best method of a column is bold, the second underlined; "
     words += "95% intervals over users, and over seeds where there are several."
     words += f" {F1_NOTE}" if few else ""
     if sheet.against:
         words += f" {SIGNIFICANT} differs from {sheet.against} (paired test by user, Holm over tasks, p ≤ {ALPHA:g})."
     return words
+
+
+def _versions(section: Section) -> str:
+    """Versions of the methods that were changed since their first, as a sentence; "" where there is none."""
+    specs = [
+        cell.any["spec"] for row in section.cells.values() for cell in row.values() if not cell.any.get("imported")
+    ]
+    changed = sorted({f"{spec['method']} {spec['version']}" for spec in specs if spec["version"] != "1"})
+    return f"Versions of methods beyond the first: {', '.join(changed)}. " if changed else ""
 
 
 def seeds(row: Mapping[str, Cell]) -> int:

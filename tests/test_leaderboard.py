@@ -76,6 +76,14 @@ def test_intervals_of_f1_over_few_users_are_warned_of() -> None:
     assert "Intervals of f1" not in as_markdown([result("a", 1.0)])
 
 
+def test_a_heading_names_world_and_limit_and_the_caption_later_versions() -> None:
+    told = as_markdown([result("a", 1.0, version="7", limit=100), result("b", 1.0, limit=100)])
+    assert "## synth-v1, world 0, split dev, limit 100 (synthetic, not LaMP)" in told
+    assert "Versions of methods beyond the first: a 7. " in told
+    real = as_markdown([result("a", 1.0, source="LaMP", synthetic=False)])
+    assert "## LaMP, split dev, base model m" in real and "Versions" not in real
+
+
 def test_synthetic_data_says_so_and_real_data_does_not() -> None:
     assert "synthetic, not LaMP" in as_markdown([result("a", 1.0)])
     real = as_markdown([result("a", 1.0, synthetic=False, source="lamp", users="inferred")])
