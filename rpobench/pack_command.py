@@ -33,15 +33,15 @@ def pack(
         raise RpobenchError(f"--runs {runs}: no run in it: give the --out of `rpobench run`")
     refused = []
     for folder in folders:
+        wanted = bool(chosen)
         try:
             reason = _unfit(folder)
             if not reason:
                 _copy(folder, out / folder.name)
         except RpobenchError as error:
-            reason = str(error)
-            refused.append(folder.name)
+            reason, wanted = str(error), True
         print(f"{folder.name}: left out: {reason}" if reason else folder.name, file=sys.stderr if reason else None)
-        refused += [folder.name] if reason and chosen else []
+        refused += [folder.name] if reason and wanted else []
     if refused:
         raise RpobenchError(f"{refused[0]} was not packed, for the reason above")
 
