@@ -13,4 +13,5 @@ class SftRagAnalysis(TrainedModule):
     """
 
     name = "sft-rag-analysis"
+    version = "8"
     form = Form(evidence=True, draft=False, analysis=True)

@@ -10,7 +10,7 @@ from rpobench import get_task
 from rpobench.data.synth.world import generate
 from rpobench.rpo.histories import Histories
 from rpobench.rpo.prompts import Form, Trajectory
-from rpobench.rpo.trajectories import analyse, contradicts_itself, write_trajectory
+from rpobench.rpo.trajectories import HABIT, analyse, contradicts_itself, write_trajectory
 from rpobench.types import Example, ProfileItem
 
 REVIEW = (
@@ -197,22 +197,32 @@ def test_the_analysis_of_references_names_the_words_that_one_alone_shares_with_t
     assert agreed == (shows, "nothing, [1] fits")
 
 
-def test_a_word_in_several_items_weighs_more_and_equal_weights_name_no_reference() -> None:
+def test_a_word_in_several_or_closer_items_weighs_more_and_equal_weights_name_no_reference() -> None:
     question = Example("1", "u", 'Which? [1]: "Kernel parsing" [2]: "Sparse crowd tests"')
-    task, one, two = get_task("LaMP-1"), "Kernel parsing", "Sparse crowd"
-    heavier = items(title=[one, two, "Kernel"], abstract=["", "", ""])
-    assert analyse(task, question, "[2]", heavier, Histories(task))[1] == "[1] fits"
-    even = analyse(task, question, "[1]", items(title=[one, two], abstract=["", ""]), Histories(task))
-    assert even[0].endswith("none is closer") and even[1] == "nothing known"
-
-
-def test_a_word_that_many_histories_hold_weighs_less() -> None:
-    question = Example("1", "u", 'Which? [1]: "Deep learning" [2]: "Sparse bread"')
     task = get_task("LaMP-1")
-    evidence = items(title=["Deep learning", "Sparse"], abstract=["", ""])
-    others = [items(title=["Learning deep things"], abstract=[""])] * 5
-    assert analyse(task, question, "[1]", evidence, Histories(task))[1] == "nothing, [1] fits"
-    assert analyse(task, question, "[1]", evidence, Histories(task, [evidence, *others]))[1] == "[2] fits"
+
+    def lacks(*titles: str) -> str:
+        evidence = items(title=list(titles), abstract=["" for _ in titles])
+        return analyse(task, question, "[2]", evidence, NO_CORPUS)[1]
+
+    assert lacks("Sparse", "Kernel") == "nothing, [2] fits"
+    assert lacks("Sparse", "Kernel", "Parsing", "Parsing") == "[1] fits"
+    assert lacks("Kernel, but sparse") == "nothing known"
+
+
+def test_a_word_that_users_do_not_come_back_to_tells_nothing() -> None:
+    question = Example("1", "u", 'Which? [1]: "A study of bread" [2]: "Private parties"')
+    task = get_task("LaMP-1")
+    evidence = items(title=["A study", "Private study", "Private"], abstract=["", "", ""])
+    once = items(title=["A study of cats", "Dogs", "Rain"], abstract=["", "", ""])
+    private = items(title=["Private keys", "Private names", "Rain"], abstract=["", "", ""])
+    histories = Histories(task, [*[private] * 3, *[once] * 8])
+    assert histories.returns("private") > HABIT > 1 > histories.returns("study")
+    assert analyse(task, question, "[2]", evidence, histories)[0] == (
+        "[1] shares nothing; [2] shares private; [2] is closer"
+    )
+    few = Histories(task, [once] * 2)
+    assert analyse(task, question, "[2]", evidence, few)[0].startswith("[1] shares study;")
 
 
 def test_an_input_without_references_is_told_as_such() -> None:

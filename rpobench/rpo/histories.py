@@ -1,4 +1,4 @@
-"""What the histories of many users tell of words: how rare they are, and whether they go with praise or blame.
+"""What the histories of many users tell of words: which of them users come back to, and which go with praise or blame.
 
 Read from profile items alone, those that training rows are shown; no target is among them.
 """
@@ -21,7 +21,7 @@ COMMON_WORDS = """a an and are as at be but by for from has have he her his i in
 the their they this to was we were with you your"""
 COMMON = frozenset(COMMON_WORDS.split())
 ERRORS = 2.5  # standard errors from 0 at which a word's ratings are no accident
-HOLDERS = 3  # items that must hold a word before its ratings count
+HOLDERS = 3  # items, or users, that must hold a word before their ratings, or their use of it, count
 
 
 def content_words(text: str) -> list[str]:
@@ -34,14 +34,13 @@ class Histories:
 
     def __init__(self, task: Task, histories: Iterable[Sequence[ProfileItem]] = ()) -> None:
         given = [items for items in histories if items]
-        words = [{word for item in items for word in content_words(task.show(item))} for items in given]
-        self._count, self._holders = len(words), Counter(word for one in words for word in one)
+        self._returns = _returns(task, given)
         self._leaning = _leanings(task, given) if task.kind == "rating" else {}
 
-    def rarity(self, word: str) -> float:
-        """Log of twice-smoothed histories a history with the word, above 0: inverse document frequency (Sparck Jones
-        1972), each history a document."""
-        return math.log((self._count + 2) / (self._holders[word] + 1))
+    def returns(self, word: str) -> float:
+        """How many times likelier than by chance somebody who used the word uses it again (Church 2000, "Empirical
+        estimates of adaptation"), smoothed by one user at chance; infinite where few used it, so nobody knows."""
+        return self._returns.get(word, math.inf)
 
     def leaning(self, word: str) -> float:
         """Standard errors by which items with this word are rated above (+) or below (-) their user's mean; 0 where
@@ -69,3 +68,20 @@ def _offsets(task: Task, items: Sequence[ProfileItem]) -> Iterator[tuple[Profile
     rated = [(item, value) for item in items if (value := rating(item.fields[task.answer_field])) is not None]
     middle = mean(value for _, value in rated) if rated else 0.0
     return ((item, value - middle) for item, value in rated)
+
+
+def _returns(task: Task, histories: Sequence[Sequence[ProfileItem]]) -> dict[str, float]:
+    """Users of a word in two items or more among all who used it: the share found, over that of a random deal."""
+    counts = [Counter(word for item in items for word in set(content_words(task.show(item)))) for items in histories]
+    users = Counter(word for one in counts for word in one)
+    again = Counter(word for one in counts for word, count in one.items() if count > 1)
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    items = sum(map(len, histories))
+    found = {}
+    for word in (word for word, count in users.items() if count >= HOLDERS):
+        share, each = total[word] / items, items / len(histories)
+        chance = 1 - each * share * (1 - share) ** (each - 1) / (1 - (1 - share) ** each)
+        found[word] = (again[word] + chance) / (users[word] + 1) / chance if chance > 0 else 1.0
+    return found

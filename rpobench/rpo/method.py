@@ -129,6 +129,7 @@ class RPO(TrainedModule):
     """
 
     name = "rpo"
+    version = "8"
     Config = RPOConfig
     applied = TrainedModule.applied | {"gate"}
 

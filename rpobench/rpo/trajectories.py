@@ -7,7 +7,7 @@ how the synthetic world is made.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from statistics import median
 
@@ -17,6 +17,7 @@ from rpobench.rpo.prompts import Trajectory, one_line
 from rpobench.task import Task
 from rpobench.types import Example, ProfileItem
 
+HABIT = 1.5  # times likelier than chance that its users come back to a word that tells who wrote a text
 RATINGS = ("closest", "highest", "lowest")  # of those a user gave: the names that an analysis gives them
 
 
@@ -97,16 +98,19 @@ def _overlaps(
 ) -> tuple[str, str]:
     """Words that one option alone shares with the history: what both share is the topic and tells nothing.
 
-    In the order of the option, so that a small model finds them by reading along. A word in several items weighs more,
-    one in many histories less.
+    Only words that users come back to, in the order of the option, so that a small model finds them by reading along.
+    The closer the items that hold a word, the more it weighs.
     """
-    history = Counter(word for item in evidence for word in set(content_words(task.show(item))))
+    weights: dict[str, float] = defaultdict(float)
+    for rank, item in enumerate(evidence, 1):
+        for word in set(content_words(task.show(item))):
+            weights[word] += 1 / rank if histories.returns(word) >= HABIT else 0
     words = {label: list(dict.fromkeys(content_words(text))) for label, text in _options(task, example.input).items()}
     told, weight = [], {}
     for label, own in words.items():
         others = {word for other, theirs in words.items() if other != label for word in theirs}
-        alone = [word for word in own if word in history and word not in others]
-        weight[label] = round(sum(history[word] * histories.rarity(word) for word in alone), 6)
+        alone = [word for word in own if weights[word] and word not in others]
+        weight[label] = round(sum(weights[word] for word in alone), 6)
         told.append(f"{label} shares {' '.join(alone) or 'nothing'}")
     if not told:
         return "no options to compare", "nothing known"
