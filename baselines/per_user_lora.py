@@ -30,7 +30,7 @@ class PerUserLora(TrainedModule):
     """
 
     name = "per-user-lora"
-    version = "1"
+    version = "2"
     by_name_only = True
     presets: ClassVar = {"quick": {**TrainedModule.presets["quick"], "user_items": 16}}
     applied = TrainedModule.applied | (AdapterConfig.model_fields.keys() - TrainedModule.Config.model_fields.keys())

@@ -13,5 +13,4 @@ class SftRagAnalysis(TrainedModule):
     """
 
     name = "sft-rag-analysis"
-    version = "8"
     form = Form(evidence=True, draft=False, analysis=True)

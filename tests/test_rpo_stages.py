@@ -99,7 +99,8 @@ def evaluate(best: BestAdapter, step: int, value: float, *, every: int = 1) -> b
     model = SimpleNamespace(
         save_pretrained=lambda path, **_: (Path(path).mkdir(), (Path(path) / "w").write_text(str(step)))
     )
-    best.on_evaluate(SimpleNamespace(eval_steps=every), SimpleNamespace(global_step=step), control, {"m": value}, model)
+    state = SimpleNamespace(global_step=step, max_steps=7)
+    best.on_evaluate(SimpleNamespace(eval_steps=every), state, control, {"m": value}, model)
     return control.should_training_stop
 
 
@@ -114,6 +115,8 @@ def test_the_best_adapter_survives_a_kill_and_a_resume_adds_nothing(tmp_path: Pa
     assert not evaluate(again, 4, 0.6, every=2)
     assert evaluate(again, 6, 0.6, every=2)
     assert (tmp_path / "best" / "adapter" / "w").read_text() == "2"
+    evaluate(again, 7, 0.8, every=2)
+    assert again.values()[-1] == (7, 0.8), "the evaluation after the last step counts"
 
 
 @pytest.mark.parametrize(("kind", "shown"), [("progressive", [1, 2, 4]), ("reverse", [4, 2, 1]), ("fixed", [4, 4, 4])])

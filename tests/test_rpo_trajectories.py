@@ -221,8 +221,11 @@ def test_a_word_that_users_do_not_come_back_to_tells_nothing() -> None:
     assert analyse(task, question, "[2]", evidence, histories)[0] == (
         "[1] shares nothing; [2] shares private; [2] is closer"
     )
+    assert Histories(task, [*[private] * 3, *[once] * 2]).returns("study") > HABIT, "too few to expect a repetition"
     few = Histories(task, [once] * 2)
     assert analyse(task, question, "[2]", evidence, few)[0].startswith("[1] shares study;")
+    single = Histories(task, [once[:1]] * 4)  # as with k=1: nobody can come back to a word
+    assert analyse(task, question, "[2]", evidence, single)[0].startswith("[1] shares study;")
 
 
 def test_an_input_without_references_is_told_as_such() -> None:

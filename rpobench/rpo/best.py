@@ -26,8 +26,8 @@ class BestAdapter(TrainerCallback):  # type: ignore[misc]  # transformers is rea
     """Keeps in `folder` the adapter with the best value of `metric` and every value measured, step by step.
 
     The values are on disk, so that a killed training knows what it had found. Training ends after `patience`
-    evaluations without a better one. An evaluation at a step that is no multiple of `eval_steps` comes from a resume
-    (`eval_on_start`) and counts for nothing.
+    evaluations without a better one. An evaluation within an interval of `eval_steps` comes from a resume
+    (`eval_on_start`) and counts for nothing; the one after the last step counts.
     """
 
     def __init__(self, folder: Path, metric: str, *, higher: bool, patience: int | None = None) -> None:
@@ -44,7 +44,7 @@ class BestAdapter(TrainerCallback):  # type: ignore[misc]  # transformers is rea
         **kwargs: Any,
     ) -> None:
         step, values = state.global_step, dict(self.values())
-        if step % int(args.eval_steps):
+        if step % int(args.eval_steps) and step != state.max_steps:
             return
         if step not in values and is_first():
             value = metrics[self._metric]

@@ -21,7 +21,7 @@ COMMON_WORDS = """a an and are as at be but by for from has have he her his i in
 the their they this to was we were with you your"""
 COMMON = frozenset(COMMON_WORDS.split())
 ERRORS = 2.5  # standard errors from 0 at which a word's ratings are no accident
-HOLDERS = 3  # items, or users, that must hold a word before their ratings, or their use of it, count
+HOLDERS = 3  # items that must hold a word before its ratings count
 
 
 def content_words(text: str) -> list[str]:
@@ -39,7 +39,8 @@ class Histories:
 
     def returns(self, word: str) -> float:
         """How many times likelier than by chance somebody who used the word uses it again (Church 2000, "Empirical
-        estimates of adaptation"), smoothed by one user at chance; infinite where few used it, so nobody knows."""
+        estimates of adaptation"), smoothed by one user at chance; infinite where not one repetition is to be expected
+        by chance, so that none tells nothing."""
         return self._returns.get(word, math.inf)
 
     def leaning(self, word: str) -> float:
@@ -80,8 +81,9 @@ def _returns(task: Task, histories: Sequence[Sequence[ProfileItem]]) -> dict[str
         total.update(one)
     items = sum(map(len, histories))
     found = {}
-    for word in (word for word, count in users.items() if count >= HOLDERS):
+    for word in users:
         share, each = total[word] / items, items / len(histories)
         chance = 1 - each * share * (1 - share) ** (each - 1) / (1 - (1 - share) ** each)
-        found[word] = (again[word] + chance) / (users[word] + 1) / chance if chance > 0 else 1.0
+        if users[word] * chance >= 1:
+            found[word] = (again[word] + chance) / (users[word] + 1) / chance
     return found

@@ -36,7 +36,7 @@ class TrainedModule(Method):
     """
 
     trains = True
-    version = "7"
+    version = "8"
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {**QUICK_EVIDENCE, "scope": "shared", "sft_epochs": 2.0}
     }
@@ -129,7 +129,6 @@ class RPO(TrainedModule):
     """
 
     name = "rpo"
-    version = "8"
     Config = RPOConfig
     applied = TrainedModule.applied | {"gate"}
 

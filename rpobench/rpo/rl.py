@@ -35,6 +35,7 @@ from rpobench.rpo.training import (
     trained_policy,
 )
 
+ROUNDING = 0.01  # advantages of equal rewards are 0 but for float32, up to 1e-3; those of unequal ones are about 1
 HELD_OUT = 16  # prompts at most that an evaluation reads: each costs a completion
 
 
@@ -45,7 +46,7 @@ class VaryingGroupsTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is read un
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if self.model.training:
             groups = batch["advantages"].view(-1, self.num_generations)
-            varies = groups.ne(0).any(1).repeat_interleave(self.num_generations)
+            varies = groups.abs().amax(1).gt(ROUNDING).repeat_interleave(self.num_generations)
             batch["completion_mask"] = batch["completion_mask"] * varies.unsqueeze(1)
             batch["num_items_in_batch"] = self.accelerator.gather(batch["completion_mask"].sum()).sum()
         return batch

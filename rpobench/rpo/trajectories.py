@@ -41,7 +41,8 @@ def contradicts_itself(task: Task, trajectory: Trajectory) -> bool:
     """
     others = [label for label in task.labels if label != trajectory.rewrite]
     named = [f"{name} {label}" for name in RATINGS for label in others]
-    return trajectory.lacks in {_lacks(fits, agrees) for fits in (*others, *named) for agrees in (True, False)}
+    told = {_lacks(fits, agrees) for fits in (*others, *named) for agrees in (True, False)}
+    return trajectory.lacks in told or trajectory.shows.endswith(tuple(_closer(label) for label in others))
 
 
 def analyse(
@@ -117,7 +118,11 @@ def _overlaps(
     most = [label for label, own in weight.items() if own == max(weight.values())]
     if len(most) != 1:
         return "; ".join([*told, "none is closer"]), "nothing known"
-    return "; ".join([*told, f"{most[0]} is closer"]), _lacks(most[0], task.parse(draft) == most[0])
+    return "; ".join([*told, _closer(most[0])]), _lacks(most[0], task.parse(draft) == most[0])
+
+
+def _closer(label: str) -> str:
+    return f"{label} is closer"
 
 
 def _lacks(fits: str, agrees: bool) -> str:

@@ -15,7 +15,7 @@ from rpobench.rpo.histories import Histories
 from rpobench.rpo.prompts import Trajectory
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.trajectories import write_trajectory
-from rpobench.types import RpobenchError, Usage
+from rpobench.types import ProfileItem, RpobenchError, Usage
 
 
 class TrajectoryWriter(Protocol):
@@ -35,14 +35,20 @@ class Rules:
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
         tasks = {row.task.name: row.task for row in rows}
-        histories = {
-            name: Histories(task, (row.evidence for row in rows if row.task.name == name))
-            for name, task in tasks.items()
-        }
+        histories = {name: Histories(task, _by_user(rows, name)) for name, task in tasks.items()}
         return [
             write_trajectory(row.task, row.example, row.draft, row.evidence, row.target, histories[row.task.name])
             for row in rows
         ]
+
+
+def _by_user(rows: Sequence[TrainingRow], task: str) -> list[list[ProfileItem]]:
+    """The items that the rows of each user of a task show, each once."""
+    found: dict[str, dict[str, ProfileItem]] = {}
+    for row in rows:
+        if row.task.name == task:
+            found.setdefault(row.example.user_id, {}).update((item.id, item) for item in row.evidence)
+    return [list(items.values()) for items in found.values()]
 
 
 class Stored:
