@@ -34,7 +34,7 @@ STAGE_2 = {"rl_steps": 2, "rl_group": 4, "rl_prompts": 2, "rl_learning_rate": 1e
            "max_new_tokens": 4, "curriculum": "reverse"}  # fmt: skip
 ELSEWHERE = {  # where another file's test moves a switch
     "reflection_model": "test_the_reflection_model_is_a_switch",
-    "scope": "test_shared_scope_fits_all_tasks_together_and_task_scope_each_alone",
+    "scope": "test_an_adapter_for_two_tasks_is_another_than_one_for_the_first",
     "validation": "test_each_rival_and_each_part_switched_off_learns_from_other_rows",
     "evidence": "test_each_rival_and_each_part_switched_off_learns_from_other_rows",
     "draft": "test_each_rival_and_each_part_switched_off_learns_from_other_rows",
@@ -43,8 +43,8 @@ ELSEWHERE = {  # where another file's test moves a switch
     "rl": "test_dpo_starts_from_stage_one_and_ends_elsewhere",
     "rl_vllm": "test_vllm_and_reports_are_passed_through_and_an_unknown_report_is_refused",
     "report_to": "test_a_report_whose_package_is_absent_is_refused",
-    "writer": "test_the_teacher_sees_the_target_and_the_writer_is_a_switch",
-    "teacher": "test_what_a_teacher_costs_is_counted",
+    "writer": "test_a_teacher_writes_other_trajectories_than_the_rules_and_than_another_teacher",
+    "teacher": "test_a_teacher_writes_other_trajectories_than_the_rules_and_than_another_teacher",
     "trajectories": "test_an_exported_file_trains_the_same_adapter_and_an_edited_one_another",
     "n": "test_consensus_takes_the_text_most_like_the_others_and_likelihood_the_likeliest",
     "select": "test_consensus_takes_the_text_most_like_the_others_and_likelihood_the_likeliest",
@@ -65,13 +65,13 @@ class Drafts:
         return {one.id: Prediction(one.id, "so tired", "so tired") for one in examples}
 
 
-def fitted(checkpoint: Path, folder: Path, **changes: Any) -> tuple[str, bytes]:
-    """The trajectories and the adapter of stage 1 on six users with real evidence."""
+def fitted(checkpoint: Path, folder: Path, tasks: Sequence[str] = ("LaMP-7",), **changes: Any) -> tuple[str, bytes]:
+    """The trajectories and the adapter of stage 1 on six users a task with real evidence."""
     made = RPO(RPOConfig(**{**SMALL, "reflection_model": f"hf:{checkpoint}", **changes}))
     evidence = RankedEvidence(get_retriever, lambda: ReferenceTokenizer(checkpoint / "tokenizer.json"), seed=0)
     context = Context(ScriptedModel(str), Drafts(), evidence, seed=0, folder=folder / "work")  # type: ignore[arg-type]
-    made.fit({TWEET: generate("LaMP-7", "train", 6).labelled}, context)
-    (folder / "saved").mkdir()
+    made.fit({get_task(name): generate(name, "train", 6).labelled for name in tasks}, context)
+    (folder / "saved").mkdir(parents=True)
     made.save(folder / "saved")
     return (folder / "saved" / "trajectories.jsonl").read_text(), (folder / "saved" / "adapter" / WEIGHTS).read_bytes()
 
@@ -95,6 +95,26 @@ def test_a_switch_of_stage_1_moves_the_adapter_and_no_row(
 ) -> None:
     rows, adapter = fitted(tiny_checkpoint, tmp_path, **{name: STAGE_1[name]})
     assert rows == usual[0] and adapter != usual[1]
+
+
+def test_an_adapter_for_two_tasks_is_another_than_one_for_the_first(
+    usual: tuple[str, bytes], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    names = ["LaMP-7", "LaMP-3"]
+    groups = {scope: RPO(RPOConfig(scope=scope)).fit_groups(names) for scope in ("task", "shared")}
+    assert groups == {"task": [("LaMP-7",), ("LaMP-3",)], "shared": [("LaMP-7", "LaMP-3")]}
+    rows, adapter = fitted(tiny_checkpoint, tmp_path, names, scope="shared")
+    assert rows.startswith(usual[0]) and len(rows.splitlines()) == 12 and adapter != usual[1]
+
+
+def test_a_teacher_writes_other_trajectories_than_the_rules_and_than_another_teacher(
+    usual: tuple[str, bytes], tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teachers = {f"t:{word}": ScriptedModel(lambda _, w=word: FORM.text(Trajectory(w, w, w))) for word in ("one", "two")}
+    monkeypatch.setattr("rpobench.rpo.writers.get_model", teachers.__getitem__)
+    made = [fitted(tiny_checkpoint, tmp_path / name, writer="teacher", teacher=name) for name in teachers]
+    assert len({usual, *made}) == len({adapter for _, adapter in (usual, *made)}) == 3
+    assert all('"shows": "one"' in line for line in made[0][0].splitlines())
 
 
 def test_the_reflection_model_is_a_switch(tmp_path: Path, tiny_checkpoint: Path, usual: tuple[str, bytes]) -> None:

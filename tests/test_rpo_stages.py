@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 
 from rpobench import get_task
 from rpobench.rpo.best import BestAdapter, held_out_users
-from rpobench.rpo.config import ModuleConfig
+from rpobench.rpo.config import ModuleConfig, RPOConfig
 from rpobench.rpo.curriculum import curriculum
-from rpobench.rpo.dpo import dpo_rows, train_dpo
+from rpobench.rpo.dpo import dpo_rows, preferences, train_dpo
+from rpobench.rpo.method import RPO
 from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.reward import copied_share, facts_lost, reward
@@ -184,20 +185,52 @@ def test_groups_that_cannot_vary_are_passed_over(
     assert batch["num_items_in_batch"] == batch["completion_mask"].sum()
 
 
+def test_equal_rewards_that_rounding_tells_apart_are_passed_over(
+    tiny_checkpoint: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpobench.rpo.rl.reward", lambda tasks, form: lambda completions, **_: [0.6] * len(completions))
+    wide = config(rl_steps=1, rl_group=8, rl_prompts=1)
+    trainer = train_grpo(rows(4), [], FORM, tiny_checkpoint, start, tmp_path, wide, seed=0)
+    trainer.model.train()
+    batch = trainer._generate_and_score_completions([trainer.train_dataset[0]] * 8)
+    assert batch["advantages"].any() and not batch["completion_mask"].any()
+
+
+def test_the_reports_of_a_stage_survive_it(tmp_path: Path) -> None:
+    trainer = SimpleNamespace(
+        model=SimpleNamespace(save_pretrained=lambda path, **_: Path(path).mkdir()),
+        state=SimpleNamespace(log_history=[]),
+    )
+
+    def train(work: Path) -> Any:
+        (work / "runs" / "now").mkdir(parents=True)
+        (work / "runs" / "now" / "events").write_text("loss")
+        return trainer
+
+    adapter = finished_stage(tmp_path / "sft", train)
+    assert (adapter / "runs" / "now" / "events").read_text() == "loss"
+    made = RPO(RPOConfig(), adapter=adapter)
+    made._work = tmp_path
+    (tmp_path / "trajectories.jsonl").write_text("")
+    made.save(tmp_path / "saved")
+    assert (tmp_path / "saved" / "runs" / "sft" / "now" / "events").read_text() == "loss"
+    assert not (tmp_path / "saved" / "adapter" / "runs").exists()
+
+
 def test_dpo_prefers_the_rewrite_in_one_form_and_moves_the_adapter(
     tiny_checkpoint: Path, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     some = pairs(4)
     equal = (replace(some[0][0], draft=some[0][0].target), some[0][1])
-    data = dpo_rows([equal, *some[1:]], FORM, count=6, seed=0)
-    assert "3 of 4 drafts differ" in capsys.readouterr().err
+    data = dpo_rows(preferences([equal, *some[1:]]), FORM, count=6, seed=0)
+    assert "3 of 4 rewrites can be preferred" in capsys.readouterr().err
     assert len(data) == 6 and not any("text 0" in row["prompt"][1]["content"] for row in data)
     chosen, rejected = data[0]["chosen"][0]["content"], data[0]["rejected"][0]["content"]
     assert chosen.rsplit(" t ", 1)[0] == rejected.rsplit(" d ", 1)[0] and FORM.parse(rejected)
-    with pytest.raises(RpobenchError, match="nothing to prefer"):
-        dpo_rows([equal], FORM, count=1, seed=0)
+    with pytest.raises(RpobenchError, match="nothing can be preferred"):
+        dpo_rows(preferences([equal]), FORM, count=1, seed=0)
     adapter = finished_stage(
-        tmp_path, lambda work: train_dpo(some, FORM, tiny_checkpoint, start, work, config(), seed=0)
+        tmp_path, lambda work: train_dpo(some, (), FORM, tiny_checkpoint, start, work, config(), seed=0)
     )
     losses = [entry["loss"] for entry in log(adapter) if "loss" in entry]
     assert len(losses) == 2 and losses[0] == pytest.approx(0.6931, abs=1e-3)
@@ -227,3 +260,24 @@ def test_signs_of_single_texts() -> None:
     assert copied_share("a b c d", "x a b c y") == 0.5
     assert copied_share("a b", "a b") == 1 and copied_share("...", "a") == 0
     assert facts_lost("He met Ann in 2020", "ann met him") == 0.5 and facts_lost("nothing", "x") == 0
+
+
+def test_dpo_does_not_prefer_an_answer_that_contradicts_its_analysis() -> None:
+    row = replace(rows(1, get_task("LaMP-3"))[0], draft="2", target="4")
+    pairs = [(row, Trajectory("gave 4", f"highest {named} fits", "4")) for named in (4, 5)]
+    assert preferences(pairs) == pairs[:1]
+
+
+def test_dpo_keeps_the_adapter_that_prefers_best_on_held_out_users(
+    tiny_checkpoint: Path, start: Path, tmp_path: Path
+) -> None:
+    turned = [
+        (replace(row, draft=one.rewrite, target=row.draft), replace(one, rewrite=row.draft)) for row, one in pairs(2)
+    ]
+    adapter = finished_stage(
+        tmp_path, lambda work: train_dpo(pairs(4), turned, FORM, tiny_checkpoint, start, work, config(), seed=0)
+    )
+    measured = [entry["eval_loss"] for entry in log(adapter) if "eval_loss" in entry]
+    assert len(measured) == 3 and min(measured) == measured[0] == pytest.approx(0.6931, abs=1e-3)
+    kept, first = (load_file(folder / ADAPTER) for folder in (adapter, start))
+    assert all(torch.equal(kept[name], first[name]) for name in first)

@@ -10,7 +10,9 @@ from rpobench import get_task
 from rpobench.data.synth.world import generate
 from rpobench.rpo.histories import Histories
 from rpobench.rpo.prompts import Form, Trajectory
+from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.trajectories import HABIT, analyse, contradicts_itself, write_trajectory
+from rpobench.rpo.writers import Rules
 from rpobench.types import Example, ProfileItem
 
 REVIEW = (
@@ -152,6 +154,12 @@ def test_a_trajectory_may_contradict_itself(name: str, lacks: str, rewrite: str,
     assert contradicts_itself(get_task(name), Trajectory("x", lacks, rewrite)) is against
 
 
+def test_an_analysis_without_a_draft_contradicts_itself_where_another_reference_is_closer() -> None:
+    shows = "[1] shares nothing; [2] shares private; [2] is closer"
+    assert contradicts_itself(get_task("LaMP-1"), Trajectory(shows, "", "[1]"))
+    assert not contradicts_itself(get_task("LaMP-1"), Trajectory(shows, "", "[2]"))
+
+
 def test_a_rating_in_the_history_that_is_no_number_is_passed_over() -> None:
     evidence = items(text=["a", "b", "c"], score=["good", "nan", "4"])
     shows, lacks = analyse(get_task("LaMP-3"), Example("1", "u", "x"), "3", evidence, NO_CORPUS)
@@ -252,14 +260,19 @@ def test_without_evidence_the_analysis_says_so() -> None:
 
 @pytest.mark.parametrize("name", [f"LaMP-{number}" for number in range(1, 8)])
 def test_the_rules_write_the_same_analysis_whatever_the_target(name: str) -> None:
-    task = get_task(name)
-    for one in generate(name, "train", 4).labelled:
-        written = [
-            write_trajectory(task, one.example, "comedy 3 [1]", one.example.profile[:4], target, Histories(task))
-            for target in (one.target, "anything else", one.target.upper() + " more")
-        ]
-        assert len({FULL.lead(trajectory) for trajectory in written}) == 1
-        assert written[0].rewrite == one.target
+    task, drafts = get_task(name), ("comedy 3 [1]", "[2]")
+    known = generate(name, "train", 40).labelled
+    written = [
+        Rules().write(
+            [
+                TrainingRow(task, one.example, told or one.target, drafts[place % 2], one.example.profile[:8])
+                for place, one in enumerate(known)
+            ]
+        )
+        for told in ("", "anything else")
+    ]
+    assert [FULL.lead(one) for one in written[0]] == [FULL.lead(one) for one in written[1]]
+    assert [one.rewrite for one in written[0]] == [one.target for one in known]
 
 
 def test_the_target_changes_the_rewrite_and_nothing_else() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,13 @@ def test_a_label_is_given_away_where_only_the_target_names_it() -> None:
     for target, away in (("5", True), ("4", False)):
         one = TrainingRow(RATING, Example("1", "u", "a review"), target, "3", EVIDENCE)
         assert gives_away(one, Trajectory(f"rates {target}", "too low", "x")) is away
+
+
+def test_a_label_that_everybody_names_is_given_away_where_it_is_called_the_answer() -> None:
+    which = Example("1", "u", 'Which? [1]: "A" [2]: "B"')
+    one = TrainingRow(get_task("LaMP-1"), which, "[2]", "[1]", (ProfileItem("1", {"title": "A", "abstract": ""}),))
+    assert gives_away(one, Trajectory("titles on A", "The correct answer is [2]", "x"))
+    assert not gives_away(one, Trajectory("titles on A", "[2] is on A too, [1] alone", "x"))
 
 
 def test_the_teacher_is_asked_again_and_then_the_rules_write(capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,3 +120,14 @@ def test_a_file_of_other_data_or_no_file_is_refused(tmp_path: Path) -> None:
         RPOConfig(trajectories=str(tmp_path / "none"))
     known = RPOConfig(trajectories=str(file)).model_dump(mode="json")
     assert RPOConfig(**known).model_dump(mode="json") == known, "a spec must read back where the file is not"
+
+
+def test_rows_of_one_user_are_one_history() -> None:
+    items = (ProfileItem("1", {"text": "great", "score": "5"}), ProfileItem("2", {"text": "dull", "score": "1"}))
+
+    def analysis(users: Sequence[str]) -> str:
+        asked = [Example(str(place), user, "review: great food") for place, user in enumerate(users)]
+        return Rules().write([TrainingRow(RATING, one, "5", "3", items) for one in asked])[0].shows
+
+    assert "praise great" in analysis([f"u{place}" for place in range(40)])
+    assert "praise nothing" in analysis(["u"] * 40), "one text that forty rows show is no proof of a word"

@@ -16,24 +16,42 @@ from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
 from rpobench.ranks import share
+from rpobench.rpo.best import BestAdapter
 from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.prompts import Form, one_line
 from rpobench.rpo.room import CHAT_TOKENS, messages
 from rpobench.rpo.sft import Written, row_chat
-from rpobench.rpo.training import TrainingProgress, common_arguments, load_tokenizer, run_to_end, trained_policy
+from rpobench.rpo.training import (
+    TrainingProgress,
+    best_folder,
+    common_arguments,
+    load_tokenizer,
+    run_to_end,
+    trained_policy,
+)
+from rpobench.rpo.trajectories import contradicts_itself
 from rpobench.types import RpobenchError
 
 
-def dpo_rows(pairs: Sequence[Written], form: Form, *, count: int, seed: int) -> Dataset:
-    """`count` rows of prompt, chosen and rejected, in a seeded order that starts anew when the pairs are used up.
+def preferences(pairs: Sequence[Written]) -> list[Written]:
+    """The pairs that prefer something: their draft is an answer and not the target, and the rewrite follows from its
+    analysis (or the chosen side would teach what stage 1 leaves out). How many is told on stderr."""
+    found = [
+        (row, one)
+        for row, one in pairs
+        if row.task.parse(row.draft) not in ("", row.task.parse(row.target)) and not contradicts_itself(row.task, one)
+    ]
+    print(f"DPO: {len(found)} of {len(pairs)} rewrites can be preferred to their draft", file=sys.stderr)
+    return found
 
-    A pair whose draft is no answer, or the target itself, prefers nothing and is dropped; how many is told on stderr.
-    """
-    unequal = [(row, one) for row, one in pairs if row.task.parse(row.draft) not in ("", row.task.parse(row.target))]
-    print(f"DPO: {len(unequal)} of {len(pairs)} drafts differ from their target", file=sys.stderr)
-    if not unequal:
-        raise RpobenchError("rl=dpo: every draft equals its target, so there is nothing to prefer; use rl=grpo or none")
-    ordered = Random(seed).sample(unequal, len(unequal))
+
+def dpo_rows(preferred: Sequence[Written], form: Form, *, count: int, seed: int) -> Dataset:
+    """`count` rows of prompt, chosen and rejected, in a seeded order that starts anew when the pairs are used up."""
+    if not preferred:
+        raise RpobenchError(
+            "rl=dpo: no draft differs from its target, so nothing can be preferred; use rl=grpo or none"
+        )
+    ordered = Random(seed).sample(preferred, len(preferred))
     return Dataset.from_list(
         [
             {
@@ -49,6 +67,7 @@ def dpo_rows(pairs: Sequence[Written], form: Form, *, count: int, seed: int) -> 
 
 def train_dpo(
     pairs: Sequence[Written],
+    held_out: Sequence[Written],
     form: Form,
     checkpoint: Path,
     adapter: Path,
@@ -57,23 +76,38 @@ def train_dpo(
     *,
     seed: int,
 ) -> DPOTrainer:
-    """Train the stage-1 adapter on: `rl_steps` updates of `rl_prompts` pairs each."""
-    arguments = DPOConfig(
+    """Train the stage-1 adapter on: `rl_steps` updates of `rl_prompts` pairs each.
+
+    The adapter with the lowest loss on `held_out` is kept, be it the one of stage 1.
+    """
+    seen, unseen = preferences(pairs), preferences(held_out)
+    trainer = DPOTrainer(
+        model=trained_policy(checkpoint, adapter, seed=seed),
+        args=_arguments(work, config, evaluates=bool(unseen), seed=seed),
+        train_dataset=dpo_rows(seen, form, count=config.rl_steps * config.rl_prompts, seed=seed),
+        eval_dataset=dpo_rows(unseen, form, count=len(unseen), seed=seed) if unseen else None,
+        processing_class=load_tokenizer(checkpoint),
+        callbacks=[
+            TrainingProgress("DPO steps"),
+            *([BestAdapter(best_folder(work), "eval_loss", higher=False)] if unseen else []),
+        ],
+    )
+    return run_to_end(trainer, work)
+
+
+def _arguments(work: Path, config: ModuleConfig, *, evaluates: bool, seed: int) -> DPOConfig:
+    return DPOConfig(
         max_steps=config.rl_steps,
         per_device_train_batch_size=share(config.rl_prompts, "rl_prompts"),
+        per_device_eval_batch_size=share(config.rl_prompts, "rl_prompts"),
         include_num_input_tokens_seen="non_padding",
         max_length=None,  # `trainable` left out what is too long
         learning_rate=config.rl_learning_rate,
         lr_scheduler_type="constant_with_warmup",
         warmup_steps=2,
         save_steps=max(1, config.rl_steps // 4),
+        eval_strategy="steps" if evaluates else "no",
+        eval_on_start=evaluates,
+        eval_steps=max(1, config.rl_steps // 2),
         **common_arguments(work, report_to=config.report_to, seed=seed),
     )
-    trainer = DPOTrainer(
-        model=trained_policy(checkpoint, adapter, seed=seed),
-        args=arguments,
-        train_dataset=dpo_rows(pairs, form, count=config.rl_steps * config.rl_prompts, seed=seed),
-        processing_class=load_tokenizer(checkpoint),
-        callbacks=[TrainingProgress("DPO steps")],
-    )
-    return run_to_end(trainer, work)

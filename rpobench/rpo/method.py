@@ -107,12 +107,16 @@ class TrainedModule(Method):
         return checkpoint_room(path) if path else Room()
 
     def save(self, path: Path) -> None:
-        """The adapter, the trajectories it learned from, and the training log of each stage."""
+        """The adapter, the trajectories it learned from, and the training log and reports of each stage."""
+        from rpobench.rpo.training import REPORTS
+
         assert self._adapter is not None and self._work is not None
-        shutil.copytree(self._adapter, path / "adapter", ignore=shutil.ignore_patterns("log.jsonl"))
+        shutil.copytree(self._adapter, path / "adapter", ignore=shutil.ignore_patterns("log.jsonl", REPORTS))
         shutil.copy2(self._work / TRAJECTORIES, path)
         for log in self._work.glob("*/adapter/log.jsonl"):
             shutil.copy2(log, path / f"{log.parts[-3]}.jsonl")
+        for reports in self._work.glob(f"*/adapter/{REPORTS}"):
+            shutil.copytree(reports, path / REPORTS / reports.parts[-3])
 
     @classmethod
     def load(cls, path: Path, config: BaseModel) -> TrainedModule:

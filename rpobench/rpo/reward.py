@@ -57,15 +57,18 @@ def _log_signs(
 ) -> None:
     """Means over the answers of one step; a sign that no answer can show is not logged."""
     labels: dict[str, Counter[str]] = {}
+    asked: dict[str, set[str]] = {}
     signs: dict[str, list[float]] = {"copied_share": [], "length_ratio": [], "facts_lost": []}
     for judge, answer, target, draft, evidence in zip(judges, answers, targets, drafts, shown, strict=True):
         if answer and judge.labels:
             labels.setdefault(judge.name, Counter())[answer] += 1
+            asked.setdefault(judge.name, set()).add(target)
         elif answer:
             signs["copied_share"].append(copied_share(answer, evidence))
             signs["length_ratio"].append(len(answer.split()) / max(1, len(target.split())))
             signs["facts_lost"].extend([facts_lost(draft, answer)] if FACT.search(draft) else [])
-    signs["label_entropy"] = [entropy(counts) for counts in labels.values()]
+    # Where a task's examples have one target, one label for all of them is no sign of anything.
+    signs["label_entropy"] = [entropy(counts) for name, counts in labels.items() if len(asked[name]) > 1]
     for name, values in signs.items():
         if values:
             log(name, sum(values) / len(values))

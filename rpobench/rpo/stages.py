@@ -71,7 +71,8 @@ def _refined(
     assert ctx.folder is not None
     if isinstance(config, RPOConfig) and config.rl == "dpo":
         return finished_stage(
-            ctx.folder / "dpo", lambda work: train_dpo(seen, form, checkpoint, start, work, config, seed=ctx.seed)
+            ctx.folder / "dpo",
+            lambda work: train_dpo(seen, unseen, form, checkpoint, start, work, config, seed=ctx.seed),
         )
     if config.rl == "none":
         return start

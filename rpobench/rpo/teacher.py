@@ -22,6 +22,9 @@ TEMPERATURE = 0.8
 RUN = 4  # words in a row that only the target has: no analysis comes upon them by itself
 FORM = Form()
 WORD = re.compile(r"\w+")
+CLAIMS = frozenset(
+    {"answer", "correct", "gold", "label", "rewrite", "target"}
+)  # what only who saw the target speaks of
 
 TASK = (
     "Explain in two short lines how this user's history tells what is wrong with a draft, then give the rewrite. "
@@ -68,9 +71,12 @@ def _chat(row: TrainingRow) -> Chat:
 def gives_away(row: TrainingRow, trajectory: Trajectory) -> bool:
     """Whether the analysis says of the target what input, draft and evidence do not.
 
-    A label: it is named and none of them names it. A text: `RUN` of its words in a row, or all of a shorter one.
+    A label: it is named and none of them names it, or it is called the answer. A text: `RUN` of its words in a row, or
+    all of a shorter one.
     """
     said = _words(f"{trajectory.shows} {trajectory.lacks}")
+    if row.task.labels and CLAIMS.intersection(said) and _holds(said, _words(row.target)):
+        return True
     known = [_words(row.draft), _words(row.task.content(row.example))]
     known += [_words(row.task.show(item)) for item in row.evidence]
     target = _words(row.target)

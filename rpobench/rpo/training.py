@@ -34,6 +34,7 @@ from rpobench.types import RpobenchError
 
 TOKENS = ("num_input_tokens_seen", "num_tokens")  # so far, resumes included; GRPO has the second alone
 
+REPORTS = "runs"  # the folder under `output_dir` that transformers' reports go to
 IGNORED = -100  # the label of a token that bears no loss, in torch, transformers and trl alike
 
 
@@ -128,7 +129,7 @@ def finished_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
 
     `train` gets the work folder, continues from its last checkpoint, and returns the trainer. Where it kept a best
     adapter (`best_folder`), that one is taken, else the last. The adapter folder appears under its name only when it is
-    complete, with the training log beside the weights.
+    complete, with the training log, and the reports of `report_to` if there are any, beside the weights.
     """
     adapter = folder / "adapter"
     if adapter.exists():
@@ -149,6 +150,8 @@ def _put_in_place(trainer: Trainer, work: Path, adapter: Path) -> None:
         shutil.copytree(best, half)
     else:
         trainer.model.save_pretrained(str(half), selected_adapters=["default"])
+    if (work / REPORTS).exists():
+        shutil.move(work / REPORTS, half / REPORTS)
     (half / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in trainer.state.log_history))
     half.rename(adapter)
     shutil.rmtree(work, ignore_errors=True)
