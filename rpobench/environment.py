@@ -1,8 +1,10 @@
-"""What a run was made with: package versions, commit, platform, the hashes of data and prompts, what ranked and cut."""
+"""What a run was made with: packages, commit, platform and processor, the hashes of data and prompts, what ranked."""
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +23,8 @@ def environment(*, data_sha256: str, prompt_sha256: str) -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         **_checkout(),
         "data_sha256": data_sha256,
         "prompt_sha256": prompt_sha256,
@@ -34,6 +38,16 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _processor() -> str:
+    """Its model and, where Linux tells, the instructions for bfloat16: with them a module is trained in it."""
+    told = Path("/proc/cpuinfo")
+    text = told.read_text(encoding="utf-8", errors="replace") if told.exists() else ""
+    model = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
+    if not model:
+        return platform.processor() or platform.machine()
+    return " ".join([model[1].strip(), *(flag for flag in ("amx_bf16", "avx512_bf16") if f" {flag} " in text)])
 
 
 def _checkout() -> dict[str, Any]:

@@ -219,6 +219,7 @@ def test_another_training_set_is_another_fit(tmp_path: Path, fits: Any) -> None:
 def test_environment_names_versions_and_hashes_and_no_path(tmp_path: Path) -> None:
     (one,) = run(plan(tmp_path, "zero-shot"))
     found = stored(tmp_path, one["run"], "environment.json")
+    assert found["processor"] and found["cores"] >= 1
     assert found["packages"]["rpobench"] == rpobench.__version__
     assert found["data_sha256"] == generate("LaMP-3", "dev", 6).sha256
     assert str(tmp_path) not in json.dumps(found)
