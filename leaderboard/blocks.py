@@ -66,9 +66,10 @@ def blocks(sheet: Sheet) -> list[Block]:
 
 
 def heading(section: Section) -> str:
-    """Data (of a made-up world, which one), split, limit and base model."""
+    """Data (of a made-up world, which one and how large), split, limit and base model."""
     data, note = section.data, " (synthetic, not LaMP)" if section.synthetic else ""
-    world = f", world {data['seed']}" if section.synthetic else ""
+    size = section.sample(section.tasks[0])["n"]
+    world = f", world {data['seed']}, {size} examples a task" if section.synthetic else ""
     limit = f", limit {data['limit']}" if data["limit"] else ""
     users = f", {data['holdout']:g} of the users held out" if data["holdout"] else ""
     return f"{data['source']}{world}, split {data['split']}{limit}{users}{note}, base model {section.base_model}"

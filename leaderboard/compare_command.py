@@ -100,6 +100,7 @@ def _lines(held: Sequence[Mapping[str, Any]]) -> list[str]:
             )
         if one["users"] is None:
             told.append(
-                f"{one['task']} {one['metric']}: not tested, a result of schema 1 keeps no measures: run it again"
+                f"{one['task']} {one['metric']}: not tested, schema 1 and other versions of the task keep no measures "
+                "for it: run it again"
             )
     return told

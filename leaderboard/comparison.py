@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rpobench.leaderboard.figures import better, versus
+from rpobench.leaderboard.figures import better, matched, versus
 from rpobench.leaderboard.rows import Result, is_own, labels_of, natural, task_of
 
 from rpobench.measures import by_user
@@ -66,15 +66,46 @@ def comparisons(runs: Sequence[Result]) -> dict[str, Any]:
 
 
 def _rows(runs: Sequence[Result]) -> Rows:
+    """Raises RpobenchError where two runs would stand in one place, so that one would be left out without a word."""
     rows: dict[str, dict[str, dict[int, Result]]] = {}
     for run, label in zip(runs, labels_of(runs), strict=True):
         label = label if is_own(run) else f"{label} (swapped)"
-        rows.setdefault(label, {}).setdefault(task_of(run), {})[run["spec"]["seed"]] = run
+        cell, task, seed = rows.setdefault(label, {}).setdefault(task_of(run), {}), task_of(run), run["spec"]["seed"]
+        for known in cell.values():
+            _check_same(task, known, run)
+            _check_one_row(task, label, known, run)
+        if seed in cell:
+            raise RpobenchError(f"{task}: {_names(cell[seed], run)} are both {label} of seed {seed}: name one of them")
+        cell[seed] = run
     return rows
 
 
+def _check_one_row(task: str, label: str, one: Result, run: Result) -> None:
+    """Refuse seeds of one row that were not made alike."""
+    for what, of in (("base model", _base_model), ("prompts", _prompts)):
+        if of(one) != of(run):
+            raise RpobenchError(
+                f"{task}: {_names(one, run)} are both {label} and differ in {what} ({of(one)} and {of(run)}): "
+                "compare by the names of runs"
+            )
+
+
+def _names(*runs: Result) -> str:
+    return " and ".join(Path(run["folder"]).name for run in runs)
+
+
+def _base_model(run: Result) -> str:
+    return str(run["spec"]["base_model"])
+
+
+def _prompts(run: Result) -> str:
+    return str(run["environment"]["prompt_sha256"][:8])
+
+
 def _pair(rows: Rows, first: str, second: str, task: str) -> list[dict[str, Any]]:
-    one, other = rows[first][task], rows[second][task]
+    one, other = matched(rows[first][task], rows[second][task])
+    if not one:
+        raise RpobenchError(f"{task}: {first} and {second} have several seeds and share none: run both with the same")
     for run in (*one.values(), *other.values()):
         _check_same(task, next(iter(one.values())), run)
     told = _warnings(next(iter(one.values())), next(iter(other.values())))
@@ -86,21 +117,27 @@ def _pair(rows: Rows, first: str, second: str, task: str) -> list[dict[str, Any]
 
 def _check_same(task: str, one: Result, other: Result) -> None:
     """Refuse two runs that did not answer the same questions."""
-    names = [Path(run["folder"]).name for run in (one, other)]
-    facts = {
+    facts: dict[str, list[Any]] = {
         "data sha256": [run["spec"]["data"]["sha256"][:12] for run in (one, other)],
         "split": [run["spec"]["data"]["split"] for run in (one, other)],
         "limit": [run["spec"]["data"]["limit"] for run in (one, other)],
         "task version": [run["spec"]["task"] for run in (one, other)],
         "example ids": [sorted(run["scores"]) for run in (one, other)],
+        "the users of their examples": [
+            _owners(run) for run in (one, other) if "examples" in one and "examples" in other
+        ],
     }
-    for what, (mine, theirs) in facts.items():
+    for what, (mine, theirs) in ((what, values) for what, values in facts.items() if values):
         if mine != theirs:
-            values = "" if what == "example ids" else f" ({mine} and {theirs})"
+            values = f" ({mine} and {theirs})" if isinstance(mine, str | int | None) else ""
             raise RpobenchError(
-                f"{task}: {names[0]} and {names[1]} differ in {what}{values}: run both on the same examples, or "
+                f"{task}: {_names(one, other)} differ in {what}{values}: run both on the same examples, or "
                 "choose those that were by --split, --limit or name"
             )
+
+
+def _owners(run: Result) -> dict[str, str]:
+    return {key: example["user"] for key, example in run["examples"].items()}
 
 
 def _warnings(one: Result, other: Result) -> list[str]:
@@ -121,8 +158,8 @@ def _warnings(one: Result, other: Result) -> list[str]:
 def _conditions(one: Result, other: Result) -> dict[str, list[Any]]:
     """What should be equal between rivals: base model, prompts, profiles, every knob that both have, training data."""
     specs, found = [run["spec"] for run in (one, other)], {}
-    found["base model"] = [spec["base_model"] for spec in specs]
-    found["prompts"] = [run["environment"]["prompt_sha256"][:8] for run in (one, other)]
+    found["base model"] = [_base_model(run) for run in (one, other)]
+    found["prompts"] = [_prompts(run) for run in (one, other)]
     if specs[0]["method"] != specs[1]["method"]:
         found["profiles"] = [spec["profiles"] for spec in specs]
         shared = specs[0]["config"].keys() & specs[1]["config"].keys()
@@ -167,23 +204,29 @@ def _users(one: Mapping[int, Result], other: Mapping[int, Result]) -> dict[str, 
 
 
 def _is_control(one: Mapping[int, Result], other: Mapping[int, Result]) -> bool:
-    specs = [next(iter(runs.values()))["spec"] for runs in (one, other)]
-    return bool(specs[0]["profiles"] != specs[1]["profiles"] and specs[0]["method"] == specs[1]["method"])
+    """Whether both are the same method, trained and asked alike, with own profiles here and swapped ones there."""
+    first, second = ({seed: {**run["spec"], "profiles": ""} for seed, run in runs.items()} for runs in (one, other))
+    profiles = [next(iter(runs.values()))["spec"]["profiles"] for runs in (one, other)]
+    return profiles[0] != profiles[1] and first == second
 
 
 def _equivalence(run: Result, found: Any, metric: str) -> dict[str, Any]:
     """Whether own and swapped profiles do equally well, up to `MARGIN` of the metric's range."""
-    margin = MARGIN * get_task(task_of(run)).metric_range
-    p = found.equivalence(margin)
+    span = get_task(task_of(run)).metric_range
+    margin = MARGIN * span
+    p = found.equivalence(margin, span)
     return {"margin": margin, "p": _known(p), "equivalent": bool(p <= ALPHA)}
 
 
 def _beats_all(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """By task: whether the first row beats every other in the main metric, by the largest p-value, Holm over tasks."""
+    """By task: whether the first row beats every other in the main metric, by the largest p-value, Holm over tasks.
+
+    Nothing of a task with a rival that could not be tested.
+    """
     told: list[dict[str, Any]] = []
     for task in dict.fromkeys(one["task"] for one in found):
-        rivals = [one for one in found if one["task"] == task and one["main"] and one["p"] is not None]
-        if len(rivals) > 1:
+        rivals = [one for one in found if one["task"] == task and one["main"]]
+        if len(rivals) > 1 and all(one["p"] is not None for one in rivals):
             p = beats_all([one["p"] for one in rivals], [one["gain"] for one in rivals])
             told.append({"task": task, "rivals": [one["second"] for one in rivals], "p": p})
     adjusted = holm([one["p"] for one in told])

@@ -20,7 +20,10 @@ MORE_COLUMNS = (
     "reported_in", "users", "seconds", "prompt_tokens", "completion_tokens", "dollars", "data_sha256", "prompt_sha256",
     "kept", "fit_tokens",
 )  # fmt: skip
-BREAKDOWN = ("method", "task", "metric", "by", "group", "value", "n", "users", "data", "split", "base_model")
+BREAKDOWN = (
+    "method", "task", "metric", "by", "group", "value", "n", "users", "data", "world", "split", "limit", "base_model",
+    "data_sha256",
+)  # fmt: skip
 
 
 def as_csv(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> str:
@@ -58,7 +61,10 @@ def _groups(sheets: Sequence[Sheet], by: str) -> list[dict[str, Any]]:
     rows = []
     for sheet, label, task in _cells(sheets):
         cell, data = sheet.section.cells[label][task], sheet.section.data
-        place = {"data": data["source"], "split": data["split"], "base_model": sheet.section.base_model}
+        place = {
+            "data": data["source"], "world": data["seed"], "split": data["split"], "limit": data["limit"],
+            "base_model": sheet.section.base_model, "data_sha256": cell.any["spec"]["data"]["sha256"],
+        }  # fmt: skip
         for group in groups(list(cell.own.values()), by):
             rows += [
                 {"method": label, "task": task, "metric": metric, "by": by, "value": value, **_counted(group), **place}
@@ -109,8 +115,10 @@ def _main(sheet: Sheet, label: str, figures: Figures, run: Mapping[str, Any]) ->
 
 
 def _cost(cell: Cell) -> dict[str, Any]:
-    """Means over seeds of what answering all examples cost."""
+    """Means over seeds of what answering all examples cost; nothing where they were answered elsewhere."""
     runs = list(cell.own.values())
+    if any(run.get("imported") for run in runs):
+        return {}
 
     def mean(of: Callable[[Any], float | None]) -> float | None:
         known = [value for value in map(of, runs) if value is not None]
@@ -150,4 +158,4 @@ def _dumped(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _unknown(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    return value is None or (isinstance(value, float) and not math.isfinite(value))

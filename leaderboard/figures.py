@@ -61,19 +61,30 @@ def sheets(sections: Sequence[Section], against: str | None = None) -> list[Shee
 def versus(first: Mapping[int, Result], second: Mapping[int, Result], metric: str) -> Comparison | None:
     """First minus second, each by seed, on the same examples; None where one keeps no measures.
 
-    Seeds are paired, equal ones if both have the same. A side with one seed is taken as it is for all of the other's.
+    Seeds are paired as `matched` says. A side with one seed is taken as it is for all of the other's.
     """
-    paired = _paired(first, second)
+    paired = _paired(*matched(first, second))
     return compare(paired[0].metric(metric), *paired[1:]) if paired else None
+
+
+def matched(first: Mapping[int, Result], second: Mapping[int, Result]) -> tuple[dict[int, Result], dict[int, Result]]:
+    """The runs, by seed, that are held against each other: all of them, or those of shared seeds where both sides have
+    several and not the same ones."""
+    seeds = first.keys() & second.keys()
+    if 1 in (len(first), len(second)):
+        return dict(first), dict(second)
+    return {seed: first[seed] for seed in sorted(seeds)}, {seed: second[seed] for seed in sorted(seeds)}
 
 
 def _paired(first: Mapping[int, Result], second: Mapping[int, Result]) -> tuple[ByUser, Any, Any] | None:
     """(any run's summary, sums of the first, sums of the second) as `versus` pairs them."""
     one, other = ([runs[seed] for seed in sorted(runs)] for runs in (first, second))
+    if not one or not other:
+        return None
     if 1 in (len(one), len(other)):
         seeds = max(len(one), len(other))
         one, other = (runs * seeds if len(runs) == 1 else runs for runs in (one, other))
-    pairs = list(zip(one, other, strict=False))
+    pairs = list(zip(one, other, strict=True))
     left, right = (_stacked([pair[side] for pair in pairs]) for side in (0, 1))
     return None if left is None or right is None else (left[0], left[1], right[1])
 

@@ -53,7 +53,7 @@ def _block(block: Block, words: str) -> str:
 
 
 def _table(heads: Sequence[str], groups: Sequence[Sequence[Sequence[str]]], words: str, *, align: str) -> str:
-    body = "\\midrule\n".join("".join(" & ".join(row) + " \\\\\n" for row in rows) for rows in groups if rows)
+    body = "\\midrule\n".join("".join("{}" + " & ".join(row) + " \\\\\n" for row in rows) for rows in groups if rows)
     return (
         f"\\begin{{table}}[t]\n\\centering\n\\caption{{{words}}}\n\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth"
         f"\\else\\width\\fi}}{{!}}{{%\n\\begin{{tabular}}{{{align}}}\n\\toprule\n{' & '.join(heads)} \\\\\n\\midrule\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from markupsafe import Markup
 from rpobench.leaderboard.breakdowns import KINDS, Group, groups
 from rpobench.leaderboard.charts import DOT, Point, Series, bar, chart, pareto, whisker
 from rpobench.leaderboard.figures import Figures, Sheet
-from rpobench.leaderboard.rows import Cell, Result
+from rpobench.leaderboard.rows import Cell, identity_of
 
 from rpobench.stats import Interval
 from rpobench.terminal import printable
@@ -64,6 +65,8 @@ def cost(cell: Cell, name: str) -> float | None:
     """What one example cost, the mean over seeds; None where nobody knows."""
     found = []
     for run in cell.own.values():
+        if run.get("imported"):
+            return None
         usage = run["usage"]
         total = {
             "tokens": usage.get("prompt_tokens", 0) + usage.get("completion_tokens", 0),
@@ -214,10 +217,10 @@ def _against_k(sheet: Sheet, task: str, cells: Mapping[str, Cell]) -> Markup | N
     """Rows of one method that differ in k and nothing else, joined."""
     families: dict[str, dict[int, str]] = {}
     for label, cell in cells.items():
-        spec: Result = cell.any["spec"]
-        if isinstance(spec["config"].get("k"), int):
-            rest = repr([spec["method"], sorted((k, v) for k, v in spec["config"].items() if k != "k")])
-            families.setdefault(rest, {})[spec["config"]["k"]] = label
+        identity = identity_of(cell.any) | {"prompts": cell.any["spec"].get("prompts")}
+        k = identity.pop("k", None)
+        if isinstance(k, int):
+            families.setdefault(json.dumps(identity, sort_keys=True), {})[k] = label
     swept = [family for family in families.values() if len(family) > 1]
     if not swept:
         return None

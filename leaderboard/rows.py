@@ -59,7 +59,8 @@ class Section:
 
 
 def sections(results: Sequence[Result]) -> list[Section]:
-    """Finished runs with own profiles, apart where data set, split, task version, hashes or base model differ."""
+    """Finished runs with own profiles, apart where data set (a made-up world: its seed and size), split, task version,
+    hashes or base model differ."""
     apart: dict[tuple[Any, ...], list[Result]] = {}
     for result, place in _placed(results):
         apart.setdefault(place, []).append(result)
@@ -68,11 +69,16 @@ def sections(results: Sequence[Result]) -> list[Section]:
 
 
 def _placed(results: Sequence[Result]) -> Iterable[tuple[Result, tuple[Any, ...]]]:
-    """Each run with its section. A task's second version, data or prompt hash goes to a second section, and so on."""
+    """Each run with its section. A task's second version, data or prompt hash goes to a second section, and so on.
+
+    A made-up world is one by its seed and size; in a folder the tasks have sizes of their own.
+    """
     variants: dict[tuple[Any, ...], list[tuple[str, str, str]]] = {}
     for result in results:
         spec = result["spec"]
-        heading = (*(spec["data"][name] for name in ("source", "split", "holdout", "limit")), spec["base_model"])
+        world = (spec["data"]["seed"], result["n"]) if result["synthetic"] else ()
+        data = (spec["data"][name] for name in ("source", "split", "holdout", "limit"))
+        heading = (*data, *world, spec["base_model"])
         known = variants.setdefault((*heading, task_of(result)), [])
         asked = (spec["task"], spec["data"]["sha256"], result["environment"]["prompt_sha256"])
         if asked not in known:
@@ -94,7 +100,7 @@ def _section(runs: Sequence[Result]) -> Section:
 
 def labels_of(runs: Sequence[Result]) -> list[str]:
     """The row of each run: its method's name, with what differs where one method stands there more than once."""
-    identities = [_identity(run) for run in runs]
+    identities = [identity_of(run) for run in runs]
     for part in ("prompts", "fit"):
         _tell_apart(runs, identities, part)
     return [
@@ -105,9 +111,15 @@ def labels_of(runs: Sequence[Result]) -> list[str]:
 
 
 def _tell_apart(runs: Sequence[Result], identities: Sequence[dict[str, Any]], part: str) -> None:
-    """Add a part of the specs that differs from task to task anyway, but only where one cell would hold two of it."""
-    places = [_place(*pair) for pair in zip(runs, identities, strict=True)]
-    found: dict[tuple[str, str, int], set[str | None]] = {}
+    """Add a part of the specs that differs from task to task anyway, but only where one cell would hold two of it.
+
+    Seeds of one cell have a fit each, but the same prompts.
+    """
+    places = [
+        (json.dumps(identity, sort_keys=True), task_of(run), run["spec"]["seed"] if part == "fit" else None)
+        for run, identity in zip(runs, identities, strict=True)
+    ]
+    found: dict[tuple[str, str, int | None], set[str | None]] = {}
     for place, run in zip(places, runs, strict=True):
         found.setdefault(place, set()).add(run["spec"].get(part))
     for place, run, identity in zip(places, runs, identities, strict=True):
@@ -115,17 +127,13 @@ def _tell_apart(runs: Sequence[Result], identities: Sequence[dict[str, Any]], pa
             identity[part] = run["spec"].get(part)
 
 
-def _identity(run: Result) -> dict[str, Any]:
+def identity_of(run: Result) -> dict[str, Any]:
     """What makes a row: everything about the method but task, seed, profiles, and (in doubt only) prompts and fit."""
     spec, trained = run["spec"], run["fit"]["train_tasks"] if run["fit"] else []
     on = {"trained_on": "+".join(trained)} if len(trained) > 1 else {}
     if run["fit"] and run["fit"]["base_model"] != spec["base_model"]:
         on[FOREIGN] = run["fit"]["base_model"]
     return {"method": spec["method"], "version": spec["version"], **spec["config"], **spec.get("models", {}), **on}
-
-
-def _place(run: Result, identity: Mapping[str, Any]) -> tuple[str, str, int]:
-    return json.dumps(identity, sort_keys=True), task_of(run), run["spec"]["seed"]
 
 
 def _label(identity: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]]) -> str:

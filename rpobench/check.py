@@ -15,7 +15,7 @@ from rpobench.data.sources import rescored
 from rpobench.fit_cost import FIT_COST
 from rpobench.measures import by_user
 from rpobench.registry import get_task
-from rpobench.runner import prompts, score
+from rpobench.runner import counted, prompts, score
 from rpobench.spec import digest_of
 from rpobench.store import SCHEMA_VERSION, ResultStore, read_json, read_predictions, seconds_spent
 from rpobench.stored import read_environment, read_fit_spec, read_result, read_run_spec
@@ -23,6 +23,7 @@ from rpobench.swap import swapped
 from rpobench.types import Prediction, RpobenchError
 
 SHA256 = re.compile("[0-9a-f]{64}")
+MEANT = {"unanswered": 0}  # by an absent field; by every other null
 CLOSE = 1e-9
 ROUNDED = 1e-3  # seconds are kept to the millisecond
 
@@ -74,16 +75,18 @@ def _check(folder: Path, data: str | None, report: Report, specs: dict[str, str]
         return
     summed = by_user(result)
     if summed is None:
-        report.notes.append("schema 1: keeps no measures to compute metrics from")
+        report.notes.append("metrics not computed anew: schema 1, or another version of the task, keeps no measures")
     else:
         found = {name: float(value) for name, value in summed.task.metrics_of(summed.sums.sum(axis=0)).items()}
         report.faults += _differing("measures", {"metrics": found}, result)
     report.faults += _fit(folder, result)
-    held = _data(spec, result["n"], data, report)
+    task, held = get_task(spec["task"].split("@")[0]), _data(spec, result["n"], data, report)
+    spent = {"kept": None, "seconds": sum(seconds_spent(folder / "predictions.jsonl").values())}
+    if not held and f"{task.name}@{task.version}" == spec["task"]:
+        report.faults += _differing("predictions", spent | counted(task, list(predictions.values())), result)
     if held:
-        task = get_task(held.task)
-        spent = {"seconds": sum(seconds_spent(folder / "predictions.jsonl").values()), "synthetic": held.synthetic}
-        report.faults += _differing("predictions", score(task, held, predictions) | spent, result)
+        found = spent | score(task, held, predictions) | {"synthetic": held.synthetic}
+        report.faults += _differing("predictions", found, result)
         report.faults += _foreign_evidence(spec, held, predictions)
         if prompts(task, held) != environment["prompt_sha256"]:
             report.faults.append("environment.json: prompt_sha256 is not that of the task's prompts")
@@ -100,6 +103,8 @@ def _named(folder: Path, spec: Mapping[str, Any]) -> list[str]:
 def _fit(folder: Path, result: Mapping[str, Any]) -> list[str]:
     """What the fit beside the run says otherwise; without one there is nothing to hold it against."""
     name = result["spec"]["fit"]
+    if not name:
+        return _differing("spec, which names no fit,", {"fit_seconds": None, "fit_tokens": None}, result)
     fit = ResultStore(folder.parent).fit_folder(str(name))
     if not (fit / "spec.json").exists():
         return []
@@ -140,6 +145,10 @@ def _form(result: Mapping[str, Any], environment: Mapping[str, Any]) -> list[str
         faults.append(f"result.json: imported does not go with version {spec['version']!r} of spec.json")
     if result["texts"] and not result["synthetic"] and get_task(spec["task"].split("@")[0]).licensed:
         faults.append("result.json: texts must be false, the data's licence does not allow them to be shown")
+    wild = [place for place, value in _leaves(result, "") if isinstance(value, float) and not math.isfinite(value)]
+    faults += [f"result.json: {place.removeprefix('.')} is no finite number" for place in wild[:1]]
+    if not result["scores"]:
+        faults.append("result.json: scores: empty, nothing was scored")
     if environment["data_sha256"] != result["spec"]["data"]["sha256"]:
         faults.append("environment.json: data_sha256 is not that of spec.json")
     return faults
@@ -182,8 +191,8 @@ def _data(spec: Mapping[str, Any], count: int, folder: str | None, report: Repor
 def _differing(source: str, found: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
     """Stored facts that are not those computed anew from `source`; what an older schema lacks is left alone."""
     told = []
-    for name in (name for name in found if name in stored):
-        old, new = dict(_leaves(stored[name], name)), dict(_leaves(found[name], name))
+    for name in (name for name in found if name in stored or stored["schema"] == SCHEMA_VERSION):
+        old, new = dict(_leaves(stored.get(name, MEANT.get(name)), name)), dict(_leaves(found[name], name))
         near = ROUNDED if name.endswith("seconds") else CLOSE
         for place in {**old, **new}:
             if place not in new:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,6 +80,10 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: dict[str, str
             raise RpobenchError(f"{preds}: {what} id {min(lacking)!r} ({len(lacking)} in all): use --data and --limit")
     task, folder = get_task(data.task), ResultStore(out).run_folder(spec)
     made = {key: Prediction(key, answers[key], answers[key]) for key in (one.example.id for one in data.labelled)}
+    scored = score(task, data, made)
+    for metric, value in scored["metrics"].items():
+        if not math.isfinite(value):
+            raise RpobenchError(f"{preds}: its {metric} is {value}: an output is no number of this world")
     if (folder / "result.json").exists():
         if read_predictions(folder / "predictions.jsonl") != made:
             raise RpobenchError(f"{folder}: holds other predictions of that name: choose another --name or --seed")
@@ -89,7 +94,7 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: dict[str, str
         left.unlink(missing_ok=True)
     append_predictions(held, list(made.values()))
     write_json(folder / "environment.json", environment(data_sha256=data.sha256, prompt_sha256=prompts(task, data)))
-    result = score(task, data, made) | {
+    result = scored | {
         "seconds": 0.0, "fit_seconds": None, "texts": data.synthetic or not task.licensed, "schema": SCHEMA_VERSION,
         "synthetic": data.synthetic, "imported": True,
     }  # fmt: skip

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rpobench.registry import get_task
 from rpobench.task import Task
-from rpobench.types import Labelled, RpobenchError
+from rpobench.types import Labelled
 
 Array = NDArray[Any]
 
@@ -54,15 +54,16 @@ class ByUser:
 
 
 def by_user(result: Mapping[str, Any], *, only: set[str] | None = None) -> ByUser | None:
-    """A stored result's examples (of these ids only) by user; None for results of schema 1, which hold no measures.
+    """A stored result's examples (of these ids only) by user.
 
-    Raises RpobenchError for a task that is not installed.
+    None where measures cannot be read: schema 1 holds none, and those of another version of the task may mean other
+    things. Raises RpobenchError for a task that is not installed.
     """
     if "examples" not in result:
         return None
     task = get_task(result["spec"]["task"].split("@")[0])
     if f"{task.name}@{task.version}" != result["spec"]["task"]:
-        raise RpobenchError(f"{result['folder']}: is of {result['spec']['task']}, installed is version {task.version}")
+        return None
     held = {key: one for key, one in result["examples"].items() if only is None or key in only}
     users = tuple(sorted({one["user"] for one in held.values()}))
     places = {user: place for place, user in enumerate(users)}

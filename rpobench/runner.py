@@ -217,13 +217,20 @@ def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> d
         "scores": {key: task.score(text, target) for key, text, target in zip(ids, texts, targets, strict=True)},
         "references": {name: task.aggregate(answers, targets) for name, answers in known.items()},
         "examples": measured(task, data.labelled, texts, known),
-        "n": len(ids),
-        "failed": sum(prediction.failure is not None for prediction in ordered),
-        "unanswered": sum(prediction.unanswered for prediction in ordered),
         "evidence": evidence_shown(ordered, data.topics),
-        **_kept(ordered),
-        "usage": asdict(sum((prediction.usage for prediction in ordered), Usage())),
         "users": data.users,
+        **counted(task, ordered),
+    }
+
+
+def counted(task: Task, predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """What of a result needs no data: counts and usage of its predictions, and the task's metrics by name."""
+    return {
+        "n": len(predictions),
+        "failed": sum(prediction.failure is not None for prediction in predictions),
+        "unanswered": sum(prediction.unanswered for prediction in predictions),
+        **_kept(predictions),
+        "usage": asdict(sum((prediction.usage for prediction in predictions), Usage())),
         "main_metric": task.main_metric,
         "directions": dict(task.metrics),
     }

@@ -91,14 +91,22 @@ class Comparison:
 
     @property
     def detectable(self) -> float:
-        """The smallest true difference that a test at `ALPHA` would find with probability `POWER` here."""
+        """The smallest true difference that a test at `ALPHA` would find with probability `POWER` here; nan where no
+        user differs from another, which tells nothing of how others would."""
         spread = self.difference.spread
-        return spread.quantile(1 - ALPHA / 2) + spread.quantile(POWER) if spread else math.nan
+        return spread.quantile(1 - ALPHA / 2) + spread.quantile(POWER) if spread and spread.se else math.nan
 
-    def equivalence(self, margin: float) -> float:
-        """p-value for |difference| < `margin`: two one-sided tests (Schuirmann 1987, J Pharmacokin Biopharm 15:657)."""
+    def equivalence(self, margin: float, span: float) -> float:
+        """p-value for |difference| < `margin`: two one-sided tests (Schuirmann 1987, J Pharmacokin Biopharm 15:657).
+
+        Where no user differs from another there is no spread to test with: it is the chance not to have met any of the
+        users who, each by all of the metric's range `span`, would make the difference that large.
+        """
         found = self.difference
-        return found.spread.tail(margin - abs(found.value)) if found.spread else math.nan
+        if not found.spread:
+            return math.nan
+        room = margin - abs(found.value)
+        return found.spread.tail(room) if found.spread.se else (1 - max(0.0, room) / span) ** found.spread.users
 
 
 class Wins(NamedTuple):
@@ -125,14 +133,14 @@ def compare(metric: Metric, first: Array, second: Array, *, seed: int = 0) -> Co
     """The `difference` of two methods with its p-value.
 
     One seed: a permutation test that exchanges a user's answers of both as a whole. Several: a test on the spread over
-    users and over seeds.
+    users and over seeds, unless there is none; then the same exchange, of sums over seeds.
     """
     found = difference(metric, first, second, seed=seed)
     if not found.spread:
         return Comparison(found, math.nan)
-    several = len(first) > 1
-    p = 2 * found.spread.tail(abs(found.value)) if several else exchange_test(metric, first[0], second[0], seed=seed)
-    return Comparison(found, p)
+    if len(first) > 1 and found.spread.se:
+        return Comparison(found, 2 * found.spread.tail(abs(found.value)))
+    return Comparison(found, exchange_test(metric, first.sum(axis=0), second.sum(axis=0), seed=seed))
 
 
 def effect_size(first: Array, second: Array) -> float:

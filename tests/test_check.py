@@ -73,7 +73,7 @@ def test_stored_runs_of_every_schema_are_in_order() -> None:
     for version in range(1, SCHEMA_VERSION + 1):
         (report,) = check(ROOT / "tests" / "stored" / f"v{version}")
         assert report.faults == []
-        assert ("schema 1: keeps no measures" in " ".join(report.notes)) is (version == 1)
+        assert ("metrics not computed anew: schema 1" in " ".join(report.notes)) is (version == 1)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,9 @@ def test_stored_runs_of_every_schema_are_in_order() -> None:
         ("result.json", ("failed",), 1, "failed is 1, from the predictions it is 0"),
         ("result.json", ("seconds",), 0.1, "seconds is 0.100000, from the predictions it is 1.5"),
         ("result.json", ("usage", "prompt_tokens"), 1, "usage.prompt_tokens is 1, from the predictions it is 2400"),
+        ("result.json", ("kept",), 0.5, "kept is 0.500000, from the predictions it is None"),
+        ("result.json", ("fit_tokens",), {"sft": 9}, "fit_tokens.sft is 9, from the spec, which names no fit, there is"),
+        ("result.json", ("seconds",), float("nan"), "seconds is no finite number"),
         ("spec.json", ("method",), "better", "its digest is"),
         ("spec.json", ("config", "k"), 9, "its digest is"),
         ("environment.json", ("prompt_sha256",), "x" * 64, "prompt_sha256 is no sha256"),
@@ -112,6 +115,31 @@ def test_stored_runs_of_every_schema_are_in_order() -> None:
 def test_what_was_changed_is_named(make_run: Make, file: str, path: Any, value: Any, fault: str) -> None:
     folder = make_run("good", good)
     change(folder, file, *path, value=value)
+    (report,) = check(folder)
+    assert any(fault in line for line in report.faults), report.faults
+
+
+def test_a_field_that_was_taken_out_is_missed(make_run: Make) -> None:
+    folder = make_run("good", good, config={"k": 1})
+    change(folder, "result.json", "evidence", value=None)
+    assert any("evidence.items is absent, from the predictions" in line for line in check(folder)[0].faults)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fault"),
+    [
+        (("main_metric",), "RMSE", "main_metric is 'RMSE', from the predictions it is 'MAE'"),
+        (("directions", "MAE"), "max", "directions.MAE is 'max'"),
+        (("usage", "prompt_tokens"), 1, "usage.prompt_tokens is 1"),
+        (("seconds",), 0.1, "seconds is 0.100000"),
+        (("failed",), 3, "failed is 3"),
+        (("scores",), {}, "scores: empty"),
+    ],
+)
+def test_what_needs_no_data_is_checked_without_it(make_run: Make, path: Any, value: Any, fault: str) -> None:
+    folder = make_run("good", good, source="LaMP")
+    assert check(folder)[0].faults == [] and "not scored anew" in check(folder)[0].notes[0]
+    change(folder, "result.json", *path, value=value)
     (report,) = check(folder)
     assert any(fault in line for line in report.faults), report.faults
 
@@ -238,6 +266,11 @@ def test_what_cannot_be_imported_is_named(tmp_path: Path, options: list[str], fa
     failed = brought_in(tmp_path, predictions(tmp_path), *options)
     assert isinstance(failed.exception, RpobenchError) and fault in str(failed.exception)
     assert not list(tmp_path.glob("runs/*"))
+
+
+def test_an_output_that_makes_a_metric_infinite_is_not_imported(tmp_path: Path) -> None:
+    failed = brought_in(tmp_path, predictions(tmp_path, output="1e308"))
+    assert "its RMSE is inf" in str(failed.exception) and not list(tmp_path.glob("runs/*"))
 
 
 def test_seeds_of_imports_are_those_that_runs_can_have(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_intervals_of_f1_over_few_users_are_warned_of() -> None:
 
 def test_a_heading_names_world_and_limit_and_the_caption_later_versions() -> None:
     told = as_markdown([result("a", 1.0, version="7", limit=100), result("b", 1.0, limit=100)])
-    assert "## synth-v1, world 0, split dev, limit 100 (synthetic, not LaMP)" in told
+    assert "## synth-v1, world 0, 32 examples a task, split dev, limit 100 (synthetic, not LaMP)" in told
     assert "Versions of methods beyond the first: a 7. " in told
     real = as_markdown([result("a", 1.0, source="LaMP", synthetic=False)])
     assert "## LaMP, split dev, base model m" in real and "Versions" not in real
@@ -100,15 +100,49 @@ def test_synthetic_data_says_so_and_real_data_does_not() -> None:
         {"source": "lamp"},
         {"holdout": 0.5},
         {"limit": 8},
+        {"seed": 1, "world": True},
+        {"n": 200},
         {"task": "LaMP-3@2"},
     ],
 )
 def test_what_cannot_be_compared_has_headings_of_its_own(changes: dict[str, Any]) -> None:
+    world = changes.pop("world", False)
     results = [result("a", 1.0), result("b", 0.5, **changes)]
+    if world:
+        results[1]["spec"]["data"]["seed"] = changes["seed"]
     assert len(sections(results)) == 2
     text = as_markdown(results)
     assert text.count("## ") == 2
     assert "**1.000**" in text and "**0.500**" in text
+
+
+def test_tasks_of_two_worlds_or_two_sizes_are_not_mixed_in_a_table() -> None:
+    """Each task counts its variants by itself, so it must not be they that tell worlds apart."""
+    for field, value in (("world", 1), ("n", 200)):
+        results = [result(name, 1.0, task=task) for name in "ab" for task in ("LaMP-3@1", "LaMP-4@1", "LaMP-5@1")]
+        for place, one in enumerate(results):
+            if place % 2:
+                one["spec"]["data"] |= {"seed": value, "sha256": "e" * 64} if field == "world" else {}
+                one |= {"n": value} if field == "n" else {}
+        for section in sections(results):
+            found = {
+                (run["spec"]["data"]["seed"], run["n"])
+                for row in section.cells.values()
+                for run in (c.any for c in row.values())
+            }
+            assert len(found) == 1
+
+
+def test_seeds_asked_with_other_prompts_are_no_row_of_their_seeds() -> None:
+    runs = [result("a", 1.0, prompts="p1"), *(result("a", 1.0, prompts="p2", seed=seed) for seed in (0, 1))]
+    assert {"a prompts=p1", "a prompts=p2"} == {row[0] for row in rows(as_markdown(runs)) if row[0].startswith("a ")}
+    runs = [result("a", 1.0, prompts="p1"), result("a", 1.0, prompts="p2", seed=1)]
+    assert {"a prompts=p1", "a prompts=p2"} == {row[0] for row in rows(as_markdown(runs)) if row[0].startswith("a ")}
+
+
+def test_what_cannot_be_weighed_is_no_number_in_the_files() -> None:
+    found = list(csv.DictReader(io.StringIO(as_csv([result("a", float("inf")) | {"imported": True}]))))
+    assert found[0]["value"] == "" and found[0]["seconds"] == "" and found[0]["prompt_tokens"] == ""
 
 
 def test_seeds_are_averaged_and_counted() -> None:

@@ -197,6 +197,13 @@ def test_a_terminal_gets_colours_and_a_pipe_gets_markdown(runs: Path) -> None:
     assert "good" in shown and "\x1b[1m" in shown and "Personalization gain" in shown
 
 
+def test_no_row_of_latex_begins_with_what_a_line_break_takes_as_its_argument(make_run: Make, tmp_path: Path) -> None:
+    make_run("[1ex] ours", good)
+    make_run("*star", good)
+    body = as_latex(read(tmp_path / "runs"))
+    assert "\n{}[1ex] ours & " in body and "\n{}*star & " in body
+
+
 def test_hostile_names_break_no_format(make_run: Make, tmp_path: Path) -> None:
     make_run(HOSTILE, good)
     found = read(tmp_path / "runs")
@@ -213,6 +220,8 @@ def test_hostile_names_break_no_format(make_run: Make, tmp_path: Path) -> None:
 def test_latex_compiles_whatever_the_names_hold(make_run: Make, runs: Path, tmp_path: Path) -> None:
     make_run(HOSTILE, good)
     make_run("".join(map(chr, range(32, 384))), good)
+    for opening in ("[1ex] ours", "[ours]", "*star"):  # what TeX would take for arguments of the line before
+        make_run(opening, good)
     body = as_latex(read(runs, "poor"))
     head = "\\documentclass{article}\n\\usepackage{booktabs,graphicx}\n\\begin{document}\n"
     document = head + body + "\\end{document}\n"

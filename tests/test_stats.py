@@ -160,17 +160,24 @@ def test_the_same_seed_gives_the_same_figures() -> None:
 def test_a_method_against_itself_is_no_difference() -> None:
     first, _ = pair("LaMP-3", np.random.default_rng(3))
     found = compare(metric_of("LaMP-3", "RMSE"), first[None], first[None])
-    assert (found.p, found.difference.low, found.difference.high, found.detectable) == (1.0, 0.0, 0.0, 0.0)
-    assert found.equivalence(0.01) == 0.0
+    assert (found.p, found.difference.low, found.difference.high) == (1.0, 0.0, 0.0) and math.isnan(found.detectable)
+    users = found.difference.spread.users if found.difference.spread else 0
+    assert found.equivalence(0.04, 4.0) == pytest.approx(0.99**users), "who was not met may differ"
     seeds = np.stack([first, first])
     assert compare(metric_of("LaMP-3", "RMSE"), seeds, seeds).p == 1.0
+
+
+def test_two_users_without_spread_are_no_certainty_however_many_seeds() -> None:
+    right, wrong = user_sums("LaMP-7", [[1.0, 1.0]] * 2, [0, 1]), user_sums("LaMP-7", [[0.0, 0.0]] * 2, [0, 1])
+    found = compare(metric_of("LaMP-7", "rouge-1"), np.stack([right] * 2), np.stack([wrong] * 2))
+    assert found.p == 0.5 and math.isnan(found.detectable)
 
 
 def test_one_user_tells_nothing() -> None:
     sums = user_sums("LaMP-7", [[0.1, 0.2]], [0])
     found = compare(metric_of("LaMP-7", "rouge-1"), sums[None], sums[None])
     assert found.difference.value == 0 and math.isnan(found.p) and math.isnan(found.difference.low)
-    assert math.isnan(found.detectable) and math.isnan(found.equivalence(0.1))
+    assert math.isnan(found.detectable) and math.isnan(found.equivalence(0.1, 1.0))
     assert math.isnan(effect_size(np.array([1.0]), np.array([0.0])))
 
 
@@ -198,7 +205,7 @@ def test_quantiles_and_tails_of_a_spread_are_each_others_inverse() -> None:
 
 def test_equivalence_needs_a_small_difference_and_a_small_spread() -> None:
     def found(value: float, se: float) -> float:
-        return Comparison(Interval(value, 0, 0, Spread(se**2, 100)), 1.0).equivalence(0.02)
+        return Comparison(Interval(value, 0, 0, Spread(se**2, 100)), 1.0).equivalence(0.02, 1.0)
 
     assert found(0.0, 0.005) < 0.001 < 0.05 < found(0.0, 0.05)
     assert found(0.02, 0.005) == pytest.approx(0.5) and found(-0.02, 0.005) == pytest.approx(0.5)
