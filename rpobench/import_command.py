@@ -83,7 +83,7 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: dict[str, str
     scored = score(task, data, made)
     for metric, value in scored["metrics"].items():
         if not math.isfinite(value):
-            raise RpobenchError(f"{preds}: its {metric} is {value}: an output is no number of this world")
+            raise RpobenchError(f"{preds}: the {metric} of its outputs is {value}: one of them is too large a number")
     if (folder / "result.json").exists():
         if read_predictions(folder / "predictions.jsonl") != made:
             raise RpobenchError(f"{folder}: holds other predictions of that name: choose another --name or --seed")

@@ -101,7 +101,7 @@ def test_stored_runs_of_every_schema_are_in_order() -> None:
         ("result.json", ("seconds",), 0.1, "seconds is 0.100000, from the predictions it is 1.5"),
         ("result.json", ("usage", "prompt_tokens"), 1, "usage.prompt_tokens is 1, from the predictions it is 2400"),
         ("result.json", ("kept",), 0.5, "kept is 0.500000, from the predictions it is None"),
-        ("result.json", ("fit_tokens",), {"sft": 9}, "fit_tokens.sft is 9, from the spec, which names no fit, there is"),
+        ("result.json", ("fit_tokens",), {"sft": 9}, "fit_tokens.sft is 9, from the spec, which names no fit,"),
         ("result.json", ("seconds",), float("nan"), "seconds is no finite number"),
         ("spec.json", ("method",), "better", "its digest is"),
         ("spec.json", ("config", "k"), 9, "its digest is"),
@@ -270,7 +270,7 @@ def test_what_cannot_be_imported_is_named(tmp_path: Path, options: list[str], fa
 
 def test_an_output_that_makes_a_metric_infinite_is_not_imported(tmp_path: Path) -> None:
     failed = brought_in(tmp_path, predictions(tmp_path, output="1e308"))
-    assert "its RMSE is inf" in str(failed.exception) and not list(tmp_path.glob("runs/*"))
+    assert "the MAE of its outputs is inf" in str(failed.exception) and not list(tmp_path.glob("runs/*"))
 
 
 def test_seeds_of_imports_are_those_that_runs_can_have(tmp_path: Path) -> None:
