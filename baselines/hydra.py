@@ -52,7 +52,10 @@ class Hydra(Method):
         return bool(task.answer_field)
 
     def models(self) -> Mapping[str, str]:
-        return {"encoder": self._encoder.identity}
+        return {
+            **{f"retriever_{role}": one for role, one in super().models().items()},
+            "encoder": self._encoder.identity,
+        }
 
     def prompts(self, tasks: Sequence[Task]) -> str:
         return repr([pair_words(task) for task in tasks])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rpobench.baselines.rag import Rag
 
 from rpobench.evidence import EvidenceConfig
-from rpobench.models.encoder import Encoder
 
 
 class RagDense(Rag):
@@ -21,6 +20,3 @@ class RagDense(Rag):
 
     def retrievers(self) -> Sequence[str]:
         return (f"{self.retriever}:{self.config.encoder}",)
-
-    def models(self) -> Mapping[str, str]:
-        return {"encoder": Encoder(self.config.encoder).identity}

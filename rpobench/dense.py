@@ -20,9 +20,14 @@ class Dense:
         self._encoder = Encoder(encoder)
 
     @property
+    def encoder(self) -> str:
+        """Identity of the model that makes the vectors."""
+        return self._encoder.identity
+
+    @property
     def identity(self) -> str:
         """With the encoder's."""
-        return f"dense-1+{self._encoder.identity}"
+        return f"dense-1+{self.encoder}"
 
     def prepare(self, texts: Sequence[str]) -> None:
         """Encode all of them together."""

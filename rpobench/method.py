@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from rpobench.config import MethodConfig
 from rpobench.context import Context
+from rpobench.registry import get_retriever
 from rpobench.task import Task
 from rpobench.types import Example, Labelled, Prediction, Usage
 
@@ -48,9 +49,12 @@ class Method(ABC):
     def models(self) -> Mapping[str, str]:
         """Identities of the models the method uses besides the base model, by their role; part of its specs.
 
-        Asked before any model works: raises RpobenchError for a model that cannot be used.
+        Here the encoder of a retriever that has one. Asked before any model works: raises RpobenchError for a model
+        that cannot be used.
         """
-        return {}
+        found = (getattr(get_retriever(name), "encoder", None) for name in self.retrievers())
+        encoder = next(filter(None, found), None)
+        return {"encoder": encoder} if encoder else {}
 
     def prompts(self, tasks: Sequence[Task]) -> str:
         """The method's own prompts for these tasks, "" where it has none; their hash is part of its specs."""

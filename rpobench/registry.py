@@ -82,5 +82,7 @@ def get_retriever(name: str) -> Retriever:
     """The retriever of this name, such as `bm25`, with what its factory takes after a colon (`dense:ORG/NAME`)."""
     known, colon, argument = name.partition(":")
     factory = load("retrievers", known)
+    if colon and not signature(factory).parameters:
+        raise RpobenchError(f"retriever {name}: {known} takes nothing after a colon, leave it out")
     retriever: Retriever = factory(argument) if colon else factory()
     return retriever

@@ -259,8 +259,14 @@ def _same_prompts(file: Path, data_sha256: str, prompt_sha256: str) -> None:
 
 
 def _note_used(file: Path, used: Mapping[str, Any]) -> None:
-    """Note which retrievers ranked and which tokenizer cut, as soon as it is known."""
+    """Note which retrievers ranked and which tokenizer cut, as soon as it is known.
+
+    Raises RpobenchError where what cut a run's evidence before is no longer the same.
+    """
     noted = read_environment(file)
+    before, now = noted.get("reference_tokenizer"), used.get("reference_tokenizer")
+    if before and now and before != now:
+        raise RpobenchError(f"{file}: its evidence was cut by {before}, now it is {now}: use another --out")
     if (updated := {**noted, **used}) != noted:
         write_json(file, updated)
 

@@ -66,6 +66,28 @@ def test_without_ids_users_are_those_whose_profiles_share_an_item(tmp_path: Path
     assert data.users == "inferred" and one == three != two
 
 
+def test_one_shared_item_makes_no_user_of_two_and_half_a_profile_does(tmp_path: Path) -> None:
+    """Forty users of two questions each, where each also holds one item of the next user."""
+
+    def item(user: int, place: int) -> dict[str, str]:
+        return {"id": f"{user}-{place}", "text": f"text {place} of {user % 40}", "score": "1"}
+
+    questions = []
+    for user in range(40):
+        own = [item(user, place) for place in range(6)]
+        questions += [question(f"{user}a", profile=own[:5]), question(f"{user}b", profile=[*own, item(user + 1, 0)])]
+    data = load_official(TASK, folder(tmp_path, questions), "dev")
+    users = [one.example.user_id for one in data.labelled]
+    assert users[::2] == users[1::2] and len(set(users)) == 40
+
+
+def test_both_ways_to_give_a_folder_name_the_same_source(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    place = folder(tmp_path / "mine", [question("1")])
+    inner = next(place.glob("LaMP_3"))
+    assert {load_official(TASK, one, "dev").source for one in (place, inner)} == {place.name}
+
+
 def test_an_empty_profile_is_kept(tmp_path: Path) -> None:
     assert load_official(TASK, folder(tmp_path, [question("1", profile=[])]), "dev").labelled[0].example.profile == ()
 

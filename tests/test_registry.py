@@ -56,6 +56,11 @@ def test_an_unknown_name_gets_its_near_matches(group: str, name: str, near: str)
     assert "\n" not in str(fault.value)
 
 
+def test_a_retriever_that_takes_nothing_is_given_nothing() -> None:
+    with pytest.raises(RpobenchError, match="recency takes nothing after a colon"):
+        get_retriever("recency:x")
+
+
 def test_a_package_of_somebody_else_is_found_by_its_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(PLUGIN))
     assert {"peek", "rpo"} <= set(registry.names("methods"))

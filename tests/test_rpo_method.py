@@ -56,11 +56,11 @@ def test_a_label_task_ends_in_a_label_chosen_after_the_modules_analysis(task_nam
     label = get_task(task_name).labels[0]
     written = FULL.text(Trajectory(f"{label}, always {label} and {label}", "that", "whatever"))
     prediction, module, score = predict(task_name, draft, written)
-    assert prediction.text in get_task(task_name).labels
+    assert prediction.text == label
     assert prediction.draft == draft and prediction.trajectory == written and prediction.failure is None
     continued: Chat = module.chats[-1]
     assert continued[-1].role == "assistant" and continued[-1].content == written.removesuffix(" whatever")
-    assert 0 <= score <= 1
+    assert score == get_task(task_name).score(label, generate(task_name, "dev", 1).labelled[0].target)
 
 
 def test_a_text_task_ends_in_the_rewrite() -> None:

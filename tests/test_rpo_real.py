@@ -32,7 +32,7 @@ def test_the_embedded_model_learns_the_form_and_ends_in_each_tasks_answers(tmp_p
         for prediction in predictions:
             parsed += Form().parse(prediction.trajectory or "") is not None
             if result["spec"]["task"].startswith("LaMP-3"):
-                assert prediction.text in "12345"
+                assert prediction.text in tuple("12345")
     assert parsed >= 18, "fewer than half of the texts are trajectories"
 
     (fit,) = (spec.parent for spec in (tmp_path / "fits").glob("*/spec.json"))

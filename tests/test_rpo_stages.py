@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from rpobench import get_task
@@ -194,6 +195,57 @@ def test_equal_rewards_that_rounding_tells_apart_are_passed_over(
     trainer.model.train()
     batch = trainer._generate_and_score_completions([trainer.train_dataset[0]] * 8)
     assert batch["advantages"].any() and not batch["completion_mask"].any()
+
+
+def test_held_out_users_may_be_of_a_task_that_no_other_user_has(
+    tiny_checkpoint: Path, start: Path, tmp_path: Path
+) -> None:
+    other = rows(1, get_task("LaMP-3"))
+    adapter = finished_stage(
+        tmp_path, lambda work: train_grpo(rows(4), other, FORM, tiny_checkpoint, start, work, config(), seed=0)
+    )
+    assert any("eval_reward" in entry for entry in log(adapter))
+
+
+def test_held_out_rows_are_measured_without_answers_that_contradict_their_analysis() -> None:
+    row = replace(rows(1, get_task("LaMP-3"))[0], target="5")
+    against = [(row, Trajectory("gave 4", "closest 4 fits", "5"))]
+    assert sft_rows(against, FORM)["lead"] == [""], "there is nothing else to learn from"
+    assert sft_rows(against, FORM, held_out=True)["lead"] == [
+        "History shows: gave 4\nDraft lacks: closest 4 fits\nRewrite:"
+    ]
+
+
+@pytest.mark.parametrize("changes", [{"sft_epochs": 20, "patience": 1, "sft_learning_rate": 0.5}, {"sft_epochs": 1.5}])
+def test_a_stage_that_ended_is_not_trained_on_after_a_kill(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    held_out = sft_rows(pairs(6)[4:], FORM) if "patience" in changes else None
+
+    def stage(folder: Path) -> Path:
+        data, settings = sft_rows(pairs(6), FORM), config(**changes)
+        return finished_stage(folder, lambda work: train_sft(data, held_out, tiny_checkpoint, work, settings, seed=0))
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    whole = stage(tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("rpobench.rpo.training._put_in_place", killed)
+        stage(tmp_path / "killed")
+    again = stage(tmp_path / "killed")
+    assert (again / ADAPTER).read_bytes() == (whole / ADAPTER).read_bytes()
+    assert [entry["step"] for entry in log(again)][-1] == [entry["step"] for entry in log(whole)][-1]
+
+
+def test_a_full_disk_in_a_stage_is_one_line(tmp_path: Path) -> None:
+    def full(work: Path) -> Any:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    with pytest.raises(RpobenchError, match=r"No space left on device .*make room there and run again"):
+        finished_stage(tmp_path, full)
+    with pytest.raises(RuntimeError, match="shape"):
+        finished_stage(tmp_path, lambda work: (_ for _ in ()).throw(RuntimeError("shape")))
 
 
 def test_the_reports_of_a_stage_survive_it(tmp_path: Path) -> None:

@@ -111,6 +111,12 @@ def test_a_line_that_is_no_trajectory_is_named(tmp_path: Path, line: str) -> Non
         read_trajectories(file)
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_bytes(b"\xff\xfe")
+    with pytest.raises(RpobenchError, match=r"t\.jsonl: is no text in UTF-8"):
+        read_trajectories(tmp_path / "t.jsonl")
+
+
 def test_a_file_of_other_data_or_no_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "t.jsonl"
     store_trajectories(file, [(row("other"), Trajectory("a", "b", "c"))])

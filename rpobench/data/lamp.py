@@ -46,12 +46,19 @@ def load_official(task: Task, folder: Path, split: str, *, limit: int | None = N
     check_targets(task, targets, str(outputs))
     return DataSet(
         task.name,
-        folder.resolve().name,
+        _source(task, folder),
         split,
         labelled_with(examples, targets)[:limit],
         users=users,
         synthetic=is_synthetic(folder),
     )
+
+
+def _source(task: Task, folder: Path) -> str:
+    """The folder's name; of a task's own folder the name of the one around it, so that both ways to give the same files
+    make the same run."""
+    place = folder.resolve()
+    return place.parent.name if place in [one.resolve() for one in _places(task, folder)] else place.name
 
 
 def is_synthetic(folder: Path) -> bool:
@@ -85,7 +92,8 @@ def split_users(data: DataSet, holdout: float, *, seed: int) -> tuple[DataSet, D
     count = round(holdout * len(users))
     if not 0 < count < len(users):
         raise RpobenchError(
-            f"--holdout {holdout}: leaves one side of {len(users)} users empty, use a share between 0 and 1"
+            f"--holdout {holdout}: leaves one side of {len(users)} users ({data.users}) empty, "
+            "use a share between 0 and 1"
         )
     scored = set(Random(f"holdout/{seed}").sample(users, count))
     sides = [[place for place, user in enumerate(owners) if (user in scored) is side] for side in (False, True)]

@@ -35,8 +35,9 @@ class SharedItems:
     def users(self) -> tuple[list[str], str]:
         """Each question's user, and "given" or "inferred".
 
-        Where not every question has an id, users are the connected components of questions that share an item's text,
-        each named after its first question.
+        Where not every question has an id, users are the connected components of questions that share the texts of at
+        least half of the smaller profile's items, each named after its first question. One shared item is no sign:
+        papers have several authors, and two people may tag a film alike.
         """
         if all(self.given):
             return self.given, "given"
@@ -47,8 +48,13 @@ class SharedItems:
         hashes, owners = np.frombuffer(self._hashes, np.uint64), np.frombuffer(self._owners, np.uint32)
         order = np.argsort(hashes, kind="stable")
         twins = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
-        ends = owners[order][twins], owners[order][twins + 1]
-        links = coo_array((np.ones(len(twins), bool), ends), shape=(len(self.ids), len(self.ids)))
+        # Of the questions that hold an item each is counted with the next one: a user's questions share nearly all
+        # items and so are neighbours nearly always, whoever else holds one of them.
+        ends = np.stack([owners[order][twins], owners[order][twins + 1]])
+        pairs, shared = np.unique(ends[:, ends[0] != ends[1]], axis=1, return_counts=True)
+        sizes = np.bincount(owners, minlength=len(self.ids))
+        pairs = pairs[:, 2 * shared >= np.minimum(*sizes[pairs])]
+        links = coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(len(self.ids), len(self.ids)))
         component = connected_components(links, directed=False)[1]
         firsts = np.unique(component, return_index=True)[1]
         return [f"user-{self.ids[first]}" for first in firsts[component]], "inferred"

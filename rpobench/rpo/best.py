@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from rpobench.ranks import is_first, wait_for_all
+from rpobench.store import write_text
 
 Row = TypeVar("Row")
 
@@ -51,10 +52,15 @@ class BestAdapter(TrainerCallback):  # type: ignore[misc]  # transformers is rea
             if all(self._sign * value > self._sign * other for other in values.values()):
                 self._keep(model)
             values[step] = value
-            (self._folder / "values.json").write_text(json.dumps(list(values.items())))
+            write_text(self._folder / "values.json", json.dumps(list(values.items())))
         wait_for_all()  # so that all processes stop at the same step
-        if self._patience and self._since_best([value for _, value in self.values()]) >= self._patience:
+        if self.over(step):
             control.should_training_stop = True
+
+    def over(self, step: int) -> bool:
+        """Whether what was measured up to this step, the last that was trained, ends the training."""
+        known = self.values()
+        return bool(self._patience and known and known[-1][0] <= step and self._since_best(known) >= self._patience)
 
     def _keep(self, model: Any) -> None:
         half = self._folder / "part"
@@ -68,6 +74,6 @@ class BestAdapter(TrainerCallback):  # type: ignore[misc]  # transformers is rea
         file = self._folder / "values.json"
         return [(step, value) for step, value in json.loads(file.read_text())] if file.exists() else []
 
-    def _since_best(self, values: Sequence[float]) -> int:
-        signed = [self._sign * value for value in values]
+    def _since_best(self, known: Sequence[tuple[int, float]]) -> int:
+        signed = [self._sign * value for _, value in known]
         return len(signed) - 1 - signed.index(max(signed))

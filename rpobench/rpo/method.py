@@ -52,7 +52,7 @@ class TrainedModule(Method):
         self._work: Path | None = None
 
     def models(self) -> Mapping[str, str]:
-        return {"reflection": reflection_model(self.config.reflection_model).identity}
+        return {**super().models(), "reflection": reflection_model(self.config.reflection_model).identity}
 
     def prompts(self, tasks: Sequence[Task]) -> str:
         return repr([self.form.sample(task) for task in tasks])

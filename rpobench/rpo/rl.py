@@ -110,7 +110,7 @@ def train_grpo(
         callbacks.append(BestAdapter(best_folder(work), "eval_reward", higher=True))
     trainer = VaryingGroupsTrainer(
         model=trained_policy(checkpoint, adapter, seed=seed),
-        reward_funcs=reward({row.task.name: row.task for row in rows}, form),
+        reward_funcs=reward({row.task.name: row.task for row in (*rows, *held_out)}, form),
         args=_arguments(work, config, held_out=len(seen), seed=seed),
         train_dataset=rl_rows(ordered, form),
         eval_dataset=rl_rows(seen, form) if seen else None,

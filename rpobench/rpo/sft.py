@@ -64,11 +64,12 @@ def row_chat(row: TrainingRow, form: Form) -> Chat:
     return form.chat(row.task, row.example, row.draft, row.evidence)
 
 
-def sft_rows(pairs: Sequence[Written], form: Form) -> Dataset:
+def sft_rows(pairs: Sequence[Written], form: Form, *, held_out: bool = False) -> Dataset:
     """Prompt and completion of every trajectory, as trl's conversational prompt-completion form.
 
     `lead` is all that a trajectory that contradicts itself teaches, its text up to the answer; empty for the others.
-    Only reasoning that leads to the right answer may teach answers (after STaR, arXiv 2203.14465, section 3).
+    Only reasoning that leads to the right answer may teach answers (after STaR, arXiv 2203.14465, section 3). Where all
+    contradict themselves there is nothing else to learn from; what is held out to measure with has no such need.
     """
     against = [contradicts_itself(row.task, trajectory) for row, trajectory in pairs]
     return Dataset.from_list(
@@ -76,7 +77,7 @@ def sft_rows(pairs: Sequence[Written], form: Form) -> Dataset:
             {
                 "prompt": messages(row_chat(row, form)),
                 "completion": [{"role": "assistant", "content": form.text(trajectory)}],
-                "lead": form.lead(trajectory) if silent and not all(against) else "",
+                "lead": form.lead(trajectory) if silent and (held_out or not all(against)) else "",
                 "chat_template_kwargs": dict(CHAT_TOKENS),
             }
             for (row, trajectory), silent in zip(pairs, against, strict=True)

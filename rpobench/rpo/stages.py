@@ -40,7 +40,7 @@ def train_stages(
     held = held_out_users((row.example.user_id for row, _ in pairs), share=config.validation, seed=ctx.seed)
     seen = [pair for pair in pairs if pair[0].example.user_id not in held]
     unseen = [pair for pair in pairs if pair[0].example.user_id in held]
-    validation = sft_rows(unseen, form) if unseen else None
+    validation = sft_rows(unseen, form, held_out=True) if unseen else None
     adapter = finished_stage(
         ctx.folder / "sft",
         lambda work: train_sft(sft_rows(seen, form), validation, checkpoint, work, config, seed=ctx.seed),

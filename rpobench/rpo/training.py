@@ -14,6 +14,7 @@ import datasets
 import torch
 import transformers
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -30,11 +31,13 @@ from transformers.integrations import get_available_reporting_integrations
 
 from rpobench.progress import progress
 from rpobench.ranks import is_first, wait_for_all
+from rpobench.rpo.best import BestAdapter
 from rpobench.types import RpobenchError
 
 TOKENS = ("num_input_tokens_seen", "num_tokens")  # so far, resumes included; GRPO has the second alone
 
 REPORTS = "runs"  # the folder under `output_dir` that transformers' reports go to
+DISK_FULL = ("No space left", "PytorchStreamWriter", "inline_container")  # the last two are torch's
 IGNORED = -100  # the label of a token that bears no loss, in torch, transformers and trl alike
 
 
@@ -117,11 +120,22 @@ def _readable(state: Path) -> bool:
 
 
 def run_to_end(trainer: Trainer, work: Path) -> Any:
-    """Train, from the last checkpoint in `work` if there is one. Nothing is printed to stdout."""
+    """Train, from the last checkpoint in `work` if there is one, unless that is the end. Nothing goes to stdout."""
     trainer.remove_callback(PrinterCallback)
     resume = last_checkpoint(work)
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    if resume and _is_end(trainer, resume):
+        trainer._load_from_checkpoint(str(resume))
+        trainer.state = TrainerState.load_from_json(str(resume / "trainer_state.json"))
+    else:
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     return trainer
+
+
+def _is_end(trainer: Trainer, checkpoint: Path) -> bool:
+    """Whether training had ended there; transformers would train on from it."""
+    state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+    judges = [one for one in trainer.callback_handler.callbacks if isinstance(one, BestAdapter)]
+    return state.global_step >= state.max_steps or any(one.over(state.global_step) for one in judges)
 
 
 def finished_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
@@ -135,12 +149,24 @@ def finished_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
     if adapter.exists():
         return adapter
     work = folder / "work"
-    with _quiet():
+    with _quiet(), _disk_faults(folder):
         trainer = train(work)
-    if is_first():
-        _put_in_place(trainer, work, adapter)
+        if is_first():
+            _put_in_place(trainer, work, adapter)
     wait_for_all()
     return adapter
+
+
+@contextmanager
+def _disk_faults(folder: Path) -> Iterator[None]:
+    """A full disk as one line: the libraries below raise errors of their own for it."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if not any(sign in str(error) for sign in DISK_FULL):
+            raise
+        told = str(error).splitlines()[0]
+        raise RpobenchError(f"{folder}: {told}: what was trained is kept, make room there and run again") from error
 
 
 def _put_in_place(trainer: Trainer, work: Path, adapter: Path) -> None:

@@ -77,7 +77,11 @@ def read_trajectories(path: Path) -> dict[tuple[str, str], Trajectory]:
         RpobenchError: a line is no trajectory; the error names it.
     """
     known = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RpobenchError(f"{path}: is no text in UTF-8 ({error}): give a JSONL file of trajectories") from error
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 one = json.loads(line)
