@@ -157,8 +157,8 @@ def _warnings(one: Result, other: Result) -> list[str]:
 
 def _conditions(one: Result, other: Result) -> dict[str, list[Any]]:
     """What should be equal between rivals: base model, prompts, profiles, every knob that both have, training data."""
-    specs, found = [run["spec"] for run in (one, other)], {}
-    found["base model"] = [_base_model(run) for run in (one, other)]
+    specs = [run["spec"] for run in (one, other)]
+    found: dict[str, list[Any]] = {"base model": [_base_model(run) for run in (one, other)]}
     found["prompts"] = [_prompts(run) for run in (one, other)]
     if specs[0]["method"] != specs[1]["method"]:
         found["profiles"] = [spec["profiles"] for spec in specs]
