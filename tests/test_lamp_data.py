@@ -119,6 +119,7 @@ def test_movies_are_found_in_new_and_news_beside_it(tmp_path: Path) -> None:
     for base in (tmp_path, tmp_path / "LaMP_2"):
         assert load_official(get_task("LaMP-2"), base, "dev").labelled[0].target == "classic"
         assert load_official(get_task("LaMP-2N"), base, "dev").labelled[0].target == "sports"
+        assert load_official(get_task("LaMP-2N"), base, "dev").source == tmp_path.name
 
 
 def test_a_holdout_divides_users_and_not_examples(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def _source(task: Task, folder: Path) -> str:
     """The folder's name; of a task's own folder the name of the one around it, so that both ways to give the same files
     make the same run."""
     place = folder.resolve()
-    return place.parent.name if place in [one.resolve() for one in _places(task, folder)] else place.name
+    return place.parent.name if place.name in official_names(task.name) else place.name
 
 
 def is_synthetic(folder: Path) -> bool:
