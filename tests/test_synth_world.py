@@ -182,6 +182,7 @@ def test_the_oracle_is_far_above_the_best_generic_answer(task: str) -> None:
     assert oracle - best >= {"LaMP-3": 0.4}.get(task, 0.25)
 
 
+@pytest.mark.slow  # 70,000 examples
 @every_task
 def test_ten_thousand_inputs_are_distinct_and_varied(task: str) -> None:
     data = generate(task, "train", 10_000, knobs=Knobs(profile_items=(1, 1)))
