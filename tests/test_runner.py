@@ -20,6 +20,7 @@ from rpobench.environment import environment
 from rpobench.models.scripted import ScriptedModel, echo
 from rpobench.plan import Plan, make_plan
 from rpobench.registry import get_method
+from rpobench.runner import _note_used
 from rpobench.store import ResultStore, read_json
 from rpobench.summary import print_summary
 from rpobench.types import RpobenchError
@@ -223,6 +224,14 @@ def test_environment_names_versions_and_hashes_and_no_path(tmp_path: Path) -> No
     assert found["packages"]["rpobench"] == rpobench.__version__
     assert found["data_sha256"] == generate("LaMP-3", "dev", 6).sha256
     assert str(tmp_path) not in json.dumps(found)
+
+
+def test_evidence_that_would_be_cut_otherwise_is_not_continued(tmp_path: Path) -> None:
+    (one,) = run(plan(tmp_path, "zero-shot"))
+    (file,) = tmp_path.glob(f"**/{Path(one['run']).name}/environment.json")
+    _note_used(file, {"reference_tokenizer": "words@1"})
+    with pytest.raises(RpobenchError, match="was cut by words@1, now it is words@2"):
+        _note_used(file, {"reference_tokenizer": "words@2"})
 
 
 def test_environment_names_what_ranked_and_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
