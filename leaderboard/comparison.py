@@ -123,11 +123,10 @@ def _check_same(task: str, one: Result, other: Result) -> None:
         "limit": [run["spec"]["data"]["limit"] for run in (one, other)],
         "task version": [run["spec"]["task"] for run in (one, other)],
         "example ids": [sorted(run["scores"]) for run in (one, other)],
-        "the users of their examples": [
-            _owners(run) for run in (one, other) if "examples" in one and "examples" in other
-        ],
     }
-    for what, (mine, theirs) in ((what, values) for what, values in facts.items() if values):
+    if "examples" in one and "examples" in other:
+        facts["the users of their examples"] = [_owners(run) for run in (one, other)]
+    for what, (mine, theirs) in facts.items():
         if mine != theirs:
             values = f" ({mine} and {theirs})" if isinstance(mine, str | int | None) else ""
             raise RpobenchError(
