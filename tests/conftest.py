@@ -131,7 +131,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         data = generate(task, fields.get("split", "dev"), n)
         spec = RunSpec(
             task=f"{task}@{judge.version}",
-            data=DataSpec(**{"source": "synth-v1", "split": "dev", "sha256": data.sha256, **fields}),
+            data=DataSpec(**{"source": data.source, "split": "dev", "sha256": data.sha256, **fields}),
             **{"method": method, "version": "1", "config": {}, "base_model": "m", "seed": 0, **changes},
         )
         rng = Random(f"{method}/{spec.seed}/{spec.profiles}")

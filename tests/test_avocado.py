@@ -208,7 +208,7 @@ def test_results_of_the_licensed_task_show_no_texts(tmp_path: Path, name: str, s
     task, data = get_task(name), replace(generate(name, "dev", 3), synthetic=synthetic)
     model, method = get_model("scripted:echo"), get_method("zero-shot")
     made = method(method.Config())
-    told = DataSpec(source="synth-v1", split="dev", limit=3, holdout=None, seed=0, sha256=data.sha256)
+    told = DataSpec(source=data.source, split="dev", limit=3, holdout=None, seed=0, sha256=data.sha256)
     spec = RunSpec(
         task=f"{task.name}@{task.version}",
         data=told,

@@ -188,7 +188,7 @@ def test_other_data_under_the_same_name_is_found(make_run: Make) -> None:
     change(folder, "spec.json", "data", "sha256", value="a" * 64)
     change(folder, "environment.json", "data_sha256", value="a" * 64)
     (report,) = check(folder)
-    assert report.faults[-1] == "spec.json: data sha256 is not that of synth-v1 as it is here"
+    assert report.faults[-1] == "spec.json: data sha256 is not that of synth-v2 as it is here"
 
 
 def test_unfinished_and_doubled_runs_are_named(make_run: Make, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from rpobench.benchmark import run
 from rpobench.config import MethodConfig
 from rpobench.data.sources import Source
 from rpobench.data.synth.knobs import knobs_text, parse_knobs
-from rpobench.data.synth.world import Knobs, generate
+from rpobench.data.synth.world import SYNTH_VERSION, Knobs, generate
 from rpobench.models.scripted import ScriptedModel
 from rpobench.plan import make_plan, method_names, task_names
 from rpobench.registry import get_method, get_task, names
@@ -176,13 +176,30 @@ def test_the_knobs_of_the_world_are_part_of_what_a_run_is_named_by(tmp_path: Pat
         for data in ("synth:7", "synth:7?split=time&noise=0.5")
     )
     assert plain != hard
-    assert read_json(tmp_path / "runs" / hard / "spec.json")["data"]["source"] == "synth-v1?noise=0.5&split=time"
+    assert read_json(tmp_path / "runs" / hard / "spec.json")["data"]["source"] == "synth-v2?noise=0.5&split=time"
     from rpobench.examples import examples_of
 
     shown = examples_of(tmp_path / "runs", hard)
     data = generate("LaMP-3", "dev", 3, seed=7, knobs=Knobs(noise=0.5, split="time"))
     assert [entry["target"] for entry in shown] == [one.target for one in data.labelled]
-    assert Source("synth:7?noise=0.05").scored_on(get_task("LaMP-3")).source == "synth-v1", "as by default"
+    assert Source("synth:7?noise=0.05").scored_on(get_task("LaMP-3")).source == SYNTH_VERSION, "as by default"
+
+
+def test_an_older_version_of_the_world_is_asked_for_by_name_and_is_another_run(tmp_path: Path) -> None:
+    old, new = (
+        rpobench.run("zero-shot", "LaMP-7", data=data, limit=3, out=tmp_path / "runs")[0]["run"]
+        for data in ("synth-v1:7", "synth:7")
+    )
+    assert old != new
+    assert read_json(tmp_path / "runs" / old / "spec.json")["data"]["source"] == "synth-v1"
+    from rpobench.examples import examples_of
+
+    targets = [
+        [one.target for one in generate("LaMP-7", "dev", 3, seed=7, version=v).labelled]
+        for v in ("synth-v1", "synth-v2")
+    ]
+    assert [[entry["target"] for entry in examples_of(tmp_path / "runs", run)] for run in (old, new)] == targets
+    assert targets[0] != targets[1]
 
 
 def test_knobs_come_back_from_their_text() -> None:

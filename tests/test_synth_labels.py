@@ -115,10 +115,10 @@ def test_examples_have_the_official_form(task: str) -> None:
 def test_the_citation_question_is_silent_about_the_line() -> None:
     """Only the profile tells the references apart: same subject, either place, no word of theirs in the title."""
     data = generate("LaMP-1", "dev", 1000)
-    for one in data.labelled[:100]:
+    for one in data.labelled:
         title = set(re.search(r'title "(.*?)"', one.example.input)[1].lower().split())
         first, second = (set(re.findall(r"[a-z-]+", text.lower())) for text in references(one.example))
-        assert len(first & second) >= 3
+        assert len(first & second) >= 2, "the subject: docking of drones, at the shortest"
         assert not title & (first ^ second) - {"on", "for", "in", "over", "with", "a", "of", "toward"}
     assert 450 <= Counter(one.target for one in data.labelled)["[1]"] <= 550
 

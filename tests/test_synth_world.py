@@ -10,20 +10,31 @@ from random import Random
 
 import pytest
 
-from rpobench.data.synth import MECHANISMS, Knobs, Piece, Story, generate, mechanism, stories
+from rpobench.data.synth import MECHANISMS, SYNTH_VERSION, VERSIONS, Knobs, Piece, Story, generate, mechanism, stories
 from rpobench.registry import get_task
 from rpobench.types import RpobenchError
 
 TASKS = tuple(MECHANISMS)
-# Of 20 dev examples with seed 0. A change here changes what "synth-v1" means: give the world a new version instead.
+# Of 20 dev examples with seed 0. A change here changes what a version means: give the world a new version instead.
 PINNED = {
-    "LaMP-1": "c572c67b0a483a656ece92f9f07699f7c27c9740477831ef448528a9fe48451d",
-    "LaMP-2": "dc18ec0b71619116c2c905b03c118f82a457654e3631566ccfd3e137ffdf4754",
-    "LaMP-3": "c614f4061fd3fd15496bd5a7b99f3b264263699eb0b42ddba095fcbc6117f986",
-    "LaMP-4": "a9d5a696c029bc5d1f825de697136a5c4faf9e8de5adf90bc4e8542ca50e2623",
-    "LaMP-5": "6631cf74be8f440276323bf515ea9c82dd973012562316b3792544bc6ac925e0",
-    "LaMP-6": "4c185381dc8ce352a197ea96cc419f6864d2522348457c89ea47842e6de8ce9b",
-    "LaMP-7": "129b92980f625ee8de202415c15ce8a3685739f64e283383674c2a6708f19c64",
+    "synth-v1": {
+        "LaMP-1": "c572c67b0a483a656ece92f9f07699f7c27c9740477831ef448528a9fe48451d",
+        "LaMP-2": "dc18ec0b71619116c2c905b03c118f82a457654e3631566ccfd3e137ffdf4754",
+        "LaMP-3": "c614f4061fd3fd15496bd5a7b99f3b264263699eb0b42ddba095fcbc6117f986",
+        "LaMP-4": "a9d5a696c029bc5d1f825de697136a5c4faf9e8de5adf90bc4e8542ca50e2623",
+        "LaMP-5": "6631cf74be8f440276323bf515ea9c82dd973012562316b3792544bc6ac925e0",
+        "LaMP-6": "4c185381dc8ce352a197ea96cc419f6864d2522348457c89ea47842e6de8ce9b",
+        "LaMP-7": "129b92980f625ee8de202415c15ce8a3685739f64e283383674c2a6708f19c64",
+    },
+    "synth-v2": {
+        "LaMP-1": "d7de4b170e365a46a949188411407691144985cd7358daea882f32f775373402",
+        "LaMP-2": "ecd6d125528e61710083704a51932b22b6ebe7ac38334a7904fb8bf25d4b6320",
+        "LaMP-3": "32d9c43563a7b4a6323b05944f4aeb04a720779673f2750f76b8f0c50c41a525",
+        "LaMP-4": "4a7139f562f453a6631ad31f8617196692715f212addc089bfb494d60a740b50",
+        "LaMP-5": "6be756bf11a3cafa94ee7cdb7eda1b9457fa2b23faadfe58e1bb2def65ad3892",
+        "LaMP-6": "c47de1d417736458c9841f7819db6bee32ac71f495d5440ef707f312b965e477",
+        "LaMP-7": "f629537ae2afc85e54b93e0bfa66bdcb9889ba74769bc44bd19bc4a7e2cd43b8",
+    },
 }
 every_task = pytest.mark.parametrize("task", TASKS)
 
@@ -53,8 +64,10 @@ def test_an_example_does_not_depend_on_how_many_are_made(task: str) -> None:
 
 
 @every_task
-def test_the_world_is_the_published_one(task: str) -> None:
-    assert generate(task, "dev", 20).sha256 == PINNED[task]
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_world_is_the_published_one_in_every_version(task: str, version: str) -> None:
+    made = generate(task, "dev", 20, version=version)
+    assert (made.sha256, made.source) == (PINNED[version][task], version)
 
 
 @every_task
@@ -84,7 +97,7 @@ def test_profiles_are_dated_sized_and_older_than_the_question(task: str) -> None
         assert all(item.fields.keys() >= set(get_task(task).fields) for item in one.example.profile)
     ids = [item.id for one in data.labelled for item in one.example.profile]
     assert len(set(ids)) == len(ids)
-    assert data.source == "synth-v1" and data.synthetic and data.users == "given"
+    assert data.source == SYNTH_VERSION and data.synthetic and data.users == "given"
 
 
 @every_task

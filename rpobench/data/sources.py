@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rpobench.data.dataset import DataSet
 from rpobench.data.lamp import MissingData, has_split, is_synthetic, load_official, split_users
 from rpobench.data.synth.knobs import knobs_text, parse_knobs
-from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, Knobs, generate
+from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, VERSIONS, Knobs, generate
 from rpobench.spec import DataSpec
 from rpobench.task import Task
 from rpobench.types import RpobenchError
@@ -20,12 +20,19 @@ DEFAULT_SYNTH = 200  # examples of a synthetic split where nobody says how many
 SEED_DIGITS = 18  # of a world seed: the rest of the project keeps seeds as 64-bit numbers
 
 
+class _World(NamedTuple):
+    version: str
+    seed: int
+    knobs: Knobs
+
+
 @dataclass(frozen=True)
 class Source:
     """Which data, how much of it, and how it is split.
 
-    `data` is `synth`, `synth:SEED?KNOBS` for another world, or a folder; `scored` and `trained` cap the examples (None:
-    all there are); with `holdout` (0..1) a folder's users of the scored split are divided, and the others train.
+    `data` is `synth`, `synth:SEED?KNOBS` for another world, `synth-v1:SEED?KNOBS` for one of an older version, or a
+    folder; `scored` and `trained` cap the examples (None: all there are); with `holdout` (0..1) a folder's users of
+    the scored split are divided, and the others train.
     """
 
     data: str = "synth"
@@ -68,7 +75,7 @@ class Source:
             split=data.split,
             limit=limit,
             holdout=self.holdout,
-            seed=self._world[0] if self._world is not None else self.seed,
+            seed=self._world.seed if self._world is not None else self.seed,
             sha256=data.sha256,
         )
 
@@ -83,25 +90,27 @@ class Source:
         return self._world is not None or is_synthetic(Path(self.data))
 
     @cached_property
-    def _world(self) -> tuple[int, Knobs] | None:
-        """The world seed and knobs of `synth[:SEED][?KNOBS]`; None for a folder."""
+    def _world(self) -> _World | None:
+        """The world that `synth[-vN][:SEED][?KNOBS]` names; None for a folder."""
         place, _, knobs = self.data.partition("?")
         name, _, seed = place.partition(":")
-        if name != "synth":
+        version = SYNTH_VERSION if name == "synth" else name
+        if version not in VERSIONS:
             return None
         if seed and not (seed.isascii() and seed.isdecimal() and len(seed) <= SEED_DIGITS):
             raise RpobenchError(
                 f"--data {self.data[:80]}: the world seed after the colon must be a whole number of at most "
                 f"{SEED_DIGITS} digits"
             )
-        return int(seed or 0), parse_knobs(knobs)
+        return _World(version, int(seed or 0), parse_knobs(knobs))
 
-    def _synth(self, task: Task, world: tuple[int, Knobs], split: str, count: int | None) -> DataSet:
+    def _synth(self, task: Task, world: _World, split: str, count: int | None) -> DataSet:
         if task.name not in MECHANISMS:
-            raise MissingData(f"{SYNTH_VERSION}: has no {task.name}")
-        seed, knobs = world
-        data = generate(task.name, split, count or DEFAULT_SYNTH, seed=seed, knobs=knobs)
-        return replace(data, source="?".join(filter(None, (SYNTH_VERSION, knobs_text(knobs)))))
+            raise MissingData(f"{world.version}: has no {task.name}")
+        data = generate(
+            task.name, split, count or DEFAULT_SYNTH, seed=world.seed, knobs=world.knobs, version=world.version
+        )
+        return replace(data, source="?".join(filter(None, (world.version, knobs_text(world.knobs)))))
 
 
 def rescored(spec: Mapping[str, Any], count: int, folder: str | None) -> Source:
@@ -110,8 +119,8 @@ def rescored(spec: Mapping[str, Any], count: int, folder: str | None) -> Source:
     Raises RpobenchError where a folder is needed and none is given.
     """
     version, _, knobs = spec["source"].partition("?")
-    if version == SYNTH_VERSION:
-        folder = "?".join(filter(None, (f"synth:{spec['seed']}", knobs)))
+    if version in VERSIONS:
+        folder = "?".join(filter(None, (f"{version}:{spec['seed']}", knobs)))
     if folder is None:
         raise RpobenchError(f"the run is on '{spec['source']}': say where that folder is with --data")
     return Source(folder, spec["split"], scored=count, holdout=spec["holdout"], seed=spec["seed"])

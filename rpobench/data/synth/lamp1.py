@@ -38,7 +38,7 @@ _FIELDS = {
         "yeast strains|tumor samples|plant roots|gut bacteria",
     ),
     "speech": (
-        "speaker matching|accent transfer|word spotting|noise removal",
+        "speaker matching|accent mapping|word spotting|noise removal",
         "phone calls|radio shows|meeting rooms|hearing aids",
     ),
     "databases": (
@@ -103,6 +103,7 @@ class Citations(Mechanism):
 
     task = "LaMP-1"
     topics = tuple(_FIELDS)
+    fields: ClassVar[Mapping[str, tuple[str, str]]] = _FIELDS
     traits: ClassVar[Mapping[str, tuple[str, ...]]] = {trait: tuple(lines) for trait, lines in _LINES.items()}
     by_topic = ("theory",)
     drifting = ("concern",)
@@ -112,7 +113,7 @@ class Citations(Mechanism):
         own = traits[stake]
         lines = [own, rng.choice([line for line in self.traits[stake] if line != own])]
         rng.shuffle(lines)
-        cited, paper = _subject(rng, topic, names), _subject(rng, topic, names)
+        cited, paper = (_subject(rng, self.fields[topic], names) for _ in range(2))
         slots = {
             "stake": stake,
             "line_1": lines[0],
@@ -144,8 +145,17 @@ class Citations(Mechanism):
         return {"title": title, "abstract": slots[f"abstract_{number}"]}
 
 
-def _subject(rng: Random, topic: str, names: Names) -> dict[str, str]:
-    jobs, matters = (bank.split("|") for bank in _FIELDS[topic])
+class FirstCitations(Citations):
+    """As in synth-v1, where a job of the field "speech" held a word of the line "scarcity"."""
+
+    fields: ClassVar[Mapping[str, tuple[str, str]]] = {
+        **_FIELDS,
+        "speech": (_FIELDS["speech"][0].replace("accent mapping", "accent transfer"), _FIELDS["speech"][1]),
+    }
+
+
+def _subject(rng: Random, field: tuple[str, str], names: Names) -> dict[str, str]:
+    jobs, matters = (bank.split("|") for bank in field)
     return {
         "job": rng.choice(jobs),
         "matter": rng.choice(matters),

@@ -34,7 +34,7 @@ class Tweets(Mechanism):
         "sign-off": tuple(_SIGN_OFFS),
     }
     by_topic = ("aside",)
-    drifting = ("sign-off",)
+    drifting: ClassVar[tuple[str, ...]] = ("opener", "sign-off")
 
     def content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
         talk = TALKS[topic]
@@ -66,3 +66,9 @@ class Tweets(Mechanism):
 
     def item(self, slots: Slots, answer: str) -> Mapping[str, str]:
         return {"text": answer}
+
+
+class FirstTweets(Tweets):
+    """As in synth-v1: only the sign-off drifts."""
+
+    drifting = ("sign-off",)

@@ -18,7 +18,7 @@ from rpobench.data.synth.mechanism import Mechanism, Slots, Traits
 from rpobench.data.synth.names import SPLITS, Names
 from rpobench.types import Example, Labelled, ProfileItem, RpobenchError
 
-SYNTH_VERSION = "synth-v1"
+SYNTH_VERSION = "synth-v2"
 
 # Imported when asked for: one task's word banks are enough for one task.
 MECHANISMS = {
@@ -30,6 +30,11 @@ MECHANISMS = {
     "LaMP-6": "lamp6:Subjects",
     "LaMP-7": "lamp7:Tweets",
 }
+# What differs in the older worlds, which stay as they were: runs on them are made and checked again.
+OLDER: dict[str, dict[str, str]] = {
+    "synth-v1": {"LaMP-1": "lamp1:FirstCitations", "LaMP-5": "lamp5:FirstTitles", "LaMP-7": "lamp7:FirstTweets"},
+}
+VERSIONS = (*OLDER, SYNTH_VERSION)
 
 _FIRST_DAY = date(2016, 1, 1)
 _STEP = 45  # days; one piece is written in each step, on a random day of it
@@ -85,20 +90,25 @@ class Story:
     asked: Piece
 
 
-def mechanism(task: str) -> Mechanism:
-    """The mechanism of a task by its name ("LaMP-4")."""
+def mechanism(task: str, version: str = SYNTH_VERSION) -> Mechanism:
+    """The mechanism of a task by its name ("LaMP-4"), as it is in that version of the world."""
     if task not in MECHANISMS:
         raise RpobenchError(f"no synthetic data for task {task}: choose one of {', '.join(MECHANISMS)}")
-    module, name = MECHANISMS[task].split(":")
+    module, name = OLDER.get(version, {}).get(task, MECHANISMS[task]).split(":")
     made: Mechanism = getattr(import_module(f"rpobench.data.synth.{module}"), name)()
     return made
 
 
-def generate(task: str, split: str, n: int, *, seed: int = 0, knobs: Knobs | None = None) -> DataSet:
-    """The first `n` examples of a task's split, one a user, with best-generic and oracle answers as references."""
-    made = mechanism(task)
-    told = list(stories(task, split, n, seed=seed, knobs=knobs))
-    orders = (Random(f"{SYNTH_VERSION}/{seed}/{task}/{story.user_id}/{split}/order") for story in told)
+def generate(
+    task: str, split: str, n: int, *, seed: int = 0, knobs: Knobs | None = None, version: str = SYNTH_VERSION
+) -> DataSet:
+    """The first `n` examples of a task's split, one a user, with best-generic and oracle answers as references.
+
+    `version` is one of VERSIONS.
+    """
+    made = mechanism(task, version)
+    told = list(stories(task, split, n, seed=seed, knobs=knobs, version=version))
+    orders = (Random(f"{version}/{seed}/{task}/{story.user_id}/{split}/order") for story in told)
     labelled = tuple(_labelled(made, story, split, rng) for story, rng in zip(told, orders, strict=True))
     ids = [one.example.id for one in labelled]
     references = {
@@ -109,28 +119,30 @@ def generate(task: str, split: str, n: int, *, seed: int = 0, knobs: Knobs | Non
     for one, story in zip(labelled, told, strict=True):
         wrote = {piece.date: piece.topic for piece in story.past}  # every piece has a day of its own
         topics |= {item.id: wrote[item.date] for item in one.example.profile if item.date}
-    return DataSet(task, SYNTH_VERSION, split, labelled, references, topics, users="given", synthetic=True)
+    return DataSet(task, version, split, labelled, references, topics, users="given", synthetic=True)
 
 
-def stories(task: str, split: str, n: int, *, seed: int = 0, knobs: Knobs | None = None) -> Iterator[Story]:
+def stories(
+    task: str, split: str, n: int, *, seed: int = 0, knobs: Knobs | None = None, version: str = SYNTH_VERSION
+) -> Iterator[Story]:
     """The users behind the first `n` examples, with everything the generator knows about them."""
     if split not in SPLITS:
         raise RpobenchError(f"no split {split} in synthetic data: choose one of {', '.join(SPLITS)}")
     if n < 0:
         raise RpobenchError(f"{n} synthetic examples asked for: give 0 or more")
-    made, knobs = mechanism(task), knobs or Knobs()
+    made, knobs = mechanism(task, version), knobs or Knobs()
     for index in range(n):
-        yield _User(made, split, index, seed, knobs).story()
+        yield _User(made, split, index, f"{version}/{seed}", knobs).story()
 
 
 class _User:
     """One user's life: topics, trait values for each topic before and after the change, and what was written when."""
 
-    def __init__(self, made: Mechanism, split: str, index: int, seed: int, knobs: Knobs) -> None:
+    def __init__(self, made: Mechanism, split: str, index: int, world: str, knobs: Knobs) -> None:
         self._made, self._split, self._knobs = made, split, knobs
         home = split if knobs.split == "user" else "all"
         self.id = f"{made.task.lower()}-{home}-{index}"
-        self._stream = f"{SYNTH_VERSION}/{seed}/{made.task}/{self.id}"
+        self._stream = f"{world}/{made.task}/{self.id}"
         self._rng = rng = Random(self._stream)
         # With a time split the names of the shared past are the train split's.
         self._past_names = Names(split if knobs.split == "user" else "train")
