@@ -33,7 +33,7 @@ PINNED = {
         "LaMP-4": "4a7139f562f453a6631ad31f8617196692715f212addc089bfb494d60a740b50",
         "LaMP-5": "6be756bf11a3cafa94ee7cdb7eda1b9457fa2b23faadfe58e1bb2def65ad3892",
         "LaMP-6": "c47de1d417736458c9841f7819db6bee32ac71f495d5440ef707f312b965e477",
-        "LaMP-7": "f629537ae2afc85e54b93e0bfa66bdcb9889ba74769bc44bd19bc4a7e2cd43b8",
+        "LaMP-7": "ce5f2d76f38977b0a4e292f2c5da53b3f07009eae97e139b28b098eb1357abc3",
     },
 }
 every_task = pytest.mark.parametrize("task", TASKS)

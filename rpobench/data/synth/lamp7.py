@@ -34,7 +34,7 @@ class Tweets(Mechanism):
         "sign-off": tuple(_SIGN_OFFS),
     }
     by_topic = ("aside",)
-    drifting: ClassVar[tuple[str, ...]] = ("opener", "sign-off")
+    drifting: ClassVar[tuple[str, ...]] = ("opener", "intensity", "sign-off")
 
     def content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
         talk = TALKS[topic]
