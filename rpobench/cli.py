@@ -123,14 +123,22 @@ def show(
     run: Annotated[str, typer.Argument(help="A run's name, digest or folder.")],
     example: Annotated[str | None, typer.Option("--example", help="Only this example.")] = None,
     trajectories: Annotated[bool, typer.Option("--trajectories", help="What the reflection model wrote.")] = False,
+    training: Annotated[bool, typer.Option("--training", help="The trajectories it learned from instead.")] = False,
     data: Annotated[str | None, typer.Option(help="The official folder, where the run was not on synth.")] = None,
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """Input, evidence, draft, rewrite and target of a run's examples, side by side."""
-    from rpobench.examples import examples_of
-    from rpobench.show import print_examples
+    from rpobench.examples import examples_of, trained_on
+    from rpobench.show import print_examples, print_training
 
+    if training:
+        file, records = trained_on(runs, run, example=example)
+        if as_json:
+            print(json.dumps(records))
+        else:
+            print_training(file, records)
+        return
     found = examples_of(runs, run, example=example, data=data)
     if as_json:
         print(json.dumps(found))

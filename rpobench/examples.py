@@ -13,6 +13,7 @@ from rpobench.data.sources import rescored
 from rpobench.evidence import fit_evidence
 from rpobench.models.embedded import reference_tokenizer
 from rpobench.registry import get_task
+from rpobench.rpo.trajectory_file import TRAJECTORIES, trajectory_records
 from rpobench.store import ResultStore, read_predictions
 from rpobench.stored import read_result, read_run_spec
 from rpobench.swap import swapped
@@ -32,6 +33,30 @@ def examples_of(runs: Path, run: str, *, example: str | None = None, data: str |
         some = next(iter(read_result(folder / "result.json")["scores"]), "")
         raise RpobenchError(f"--example {example}: {folder.name} has no such example, such as '{some}'")
     return found
+
+
+def trained_on(runs: Path, run: str, *, example: str | None = None) -> tuple[Path, list[dict[str, str]]]:
+    """The file of the trajectories that a run's module learned, and its lines of the run's task.
+
+    Raises:
+        RpobenchError: the run trained nothing, its trajectories are not there, or no text of it may be shown.
+    """
+    folder = ResultStore(runs).find(run)
+    spec = read_run_spec(folder / "spec.json")
+    if spec["fit"] is None:
+        raise RpobenchError(f"--training: {spec['method']} was not trained")
+    file = ResultStore(folder.parent).fit_folder(spec["fit"]) / "checkpoint" / TRAJECTORIES
+    if not file.is_file():
+        raise RpobenchError(f"{file}: not there: trained modules alone learn from one, and packed runs leave it out")
+    task = get_task(spec["task"].split("@")[0])
+    result = folder / "result.json"
+    if not (read_result(result)["texts"] if result.exists() else not task.licensed):
+        raise RpobenchError(f"--training: texts of {folder.name} are not to be shown")
+    found = [one for one in trajectory_records(file) if one["task"] == task.name]
+    found = [one for one in found if example in (None, one["example"])]
+    if not found:
+        raise RpobenchError(f"--example {example}: {file} has no such example of {task.name}")
+    return file, found
 
 
 def entries_of(folder: Path, *, data: str | None = None) -> list[dict[str, Any]]:

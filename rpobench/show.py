@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from rpobench.rpo.trajectory_file import PARTS
 from rpobench.terminal import console, plain
 
 ROWS = ("input", "evidence", "draft", "trajectory", "prediction", "target", "failure")
@@ -26,6 +28,20 @@ def print_examples(entries: Sequence[Mapping[str, Any]], *, trajectories: bool) 
             if entry[name] and (name != "trajectory" or trajectories):
                 table.add_row(_title(name, entry), _content(name, entry))
         screen.print(table)
+
+
+def print_training(file: Path, records: Sequence[Mapping[str, str]]) -> None:
+    """Print trajectories of a file on stdout, and where to edit them."""
+    screen = console()
+    for one in records:
+        table = Table(title=plain(one["example"]), show_header=False, min_width=60)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for name in ("draft", *PARTS):
+            if one.get(name):
+                table.add_row(name, plain(one[name]))
+        screen.print(table)
+    screen.print(plain(f"{file}\nA copy of it, edited, trains another module: --set trajectories=FILE"), soft_wrap=True)
 
 
 def _title(name: str, entry: Mapping[str, Any]) -> Text:

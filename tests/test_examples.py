@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,9 @@ from rich.console import Console
 
 from rpobench import get_task, show
 from rpobench.evidence import fit_evidence
-from rpobench.examples import entries_of, shown_items, stored_entries
+from rpobench.examples import entries_of, shown_items, stored_entries, trained_on
 from rpobench.models.embedded import reference_tokenizer
-from rpobench.types import Example, Prediction, ProfileItem
+from rpobench.types import Example, Prediction, ProfileItem, RpobenchError
 
 Make = Callable[..., Path]
 TASK = get_task("LaMP-3")
@@ -87,3 +88,47 @@ def test_a_very_long_word_is_folded_and_not_lost(monkeypatch: pytest.MonkeyPatch
     shown = printed(monkeypatch, prediction=word, draft=None, width=60)
     assert max(map(len, shown.splitlines())) <= 60
     assert word in re.sub(r"[^a-h]", "", shown.split("prediction")[1])
+
+
+def learned(root: Path, fit: str) -> Path:
+    """A fit of two tasks with the trajectories it learned."""
+    file = root / "fits" / fit / "checkpoint" / "trajectories.jsonl"
+    file.parent.mkdir(parents=True)
+    lines = [
+        {
+            "task": task,
+            "example": f"{task}/{i}",
+            "draft": f"d{i}",
+            "shows": f"s{i}",
+            "lacks": f"l{i}",
+            "rewrite": f"[b]{i}",
+        }
+        for task in ("LaMP-3", "LaMP-7")
+        for i in range(2)
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+def test_what_a_module_learned_from_is_shown_with_its_file(make_run: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_run("good", lambda place, target, rng: target, fit="abc")
+    kept = learned(folder.parent, "abc")
+    file, found = trained_on(folder.parent, folder.name)
+    assert file == kept and [one["example"] for one in found] == ["LaMP-3/0", "LaMP-3/1"], "the run's task alone"
+    assert trained_on(folder.parent, folder.name, example="LaMP-3/1")[1] == found[1:]
+    show.print_training(file, found)
+    out = capsys.readouterr().out
+    assert all(text in out for text in ("LaMP-3/1", "d1", "s1", "l1", "[b]1", str(file), "trajectories="))
+
+
+def test_what_a_module_learned_from_is_not_shown_where_it_must_not_or_cannot_be(make_run: Make) -> None:
+    def refused(said: str, folder: Path, **options: str) -> None:
+        with pytest.raises(RpobenchError, match=said):
+            trained_on(folder.parent, folder.name, **options)
+
+    refused("was not trained", make_run("none", lambda place, target, rng: target))
+    gone = make_run("good", lambda place, target, rng: target, fit="abc")
+    refused("packed runs leave it out", gone)
+    learned(gone.parent, "abc")
+    refused("no such example of LaMP-3", gone, example="LaMP-7/0")
+    refused("not to be shown", make_run("secret", lambda place, target, rng: target, fit="abc", texts=False))

@@ -16,7 +16,7 @@ from rpobench.data.synth.world import generate
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.method import TrainedModule
 from rpobench.rpo.sft import Written, sft_rows
-from rpobench.rpo.writers import read_trajectories
+from rpobench.rpo.trajectory_file import read_trajectories
 from rpobench.task import Task
 from rpobench.types import Evidence, Example, Labelled, Prediction
 

@@ -16,7 +16,8 @@ from rpobench.rpo.method import RPO
 from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.teacher import Teacher, gives_away
-from rpobench.rpo.writers import Rules, get_writer, read_trajectories, store_trajectories
+from rpobench.rpo.trajectory_file import read_trajectories, store_trajectories
+from rpobench.rpo.writers import Rules, get_writer
 from rpobench.types import Chat, Example, ProfileItem, RpobenchError
 
 TWEET, RATING = get_task("LaMP-7"), get_task("LaMP-3")
@@ -109,6 +110,8 @@ def test_a_line_that_is_no_trajectory_is_named(tmp_path: Path, line: str) -> Non
     file.write_text(f"\n{line}\n")
     with pytest.raises(RpobenchError, match=r"t\.jsonl:2: must be a JSON object"):
         read_trajectories(file)
+    with pytest.raises(RpobenchError, match=r"t\.jsonl:2"):
+        RPOConfig(trajectories=str(file))  # at once, not after an hour of drafts
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:

@@ -9,14 +9,18 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from rpobench.evidence import EvidenceConfig
+from rpobench.rpo.trajectory_file import read_trajectories
 from rpobench.types import RpobenchError
 
 CONTENT = "sha256:"
 
 
 def _readable(path: str) -> str:
-    if not path.startswith(CONTENT) and not Path(path).is_file():
-        raise ValueError("no such file")
+    """Raises what is wrong with the file at once, before anything is drafted for it."""
+    if not path.startswith(CONTENT):
+        if not Path(path).is_file():
+            raise ValueError("no such file")
+        read_trajectories(Path(path))
     return path
 
 

@@ -21,11 +21,11 @@ from rpobench.rpo.decoding import Answer, answers, prefers_draft
 from rpobench.rpo.prompts import Form
 from rpobench.rpo.questions import Question, questions
 from rpobench.rpo.room import Room, checkpoint_room
+from rpobench.rpo.trajectory_file import TRAJECTORIES
 from rpobench.rpo.writers import get_writer
 from rpobench.task import Task
 from rpobench.types import Example, Labelled, Prediction, RpobenchError, Usage
 
-TRAJECTORIES = "trajectories.jsonl"
 TOO_LONG = "the input alone exceeds the module's context"
 
 

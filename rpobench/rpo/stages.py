@@ -17,7 +17,8 @@ from rpobench.rpo.rl import grpo_notes, train_grpo
 from rpobench.rpo.room import Room, checkpoint_room
 from rpobench.rpo.sft import Written, sft_rows, train_sft, trainable
 from rpobench.rpo.training import finished_stage
-from rpobench.rpo.writers import TrajectoryWriter, read_trajectories, store_trajectories
+from rpobench.rpo.trajectory_file import read_trajectories, store_trajectories
+from rpobench.rpo.writers import TrajectoryWriter
 from rpobench.task import Task
 from rpobench.types import Labelled
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +13,7 @@ from rpobench.rpo.histories import Histories
 from rpobench.rpo.prompts import Trajectory
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.trajectories import write_trajectory
+from rpobench.rpo.trajectory_file import read_trajectories
 from rpobench.types import ProfileItem, RpobenchError, Usage
 
 
@@ -70,33 +69,6 @@ class Stored:
         return [one or rule for one, rule in zip(found, Rules().write(rows), strict=True)]
 
 
-def read_trajectories(path: Path) -> dict[tuple[str, str], Trajectory]:
-    """The trajectories of a file by task and example id.
-
-    Raises:
-        RpobenchError: a line is no trajectory; the error names it.
-    """
-    known = {}
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise RpobenchError(f"{path}: is no text in UTF-8 ({error}): give a JSONL file of trajectories") from error
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                one = json.loads(line)
-                parts = [one[name] for name in ("shows", "lacks", "rewrite")]
-                whole = all(isinstance(part, str) for part in (*parts, one["task"], one["example"]))
-            except (ValueError, KeyError, TypeError):
-                whole = False
-            if not whole:
-                raise RpobenchError(
-                    f"{path}:{number}: must be a JSON object with the texts task, example, shows, lacks and rewrite"
-                )
-            known[one["task"], one["example"]] = Trajectory(*parts)
-    return known
-
-
 def get_writer(config: object, *, seed: int) -> TrajectoryWriter:
     """The writer that a config asks for: only RPO's has a choice."""
     if isinstance(config, RPOConfig) and config.trajectories:
@@ -106,15 +78,3 @@ def get_writer(config: object, *, seed: int) -> TrajectoryWriter:
 
         return Teacher(get_model(config.teacher), max_new_tokens=config.max_new_tokens, seed=seed)
     return Rules()
-
-
-def store_trajectories(path: Path, pairs: Sequence[tuple[TrainingRow, Trajectory]]) -> None:
-    """One JSON line a trajectory, as `Stored` reads it."""
-    lines = [
-        json.dumps({"task": row.task.name, "example": row.example.id, "draft": row.draft, **asdict(trajectory)})
-        for row, trajectory in pairs
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f"{path.name}.part")
-    half.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    half.rename(path)
