@@ -105,8 +105,9 @@ def test_the_command_refuses_in_a_line(tmp_path: Path, arguments: tuple[str, ...
 
 
 def test_the_command_refuses_the_name_of_the_world_as_folder(tmp_path: Path) -> None:
-    refused = synth("--out", tmp_path / "synth", "--task", "LaMP-3", "--n", 1).exception
-    assert isinstance(refused, RpobenchError) and "choose another name" in str(refused)
+    for name in ("synth", "synth-v1"):
+        refused = synth("--out", tmp_path / name, "--task", "LaMP-3", "--n", 1).exception
+        assert isinstance(refused, RpobenchError) and "choose another name" in str(refused)
 
 
 def test_a_run_on_the_written_folder_is_shown_as_synthetic(tmp_path: Path) -> None:

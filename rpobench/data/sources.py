@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -43,6 +44,8 @@ class Source:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self._world is None and Path(self.data).resolve().name in VERSIONS:
+            raise RpobenchError(f"--data {self.data}: this name stands for the synthetic world: rename the folder")
         if self.holdout is not None and self._world is not None:
             raise RpobenchError(f"--holdout {self.holdout}: {self.data} has training users of its own: leave it out")
 
@@ -96,6 +99,8 @@ class Source:
         name, _, seed = place.partition(":")
         version = SYNTH_VERSION if name == "synth" else name
         if version not in VERSIONS:
+            if re.fullmatch(r"synth-v\d+", name) and not Path(self.data).exists():
+                raise RpobenchError(f"--data {self.data[:80]}: no such version: choose one of {', '.join(VERSIONS)}")
             return None
         if seed and not (seed.isascii() and seed.isdecimal() and len(seed) <= SEED_DIGITS):
             raise RpobenchError(

@@ -19,11 +19,11 @@ def synth(
 ) -> None:
     """Write the synthetic world in LaMP's form; files that stand already are never overwritten."""
     from rpobench.data.official_folder import write_official
-    from rpobench.data.synth.world import MECHANISMS, generate
+    from rpobench.data.synth.world import MECHANISMS, VERSIONS, generate
     from rpobench.progress import progress
 
-    if out.name == "synth":
-        raise RpobenchError(f"--out {out}: --data synth means the world itself: choose another name")
+    if out.name in ("synth", *VERSIONS):
+        raise RpobenchError(f"--out {out}: --data {out.name} means the world itself: choose another name")
     tasks = list(MECHANISMS) if task == "all" else [name.strip() for name in task.split(",")]
     splits = [name.strip() for name in split.split(",")]
     with progress("synth", len(tasks) * len(splits)) as advance:
