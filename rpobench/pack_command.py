@@ -24,7 +24,7 @@ def pack(
     chosen: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="Names or digests; all if none.")] = None,
     runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
 ) -> None:
-    """Copy finished runs to be committed: predictions compressed; weights, drafts and licensed texts left out."""
+    """Copy finished runs to be committed: predictions compressed; weights, drafts and texts not to be shown left out."""
     if out.resolve().is_relative_to(runs.resolve()):
         raise RpobenchError(f"--out {out}: lies in the folder of the runs: name another")
     store = ResultStore(runs)
@@ -35,7 +35,7 @@ def pack(
     for folder in folders:
         wanted = bool(chosen)
         try:
-            reason = _unfit(folder)
+            reason = _unfit(folder, out / folder.name)
             if not reason:
                 _copy(folder, out / folder.name)
         except RpobenchError as error:
@@ -46,7 +46,7 @@ def pack(
         raise RpobenchError(f"{refused[0]} was not packed, for the reason above")
 
 
-def _unfit(folder: Path) -> str | None:
+def _unfit(folder: Path, target: Path) -> str | None:
     """Why a run is not to be committed, or None. Raises RpobenchError for one that is not in order."""
     from rpobench.check import check
     from rpobench.registry import get_task
@@ -61,6 +61,8 @@ def _unfit(folder: Path) -> str | None:
         return f"{result['unanswered']} examples have no answer: the command that made it asks them again"
     if task.licensed and not result["synthetic"]:
         return f"its predictions hold texts of {task.name}'s licensed data"
+    if not result["texts"] and not target.exists():  # one that stands there already takes the mark over
+        return "made with --no-text, and its predictions hold texts"
     return None
 
 

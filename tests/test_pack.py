@@ -92,6 +92,7 @@ def test_a_command_goes_on_from_packed_runs(tmp_path: Path, model: ScriptedModel
 def test_what_is_not_to_be_committed_is_left_out_and_named(make_run: Make, tmp_path: Path) -> None:
     begun, mails = make_run("begun", known), make_run("mails", known, task="LaMP-6", source="LaMP_6", texts=False)
     silent, made_up = make_run("silent", known), make_run("made-up", known, task="LaMP-6")
+    private = make_run("private", known, texts=False)
     (begun / "result.json").unlink()
     change(mails / "result.json", synthetic=False)
     lines = (silent / "predictions.jsonl").read_text()
@@ -108,6 +109,7 @@ def test_what_is_not_to_be_committed_is_left_out_and_named(make_run: Make, tmp_p
         f"{begun.name}: left out: not finished",
         f"{silent.name}: left out: 1 examples have no answer: the command that made it asks them again",
         f"{mails.name}: left out: its predictions hold texts of LaMP-6's licensed data",
+        f"{private.name}: left out: made with --no-text, and its predictions hold texts",
     }
     assert [place.name for place in (tmp_path / "packed").iterdir()] == [made_up.name]
     assert pack(begun.name, *arguments).exit_code == 1, "who names a run wants it packed"
