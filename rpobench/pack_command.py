@@ -24,7 +24,7 @@ def pack(
     chosen: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="Names or digests; all if none.")] = None,
     runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
 ) -> None:
-    """Copy finished runs to be committed: predictions compressed; weights, drafts and texts not to be shown left out."""
+    """Copy finished runs to be committed: predictions compressed; weights, drafts and private texts left out."""
     if out.resolve().is_relative_to(runs.resolve()):
         raise RpobenchError(f"--out {out}: lies in the folder of the runs: name another")
     store = ResultStore(runs)
