@@ -23,7 +23,7 @@ from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.rl import train_grpo
 from rpobench.rpo.sft import sft_rows, train_sft
-from rpobench.rpo.training import common_arguments, finished_stage
+from rpobench.rpo.training import finished_stage
 from rpobench.types import Example, Prediction, ProfileItem, RpobenchError
 
 TWEET, FORM, WEIGHTS = get_task("LaMP-7"), Form(), "adapter_model.safetensors"
@@ -41,8 +41,8 @@ ELSEWHERE = {  # where another file's test moves a switch
     "analysis": "test_each_rival_and_each_part_switched_off_learns_from_other_rows",
     "patience": "test_sft_measures_the_loss_on_held_out_rows_stops_early_and_keeps_the_best",
     "rl": "test_dpo_starts_from_stage_one_and_ends_elsewhere",
-    "rl_vllm": "test_vllm_and_reports_are_passed_through_and_an_unknown_report_is_refused",
-    "report_to": "test_a_report_whose_package_is_absent_is_refused",
+    "rl_vllm": "test_vllm_and_reports_are_passed_through",
+    "report_to": "test_a_report_whose_package_is_absent_is_refused_before_anything_is_drafted",
     "writer": "test_a_teacher_writes_other_trajectories_than_the_rules_and_than_another_teacher",
     "teacher": "test_a_teacher_writes_other_trajectories_than_the_rules_and_than_another_teacher",
     "trajectories": "test_an_exported_file_trains_the_same_adapter_and_an_edited_one_another",
@@ -182,7 +182,10 @@ def test_a_switch_of_stage_2_moves_the_adapter(
     assert refined(tiny_checkpoint, start, tmp_path, **{name: STAGE_2[name]}) != refined_usually
 
 
-def test_a_report_whose_package_is_absent_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_whose_package_is_absent_is_refused_before_anything_is_drafted(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("rpobench.rpo.training.get_available_reporting_integrations", lambda: ["wandb"])
+    monkeypatch.setattr(Drafts, "drafts", lambda *_: pytest.fail("drafted first"))
     with pytest.raises(RpobenchError, match="report_to=tensorboard: not one of none, wandb, or its package is not"):
-        common_arguments(tmp_path, report_to="tensorboard", seed=0)
+        fitted(tiny_checkpoint, tmp_path, report_to="tensorboard")

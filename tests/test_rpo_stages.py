@@ -135,15 +135,10 @@ def test_a_row_with_fewer_items_than_k_goes_through_them_all() -> None:
     assert not any(row.evidence for row in curriculum(none, steps=4, prompts=1, k=8, seed=0))
 
 
-def test_vllm_and_reports_are_passed_through_and_an_unknown_report_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rpobench.rpo.training.get_available_reporting_integrations", lambda: ["tensorboard"])
+def test_vllm_and_reports_are_passed_through(tmp_path: Path) -> None:
     assert _arguments(tmp_path, config(rl_vllm=True), held_out=0, seed=0).use_vllm
     arguments = common_arguments(tmp_path, report_to="tensorboard", seed=0)
     assert arguments["report_to"] == "tensorboard"
-    with pytest.raises(RpobenchError, match="report_to=nowhere: not one of none"):
-        common_arguments(tmp_path, report_to="nowhere", seed=0)
 
 
 def test_grpo_keeps_the_start_where_held_out_users_fare_worse_after_it(

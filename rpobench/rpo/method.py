@@ -65,9 +65,10 @@ class TrainedModule(Method):
 
     def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
         from rpobench.rpo.stages import train_stages
-        from rpobench.rpo.training import trained_tokens
+        from rpobench.rpo.training import check_reports, trained_tokens
 
         assert ctx.folder is not None
+        check_reports(self.config.report_to)  # before the training examples are drafted
         checkpoint = reflection_checkpoint(self.config.reflection_model)
         self._work = ctx.folder
         writer = get_writer(self.config, seed=ctx.seed)

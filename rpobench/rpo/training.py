@@ -42,14 +42,7 @@ IGNORED = -100  # the label of a token that bears no loss, in torch, transformer
 
 
 def common_arguments(work: Path, *, report_to: str, seed: int) -> dict[str, Any]:
-    """Training arguments of every stage; they follow the machine (`mixed_precision`, and checkpointing on CUDA).
-
-    Raises:
-        RpobenchError: `report_to` is nothing that transformers can report to here.
-    """
-    known = ["none", *get_available_reporting_integrations()]
-    if report_to not in known:
-        raise RpobenchError(f"report_to={report_to}: not one of {', '.join(known)}, or its package is not installed")
+    """Training arguments of every stage; they follow the machine (`mixed_precision`, and checkpointing on CUDA)."""
     cuda = torch.cuda.is_available()
     return {
         "output_dir": str(work),
@@ -64,6 +57,13 @@ def common_arguments(work: Path, *, report_to: str, seed: int) -> dict[str, Any]
         "logging_steps": 1,
         "save_total_limit": 2,
     }
+
+
+def check_reports(report_to: str) -> None:
+    """Raises RpobenchError where `report_to` is nothing that transformers can report to here."""
+    known = ["none", *get_available_reporting_integrations()]
+    if report_to not in known:
+        raise RpobenchError(f"report_to={report_to}: not one of {', '.join(known)}, or its package is not installed")
 
 
 def mixed_precision() -> bool:
