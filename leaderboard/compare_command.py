@@ -16,6 +16,7 @@ def compare(
         list[str], typer.Argument(metavar="RUN...", help="Runs or methods; the first against the others.")
     ],
     runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
+    data: Annotated[str | None, typer.Option(help="Of a method, only the runs on this data: synth-v1:11.")] = None,
     split: Annotated[str | None, typer.Option(help="Of a method, only the runs on this split.")] = None,
     limit: Annotated[int | None, typer.Option(help="Of a method, only the runs with this limit.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
@@ -25,7 +26,7 @@ def compare(
 
     from rpobench.store import ResultStore
 
-    found = comparisons(chosen_runs(ResultStore(runs), runs_, split=split, limit=limit))
+    found = comparisons(chosen_runs(ResultStore(runs), runs_, data=data, split=split, limit=limit))
     if as_json:
         print(json.dumps(found))
     else:

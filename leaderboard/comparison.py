@@ -21,20 +21,26 @@ Rows = Mapping[str, Mapping[str, Mapping[int, Result]]]  # label, task, seed
 
 
 def chosen_runs(
-    store: ResultStore, names: Sequence[str], *, split: str | None = None, limit: int | None = None
+    store: ResultStore,
+    names: Sequence[str],
+    *,
+    data: str | None = None,
+    split: str | None = None,
+    limit: int | None = None,
 ) -> list[Result]:
     """The finished runs that these names mean, in order: a run, or a method for all its runs with own profiles.
 
-    `split` and `limit` narrow a method's runs to those made with them, in a folder that holds several data sets.
+    `data` (a source as tables name it, or one of its worlds: `synth-v1:11`), `split` and `limit` narrow a method's runs
+    to those made with them, in a folder that holds several data sets.
     """
     results = store.results()
     found: dict[str, Result] = {}
     for name in names:
         of_method = [run for run in results if run["spec"]["method"] == name and is_own(run)]
         if of_method:
-            of_method = [run for run in of_method if _made_with(run, split, limit)]
+            of_method = [run for run in of_method if _made_with(run, data, split, limit)]
             if not of_method:
-                raise RpobenchError(f"{store.root}: no finished run of {name} with this --split and --limit")
+                raise RpobenchError(f"{store.root}: no finished run of {name} with this --data, --split and --limit")
         else:
             folder = str(store.find(name))
             of_method = [run for run in results if run["folder"] == folder]
@@ -44,9 +50,10 @@ def chosen_runs(
     return list(found.values())
 
 
-def _made_with(run: Result, split: str | None, limit: int | None) -> bool:
-    data = run["spec"]["data"]
-    return split in (None, data["split"]) and limit in (None, data["limit"])
+def _made_with(run: Result, data: str | None, split: str | None, limit: int | None) -> bool:
+    of = run["spec"]["data"]
+    named = data in (None, of["source"], f"{of['source']}:{of['seed']}")
+    return named and split in (None, of["split"]) and limit in (None, of["limit"])
 
 
 def comparisons(runs: Sequence[Result]) -> dict[str, Any]:
@@ -131,7 +138,7 @@ def _check_same(task: str, one: Result, other: Result) -> None:
             values = f" ({mine} and {theirs})" if isinstance(mine, str | int | None) else ""
             raise RpobenchError(
                 f"{task}: {_names(one, other)} differ in {what}{values}: run both on the same examples, or "
-                "choose those that were by --split, --limit or name"
+                "choose those that were by --data, --split, --limit or name"
             )
 
 

@@ -133,6 +133,8 @@ def show(
     from rpobench.show import print_examples, print_training
 
     if training:
+        if trajectories or data:
+            raise RpobenchError("--training shows what a module learned from: leave --trajectories and --data out")
         file, records = trained_on(runs, run, example=example)
         if as_json:
             print(json.dumps(records))

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from rpobench.data.dataset import DataSet
+from rpobench.data.lamp import is_world_name
 from rpobench.data.sources import rescored
 from rpobench.evidence import fit_evidence
 from rpobench.models.embedded import reference_tokenizer
 from rpobench.registry import get_task
 from rpobench.rpo.trajectory_file import TRAJECTORIES, trajectory_records
 from rpobench.store import ResultStore, read_predictions
-from rpobench.stored import read_result, read_run_spec
+from rpobench.stored import read_fit_spec, read_result, read_run_spec
 from rpobench.swap import swapped
 from rpobench.task import Task
 from rpobench.types import Example, Prediction, ProfileItem, RpobenchError
@@ -25,9 +26,7 @@ TEXTS = ("input", "evidence", "draft", "trajectory", "prediction", "target")  # 
 
 def examples_of(runs: Path, run: str, *, example: str | None = None, data: str | None = None) -> list[dict[str, Any]]:
     """What a run did with each example, in the data's order. Raises RpobenchError for an unknown run or example."""
-    folder = ResultStore(runs).find(run)
-    if not (folder / "result.json").exists():
-        raise RpobenchError(f"{folder}: the run is not finished: the command that began it continues it")
+    folder = _finished(runs, run)
     found = [entry for entry in entries_of(folder, data=data) if example in (None, entry["example"])]
     if not found:
         some = next(iter(read_result(folder / "result.json")["scores"]), "")
@@ -35,28 +34,44 @@ def examples_of(runs: Path, run: str, *, example: str | None = None, data: str |
     return found
 
 
+def _finished(runs: Path, run: str) -> Path:
+    folder = ResultStore(runs).find(run)
+    if not (folder / "result.json").exists():
+        raise RpobenchError(f"{folder}: the run is not finished: the command that began it continues it")
+    return folder
+
+
 def trained_on(runs: Path, run: str, *, example: str | None = None) -> tuple[Path, list[dict[str, str]]]:
     """The file of the trajectories that a run's module learned, and its lines of the run's task.
 
     Raises:
-        RpobenchError: the run trained nothing, its trajectories are not there, or no text of it may be shown.
+        RpobenchError: the run trained nothing, its trajectories are not there, or they quote what may not be shown.
     """
-    folder = ResultStore(runs).find(run)
+    folder = _finished(runs, run)
     spec = read_run_spec(folder / "spec.json")
     if spec["fit"] is None:
         raise RpobenchError(f"--training: {spec['method']} was not trained")
-    file = ResultStore(folder.parent).fit_folder(spec["fit"]) / "checkpoint" / TRAJECTORIES
+    fit = ResultStore(folder.parent).fit_folder(spec["fit"])
+    file = fit / "checkpoint" / TRAJECTORIES
     if not file.is_file():
         raise RpobenchError(f"{file}: not there: trained modules alone learn from one, and packed runs leave it out")
     task = get_task(spec["task"].split("@")[0])
-    result = folder / "result.json"
-    if not (read_result(result)["texts"] if result.exists() else not task.licensed):
-        raise RpobenchError(f"--training: texts of {folder.name} are not to be shown")
+    if _is_private(fit, task):
+        raise RpobenchError(f"--training: texts that {fit.name} was trained on are not to be shown")
     found = [one for one in trajectory_records(file) if one["task"] == task.name]
     found = [one for one in found if example in (None, one["example"])]
     if not found:
-        raise RpobenchError(f"--example {example}: {file} has no such example of {task.name}")
+        named = f"--example {example}: " if example else ""
+        raise RpobenchError(f"{named}{file} has no such trajectory of {task.name}")
     return file, found
+
+
+def _is_private(fit: Path, task: Task) -> bool:
+    """Whether a fit learned a licensed task from a folder, or was used by a run that is marked by --no-text."""
+    learned = read_fit_spec(fit / "spec.json")
+    folders = [data for data in learned["data"] if not is_world_name(data["source"])]
+    hidden = any(not one["texts"] for one in ResultStore(fit.parent.parent).results(fit=fit.name))
+    return hidden or (task.licensed and bool(folders))
 
 
 def entries_of(folder: Path, *, data: str | None = None) -> list[dict[str, Any]]:

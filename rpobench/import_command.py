@@ -23,7 +23,7 @@ def import_(
     preds: Annotated[Path, typer.Option(help="Predictions in the official form, or a zip that holds them.")],
     name: Annotated[str, typer.Option(help="What the row is called.")],
     data: Annotated[
-        str, typer.Option(help="synth, synth:SEED or an official folder: the examples answered.")
+        str, typer.Option(help="synth, synth:SEED, synth-v1:SEED (an older version), or an official folder.")
     ] = "synth",
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
     limit: Annotated[int | None, typer.Option(min=1, help="As in the runs to compare with.")] = None,

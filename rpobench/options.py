@@ -12,7 +12,10 @@ import typer
 from rpobench.types import RpobenchError
 
 Tasks = Annotated[str, typer.Option(help="Names, comma-separated, or all (LaMP-1 to LaMP-7).")]
-Data = Annotated[str, typer.Option(help="synth, synth:SEED?KNOB=VALUE (another world), or a folder.")]
+Data = Annotated[
+    str,
+    typer.Option(help="synth, synth:SEED?KNOB=VALUE (another world), synth-v1:SEED (an older one), or a folder."),
+]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value of a method; may be repeated.")]
 PresetName = Annotated[str, typer.Option(help="quick or full.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Examples scored, and training examples a task.")]

@@ -41,7 +41,8 @@ def print_training(file: Path, records: Sequence[Mapping[str, str]]) -> None:
             if one.get(name):
                 table.add_row(name, plain(one[name]))
         screen.print(table)
-    screen.print(plain(f"{file}\nA copy of it, edited, trains another module: --set trajectories=FILE"), soft_wrap=True)
+    told = f"{file}\nA copy of it, edited, trains another module: --method rpo --set trajectories=FILE"
+    screen.print(plain(told), soft_wrap=True)
 
 
 def _title(name: str, entry: Mapping[str, Any]) -> Text:

@@ -90,7 +90,6 @@ def test_holdout_means_nothing_on_synth(tmp_path: Path, model: ScriptedModel) ->
         ({"limmit": 3}, "run has no option 'limmit': did you mean limit"),
         ({"base_mode": "x"}, "did you mean base_model"),
         ({"data": "synth-v9:1"}, "synth-v9:1: no such version: choose one of synth-v1, synth-v2"),
-        ({"data": "somewhere/synth-v1"}, "somewhere/synth-v1: this name stands for the synthetic world"),
         ({"data": "synth:²"}, "synth:²: the world seed"),
         ({"data": "synth:" + "9" * 5000}, "the world seed .* at most 18 digits"),
         ({"data": "synth:7?nois=1"}, "synth knob nois: no such knob: did you mean noise"),

@@ -86,7 +86,7 @@ def test_a_folder_of_several_data_sets_is_narrowed(make_run: Make, tmp_path: Pat
     for name, answer in (("good", good), ("poor", poor)):
         make_run(name, answer)
         make_run(name, answer, split="test", limit=24)
-    with pytest.raises(RpobenchError, match="choose those that were by --split, --limit or name"):
+    with pytest.raises(RpobenchError, match="choose those that were by --data, --split, --limit or name"):
         compared(tmp_path, "good", "poor")
     by_split, by_limit = (
         comparisons(chosen_runs(ResultStore(tmp_path / "runs"), ("good", "poor"), **narrowed))
@@ -97,7 +97,20 @@ def test_a_folder_of_several_data_sets_is_narrowed(make_run: Make, tmp_path: Pat
     assert json.loads(CliRunner().invoke(app, [*command, "--split", "test"]).stdout) == by_split
     assert json.loads(CliRunner().invoke(app, [*command, "--limit", "24"]).stdout) == by_split
     refused = CliRunner().invoke(app, [*command, "--split", "train"])
-    assert refused.exit_code == 1 and "no finished run of good with this --split" in str(refused.exception)
+    assert refused.exit_code == 1 and "no finished run of good with this --data, --split" in str(refused.exception)
+
+
+def test_a_folder_of_several_worlds_is_narrowed_by_data(make_run: Make, tmp_path: Path) -> None:
+    for name, answer in (("good", good), ("poor", poor)):
+        make_run(name, answer)
+        make_run(name, answer, source="synth-v1", seed=0)
+        make_run(name, answer, source="LaMP")
+    command = ["compare", "good", "poor", "--runs", str(tmp_path / "runs"), "--json"]
+    assert CliRunner().invoke(app, command).exit_code == 1
+    for data in ("synth-v1", "synth-v1:0", "LaMP"):
+        done = CliRunner().invoke(app, [*command, "--data", data])
+        assert done.exit_code == 0 and len(json.loads(done.stdout)["comparisons"]) == 2, data
+    assert CliRunner().invoke(app, [*command, "--data", "synth-v1:1"]).exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -188,7 +201,7 @@ def test_several_data_sets_are_refused_whatever_their_digests(make_run: Make, tm
     for name, answer in ((f"g{number}", good), (f"p{number}", poor)):
         make_run(name, answer)
         make_run(name, answer, split="test", limit=24)
-    with pytest.raises(RpobenchError, match="choose those that were by --split, --limit or name"):
+    with pytest.raises(RpobenchError, match="choose those that were by --data, --split, --limit or name"):
         compared(tmp_path, f"g{number}", f"p{number}")
 
 

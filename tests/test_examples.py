@@ -12,11 +12,15 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from rpobench import get_task, show
+from rpobench.cli import app
 from rpobench.evidence import fit_evidence
 from rpobench.examples import entries_of, shown_items, stored_entries, trained_on
 from rpobench.models.embedded import reference_tokenizer
+from rpobench.spec import DataSpec, FitSpec
+from rpobench.store import write_json
 from rpobench.types import Example, Prediction, ProfileItem, RpobenchError
 
 Make = Callable[..., Path]
@@ -90,20 +94,18 @@ def test_a_very_long_word_is_folded_and_not_lost(monkeypatch: pytest.MonkeyPatch
     assert word in re.sub(r"[^a-h]", "", shown.split("prediction")[1])
 
 
-def learned(root: Path, fit: str) -> Path:
+def learned(root: Path, fit: str, *, source: str = "synth-v2") -> Path:
     """A fit of two tasks with the trajectories it learned."""
+    tasks = ("LaMP-3", "LaMP-6")
+    data = DataSpec(source=source, split="train", sha256="ab")
+    named = tuple(f"{task}@1" for task in tasks)
+    spec = FitSpec(method="rpo", version="1", config={}, train_tasks=named, data=(data, data), base_model="m", seed=0)
+    write_json(root / "fits" / fit / "spec.json", spec.model_dump(mode="json"))
     file = root / "fits" / fit / "checkpoint" / "trajectories.jsonl"
     file.parent.mkdir(parents=True)
     lines = [
-        {
-            "task": task,
-            "example": f"{task}/{i}",
-            "draft": f"d{i}",
-            "shows": f"s{i}",
-            "lacks": f"l{i}",
-            "rewrite": f"[b]{i}",
-        }
-        for task in ("LaMP-3", "LaMP-7")
+        {"task": task, "example": f"{task}/{i}", "draft": f"d{i}", "shows": f"s{i}", "lacks": f"l{i}", "rewrite": "[b]"}
+        for task in tasks
         for i in range(2)
     ]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -118,7 +120,12 @@ def test_what_a_module_learned_from_is_shown_with_its_file(make_run: Make, capsy
     assert trained_on(folder.parent, folder.name, example="LaMP-3/1")[1] == found[1:]
     show.print_training(file, found)
     out = capsys.readouterr().out
-    assert all(text in out for text in ("LaMP-3/1", "d1", "s1", "l1", "[b]1", str(file), "trajectories="))
+    assert all(text in out for text in ("LaMP-3/1", "d1", "s1", "l1", "[b]", str(file), "trajectories="))
+
+    command = ["show", folder.name, "--runs", str(folder.parent), "--training"]
+    assert json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout) == found
+    refused = CliRunner().invoke(app, [*command, "--trajectories"])
+    assert refused.exit_code == 1 and "leave --trajectories and --data out" in str(refused.exception)
 
 
 def test_what_a_module_learned_from_is_not_shown_where_it_must_not_or_cannot_be(make_run: Make) -> None:
@@ -126,9 +133,21 @@ def test_what_a_module_learned_from_is_not_shown_where_it_must_not_or_cannot_be(
         with pytest.raises(RpobenchError, match=said):
             trained_on(folder.parent, folder.name, **options)
 
-    refused("was not trained", make_run("none", lambda place, target, rng: target))
-    gone = make_run("good", lambda place, target, rng: target, fit="abc")
+    def made(name: str, fit: str | None, **changes: Any) -> Path:
+        return make_run(name, lambda place, target, rng: target, fit=fit, **changes)
+
+    refused("was not trained", made("none", None))
+    gone = made("good", "abc")
     refused("packed runs leave it out", gone)
     learned(gone.parent, "abc")
-    refused("no such example of LaMP-3", gone, example="LaMP-7/0")
-    refused("not to be shown", make_run("secret", lambda place, target, rng: target, fit="abc", texts=False))
+    refused("--example LaMP-6/0: .* no such trajectory of LaMP-3", gone, example="LaMP-6/0")
+    (gone / "result.json").rename(gone / "kept.json")
+    refused("not finished", gone)
+    (gone / "kept.json").rename(gone / "result.json")
+    trained_on(gone.parent, gone.name)
+    made("applied", "abc", texts=False)
+    refused("not to be shown", gone)  # whoever else uses the fit
+
+    learned(gone.parent, "mails", source="LaMP_6")
+    refused("not to be shown", made("applied-to-a-world", "mails", task="LaMP-6"))
+    trained_on(gone.parent, made("ratings", "mails").name)  # of a task whose texts are free

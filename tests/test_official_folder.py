@@ -105,9 +105,24 @@ def test_the_command_refuses_in_a_line(tmp_path: Path, arguments: tuple[str, ...
 
 
 def test_the_command_refuses_the_name_of_the_world_as_folder(tmp_path: Path) -> None:
-    for name in ("synth", "synth-v1"):
+    for name in ("synth", "synth-v1", "synth-v9"):
         refused = synth("--out", tmp_path / name, "--task", "LaMP-3", "--n", 1).exception
         assert isinstance(refused, RpobenchError) and "choose another name" in str(refused)
+
+
+def test_a_folder_that_would_pass_for_the_world_in_a_spec_is_refused(tmp_path: Path) -> None:
+    write_official(generate("LaMP-3", "dev", 2), tmp_path / "synth-v1")
+    for folder in ("synth-v1", "synth-v1/LaMP_3"):
+        with pytest.raises(RpobenchError, match="'synth-v1' stands for the synthetic world: rename the folder"):
+            Source(str(tmp_path / folder)).scored_on(get_task("LaMP-3"))
+
+
+def test_two_versions_of_the_world_are_not_written_to_one_folder(tmp_path: Path) -> None:
+    write_official(generate("LaMP-3", "train", 2, version="synth-v1"), tmp_path)
+    with pytest.raises(RpobenchError, match="another world stands here than synth-v2"):
+        write_official(generate("LaMP-3", "dev", 2), tmp_path)
+    assert not list(tmp_path.glob("*/dev*"))
+    write_official(generate("LaMP-3", "dev", 2, version="synth-v1"), tmp_path)
 
 
 def test_a_run_on_the_written_folder_is_shown_as_synthetic(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from rpobench.data.synth.world import generate
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.method import TrainedModule
 from rpobench.rpo.sft import Written, sft_rows
-from rpobench.rpo.trajectory_file import read_trajectories
+from rpobench.rpo.trajectory_file import trajectory_records
 from rpobench.task import Task
 from rpobench.types import Evidence, Example, Labelled, Prediction
 
@@ -135,9 +135,10 @@ def test_a_trajectory_that_contradicts_its_target_teaches_its_analysis_and_no_an
     fit("rpo", tiny_checkpoint, tmp_path, {task: train}, k=8)
     (learned,) = seen
     assert len(learned) == 12
-    written = read_trajectories(tmp_path / "saved" / "trajectories.jsonl")
+    records = trajectory_records(tmp_path / "saved" / "trajectories.jsonl")
+    written = {one["example"]: one for one in records}
     for one, row in zip(train, learned, strict=True):
-        lacks = written["LaMP-2", one.example.id].lacks  # the drafts hold no label, so none begins with "nothing,"
+        lacks = written[one.example.id]["lacks"]  # the drafts hold no label, so none begins with "nothing,"
         assert (row["lead"] == "") == (lacks in (f"{one.target} fits", "nothing known")), lacks
         assert row["completion"][0]["content"].startswith(row["lead"])
     silent = sum(map(bool, learned["lead"]))

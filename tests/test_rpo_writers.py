@@ -16,7 +16,7 @@ from rpobench.rpo.method import RPO
 from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.teacher import Teacher, gives_away
-from rpobench.rpo.trajectory_file import read_trajectories, store_trajectories
+from rpobench.rpo.trajectory_file import store_trajectories, trajectory_records
 from rpobench.rpo.writers import Rules, get_writer
 from rpobench.types import Chat, Example, ProfileItem, RpobenchError
 
@@ -102,14 +102,25 @@ def test_a_stored_file_gives_the_same_trajectories_and_takes_edits(
     assert before.startswith("sha256:") and before != after, "a spec must name the content"
 
 
+LINE = {"task": "a", "example": "b", "shows": "", "lacks": "", "rewrite": ""}
+
+
 @pytest.mark.parametrize(
-    "line", ["{", "[]", '{"task": "LaMP-7"}', '{"task": "a", "example": "b", "shows": 1, "lacks": "", "rewrite": ""}']
+    "line",
+    [
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"task": "LaMP-7"}',
+        json.dumps({**LINE, "shows": 1}),
+        json.dumps({**LINE, "draft": 5}),
+    ],
 )
 def test_a_line_that_is_no_trajectory_is_named(tmp_path: Path, line: str) -> None:
     file = tmp_path / "t.jsonl"
     file.write_text(f"\n{line}\n")
     with pytest.raises(RpobenchError, match=r"t\.jsonl:2: must be a JSON object"):
-        read_trajectories(file)
+        trajectory_records(file)
     with pytest.raises(RpobenchError, match=r"t\.jsonl:2"):
         RPOConfig(trajectories=str(file))  # at once, not after an hour of drafts
 
@@ -117,7 +128,18 @@ def test_a_line_that_is_no_trajectory_is_named(tmp_path: Path, line: str) -> Non
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_bytes(b"\xff\xfe")
     with pytest.raises(RpobenchError, match=r"t\.jsonl: is no text in UTF-8"):
-        read_trajectories(tmp_path / "t.jsonl")
+        trajectory_records(tmp_path / "t.jsonl")
+
+
+def test_a_trajectory_of_the_same_id_in_another_world_is_not_taken(tmp_path: Path) -> None:
+    file, one = tmp_path / "t.jsonl", row("1")
+    store_trajectories(file, [(one, Trajectory("a", "b", "c"))])
+    elsewhere = TrainingRow(TWEET, Example("1", "u", "another tweet"), one.target, one.draft, one.evidence)
+    with pytest.raises(RpobenchError, match="other data"):
+        get_writer(RPOConfig(trajectories=str(file)), seed=0).write([elsewhere])
+    lines = [{k: v for k, v in json.loads(line).items() if k != "input"} for line in file.read_text().splitlines()]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))  # by hand, or of an earlier version
+    assert get_writer(RPOConfig(trajectories=str(file)), seed=0).write([one]) == [Trajectory("a", "b", "c")]
 
 
 def test_a_file_of_other_data_or_no_file_is_refused(tmp_path: Path) -> None:
@@ -125,6 +147,9 @@ def test_a_file_of_other_data_or_no_file_is_refused(tmp_path: Path) -> None:
     store_trajectories(file, [(row("other"), Trajectory("a", "b", "c"))])
     with pytest.raises(RpobenchError, match="other data"):
         get_writer(RPOConfig(trajectories=str(file)), seed=0).write([row("1")])
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(RpobenchError, match=r"empty\.jsonl: holds no trajectory"):
+        RPOConfig(trajectories=str(tmp_path / "empty.jsonl"))
     with pytest.raises(ValidationError, match="no such file"):
         RPOConfig(trajectories=str(tmp_path / "none"))
     known = RPOConfig(trajectories=str(file)).model_dump(mode="json")

@@ -260,6 +260,7 @@ def test_a_time_split_asks_the_same_users_later() -> None:
     ("fault", "named"),
     [
         (lambda: generate("LaMP-9", "dev", 1), "LaMP-9"),
+        (lambda: generate("LaMP-7", "dev", 1, version="synth-v9"), "synth-v9"),
         (lambda: generate("LaMP-2", "validation", 1), "validation"),
         (lambda: generate("LaMP-2", "dev", -1), "-1"),
         (lambda: Knobs(noise=1.5), "noise"),

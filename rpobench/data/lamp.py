@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,9 +57,17 @@ def load_official(task: Task, folder: Path, split: str, *, limit: int | None = N
 
 def _source(task: Task, folder: Path) -> str:
     """The folder's name; of a task's own folder the name of the one around it, so that both ways to give the same files
-    make the same run."""
+    make the same run. Raises RpobenchError where runs by that name would be taken for the synthetic world's."""
     place = folder.resolve()
-    return place.parent.name if place.name in official_names(task.name) else place.name
+    name = place.parent.name if place.name in official_names(task.name) else place.name
+    if is_world_name(name):
+        raise RpobenchError(f"--data {folder}: '{name}' stands for the synthetic world: rename the folder")
+    return name
+
+
+def is_world_name(name: str) -> bool:
+    """Whether `--data` and the specs of runs mean the synthetic world by it, in a version there is or may be."""
+    return re.fullmatch(r"synth(-v\d+)?", name.partition("?")[0]) is not None
 
 
 def is_synthetic(folder: Path) -> bool:

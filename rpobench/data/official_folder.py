@@ -24,9 +24,11 @@ def write_official(data: DataSet, folder: Path) -> None:
         if file.exists():
             raise RpobenchError(f"{file}: stands already: move it away or use --out")
     if data.synthetic:
-        write_text(
-            folder / SYNTHETIC, f"Synthetic, not LaMP: made-up users and texts ({data.source}) in LaMP's form.\n"
-        )
+        mark = folder / SYNTHETIC
+        said = f"Synthetic, not LaMP: made-up users and texts ({data.source}) in LaMP's form.\n"
+        if mark.exists() and mark.read_text(encoding="utf-8") != said:
+            raise RpobenchError(f"{mark}: another world stands here than {data.source}: use --out")
+        write_text(mark, said)
     asked = [_question(one.example, given=data.users == "given") for one in data.labelled]
     write_text(questions, _json(asked))
     write_text(outputs, _json({"task": name, "golds": [_gold(one.example.id, one.target) for one in data.labelled]}))

@@ -44,8 +44,6 @@ class Source:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self._world is None and Path(self.data).resolve().name in VERSIONS:
-            raise RpobenchError(f"--data {self.data}: this name stands for the synthetic world: rename the folder")
         if self.holdout is not None and self._world is not None:
             raise RpobenchError(f"--holdout {self.holdout}: {self.data} has training users of its own: leave it out")
 

@@ -18,12 +18,13 @@ def synth(
     seed: Annotated[int, typer.Option(min=0, help="Which world; --data synth:SEED is the same.")] = 0,
 ) -> None:
     """Write the synthetic world in LaMP's form; files that stand already are never overwritten."""
+    from rpobench.data.lamp import is_world_name
     from rpobench.data.official_folder import write_official
-    from rpobench.data.synth.world import MECHANISMS, VERSIONS, generate
+    from rpobench.data.synth.world import MECHANISMS, generate
     from rpobench.progress import progress
 
-    if out.name in ("synth", *VERSIONS):
-        raise RpobenchError(f"--out {out}: --data {out.name} means the world itself: choose another name")
+    if is_world_name(out.resolve().name):
+        raise RpobenchError(f"--out {out}: --data {out.resolve().name} means the world itself: choose another name")
     tasks = list(MECHANISMS) if task == "all" else [name.strip() for name in task.split(",")]
     splits = [name.strip() for name in split.split(",")]
     with progress("synth", len(tasks) * len(splits)) as advance:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from rpobench.evidence import EvidenceConfig
-from rpobench.rpo.trajectory_file import read_trajectories
+from rpobench.rpo.trajectory_file import trajectory_records
 from rpobench.types import RpobenchError
 
 CONTENT = "sha256:"
@@ -20,7 +20,7 @@ def _readable(path: str) -> str:
     if not path.startswith(CONTENT):
         if not Path(path).is_file():
             raise ValueError("no such file")
-        read_trajectories(Path(path))
+        trajectory_records(Path(path))
     return path
 
 

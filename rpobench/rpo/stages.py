@@ -54,9 +54,7 @@ def _pairs(rows: Sequence[TrainingRow], form: Form, room: Room, writer: Trajecto
     if not file.exists():
         written = map(form.kept, writer.write(rows))
         store_trajectories(file, trainable(list(zip(rows, written, strict=True)), form, room))
-    known = read_trajectories(file)
-    found = [(row, known.get((row.task.name, row.example.id))) for row in rows]
-    return [(row, one) for row, one in found if one]
+    return [(row, one) for row, one in zip(rows, read_trajectories(file, rows), strict=True) if one]
 
 
 def _refined(

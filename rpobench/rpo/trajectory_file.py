@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,12 @@ PARTS = tuple(part.name for part in fields(Trajectory))  # shows, lacks, rewrite
 
 
 def store_trajectories(path: Path, pairs: Sequence[tuple[TrainingRow, Trajectory]]) -> None:
-    """One JSON line a trajectory, as `read_trajectories` reads it."""
+    """One JSON line a trajectory, as `read_trajectories` reads it, with a hash of the input it was written for."""
     lines = [
-        json.dumps({"task": row.task.name, "example": row.example.id, "draft": row.draft, **asdict(trajectory)})
+        json.dumps(
+            {"task": row.task.name, "example": row.example.id, "input": _hash(row), "draft": row.draft}
+            | asdict(trajectory)
+        )
         for row, trajectory in pairs
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,35 +34,48 @@ def store_trajectories(path: Path, pairs: Sequence[tuple[TrainingRow, Trajectory
     half.rename(path)
 
 
-def read_trajectories(path: Path) -> dict[tuple[str, str], Trajectory]:
-    """The trajectories of a file by task and example id.
+def read_trajectories(path: Path, rows: Sequence[TrainingRow]) -> list[Trajectory | None]:
+    """Each row's trajectory in a file, None where it has none.
+
+    They meet by task, id and, where the line has it, hash of the input: two versions of a world have the same ids.
 
     Raises:
         RpobenchError: a line is no trajectory; the error names it.
     """
-    return {
-        (one["task"], one["example"]): Trajectory(*(one[part] for part in PARTS)) for one in trajectory_records(path)
-    }
+    known = {(one["task"], one["example"]): one for one in trajectory_records(path)}
+    found = [(row, known.get((row.task.name, row.example.id))) for row in rows]
+    return [
+        Trajectory(*(one[part] for part in PARTS)) if one and one.get("input", _hash(row)) == _hash(row) else None
+        for row, one in found
+    ]
+
+
+def _hash(row: TrainingRow) -> str:
+    return sha256(row.example.input.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def trajectory_records(path: Path) -> list[dict[str, str]]:
-    """The lines of a file: task, example, the three parts, and the draft where the file tells it.
+    """The lines of a file, at least one: task, example, the three parts, and draft and hash of the input where told.
 
     Raises:
-        RpobenchError: as `read_trajectories`.
+        RpobenchError: a line is no trajectory; the error names it.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise RpobenchError(f"{path}: is no text in UTF-8 ({error}): give a JSONL file of trajectories") from error
-    return [_record(line, f"{path}:{number}") for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    found = [_record(line, f"{path}:{number}") for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not found:
+        raise RpobenchError(f"{path}: holds no trajectory")
+    return found
 
 
 def _record(line: str, place: str) -> dict[str, str]:
     try:
         one = json.loads(line)
-        whole = all(isinstance(one[name], str) for name in ("task", "example", *PARTS))
-    except (ValueError, KeyError, TypeError):
+        texts = [*(one[name] for name in ("task", "example", *PARTS)), one.get("draft", ""), one.get("input", "")]
+        whole = all(isinstance(text, str) for text in texts)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
     if not whole:
         raise RpobenchError(f"{place}: must be a JSON object with the texts task, example, {', '.join(PARTS)}")

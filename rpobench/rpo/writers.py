@@ -59,8 +59,7 @@ class Stored:
         self._path = path
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
-        known = read_trajectories(self._path)
-        found = [known.get((row.task.name, row.example.id)) for row in rows]
+        found = read_trajectories(self._path, rows)
         missing = sum(one is None for one in found)
         if missing == len(rows):
             raise RpobenchError(f"{self._path}: holds no trajectory of the training examples; is it of other data?")

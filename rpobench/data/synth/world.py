@@ -94,6 +94,8 @@ def mechanism(task: str, version: str = SYNTH_VERSION) -> Mechanism:
     """The mechanism of a task by its name ("LaMP-4"), as it is in that version of the world."""
     if task not in MECHANISMS:
         raise RpobenchError(f"no synthetic data for task {task}: choose one of {', '.join(MECHANISMS)}")
+    if version not in VERSIONS:
+        raise RpobenchError(f"no version {version} of the synthetic world: choose one of {', '.join(VERSIONS)}")
     module, name = OLDER.get(version, {}).get(task, MECHANISMS[task]).split(":")
     made: Mechanism = getattr(import_module(f"rpobench.data.synth.{module}"), name)()
     return made
