@@ -18,7 +18,7 @@ def compare(
     runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
     data: Annotated[str | None, typer.Option(help="Of a method, only the runs on this data: synth-v1:11.")] = None,
     split: Annotated[str | None, typer.Option(help="Of a method, only the runs on this split.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Of a method, only the runs with this limit.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Of a method, only the runs with this limit; 0: without.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Paired tests by user: differences with intervals, p-values, effect sizes, and what these data could detect."""

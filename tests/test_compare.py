@@ -93,6 +93,8 @@ def test_a_folder_of_several_data_sets_is_narrowed(make_run: Make, tmp_path: Pat
         for narrowed in ({"split": "test"}, {"limit": 24})
     )
     assert by_split == by_limit and len(by_split["comparisons"]) == 2
+    without = chosen_runs(ResultStore(tmp_path / "runs"), ("good", "poor"), limit=0)
+    assert [run["spec"]["data"]["limit"] for run in without] == [None, None]
     command = ["compare", "good", "poor", "--runs", str(tmp_path / "runs"), "--json"]
     assert json.loads(CliRunner().invoke(app, [*command, "--split", "test"]).stdout) == by_split
     assert json.loads(CliRunner().invoke(app, [*command, "--limit", "24"]).stdout) == by_split
