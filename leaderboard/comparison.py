@@ -30,8 +30,8 @@ def chosen_runs(
 ) -> list[Result]:
     """The finished runs that these names mean, in order: a run, or a method for all its runs with own profiles.
 
-    `data` (a source as tables name it, or one of its worlds: `synth-v1:11`), `split` and `limit` (0: without one) narrow
-    a method's runs to those made with them, in a folder that holds several data sets.
+    `data` (a source as tables name it, or one of its worlds: `synth-v1:11`), `split` and `limit` (0: without one)
+    narrow a method's runs to those made with them, in a folder that holds several data sets.
     """
     results = store.results()
     found: dict[str, Result] = {}
