@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -53,7 +54,10 @@ def import_(
         base_model=base_model,
         seed=seed,
     )
-    print(write_import(out, spec, held, answers, preds))
+    folder = write_import(out, spec, held, answers, preds)
+    world = f" world {spec.data.seed}" if source.made_here else ""  # worlds of two versions have the same ids
+    print(f"scored on {spec.data.source}{world}, {split}", file=sys.stderr)
+    print(folder)
 
 
 def write_import(out: Path, spec: RunSpec, data: DataSet, answers: dict[str, str], preds: Path) -> Path:

@@ -238,6 +238,7 @@ def test_imported_predictions_are_a_run_like_any_other(tmp_path: Path, make_run:
     done = brought_in(tmp_path, predictions(tmp_path), "--base-model", "m")
     folder = Path(done.stdout.strip())
     assert done.exit_code == 0 and folder.name.startswith("LaMP-3-My-method-")
+    assert "scored on synth-v2 world 0, dev" in done.stderr, "another version of a world has the same ids"
     (result,) = ResultStore(tmp_path / "runs").results(method="My method")
     assert result["metrics"]["MAE"] == 0 and result["imported"] and result["synthetic"]
     assert [report.faults for report in check(tmp_path / "runs")] == [[], []]

@@ -171,36 +171,31 @@ def test_with_all_only_what_was_named_must_have_data(
     assert model.calls == calls
 
 
-def test_the_knobs_of_the_world_are_part_of_what_a_run_is_named_by(tmp_path: Path) -> None:
-    plain, hard = (
-        rpobench.run("zero-shot", "LaMP-3", data=data, limit=3, out=tmp_path / "runs")[0]["run"]
-        for data in ("synth:7", "synth:7?split=time&noise=0.5")
-    )
-    assert plain != hard
-    assert read_json(tmp_path / "runs" / hard / "spec.json")["data"]["source"] == "synth-v2?noise=0.5&split=time"
+@pytest.mark.parametrize(
+    ("data", "source", "world"),
+    [
+        ("synth:7?split=time&noise=0.5", "synth-v2?noise=0.5&split=time", {"knobs": Knobs(noise=0.5, split="time")}),
+        ("synth-v1:7", "synth-v1", {"version": "synth-v1"}),
+    ],
+)
+def test_knobs_and_version_of_the_world_are_part_of_what_a_run_is_named_by(
+    tmp_path: Path, data: str, source: str, world: dict[str, Any]
+) -> None:
     from rpobench.examples import examples_of
 
-    shown = examples_of(tmp_path / "runs", hard)
-    data = generate("LaMP-3", "dev", 3, seed=7, knobs=Knobs(noise=0.5, split="time"))
-    assert [entry["target"] for entry in shown] == [one.target for one in data.labelled]
-    assert Source("synth:7?noise=0.05").scored_on(get_task("LaMP-3")).source == SYNTH_VERSION, "as by default"
-
-
-def test_an_older_version_of_the_world_is_asked_for_by_name_and_is_another_run(tmp_path: Path) -> None:
-    old, new = (
-        rpobench.run("zero-shot", "LaMP-7", data=data, limit=3, out=tmp_path / "runs")[0]["run"]
-        for data in ("synth-v1:7", "synth:7")
+    plain, other = (
+        rpobench.run("zero-shot", "LaMP-7", data=one, limit=3, out=tmp_path / "runs")[0]["run"]
+        for one in ("synth:7", data)
     )
-    assert old != new
-    assert read_json(tmp_path / "runs" / old / "spec.json")["data"]["source"] == "synth-v1"
-    from rpobench.examples import examples_of
+    assert plain != other
+    assert read_json(tmp_path / "runs" / other / "spec.json")["data"]["source"] == source
+    targets = [one.target for one in generate("LaMP-7", "dev", 3, seed=7, **world).labelled]
+    assert [entry["target"] for entry in examples_of(tmp_path / "runs", other)] == targets
+    assert [entry["target"] for entry in examples_of(tmp_path / "runs", plain)] != targets
 
-    targets = [
-        [one.target for one in generate("LaMP-7", "dev", 3, seed=7, version=v).labelled]
-        for v in ("synth-v1", "synth-v2")
-    ]
-    assert [[entry["target"] for entry in examples_of(tmp_path / "runs", run)] for run in (old, new)] == targets
-    assert targets[0] != targets[1]
+
+def test_a_knob_at_its_default_is_not_part_of_the_name() -> None:
+    assert Source("synth:7?noise=0.05").scored_on(get_task("LaMP-3")).source == SYNTH_VERSION
 
 
 def test_knobs_come_back_from_their_text() -> None:

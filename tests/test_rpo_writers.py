@@ -154,6 +154,8 @@ def test_a_file_of_other_data_or_no_file_is_refused(tmp_path: Path) -> None:
         RPOConfig(trajectories=str(tmp_path / "none"))
     known = RPOConfig(trajectories=str(file)).model_dump(mode="json")
     assert RPOConfig(**known).model_dump(mode="json") == known, "a spec must read back where the file is not"
+    with pytest.raises(RpobenchError, match="by its path"):  # before anything is drafted for it
+        get_writer(RPOConfig(**known), seed=0)
 
 
 def test_rows_of_one_user_are_one_history() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rpobench.data.dataset import DataSet
-from rpobench.data.lamp import MissingData, has_split, is_synthetic, load_official, split_users
+from rpobench.data.lamp import MissingData, has_split, is_synthetic, is_world_name, load_official, split_users
 from rpobench.data.synth.knobs import knobs_text, parse_knobs
 from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, VERSIONS, Knobs, generate
 from rpobench.spec import DataSpec
@@ -97,7 +96,7 @@ class Source:
         name, _, seed = place.partition(":")
         version = SYNTH_VERSION if name == "synth" else name
         if version not in VERSIONS:
-            if re.fullmatch(r"synth-v\d+", name) and not Path(self.data).exists():
+            if is_world_name(name) and not Path(self.data).exists():
                 raise RpobenchError(f"--data {self.data[:80]}: no such version: choose one of {', '.join(VERSIONS)}")
             return None
         if seed and not (seed.isascii() and seed.isdecimal() and len(seed) <= SEED_DIGITS):

@@ -56,6 +56,10 @@ class Stored:
     usage = Usage()
 
     def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise RpobenchError(
+                f"trajectories={path}: no such file; a spec names one by its content, a fit by its path"
+            )
         self._path = path
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
