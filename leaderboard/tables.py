@@ -76,4 +76,4 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _plain(text: str) -> str:
     """A text on one line in which nothing is Markdown or HTML; underscores inside words mark nothing up."""
-    return re.sub(r"([\\`*\[\]<>|])", r"\\\1", printable(" ".join(text.split())))
+    return re.sub(r"([\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w))", r"\\\1", printable(" ".join(text.split())))

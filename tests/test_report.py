@@ -211,6 +211,8 @@ def test_hostile_names_break_no_format(make_run: Make, tmp_path: Path) -> None:
     assert "\\<script\\>" in text and "\\u202ebidi" in text and "\x1b" not in text
     assert text.count("\n| a_b") == 3, "one row in each of three tables"
     assert lines(as_csv(found))[0]["method"] == HOSTILE
+    make_run("_ours_ ~~a_b~~ &lt;", good)
+    assert "\n| \\_ours\\_ \\~\\~a_b\\~\\~ \\&lt; |" in as_markdown(read(tmp_path / "runs"))
     assert escaped("50% & {x}_^~\\ 漢 é ↑") == (
         "50\\% \\& \\{x\\}\\_\\textasciicircum{}\\textasciitilde{}\\textbackslash{} U+6F22 é $\\uparrow$"
     )
