@@ -52,15 +52,19 @@ def test_a_run_as_it_was_made_is_in_order(make_run: Make, task: str) -> None:
     assert report.faults == [] and report.notes == []
 
 
+COMMITTED = [pytest.param(ROOT / "leaderboard" / name, id=name) for name in ("results", "tuning")]
+
+
 @pytest.mark.slow  # it scores every committed run again, and there are ever more of them
-def test_committed_results_are_in_order() -> None:
-    results = ROOT / "leaderboard" / "results"
-    assert [one for one in (check(results) if any(results.glob("*/spec.json")) else []) if one.faults] == []
+@pytest.mark.parametrize("results", COMMITTED)
+def test_committed_results_are_in_order(results: Path) -> None:
+    assert [one for one in check(results) if one.faults] == []
 
 
 @pytest.mark.slow
-def test_committed_tables_are_of_the_committed_runs(tmp_path: Path) -> None:
-    results, number = ROOT / "leaderboard" / "results", re.compile(r"-?\d+\.\d+")
+@pytest.mark.parametrize("results", COMMITTED)
+def test_committed_tables_are_of_the_committed_runs(results: Path, tmp_path: Path) -> None:
+    number = re.compile(r"-?\d+\.\d+")
     made = CliRunner().invoke(app, ["report", "--runs", str(results), "--format", "md", "--out", str(tmp_path / "new")])
     assert made.exit_code == 0, made.output
     old, new = (results / "README.md").read_text(), (tmp_path / "new").read_text()
