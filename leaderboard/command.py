@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from rpobench.leaderboard.page import PageData
 
 FORMS = ("md", "csv", "latex", "html")
-LOGGED = {  # what the training stages log step by step, and its name on the page
-    "loss": "loss", "eval_loss": "loss on held-out users", "reward": "reward", "reward_std": "spread of the reward",
-    "eval_reward": "reward on held-out users", "frac_reward_zero_std": "share of groups without variance", "kl": "KL",
-    "completions/mean_length": "length in tokens", "parse_rate": "parse rate", "label_entropy": "label entropy in nats",
+EVALUATED = {  # what the training stages log of steps and of evaluations, and its name on the page
+    "loss": "loss", "reward": "reward", "parse_rate": "parse rate", "label_entropy": "label entropy in nats",
     "copied_share": "share copied from evidence", "length_ratio": "length against target",
     "facts_lost": "numbers and names lost",
+}  # fmt: skip
+LOGGED = {
+    **EVALUATED,
+    **{f"eval_{figure}": f"{name} on held-out users" for figure, name in EVALUATED.items()},
+    "reward_std": "spread of the reward", "frac_reward_zero_std": "share of groups without variance", "kl": "KL",
+    "completions/mean_length": "length in tokens",
 }  # fmt: skip
 
 

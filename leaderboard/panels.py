@@ -111,14 +111,15 @@ def breakdown(sheet: Sheet, task: str, by: str) -> dict[str, list[Group]]:
 def curves(fits: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> dict[str, list[tuple[str, Markup]]]:
     """By fit, a title and a chart for each logged figure: `fits[name]["sft loss"]` is (step, value) pairs.
 
-    Only the first `FITS` are drawn.
+    Only the first `FITS` are drawn, those of most stages before the others.
     """
+    ordered = sorted(fits.items(), key=lambda fit: -len({figure.split()[0] for figure in fit[1]}))
     drawn = {
         fit: [
             (figure, _curve(f"{fit}: {figure}", figure, points, place))
             for figure, points in logged.items() if len(points) > 1
         ]
-        for place, (fit, logged) in enumerate(islice(fits.items(), FITS), start=1)
+        for place, (fit, logged) in enumerate(islice(ordered, FITS), start=1)
     }  # fmt: skip
     return {fit: held for fit, held in drawn.items() if held}
 

@@ -220,6 +220,10 @@ def test_texts_are_shown_as_they_are_and_never_as_markup_or_control_codes(
     out = capsys.readouterr().out
     assert "[bold red]x[/]" in out and "\\x1b[2J" in out and "\\u202e" in out and "\\ud800" in out
     assert "\x1b[2J" not in out and "\u202e" not in out and "📦 naïve" in out
+    own = {**hostile, "input": "i", "trajectory": "History shows: x", "score": 0.5}
+    for shown in (True, False):
+        print_examples([own], trajectories=shown)
+        assert ("History shows: x" in capsys.readouterr().out) is shown
 
 
 def test_the_real_sample_is_split_by_user(tmp_path: Path) -> None:

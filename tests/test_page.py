@@ -18,7 +18,7 @@ from rpobench.leaderboard.browser import FIELDS, Browsed, browser_json
 from rpobench.leaderboard.charts import Point, Series, chart, pareto
 from rpobench.leaderboard.command import LOGGED, training_logs
 from rpobench.leaderboard.page import TEMPLATES, PageData, as_html
-from rpobench.leaderboard.panels import curves
+from rpobench.leaderboard.panels import FITS, curves
 from typer.testing import CliRunner
 
 from rpobench.cli import app
@@ -199,6 +199,13 @@ def test_every_sign_that_grpo_logs_is_drawn(tmp_path: Path) -> None:
     drawn = curves({"f": training_logs(tmp_path), "untrained": {}})
     assert [title for title, _ in drawn["f"]] == [f"grpo {name}" for name in LOGGED.values()] and len(drawn) == 1
     assert all(svg.count("<circle") == 2 and 'class="mark"' not in svg for _, svg in drawn["f"]), "dots, no row numbers"
+
+
+def test_of_many_fits_those_of_two_stages_are_drawn() -> None:
+    points = [(1.0, 0.5), (2.0, 0.4)]
+    fits = {f"sft {place}": {"sft loss": points} for place in range(FITS)}
+    drawn = curves({**fits, "rpo": {"sft loss": points, "grpo reward": points}})
+    assert len(drawn) == FITS and next(iter(drawn)) == "rpo"
 
 
 def test_training_logs_are_read_by_stage_and_figure(tmp_path: Path) -> None:

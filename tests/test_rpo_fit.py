@@ -108,6 +108,21 @@ def test_each_rival_and_each_part_switched_off_learns_from_other_rows(tiny_check
     assert losses(saved, "eval_loss"), "held-out users were not measured"
 
 
+def test_a_user_is_either_trained_on_or_held_out(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides: list[set[str]] = []
+
+    def watched(pairs: Sequence[Written], form: Any, **held: Any) -> Any:
+        sides.append({row.example.user_id for row, _ in pairs})
+        return sft_rows(pairs, form, **held)
+
+    monkeypatch.setattr("rpobench.rpo.stages.sft_rows", watched)
+    twice = [Labelled(replace(one.example, id=f"{one.example.id}/{n}"), one.target) for one in labelled() for n in "ab"]
+    fit("rpo", tiny_checkpoint, tmp_path, {TWEET: twice}, validation=0.5)
+    assert [len(side) for side in sides] == [3, 3] and not sides[0] & sides[1]
+
+
 def test_an_exported_file_trains_the_same_adapter_and_an_edited_one_another(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -167,8 +182,11 @@ def test_what_a_teacher_costs_is_counted(tiny_checkpoint: Path, tmp_path: Path) 
     assert fit("rpo", tiny_checkpoint, tmp_path / "rules")[0].fit_usage is None
 
 
-def test_the_tokens_of_each_stage_are_told(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_the_tokens_of_each_stage_are_told(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     once, _ = fit("rpo", tiny_checkpoint, tmp_path / "once", rl="grpo")
+    assert "\nGRPO: " in capsys.readouterr().err, "what its log says is told"
     twice, _ = fit("rpo", tiny_checkpoint, tmp_path / "twice", sft_epochs=2, rl="dpo")
     first, second = (dict(made.fit_tokens or {}) for made in (once, twice))
     assert first.keys() == {"sft", "grpo"} and second.keys() == {"sft", "dpo"}

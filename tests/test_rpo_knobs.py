@@ -42,7 +42,7 @@ ELSEWHERE = {  # where another file's test moves a switch
     "patience": "test_sft_measures_the_loss_on_held_out_rows_stops_early_and_keeps_the_best",
     "rl": "test_dpo_starts_from_stage_one_and_ends_elsewhere",
     "rl_vllm": "test_vllm_and_reports_are_passed_through",
-    "report_to": "test_a_report_whose_package_is_absent_is_refused_before_anything_is_drafted",
+    "report_to": "test_vllm_and_reports_are_passed_through",
     "writer": "test_a_teacher_writes_other_trajectories_than_the_rules_and_than_another_teacher",
     "teacher": "test_a_teacher_writes_other_trajectories_than_the_rules_and_than_another_teacher",
     "trajectories": "test_an_exported_file_trains_the_same_adapter_and_an_edited_one_another",

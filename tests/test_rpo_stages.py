@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from rpobench.leaderboard.command import LOGGED
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from rpobench import get_task
+from rpobench.rpo import dpo, sft
 from rpobench.rpo.best import BestAdapter, held_out_users
 from rpobench.rpo.config import ModuleConfig, RPOConfig
 from rpobench.rpo.curriculum import curriculum
@@ -24,7 +26,7 @@ from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.reward import copied_share, facts_lost, reward
 from rpobench.rpo.rl import _arguments, grpo_notes, train_grpo
 from rpobench.rpo.sft import evaluation_steps, sft_rows, train_sft
-from rpobench.rpo.training import common_arguments, finished_stage
+from rpobench.rpo.training import finished_stage
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 TWEET, FORM, ADAPTER = get_task("LaMP-7"), Form(), "adapter_model.safetensors"
@@ -135,10 +137,39 @@ def test_a_row_with_fewer_items_than_k_goes_through_them_all() -> None:
     assert not any(row.evidence for row in curriculum(none, steps=4, prompts=1, k=8, seed=0))
 
 
+def test_grpo_asks_in_the_order_of_the_curriculum_and_its_kl_is_to_stage_one(
+    tiny_checkpoint: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def by_place(tasks: Any, form: Form) -> Any:
+        def score(completions: list[Any], target: list[str], shown: list[str], **_: Any) -> list[float]:
+            asked.extend(zip(target, shown, strict=True))
+            return [float(place) for place in range(len(completions))]
+
+        return score
+
+    monkeypatch.setattr("rpobench.rpo.rl.reward", by_place)
+    adapter = finished_stage(
+        tmp_path,
+        lambda work: train_grpo(rows(6), [], FORM, tiny_checkpoint, start, work, config(rl_steps=4), seed=0),
+    )
+    ordered = curriculum(rows(6), steps=4, prompts=2, k=4, seed=0)
+    wanted = [(row.target, "\n".join(row.task.show(item) for item in row.evidence)) for row in ordered]
+    assert asked[::2] == asked[1::2] == wanted, "trl shuffles unless told otherwise"
+    kl = [entry["kl"] for entry in log(adapter) if "kl" in entry]
+    assert kl[0] == pytest.approx(0, abs=1e-5) and kl[-1] > 1e-4, "from the policy of stage 1 and not from the base"
+
+
 def test_vllm_and_reports_are_passed_through(tmp_path: Path) -> None:
     assert _arguments(tmp_path, config(rl_vllm=True), held_out=0, seed=0).use_vllm
-    arguments = common_arguments(tmp_path, report_to="tensorboard", seed=0)
-    assert arguments["report_to"] == "tensorboard"
+    told = config(report_to="tensorboard")
+    stages = [
+        _arguments(tmp_path, told, held_out=0, seed=0),
+        dpo._arguments(tmp_path, told, evaluates=False, seed=0),
+        sft._arguments(tmp_path, told, 1, evaluates=False, seed=0),
+    ]
+    assert [arguments.report_to for arguments in stages] == [["tensorboard"]] * 3
 
 
 def test_grpo_keeps_the_start_where_held_out_users_fare_worse_after_it(
@@ -278,8 +309,10 @@ def test_dpo_prefers_the_rewrite_in_one_form_and_moves_the_adapter(
     with pytest.raises(RpobenchError, match="nothing can be preferred"):
         dpo_rows(preferences([equal]), FORM, count=1, seed=0)
     adapter = finished_stage(
-        tmp_path, lambda work: train_dpo(some, (), FORM, tiny_checkpoint, start, work, config(), seed=0)
+        tmp_path,
+        lambda work: train_dpo([equal, *some[1:]], (), FORM, tiny_checkpoint, start, work, config(), seed=0),
     )
+    assert "3 of 4 rewrites can be preferred" in capsys.readouterr().err
     losses = [entry["loss"] for entry in log(adapter) if "loss" in entry]
     assert len(losses) == 2 and losses[0] == pytest.approx(0.6931, abs=1e-3)
     assert (adapter / ADAPTER).read_bytes() != (start / ADAPTER).read_bytes()
@@ -302,6 +335,7 @@ def test_the_signs_of_a_gamed_reward_are_logged() -> None:
     assert logged == {
         "parse_rate": 0.8, "copied_share": 0.25, "length_ratio": 1.5, "facts_lost": 0.5, "label_entropy": 0.0
     }  # fmt: skip
+    assert logged.keys() < LOGGED.keys() and {f"eval_{sign}" for sign in logged} < LOGGED.keys(), "all are drawn"
 
 
 def test_signs_of_single_texts() -> None:

@@ -157,6 +157,7 @@ def test_grpo_changes_the_adapter_and_logs_its_reward(tiny_checkpoint: Path, tmp
     own = {"loss", "reward", "reward_std", "frac_reward_zero_std", "kl", "completions/mean_length", "parse_rate"}
     assert all(own <= entry.keys() for entry in steps)
     assert own < LOGGED.keys(), "drawn under the names they are logged by"
+    assert grpo_notes(end)[-1].startswith("GRPO: no user was held out")
 
 
 def test_the_tokens_of_a_stage_are_those_it_read(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -246,9 +246,17 @@ def test_the_analysis_of_texts_finds_openers_endings_and_habits() -> None:
     evidence = items(
         text=["ok so the cat sat anyway night", "ok so we ran home anyway night", "ok so lunch anyway night"]
     )
-    shows, lacks = analyse(get_task("LaMP-7"), Example("1", "u", TWEET + "I ate"), "I had food", evidence, NO_CORPUS)
-    assert 'opens "ok so"' in shows and 'ends "anyway night"' in shows
-    assert 'no "ok so" first' in lacks and 'no "anyway night" last' in lacks
+    read = analyse(get_task("LaMP-7"), Example("1", "u", TWEET + "I ate"), "I had food", evidence, NO_CORPUS)
+    assert read == (
+        '7 words; opens "ok so"; ends "anyway night"; often ok so anyway night',
+        '3 words; no "ok so" first; no "anyway night" last; no ok so anyway night',
+    )
+
+
+def test_the_analysis_of_texts_finds_marks_and_words_that_come_back() -> None:
+    evidence = items(text=["3 rules: is pottery dead?", "7 facts: was pottery art?", "why not pottery: an answer?"])
+    read = analyse(get_task("LaMP-7"), Example("1", "u", TWEET + "art"), "Pottery matters", evidence, NO_CORPUS)
+    assert read == ("5 words; asks; has a colon; starts with a number; often pottery", "2 words")
 
 
 def test_without_evidence_the_analysis_says_so() -> None:

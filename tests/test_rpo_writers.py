@@ -18,7 +18,7 @@ from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.teacher import Teacher, gives_away
 from rpobench.rpo.trajectory_file import store_trajectories, trajectory_records
 from rpobench.rpo.writers import Rules, get_writer
-from rpobench.types import Chat, Example, ProfileItem, RpobenchError
+from rpobench.types import Chat, Completion, Decoding, Example, ProfileItem, RpobenchError
 
 TWEET, RATING = get_task("LaMP-7"), get_task("LaMP-3")
 EVIDENCE = (ProfileItem("1", {"text": "ok so the sun is up", "score": "4"}),)
@@ -69,7 +69,16 @@ def test_the_teacher_is_asked_again_and_then_the_rules_write(capsys: pytest.Capt
         sound = {"first": True, "second": asked[name] == 2, "never": False}[name]
         return written("says ok so") if sound else written("it is ok so lunch was really great")
 
-    made = Teacher(ScriptedModel(reply), max_new_tokens=64, seed=0).write(rows)
+    class Watched(ScriptedModel):
+        def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
+            decodings.append(decoding)
+            return super().generate(chats, decoding)
+
+    decodings: list[Decoding] = []
+    made = Teacher(Watched(reply), max_new_tokens=64, seed=0).write(rows)
+    first, *others = decodings
+    assert first.temperature == 0 and all(one.temperature > 0 for one in others), "greedy once, then sampled"
+    assert len({one.seed for one in others}) == len(others) == 2
     assert asked == {"first": 1, "second": 2, "never": 3}
     assert made[0] == made[1] == Trajectory("says ok so", "too formal", rows[0].target)
     assert made[2] == Rules().write(rows)[2]

@@ -166,4 +166,6 @@ def grpo_notes(adapter: Path) -> list[str]:
                 f"GRPO: on held-out users the {told} fell from {values[0]:.3f} to {values[-1]:.3f}: "
                 "the adapter with the best reward was kept"
             )
+    if not measured:
+        notes.append("GRPO: no user was held out, so no collapse would be noticed: the last adapter was kept")
     return notes
