@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from chat_server import ChatServer
 
 from rpobench.cli import main
+from rpobench.models.embedded import ReferenceTokenizer
 from rpobench.store import read_json
 
 TASKS = ["LaMP-3", "LaMP-7"]
@@ -57,6 +59,34 @@ def test_the_matrix_is_made_of_runs_that_share_one_training_a_base_model(
     ]
     foreign = next(one for one in found if (one["applied_to"], one["task"]) == (MODELS[1], "LaMP-3"))
     assert told[1][4] == f"{foreign['metrics']['MAE']:.3f} ({foreign['references']['draft']:.3f})"
+
+
+def test_a_module_rewrites_the_drafts_of_a_served_model_in_the_way_asked_for(
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    server: ChatServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    cutter = ReferenceTokenizer(tiny_checkpoint / "tokenizer.json")  # the test's own cache holds no embedded model
+    monkeypatch.setattr("rpobench.runner._reference_tokenizer", lambda: cutter)
+    served, out = "openai:tiny", tmp_path / "runs"
+    matrix = ("--task", "LaMP-7", "--train-on", MODELS[0], "--apply-to", f"{MODELS[0]},{served}", "--json")
+    assert rpobench(monkeypatch, *transfer(tiny_checkpoint, out, *matrix)) == 0
+    home, away = (one["run"] for one in json.loads(capsys.readouterr().out))
+    lines = [json.loads(line) for line in (out / away / "predictions.jsonl").read_text().splitlines()]
+    answers = {" ".join(body["messages"][-1]["content"].split()[-4:]) for body in server.bodies}
+    assert len(server.bodies) == 4 and {one["draft"] for one in lines} == answers
+
+    asked = ["run", "--method", "rpo", "--task", "LaMP-7", "--limit", "4", "--no-swap", "--out", str(out), "--json"]
+    anew = ("--adapter", home, "--base-model", served, "--set", "n=2", "--set", "gate=-9999")
+    assert rpobench(monkeypatch, *asked, *anew) == 0
+    (made,) = json.loads(capsys.readouterr().out)
+    result, config = (read_json(out / made["run"] / f"{name}.json") for name in ("result", "spec"))
+    rewritten = read_json(out / away / "result.json")["usage"]["completion_tokens"]
+    assert (config["config"]["n"], config["config"]["gate"], made["run"] != away) == (2, -9999, True)
+    assert "kept" in result and result["usage"]["completion_tokens"] > rewritten and len(server.bodies) == 4
 
 
 def test_an_adapter_of_which_only_the_logs_were_kept_is_refused_before_anything_is_drafted(
