@@ -192,8 +192,8 @@ def test_grpo_keeps_the_start_where_held_out_users_fare_worse_after_it(
     )
     assert calls == [3, 4, 3, 4, 3]
     assert (adapter / ADAPTER).read_bytes() == (start / ADAPTER).read_bytes()
-    notes = grpo_notes(adapter)
-    assert "reward fell" in notes[1] and "parse rate fell" in notes[2]
+    notes = grpo_notes(adapter, steps=2)
+    assert "step 0 was kept" in notes[1] and "reward fell" in notes[2] and "parse rate fell" in notes[3]
 
 
 @pytest.mark.parametrize("varies", [True, False])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rpobench.leaderboard.command import LOGGED
 from safetensors.torch import load_file
+from transformers import TrainerState
 
 from rpobench import get_task
 from rpobench.models.transformers import TransformersModel
@@ -20,7 +21,14 @@ from rpobench.rpo.reward import FORMAT_BONUS, reward
 from rpobench.rpo.rl import grpo_notes, train_grpo
 from rpobench.rpo.room import checkpoint_room
 from rpobench.rpo.sft import row_chat, sft_rows, train_sft, trainable
-from rpobench.rpo.training import finished_stage, last_checkpoint, load_tokenizer, mixed_precision, trained_tokens
+from rpobench.rpo.training import (
+    TrainingProgress,
+    finished_stage,
+    last_checkpoint,
+    load_tokenizer,
+    mixed_precision,
+    trained_tokens,
+)
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 RATING, TWEET = get_task("LaMP-3"), get_task("LaMP-7")
@@ -130,6 +138,30 @@ def test_sft_lowers_the_loss_and_is_repeatable(tiny_checkpoint: Path, tmp_path: 
     assert (one / ADAPTER).read_bytes() == (two / ADAPTER).read_bytes()
 
 
+def test_a_training_killed_within_a_later_epoch_goes_on_in_that_epochs_order(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpobench.rpo.sft.SAVE_STEPS", 3)  # of 8 steps an epoch: step 15 lies within the second
+    whole = sft(tiny_checkpoint, tmp_path / "whole", sft_epochs=3.0)
+    step_end = TrainingProgress.on_step_end
+
+    def killed(self: TrainingProgress, args: object, state: TrainerState, control: object, **kwargs: object) -> None:
+        step_end(self, args, state, control, **kwargs)
+        if state.global_step == 18:  # the third epoch has begun, the last checkpoint is of the second
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TrainingProgress, "on_step_end", killed)
+        sft(tiny_checkpoint, tmp_path / "killed", sft_epochs=3.0)
+    left = last_checkpoint(tmp_path / "killed" / "work")
+    assert left is not None and left.name == "checkpoint-15"
+    again = sft(tiny_checkpoint, tmp_path / "killed", sft_epochs=3.0)
+    assert [entry.get("num_input_tokens_seen") for entry in log(again)] == [
+        entry.get("num_input_tokens_seen") for entry in log(whole)
+    ]
+    assert (again / ADAPTER).read_bytes() == (whole / ADAPTER).read_bytes()
+
+
 def test_a_finished_stage_is_not_trained_again(tiny_checkpoint: Path, tmp_path: Path) -> None:
     adapter = sft(tiny_checkpoint, tmp_path)
 
@@ -157,7 +189,7 @@ def test_grpo_changes_the_adapter_and_logs_its_reward(tiny_checkpoint: Path, tmp
     own = {"loss", "reward", "reward_std", "frac_reward_zero_std", "kl", "completions/mean_length", "parse_rate"}
     assert all(own <= entry.keys() for entry in steps)
     assert own < LOGGED.keys(), "drawn under the names they are logged by"
-    assert grpo_notes(end)[-1].startswith("GRPO: no user was held out")
+    assert grpo_notes(end, steps=3)[-1].startswith("GRPO: no user was held out")
 
 
 def test_the_tokens_of_a_stage_are_those_it_read(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -186,7 +218,19 @@ def test_grpo_learns_from_a_reward_that_varies(
 def test_a_reward_without_variance_is_told(tmp_path: Path, shares: tuple[float, ...], words: str) -> None:
     lines = [json.dumps({"frac_reward_zero_std": share}) + "\n" for share in shares]
     (tmp_path / "log.jsonl").write_text("".join([*lines, json.dumps({"train_runtime": 1.0}) + "\n"]))
-    assert words in grpo_notes(tmp_path)[0]
+    assert words in grpo_notes(tmp_path, steps=3)[0]
+
+
+def test_the_notes_name_the_adapter_that_was_kept(tmp_path: Path) -> None:
+    # step 3 is measured by a resume alone, and step 4 once more: neither counts
+    measured = [(0, 0.86), (3, 0.99), (4, 0.91), (4, 0.95), (8, 0.8)]
+    lines = [{"step": step, "eval_reward": value, "eval_parse_rate": 1.0} for step, value in measured]
+    lines.append({"step": 8, "frac_reward_zero_std": 0.5})
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert grpo_notes(tmp_path, steps=8)[1:] == [
+        "GRPO: reward on held-out users 0.860 at step 0, 0.910 at step 4, 0.800 at step 8: step 4 was kept",
+        "GRPO: on held-out users the reward fell from 0.860 to 0.800 in the end",
+    ]
 
 
 def test_the_reward_is_the_score_plus_a_bonus_and_zero_where_there_is_no_answer() -> None:

@@ -139,33 +139,43 @@ def _arguments(work: Path, config: ModuleConfig, *, held_out: int, seed: int) ->
         save_steps=1,
         eval_strategy="steps" if held_out else "no",
         eval_on_start=held_out > 0,
-        eval_steps=max(1, config.rl_steps // 2),
+        eval_steps=_evaluation_steps(config.rl_steps),
         num_generations_eval=1,
         per_device_eval_batch_size=max(1, math.ceil(held_out / processes())),
         **common_arguments(work, report_to=config.report_to, seed=seed),
     )
 
 
-def grpo_notes(adapter: Path) -> list[str]:
-    """What the log of a finished stage says of it, a line each: variance, and whether the policy collapsed.
+def _evaluation_steps(steps: int) -> int:
+    """Steps between two measurements on held-out users."""
+    return max(1, steps // 2)
+
+
+def grpo_notes(adapter: Path, *, steps: int) -> list[str]:
+    """What the log of a finished stage of so many steps says of it, a line each: variance, which adapter was kept, and
+    whether the policy collapsed.
 
     A group whose completions all earn the same teaches nothing. A collapse is a parse rate or reward on held-out users
-    that ended under what stage 1 had.
+    that ended under what stage 1 had. One completion a prompt is sampled, so these figures are as sure as their
+    standard deviation (`eval_reward_std`) over the root of `HELD_OUT` or fewer prompts.
     """
     entries = [json.loads(line) for line in (adapter / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     shares = [entry["frac_reward_zero_std"] for entry in entries if "frac_reward_zero_std" in entry]
     notes = [f"GRPO: {sum(shares) / len(shares):.0%} of the groups had no reward variance"]
     if min(shares) == 1.0:
         notes = ["GRPO: the reward never varied within a group, so this stage taught nothing"]
-    measured = {entry["step"]: entry for entry in entries if "eval_reward" in entry}
-    for name in ("eval_reward", "eval_parse_rate"):
-        values = [measured[step][name] for step in sorted(measured)]
-        if values and values[-1] < values[0]:
-            told = name.removeprefix("eval_").replace("_", " ")
-            notes.append(
-                f"GRPO: on held-out users the {told} fell from {values[0]:.3f} to {values[-1]:.3f}: "
-                "the adapter with the best reward was kept"
-            )
+    measured: dict[int, dict[str, float]] = {}
+    for entry in entries:
+        if "eval_reward" in entry and (entry["step"] % _evaluation_steps(steps) == 0 or entry["step"] == steps):
+            measured.setdefault(entry["step"], entry)  # a resume measures again, which `BestAdapter` does not count
     if not measured:
-        notes.append("GRPO: no user was held out, so no collapse would be noticed: the last adapter was kept")
+        return [*notes, "GRPO: no user was held out, so no collapse would be noticed: the last adapter was kept"]
+    rewards = {step: entry["eval_reward"] for step, entry in measured.items()}
+    told = ", ".join(f"{value:.3f} at step {step}" for step, value in rewards.items())
+    notes.append(f"GRPO: reward on held-out users {told}: step {max(rewards, key=rewards.__getitem__)} was kept")
+    for name in ("eval_reward", "eval_parse_rate"):
+        values = [entry[name] for entry in measured.values()]
+        if values[-1] < values[0]:
+            word = name.removeprefix("eval_").replace("_", " ")
+            notes.append(f"GRPO: on held-out users the {word} fell from {values[0]:.3f} to {values[-1]:.3f} in the end")
     return notes

@@ -6,18 +6,20 @@ users are held out: the checkpoint with the lowest loss on them is kept, and tra
 
 from __future__ import annotations
 
+import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
 from torch.nn.functional import cross_entropy
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 
-from rpobench.ranks import share
+from rpobench.ranks import is_first, share
 from rpobench.rpo.best import BestAdapter
 from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.log_probs import completion_logits
@@ -29,6 +31,7 @@ from rpobench.rpo.training import (
     TrainingProgress,
     best_folder,
     common_arguments,
+    last_checkpoint,
     load_tokenizer,
     new_policy,
     run_to_end,
@@ -37,6 +40,7 @@ from rpobench.rpo.trajectories import contradicts_itself
 from rpobench.types import Chat, Message, RpobenchError
 
 SAVE_STEPS = 20  # what a kill can cost
+ORDER = "order.json"  # in a checkpoint within an epoch: the order of its rows
 
 Written = tuple[TrainingRow, Trajectory]
 
@@ -98,8 +102,25 @@ def answers_left_out(data: Dataset, tokenizer: Any) -> Dataset:
     return data.map(led)
 
 
+class EpochOrder(LengthGroupedSampler):  # type: ignore[misc]  # transformers is read untyped
+    """Rows of similar length together, in another random order every epoch.
+
+    An epoch that a killed training had begun goes on in the order it had: drawn from the random state of a checkpoint
+    within it, which transformers restores only after it has drawn, it would repeat some rows and leave out others.
+    """
+
+    drawn: list[int]  # the present epoch's order
+    begun: list[int] | None = None  # the order of the epoch to go on with
+
+    def __iter__(self) -> Iterator[int]:
+        self.drawn, self.begun = self.begun or list(super().__iter__()), None
+        return iter(self.drawn)
+
+
 class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl is read untyped
     """trl's trainer with the plain loss on completions; see `rpobench.rpo.log_probs`."""
+
+    order: EpochOrder
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -115,9 +136,17 @@ class CompletionTrainer(SFTTrainer):  # type: ignore[misc]  # trl is read untype
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
         """Batches of similar length; those of all processes together are what one process would have had."""
-        sampler = super()._get_train_sampler(train_dataset)
-        sampler.batch_size *= self.args.world_size
-        return sampler
+        made = super()._get_train_sampler(train_dataset)
+        self.order = EpochOrder(made.batch_size * self.args.world_size, lengths=made.lengths)
+        begun = last_checkpoint(Path(self.args.output_dir))
+        if begun and (begun / ORDER).exists():
+            self.order.begun = json.loads((begun / ORDER).read_text())
+        return self.order
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        if is_first() and self.state.epoch % 1:  # within an epoch; all processes draw the same order
+            (Path(output_dir) / ORDER).write_text(json.dumps(self.order.drawn))
 
 
 def train_sft(

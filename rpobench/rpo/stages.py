@@ -80,6 +80,6 @@ def _refined(
         ctx.folder / "grpo",
         lambda work: train_grpo(rows, held_out, form, checkpoint, start, work, config, seed=ctx.seed),
     )
-    for note in grpo_notes(adapter):
+    for note in grpo_notes(adapter, steps=config.rl_steps):
         print(note, file=sys.stderr)
     return adapter
