@@ -12,7 +12,7 @@ from functools import cache, cached_property, partial
 from typing import Any, Literal
 
 from rpobench.adapters import Adapter, find_adapter
-from rpobench.cost import Estimate, Work, add_up, priced
+from rpobench.cost import Estimate, Work, add_up, check_counted, priced
 from rpobench.data.dataset import DataSet, shared_example
 from rpobench.data.lamp import MissingData
 from rpobench.data.sources import Source
@@ -114,6 +114,7 @@ def _checked(plan: Plan) -> tuple[list[_Chosen], LanguageModel]:
     if not any(usable):
         raise RpobenchError(f"--method {plan.method} --task {plan.task}: applies to none of these tasks here")
     model = priced(get_model(plan.base_model, **plan.model_options()), plan)
+    check_counted(plan, [] if adapter else methods)  # with an adapter nothing is trained, so no teacher is asked
     pairs = zip(methods, usable, strict=True)
     return [_Chosen(method, tasks, dict(method.models()), adapter) for method, tasks in pairs], model
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,21 @@ def priced(model: LanguageModel, plan: Plan) -> LanguageModel:
     if price is None and plan.max_cost is not None:
         raise RpobenchError(f"--max-cost {plan.max_cost:g}: the price of {plan.base_model} is unknown; give --price")
     return model if price is None else PricedModel(model, price, Budget(plan.max_cost))
+
+
+def check_counted(plan: Plan, methods: Sequence[Method]) -> None:
+    """Tells on stderr which served models the methods ask beside the base model: neither estimated nor priced.
+
+    Raises:
+        RpobenchError: --max-cost, which could not be kept then.
+    """
+    for method in methods:
+        for role, identity in method.models().items():
+            if identity.startswith("openai:"):
+                told = f"{method.name} also asks its {role} {identity}, whose calls are not in the estimate"
+                if plan.max_cost is not None:
+                    raise RpobenchError(f"--max-cost {plan.max_cost:g}: {told} nor in the budget; leave --max-cost out")
+                print(told, file=sys.stderr)
 
 
 @dataclass(frozen=True)

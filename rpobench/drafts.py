@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -26,13 +26,14 @@ class StoredDrafts:
 
     `making` is the seconds spent here on making drafts or waiting for another process that does, `worth` the seconds
     that the drafts handed out took when they were made: who asks for a draft is charged the same, whether it was made
-    for him or found.
+    for him or found. `on_making` is told the seconds of each piece of `making`.
     """
 
     store: ResultStore
     model: LanguageModel
     making: float = 0.0
     worth: float = 0.0
+    on_making: Callable[[float], None] | None = None
     _known: dict[str, dict[str, Prediction]] = field(default_factory=dict)
     _seconds: dict[str, dict[str, float]] = field(default_factory=dict)
     _failures: dict[tuple[str, str], str | None] = field(default_factory=dict)
@@ -44,7 +45,7 @@ class StoredDrafts:
         if missing:
             waiting = time.monotonic()
             with locked(self._file(task)):
-                self.making += time.monotonic() - waiting
+                self._spent(time.monotonic() - waiting)
                 self._forget(task)  # another process may have made some meanwhile
                 self._make_missing(task, list(missing.values()), keys)
         known, seconds = self._read(task)
@@ -82,10 +83,15 @@ class StoredDrafts:
                 # A draft without answer is nothing to share: it stays here, and the next run asks again.
                 append_predictions(self._file(task), [one for one in made if not one.unanswered], seconds=took)
                 self._failures |= {(task.name, one.example_id): one.failure if one.unanswered else None for one in made}
-                self.making += took
+                self._spent(took)
                 known.update({draft.example_id: draft for draft in made})
                 seconds.update({draft.example_id: took / len(made) for draft in made})
                 advance(len(made))
+
+    def _spent(self, seconds: float) -> None:
+        self.making += seconds
+        if self.on_making:
+            self.on_making(seconds)
 
     def _forget(self, task: Task) -> None:
         self._known.pop(self._file(task).name, None)

@@ -24,18 +24,27 @@ def attempt(file: Path, work: Path, method: Method, drafts: StoredDrafts) -> Ite
     """Add to `file` what is spent inside, also where it ends by a fault.
 
     A killed attempt could not say when it ended: it counts up to its last write under `work`. Drafts are charged when
-    the fit is finished, at what they took when they were made, whoever made them.
+    the fit is finished, at what they took when they were made, whoever made them; so the time in which this attempt
+    makes some is no part of it, and `started` is put off by as much.
     """
     told = fit_cost(file)
     seconds = told["seconds"]
     if told["started"] is not None:
         seconds += max(0.0, _last_write(work, told["started"]) - told["started"])
-    write_json(file, {"seconds": round(seconds, 3), "started": time.time(), "usage": None, "tokens": None})
+    under_way = {"seconds": round(seconds, 3), "started": time.time(), "usage": None, "tokens": None}
+
+    def put_off(making: float) -> None:
+        under_way["started"] += making
+        write_json(file, under_way)
+
+    put_off(0.0)
     began, making, worth, finished = time.monotonic(), drafts.making, drafts.worth, False
+    drafts.on_making = put_off
     try:
         yield
         finished = True
     finally:
+        drafts.on_making = None
         seconds += time.monotonic() - began - (drafts.making - making)
         seconds += drafts.worth - worth if finished else 0
         usage = asdict(method.fit_usage) if finished and method.fit_usage else None

@@ -74,6 +74,20 @@ def test_a_budget_wants_a_price(tmp_path: Path, model: ScriptedModel) -> None:
             plan(tmp_path, "zero-shot", max_cost=wrong)
 
 
+def test_a_served_teacher_is_outside_of_every_budget(
+    tmp_path: Path, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    settings = {"writer": "teacher", "teacher": "openai:wise"}
+    with pytest.raises(
+        RpobenchError, match=r"--max-cost 1: rpo also asks its teacher openai:wise.*leave --max-cost out"
+    ):
+        run(plan(tmp_path, "rpo", max_cost=1.0, price="1,1", settings=settings))
+    estimate(plan(tmp_path, "rpo", settings=settings))
+    assert "rpo also asks its teacher openai:wise" in capsys.readouterr().err
+    assert model.calls == 0
+
+
 def test_a_local_prompt_beyond_the_context_names_its_example(
     tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,26 @@ def test_drafts_made_for_a_fit_are_charged_at_what_they_took(tmp_path: Path, mon
     assert first >= 0.18 and second >= 0.18
 
 
+def test_drafts_of_a_killed_attempt_are_charged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, written = get_method("learner"), write_json
+    monkeypatch.setattr("rpobench.benchmark.get_model", lambda spec: ScriptedModel(echo, delay=0.1))
+    fit = learner.fit
+
+    def killed(self: Any, train: Any, ctx: Any) -> None:
+        fit(self, train, ctx)
+        (ctx.folder / "state").write_text("")
+        monkeypatch.setattr("rpobench.fit_cost.write_json", lambda *_: None)  # a kill tells nobody when it ended
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(learner, "fit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(plan(tmp_path))
+    monkeypatch.setattr(learner, "fit", fit)
+    monkeypatch.setattr("rpobench.fit_cost.write_json", written)
+    run(plan(tmp_path))
+    assert 0.6 <= fit_cost(fit_folder(tmp_path) / "fit.json")["seconds"] < 1.2, "six drafts of a tenth of a second"
+
+
 def test_a_finished_run_can_be_marked_as_without_texts(tmp_path: Path) -> None:
     run(plan(tmp_path, method="peek"))
     run(plan(tmp_path, method="peek", texts=False))

@@ -169,11 +169,13 @@ def test_trajectories_are_not_written_again_after_a_kill(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rpobench.rpo.stages.train_sft", None)
+    teacher = {"writer": "teacher", "teacher": "scripted:echo"}
     with pytest.raises(TypeError):
-        fit("rpo", tiny_checkpoint, tmp_path)
+        fit("rpo", tiny_checkpoint, tmp_path, **teacher)
     monkeypatch.undo()
-    monkeypatch.setattr("rpobench.rpo.writers.Rules.write", None)
-    fit("rpo", tiny_checkpoint, tmp_path)
+    monkeypatch.setattr("rpobench.rpo.teacher.Teacher.write", None)
+    made, _ = fit("rpo", tiny_checkpoint, tmp_path, **teacher)
+    assert made.fit_usage is not None and made.fit_usage.calls == 3 * 6, "what the teacher took before is not forgotten"
 
 
 def test_what_a_teacher_costs_is_counted(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from rpobench import get_task
+from rpobench.models.cache import AnswerCache, CachedModel
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.config import RPOConfig
 from rpobench.rpo.method import RPO
@@ -83,6 +85,25 @@ def test_the_teacher_is_asked_again_and_then_the_rules_write(capsys: pytest.Capt
     assert made[0] == made[1] == Trajectory("says ok so", "too formal", rows[0].target)
     assert made[2] == Rules().write(rows)[2]
     assert "2 of 3 trajectories accepted (1, 1, 0 by try), 1 by rules" in capsys.readouterr().err
+
+
+def test_a_teacher_that_does_not_answer_ends_the_fit() -> None:
+    class Failing(ScriptedModel):
+        def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
+            good, *rest = super().generate(chats, decoding)
+            return [good, *(replace(one, text="", failure="HTTP 500") for one in rest)]
+
+    model = Failing(lambda chat: written("says ok so"))
+    with pytest.raises(RpobenchError, match=r"teacher: 1 of 2 requests have no answer \(HTTP 500\): the same command"):
+        Teacher(model, max_new_tokens=8, seed=0).write([row("1"), row("2")])
+
+
+def test_what_a_teacher_writes_to_licensed_texts_is_not_in_the_shared_cache(tmp_path: Path) -> None:
+    file, private = tmp_path / "answers.sqlite", type("Private", (type(TWEET),), {"licensed": True})()
+    for task, kept in ((private, False), (TWEET, True)):
+        model = CachedModel(ScriptedModel(lambda chat: written("says ok so")), AnswerCache(file))
+        Teacher(model, max_new_tokens=8, seed=0).write([row(task=task)])
+        assert file.exists() is kept
 
 
 def test_the_teacher_sees_the_target_and_the_writer_is_a_switch() -> None:

@@ -64,7 +64,7 @@ class TrainedModule(Method):
         return [tuple(tasks)] if self.config.scope == "shared" else super().fit_groups(tasks)
 
     def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
-        from rpobench.rpo.stages import train_stages
+        from rpobench.rpo.stages import train_stages, writing_usage
         from rpobench.rpo.training import check_reports, trained_tokens
 
         assert ctx.folder is not None
@@ -73,7 +73,7 @@ class TrainedModule(Method):
         self._work = ctx.folder
         writer = get_writer(self.config, seed=ctx.seed)
         self._adapter = train_stages(train, self.form, self.config, checkpoint, ctx, writer, ctx.folder / TRAJECTORIES)
-        self.fit_usage = writer.usage if writer.usage.calls else None
+        self.fit_usage = writing_usage(ctx.folder)
         self.fit_tokens = trained_tokens(ctx.folder)
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:

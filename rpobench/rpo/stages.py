@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rpobench.context import Context
@@ -19,8 +21,11 @@ from rpobench.rpo.sft import Written, sft_rows, train_sft, trainable
 from rpobench.rpo.training import finished_stage
 from rpobench.rpo.trajectory_file import read_trajectories, store_trajectories
 from rpobench.rpo.writers import TrajectoryWriter
+from rpobench.store import write_json
 from rpobench.task import Task
-from rpobench.types import Labelled
+from rpobench.types import Labelled, Usage
+
+USAGE = "usage.json"  # beside the trajectories: what writing them took
 
 
 def train_stages(
@@ -52,9 +57,16 @@ def train_stages(
 def _pairs(rows: Sequence[TrainingRow], form: Form, room: Room, writer: TrajectoryWriter, file: Path) -> list[Written]:
     """Every row that can be learned from with its trajectory; what was written before a kill is not written again."""
     if not file.exists():
-        written = map(form.kept, writer.write(rows))
+        written = list(map(form.kept, writer.write(rows)))
+        write_json(file.with_name(USAGE), asdict(writer.usage))  # first: a kill must not lose what they cost
         store_trajectories(file, trainable(list(zip(rows, written, strict=True)), form, room))
     return [(row, one) for row, one in zip(rows, read_trajectories(file, rows), strict=True) if one]
+
+
+def writing_usage(folder: Path) -> Usage | None:
+    """What a model was asked to write the trajectories of the fit in `folder`; None where none was."""
+    usage = Usage(**json.loads((folder / USAGE).read_text()))
+    return usage if usage.calls else None
 
 
 def _refined(

@@ -11,11 +11,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rpobench.context import model_for
 from rpobench.models.base import LanguageModel
 from rpobench.rpo.prompts import LACKS, REWRITE, SHOWS, Form, Trajectory, one_line
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.writers import Rules
-from rpobench.types import Chat, Decoding, Message, Usage
+from rpobench.types import Chat, Completion, Decoding, Message, RpobenchError, Usage
 
 TRIES = 3  # the first is greedy, the others are sampled
 TEMPERATURE = 0.8
@@ -40,6 +41,8 @@ class Teacher:
         self._model, self._max_new_tokens, self._seed, self.usage = model, max_new_tokens, seed, Usage()
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
+        """Raises RpobenchError where a request has no answer: what the rules then wrote would not be this teacher's."""
+        model = model_for(self._model, {row.task for row in rows})
         accepted: dict[int, Trajectory] = {}
         yields = []
         for attempt in range(TRIES):
@@ -47,7 +50,8 @@ class Teacher:
             decoding = Decoding(self._max_new_tokens)
             if attempt:
                 decoding = replace(decoding, temperature=TEMPERATURE, seed=self._seed * TRIES + attempt)
-            texts = self._model.generate([_chat(rows[place]) for place in open_rows], decoding) if open_rows else []
+            texts = model.generate([_chat(rows[place]) for place in open_rows], decoding) if open_rows else []
+            _check_answered(texts)
             for place, completion in zip(open_rows, texts, strict=True):
                 self.usage += completion.usage
                 found = FORM.parse(completion.text)
@@ -61,6 +65,15 @@ class Teacher:
             file=sys.stderr,
         )
         return [accepted.get(place) or rule for place, rule in enumerate(Rules().write(rows))]
+
+
+def _check_answered(texts: Sequence[Completion]) -> None:
+    failures = [one.failure for one in texts if one.failure]
+    if failures:
+        raise RpobenchError(
+            f"teacher: {len(failures)} of {len(texts)} requests have no answer ({failures[0]}): "
+            "the same command asks them again and goes on"
+        )
 
 
 def _chat(row: TrainingRow) -> Chat:
