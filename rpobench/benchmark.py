@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from typing import Any, Literal
@@ -74,13 +75,23 @@ class _Loaded:
     def train(self) -> DataSet:
         """The training examples, loaded once for all methods and seeds."""
         train = self.source.trained_on(self.task)
+        self._check_apart(train)
+        return train
+
+    def check_unseen(self) -> None:
+        """Raises RpobenchError where the training data of this folder, if it has some, holds a scored example."""
+        if self.source.made_here:
+            return  # the splits of a world have no user in common
+        with suppress(MissingData):
+            self._check_apart(replace(self.source, trained=None).trained_on(self.task))
+
+    def _check_apart(self, train: DataSet) -> None:
         both = shared_example(train, self.scored)
         if both is not None:
             raise RpobenchError(
                 f"--split {self.source.split}: id {both!r} of {self.task.name} is trained on and scored too: "
                 "score another split, or take it out of one"
             )
-        return train
 
     @cached_property
     def dated(self) -> bool:
@@ -142,6 +153,7 @@ def _usable(method: Method, one: _Loaded, adapter: Adapter | None) -> bool:
         return False
     if adapter:
         adapter.check_task(one.task, one.source.spec(one.scored, one.limit))
+        one.check_unseen()
         return True
     try:
         return not method.trains or bool(one.train.labelled)

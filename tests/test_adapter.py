@@ -140,6 +140,24 @@ def test_nothing_is_scored_that_the_module_was_trained_on(tmp_path: Path) -> Non
         refused(tmp_path, "was trained on these examples of LaMP-3", adapter=home, holdout=share, **data)
 
 
+def test_an_example_of_the_training_split_is_not_scored_in_another_one(tmp_path: Path) -> None:
+    folder = tmp_path / "mine" / "LaMP_3"
+    folder.mkdir(parents=True)
+    profile = [{"id": "1", "text": "fine", "score": "4"}]
+    for split, places in (("train", range(8)), ("dev", range(6, 12)), ("test", range(12, 16))):
+        asked = [{"id": f"{at}", "user_id": f"u{at}", "input": f"review {at}", "profile": profile} for at in places]
+        golds = {"task": "LaMP_3", "golds": [{"id": one["id"], "output": "4"} for one in asked]}
+        (folder / f"{split}_questions.json").write_text(json.dumps(asked))
+        (folder / f"{split}_outputs.json").write_text(json.dumps(golds))
+    data = {"data": tmp_path / "mine", "swap": False}
+    home = native(tmp_path, split="test", limit=7, **data)  # the first seven of training: the shared ones are 6 and 7
+    shutil.copytree(tmp_path / "mine", tmp_path / "copied")
+    for where in (data, {**data, "data": tmp_path / "copied"}):
+        with pytest.raises(RpobenchError, match="--split dev: id '6' of LaMP-3 is trained on and scored too"):
+            run(plan(tmp_path, adapter=home, split="dev", **where))
+        assert run(plan(tmp_path, adapter=home, base_model="other", split="test", **where))[0]["n"] == 4
+
+
 def test_only_what_predicting_reads_can_be_set_anew() -> None:
     rpo = get_method("rpo")
     assert rpo.applied == {"n", "select", "gate"} and get_method("sft-rag").applied == {"n", "select"}
