@@ -123,7 +123,10 @@ def test_consensus_takes_the_text_most_like_the_others_and_likelihood_the_likeli
     assert predict("rpo", module, n=4).text == "c d e"
     assert module.decodings[0].temperature == 0 and all(one.temperature > 0 for one in module.decodings[1:])
     assert len({one.seed for one in module.decodings}) == 4
-    assert predict("rpo", Sampler(written, likely), n=4, select="likelihood").text == "no"
+    likeliest = predict("rpo", Sampler(written, likely), n=4, select="likelihood")
+    voted = predict("rpo", Sampler(written, likely), n=4)
+    assert likeliest.text == "no"
+    assert likeliest.usage.calls == voted.usage.calls + 4 and likeliest.usage.prompt_tokens > voted.usage.prompt_tokens
 
 
 def test_a_text_without_an_answer_is_no_candidate() -> None:
@@ -150,6 +153,10 @@ def test_the_gate_keeps_a_draft_that_is_likelier_by_the_margin(
     assert capsys.readouterr().err == ("" if kept is None else f"LaMP-7: the gate kept {kept} of 1 drafts\n")
     if gate:
         assert module.chats[-1][-1].content == "History shows: s\nDraft lacks: l\nRewrite:"
+        asked = sum(len(message.content.split()) for message in module.chats[-1])
+        free = predict("rpo", Sampler(texts("the rewrite"), {"the draft": 1.0})).usage
+        assert prediction.usage.calls == free.calls + 2, "draft and answer are each read after the analysis"
+        assert prediction.usage.prompt_tokens == free.prompt_tokens + 2 * (asked + 2)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ from rpobench.models.base import LanguageModel
 from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.questions import Question
+from rpobench.rpo.room import Room
 from rpobench.task import Task
 from rpobench.types import Chat, Completion, Decoding, Message, Usage
 
@@ -28,10 +30,18 @@ class Answer:
     usage: Usage
     lead: Chat  # the question with everything the module wrote before the answer
     failure: str | None = None
+    kept: bool | None = None  # whether a gate kept the draft instead; None where it was not asked
 
 
 def answers(
-    model: LanguageModel, form: Form, task: Task, asked: Sequence[Question], config: ModuleConfig, *, seed: int
+    model: LanguageModel,
+    form: Form,
+    task: Task,
+    asked: Sequence[Question],
+    config: ModuleConfig,
+    room: Room,
+    *,
+    seed: int,
 ) -> list[Answer]:
     """The module's answer to each question, in order."""
     if task.labels and not form.analysis:
@@ -42,7 +52,7 @@ def answers(
         _read(model, form, task, asked, _written(model, form, task, asked, decoding))
         for decoding in _decodings(config, seed)
     ]
-    return [_selected(model, task, list(own), config.select) for own in zip(*rounds, strict=True)]
+    return [_selected(model, task, list(own), config.select, room) for own in zip(*rounds, strict=True)]
 
 
 def _decodings(config: ModuleConfig, seed: int) -> list[Decoding]:
@@ -101,7 +111,7 @@ def _read(
     return found
 
 
-def _selected(model: LanguageModel, task: Task, own: Sequence[Answer], select: str) -> Answer:
+def _selected(model: LanguageModel, task: Task, own: Sequence[Answer], select: str, room: Room) -> Answer:
     """One of the answers to the same question, with the cost of all; the first of equally good ones.
 
     `consensus` takes the answer that the task's score likes best against the others (minimum Bayes risk), `likelihood`
@@ -113,16 +123,34 @@ def _selected(model: LanguageModel, task: Task, own: Sequence[Answer], select: s
     sound = [one for one in own if one.text] or own[:1]
     if select == "likelihood":
         asked = [one.lead[:-1] if one.text else one.lead for one in sound]
-        values = list(model.loglikelihood(asked, [one.written for one in sound]))
+        values, costs = _likelihoods(model, asked, [one.written for one in sound], room)
+        usage = sum(costs, usage)
     else:
         values = [sum(task.score(one.text, other.text) for other in sound) for one in sound]
     best = sound[max(range(len(sound)), key=values.__getitem__)]
     return replace(best, usage=usage)
 
 
-def prefers_draft(model: LanguageModel, pairs: Sequence[tuple[Answer, str]], margin: float) -> list[bool]:
-    """Whether the module, after its own analysis, finds the draft likelier a token than its answer by over `margin`."""
+def gated(model: LanguageModel, pairs: Sequence[tuple[Answer, str]], margin: float, room: Room) -> list[Answer]:
+    """Each answer beside its draft, with what the comparison cost, and `kept`: whether the module, after its own
+    analysis, finds the draft likelier a token than its answer by over `margin`."""
     leads = [one.lead for one, _ in pairs for _ in range(2)]
     texts = [f" {text}" for one, draft in pairs for text in (draft, one.text)]
-    values = list(model.loglikelihood(leads, texts))
-    return [values[at] - values[at + 1] > margin for at in range(0, len(values), 2)]
+    values, costs = _likelihoods(model, leads, texts, room)
+    return [
+        replace(one, kept=of_draft - of_answer > margin, usage=one.usage + first + second)
+        for (one, _), of_draft, of_answer, first, second in zip(
+            pairs, values[::2], values[1::2], costs[::2], costs[1::2], strict=True
+        )
+    ]
+
+
+def _likelihoods(
+    model: LanguageModel, chats: Sequence[Chat], texts: Sequence[str], room: Room
+) -> tuple[list[float], list[Usage]]:
+    """The log-likelihood a token of each text after its chat, and what each of them costs: it is read as a whole."""
+    started = time.perf_counter()
+    values = list(model.loglikelihood(chats, texts))
+    seconds = (time.perf_counter() - started) / max(1, len(values))
+    read = [room.tokens((*chat, Message("assistant", text))) for chat, text in zip(chats, texts, strict=True)]
+    return values, [Usage(1, count, 0, seconds) for count in read]

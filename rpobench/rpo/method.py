@@ -17,7 +17,7 @@ from rpobench.models.base import LanguageModel
 from rpobench.presets import QUICK_EVIDENCE
 from rpobench.registry import get_model
 from rpobench.rpo.config import ModuleConfig, RPOConfig
-from rpobench.rpo.decoding import Answer, answers, prefers_draft
+from rpobench.rpo.decoding import Answer, answers, gated
 from rpobench.rpo.prompts import Form
 from rpobench.rpo.questions import Question, questions
 from rpobench.rpo.room import Room, checkpoint_room
@@ -81,18 +81,31 @@ class TrainedModule(Method):
         fitting = [one for one in asked if one.fits]
         made = self._answers(task, fitting, ctx)
         found = dict(zip((one.example.id for one in fitting), made, strict=True))
-        kept = self._gated(task, fitting, found)
+        judged = self._gated(task, fitting, found)
         for one in asked:
-            id_ = one.example.id
-            yield _prediction(one, found.get(id_), kept=None if kept is None else id_ in kept)
+            yield _prediction(one, judged.get(one.example.id), has_gate=self._gate is not None)
 
     def _answers(self, task: Task, asked: Sequence[Question], ctx: Context) -> list[Answer]:
         """The module's answer to each question, in order."""
-        return answers(self._reflector, self.form, task, asked, self.config, seed=ctx.seed)
+        return answers(self._reflector, self.form, task, asked, self.config, self._room, seed=ctx.seed)
 
-    def _gated(self, task: Task, asked: Sequence[Question], found: Mapping[str, Answer]) -> set[str] | None:
-        """The examples whose draft is kept though the module has an answer; None where there is no gate."""
+    @property
+    def _gate(self) -> float | None:
+        """By how much the draft must be likelier than the answer to be kept; None where there is no gate."""
         return None
+
+    def _gated(self, task: Task, asked: Sequence[Question], found: Mapping[str, Answer]) -> Mapping[str, Answer]:
+        """The answers, with what the gate says of each. The share kept is told on stderr."""
+        if self._gate is None:
+            return found
+        drafts = {one.example.id: one.draft.text for one in asked if one.draft}
+        contested = {id_: one for id_, one in found.items() if one.text and drafts.get(id_, one.text) != one.text}
+        judged = gated(self._reflector, [(one, drafts[id_]) for id_, one in contested.items()], self._gate, self._room)
+        print(
+            f"{task.name}: the gate kept {sum(bool(one.kept) for one in judged)} of {len(asked)} drafts",
+            file=sys.stderr,
+        )
+        return {**found, **dict(zip(contested, judged, strict=True))}
 
     @cached_property
     def _reflector(self) -> LanguageModel:
@@ -146,15 +159,9 @@ class RPO(TrainedModule):
         teacher = self.config.writer == "teacher" and not self.config.trajectories
         return {**super().models(), **({"teacher": get_model(self.config.teacher).identity} if teacher else {})}
 
-    def _gated(self, task: Task, asked: Sequence[Question], found: Mapping[str, Answer]) -> set[str] | None:
-        """Where the module's own likelihood prefers the draft by more than `gate`. The share is told on stderr."""
-        if self.config.gate is None:
-            return None
-        rewritten = [(one.example.id, found[one.example.id], one.draft) for one in asked if found[one.example.id].text]
-        pairs = [(id_, answer, draft.text) for id_, answer, draft in rewritten if draft and draft.text != answer.text]
-        kept = prefers_draft(self._reflector, [pair[1:] for pair in pairs], self.config.gate)
-        print(f"{task.name}: the gate kept {sum(kept)} of {len(asked)} drafts", file=sys.stderr)
-        return {id_ for (id_, _, _), keep in zip(pairs, kept, strict=True) if keep}
+    @property
+    def _gate(self) -> float | None:
+        return float(self.config.gate) if self.config.gate is not None else None
 
 
 def reflection_checkpoint(spec: str) -> Path:
@@ -176,9 +183,10 @@ def reflection_model(spec: str) -> Any:
     return model
 
 
-def _prediction(one: Question, answer: Answer | None, *, kept: bool | None) -> Prediction:
+def _prediction(one: Question, answer: Answer | None, *, has_gate: bool) -> Prediction:
     """The module's answer, or the draft (else the module's bare text) with the reason why it stands."""
     draft, failure = one.draft, answer.failure if answer else TOO_LONG
+    kept = bool(answer and answer.kept)
     usage = (draft.usage if draft else Usage()) + (answer.usage if answer else Usage())
     text, raw = (answer.text, answer.raw) if answer else ("", "")
     if draft and (failure or kept):
@@ -195,5 +203,5 @@ def _prediction(one: Question, answer: Answer | None, *, kept: bool | None) -> P
         cut=one.evidence.cut,
         failure=f"{failure}: the draft stands" if failure and draft else failure,
         trajectory=answer.written if answer else None,
-        kept=kept,
+        kept=kept if has_gate else None,
     )

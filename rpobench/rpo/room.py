@@ -29,12 +29,16 @@ class Room:
 
     def holds(self, chat: Chat, *, answer: int = 0) -> bool:
         """Whether the chat and `answer` tokens more fit. A chat that ends with the assistant's message is closed."""
-        if self.context is None:
-            return True
+        return self.context is None or self.tokens(chat) + answer <= self.context
+
+    def tokens(self, chat: Chat) -> int:
+        """The tokens of a chat; words where there is no tokenizer, as a scripted model counts."""
+        if self.tokenizer is None:
+            return sum(len(message.content.split()) for message in chat)
         ids = self.tokenizer.apply_chat_template(
             messages(chat), return_dict=False, add_generation_prompt=chat[-1].role != "assistant", **CHAT_TOKENS
         )
-        return len(ids) + answer <= self.context
+        return len(ids)
 
     def fit(self, evidence: Evidence, ask: Callable[[Evidence], Chat], *, answer: int) -> Evidence | None:
         """The most of the evidence, best items first, with which `ask` leaves room for an answer of that many tokens.
