@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -126,12 +127,18 @@ def _browsed(name: str, run: Mapping[str, Any], data: str | None, *, no_text: bo
 
 
 def training_logs(fit: Path) -> dict[str, list[tuple[float, float]]]:
-    """(step, value) pairs of each figure of `LOGGED` that a stage of a fit logged, by stage and name."""
+    """(step, value) pairs of each figure of `LOGGED` that a stage of a fit logged, by stage and name.
+
+    What is no number, as in a training that diverged, is left out. Raises RpobenchError for a line that does not read.
+    """
     found: dict[str, list[tuple[float, float]]] = {}
     for file in sorted(fit.glob("checkpoint/*.jsonl")):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
+        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise RpobenchError(f"{file}:{number}: is no line of a training log: {error}") from error
             for figure, name in LOGGED.items():
-                if figure in entry and "step" in entry:
+                if figure in entry and "step" in entry and math.isfinite(entry[figure]):
                     found.setdefault(f"{file.stem} {name}", []).append((entry["step"], float(entry[figure])))
     return found

@@ -22,6 +22,7 @@ from rpobench.leaderboard.panels import FITS, curves
 from typer.testing import CliRunner
 
 from rpobench.cli import app
+from rpobench.types import RpobenchError
 
 Make = Callable[..., Path]
 HOSTILE = [
@@ -216,6 +217,18 @@ def test_training_logs_are_read_by_stage_and_figure(tmp_path: Path) -> None:
     (folder / "trajectories.jsonl").write_text('{"example": "a"}\n')
     assert training_logs(tmp_path) == {"sft loss": [(1, 2.0), (2, 1.0)], "sft reward": [(2, 0.5)]}
     assert training_logs(tmp_path / "none") == {}
+
+
+def test_a_training_that_diverged_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    log = tmp_path / "checkpoint" / "sft.jsonl"
+    log.write_text(
+        "".join(f'{{"step": {step}, "loss": {value}}}\n' for step, value in ((1, "NaN"), (2, 1.0), (3, "Infinity")))
+    )
+    assert training_logs(tmp_path) == {"sft loss": [(2, 1.0)]}
+    log.write_text('{"step": 1}\n{"st')
+    with pytest.raises(RpobenchError, match=r"sft\.jsonl:2: is no line of a training log"):
+        training_logs(tmp_path)
 
 
 class Balanced(HTMLParser):

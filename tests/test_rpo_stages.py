@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -121,6 +122,14 @@ def test_the_best_adapter_survives_a_kill_and_a_resume_adds_nothing(tmp_path: Pa
     assert (tmp_path / "best" / "adapter" / "w").read_text() == "2"
     evaluate(again, 7, 0.8, every=2)
     assert again.values()[-1] == (7, 0.8), "the evaluation after the last step counts"
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_what_is_no_number_is_worse_than_any(tmp_path: Path, higher: bool) -> None:
+    best = BestAdapter(tmp_path / "best", "m", higher=higher, patience=2)
+    assert [evaluate(best, step, value) for step, value in ((0, nan), (1, 0.5), (2, nan))] == [False] * 3
+    assert (tmp_path / "best" / "adapter" / "w").read_text() == "1"
+    assert evaluate(best, 3, nan)
 
 
 @pytest.mark.parametrize(("kind", "shown"), [("progressive", [1, 2, 4]), ("reverse", [4, 2, 1]), ("fixed", [4, 4, 4])])

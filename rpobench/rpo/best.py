@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -49,6 +50,8 @@ class BestAdapter(TrainerCallback):  # type: ignore[misc]  # transformers is rea
             return
         if step not in values and is_first():
             value = metrics[self._metric]
+            if math.isnan(value):  # of a training that diverged: worse than any other, which no comparison would say
+                value = -self._sign * math.inf
             if all(self._sign * value > self._sign * other for other in values.values()):
                 self._keep(model)
             values[step] = value
