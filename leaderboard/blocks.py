@@ -90,9 +90,22 @@ def caption(sheet: Sheet) -> str:
     words += "↑ higher, ↓ lower is better; the best method of a column is bold, the second underlined; "
     words += "95% intervals over users, and over seeds where there are several."
     words += f" {F1_NOTE}" if few else ""
+    words += _without_answer(section)
     if sheet.against:
         words += f" {SIGNIFICANT} differs from {sheet.against} (paired test by user, Holm over tasks, p ≤ {ALPHA:g})."
     return words
+
+
+def _without_answer(section: Section) -> str:
+    """Of which cells a model left examples without answer, as a sentence; "" where of none."""
+    told = [
+        f"{label} on {task} {cell.unanswered}"
+        for label, row in section.cells.items()
+        for task, cell in row.items()
+        if cell.unanswered
+    ]
+    why = "They count as wrong, so these cells have neither a gain nor a test; the commands that made them ask again."
+    return f" Examples without answer, own and swapped: {', '.join(told)}. {why}" if told else ""
 
 
 def _versions(section: Section) -> str:

@@ -27,8 +27,9 @@ class Group:
 
 
 def groups(runs: Sequence[Result], by: str) -> list[Group]:
-    """The groups of one cell's runs, one a seed, in natural order; none for results of schema 1 and texts by label."""
-    if any("examples" not in run for run in runs):
+    """The groups of one cell's runs, one a seed, in natural order; none for results of schema 1, for those of
+    another version of the task, and for texts by label."""
+    if any("examples" not in run or by_user(run) is None for run in runs):
         return []
     members: dict[str, set[str]] = {}
     for key, example in runs[0]["examples"].items():

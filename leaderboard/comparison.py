@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from rpobench.leaderboard.figures import better, matched, versus
-from rpobench.leaderboard.rows import Result, is_own, labels_of, natural, task_of
+from rpobench.leaderboard.rows import Result, is_own, labels_of, natural, task_of, training_of, unanswered
 
 from rpobench.measures import by_user
 from rpobench.registry import get_task
@@ -89,7 +89,7 @@ def _rows(runs: Sequence[Result]) -> Rows:
 
 def _check_one_row(task: str, label: str, one: Result, run: Result) -> None:
     """Refuse seeds of one row that were not made alike."""
-    for what, of in (("base model", _base_model), ("prompts", _prompts)):
+    for what, of in (("base model", _base_model), ("prompts", _prompts), ("training data", training_of)):
         if of(one) != of(run):
             raise RpobenchError(
                 f"{task}: {_names(one, run)} are both {label} and differ in {what} ({of(one)} and {of(run)}): "
@@ -116,10 +116,10 @@ def _pair(rows: Rows, first: str, second: str, task: str) -> list[dict[str, Any]
     for run in (*one.values(), *other.values()):
         _check_same(task, next(iter(one.values())), run)
     told = _warnings(next(iter(one.values())), next(iter(other.values())))
-    return [
-        _compared(one, other, metric) | {"first": first, "second": second, "task": task, "warnings": told}
-        for metric in next(iter(one.values()))["directions"]
-    ]
+    without = {label: unanswered(runs.values()) for label, runs in ((first, one), (second, other))}
+    told += [f"{label}: {count} examples without answer count as wrong" for label, count in without.items() if count]
+    names = {"first": first, "second": second, "task": task, "warnings": told, "unanswered": sum(without.values())}
+    return [_compared(one, other, metric) | names for metric in next(iter(one.values()))["directions"]]
 
 
 def _check_same(task: str, one: Result, other: Result) -> None:
@@ -227,12 +227,12 @@ def _equivalence(run: Result, found: Any, metric: str) -> dict[str, Any]:
 def _beats_all(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """By task: whether the first row beats every other in the main metric, by the largest p-value, Holm over tasks.
 
-    Nothing of a task with a rival that could not be tested.
+    Nothing of a task with a rival that could not be tested, or where a model left examples without answer.
     """
     told: list[dict[str, Any]] = []
     for task in dict.fromkeys(one["task"] for one in found):
         rivals = [one for one in found if one["task"] == task and one["main"]]
-        if len(rivals) > 1 and all(one["p"] is not None for one in rivals):
+        if len(rivals) > 1 and all(one["p"] is not None and not one["unanswered"] for one in rivals):
             p = beats_all([one["p"] for one in rivals], [one["gain"] for one in rivals])
             told.append({"task": task, "rivals": [one["second"] for one in rivals], "p": p})
     adjusted = holm([one["p"] for one in told])

@@ -12,14 +12,17 @@ from typing import Any
 from rpobench.leaderboard.breakdowns import Group, groups
 from rpobench.leaderboard.figures import Figures, Sheet
 from rpobench.leaderboard.published import Reported
-from rpobench.leaderboard.rows import Cell, natural
+from rpobench.leaderboard.rows import Cell, natural, unanswered
+
+from rpobench.terminal import printable
 
 COLUMNS = ("method", "task", "metric", "value", "low", "high", "n", "seeds", "data", "split", "base_model", "p_holm")
 MORE_COLUMNS = (
     "gain", "gain_low", "gain_high", "strict", "normalized", "average_rank", "against", "synthetic", "imported",
     "reported_in", "users", "seconds", "prompt_tokens", "completion_tokens", "dollars", "data_sha256", "prompt_sha256",
-    "kept", "fit_tokens",
+    "kept", "fit_tokens", "fit", "failed", "unanswered",
 )  # fmt: skip
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run; it takes an apostrophe before it for a text
 BREAKDOWN = (
     "method", "task", "metric", "by", "group", "value", "n", "users", "data", "world", "split", "limit", "base_model",
     "data_sha256",
@@ -98,6 +101,7 @@ def _row(sheet: Sheet, label: str, task: str, metric: str) -> dict[str, Any]:
         "seeds": len(cell.own), "data": section.data["source"], "split": section.data["split"],
         "base_model": section.base_model, "synthetic": run["synthetic"],
         "imported": run.get("imported", False), "against": sheet.against,
+        "failed": sum(one["failed"] for one in cell.own.values()), "unanswered": unanswered(cell.own.values()),
         "data_sha256": run["spec"]["data"]["sha256"], "prompt_sha256": run["environment"]["prompt_sha256"],
     }  # fmt: skip
     return row | (_main(sheet, label, figures, run) | _cost(cell) if metric == run["main_metric"] else {})
@@ -133,6 +137,7 @@ def _cost(cell: Cell) -> dict[str, Any]:
         "seconds": mean(lambda run: run["seconds"]),
         "kept": mean(lambda run: run.get("kept")),
         "fit_tokens": trained,
+        "fit": " ".join(run["spec"]["fit"] for run in runs if run["spec"]["fit"]),  # tasks may share one
         **usage,
     }
 
@@ -149,6 +154,8 @@ def _written(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str):
+        return f"'{printable(value)}" if value.startswith(FORMULA) else printable(value)
     return "" if _unknown(value) else value
 
 

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from rpobench.leaderboard.rows import Cell, Result, Section
+from rpobench.leaderboard.rows import Cell, Result, Section, unanswered
 from scipy.stats import rankdata
 
 from rpobench.measures import ByUser, by_user
@@ -21,7 +21,8 @@ from rpobench.types import RpobenchError
 class Figures:
     """One cell. Intervals by metric (None for results of schema 1, which keep no measures).
 
-    `gain` and its interval are positive where the own profile helps; `normalized` is 0 at the best generic answers and
+    `gain` and its interval are positive where the own profile helps, and not known where a model left examples without
+    answer, nor is `versus`; `normalized` is 0 at the best generic answers and
     1 at the oracle's; `versus` compares with the chosen row and `p_holm` is its p-value adjusted over the tasks.
     """
 
@@ -135,7 +136,7 @@ def _row(section: Section, row: Mapping[str, Cell], against: str | None) -> dict
 
 def _against(section: Section, cell: Cell, task: str, against: str | None) -> Comparison | None:
     rival = section.cells[against].get(task) if against else None
-    if rival is None or rival is cell:
+    if rival is None or rival is cell or unanswered((*cell.own.values(), *rival.own.values())):
         return None
     return versus(cell.own, rival.own, cell.any["main_metric"])
 
@@ -153,7 +154,7 @@ def _cell(cell: Cell, test: Comparison | None, p_holm: float) -> Figures:
         strict={metric: fmean(one["strict"][metric] for one in cell.own.values()) for metric in run["directions"]},
         intervals=found,
         gain=cell.gain(),
-        gain_interval=_gain_interval(own, swapped, main) if both else None,
+        gain_interval=_gain_interval(own, swapped, main) if both and not cell.unanswered else None,
         normalized=normalized(run, cell.value(main)),
         versus=test,
         p_holm=p_holm,

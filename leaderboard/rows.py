@@ -5,12 +5,15 @@ Runs stand in one column only where they answered the same questions: same data,
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
+
+from rpobench.types import RpobenchError
 
 Result = Mapping[str, Any]
 FOREIGN = "drafts_of"  # the base model that a module was trained on, where it was applied to another one: always told
@@ -27,15 +30,23 @@ class Cell:
     def any(self) -> Result:
         return next(iter(self.own.values()))
 
+    @property
+    def unanswered(self) -> int:
+        """Examples, own and swapped, that a model gave no answer to; they count as wrong."""
+        return unanswered(self.own.values()) + unanswered(self.swapped.values())
+
     def value(self, metric: str) -> float:
         """The metric's mean over seeds."""
         return fmean(run["metrics"][metric] for run in self.own.values())
 
     def gain(self) -> float | None:
-        """Personalization gain in the main metric, the mean over seeds that have both runs; positive is better."""
+        """Personalization gain in the main metric, the mean over seeds that have both runs; positive is better.
+
+        None where a model left examples of either without answer: it would measure the model's refusals.
+        """
         metric, sign = self.any["main_metric"], 1 if self.any["directions"][self.any["main_metric"]] == "max" else -1
         both = self.own.keys() & self.swapped.keys()
-        if not both:
+        if not both or self.unanswered:
             return None
         return fmean(sign * (self.own[s]["metrics"][metric] - self.swapped[s]["metrics"][metric]) for s in both)
 
@@ -91,7 +102,11 @@ def _section(runs: Sequence[Result]) -> Section:
     cells: dict[str, dict[str, Cell]] = {}
     for run, label in zip(runs, labels, strict=True):
         cell = cells.setdefault(label, {}).setdefault(task_of(run), Cell())
-        (cell.own if is_own(run) else cell.swapped)[run["spec"]["seed"]] = run
+        side, seed = cell.own if is_own(run) else cell.swapped, run["spec"]["seed"]
+        if seed in side:
+            both = f"{side[seed]['folder']} and {run['folder']}"
+            raise RpobenchError(f"{both} are both {label} of {task_of(run)}, seed {seed}: move one away")
+        side[seed] = run
     finished = {label: {task: cell for task, cell in row.items() if cell.own} for label, row in sorted(cells.items())}
     spec = runs[0]["spec"]
     rows = {label: row for label, row in finished.items() if row}
@@ -101,7 +116,7 @@ def _section(runs: Sequence[Result]) -> Section:
 def labels_of(runs: Sequence[Result]) -> list[str]:
     """The row of each run: its method's name, with what differs where one method stands there more than once."""
     identities = [identity_of(run) for run in runs]
-    for part in ("prompts", "fit"):
+    for part in _PARTS:
         _tell_apart(runs, identities, part)
     return [
         _label(identity, [one for one in identities if one["method"] == identity["method"]])
@@ -110,25 +125,39 @@ def labels_of(runs: Sequence[Result]) -> list[str]:
     ]
 
 
-def _tell_apart(runs: Sequence[Result], identities: Sequence[dict[str, Any]], part: str) -> None:
-    """Add a part of the specs that differs from task to task anyway, but only where one cell would hold two of it.
+def training_of(run: Result) -> str | None:
+    """What the run's module was trained on, data and number of examples, as a hash; None where that is not known."""
+    if not run["fit"]:
+        return None
+    learned = [[data["sha256"], data["limit"]] for data in run["fit"]["data"]]
+    return hashlib.sha256(json.dumps(learned).encode()).hexdigest()[:8]
 
-    Seeds of one cell have a fit each, but the same prompts.
-    """
+
+# Parts of a run that differ from task to task anyway, so that they make a row in doubt only. Seeds of one cell have a
+# fit each, but the same prompts and training data.
+_PARTS: Mapping[str, Callable[[Result], str | None]] = {
+    "prompts": lambda run: run["spec"].get("prompts"),
+    "training": training_of,
+    "fit": lambda run: run["spec"].get("fit"),
+}
+
+
+def _tell_apart(runs: Sequence[Result], identities: Sequence[dict[str, Any]], part: str) -> None:
+    """Add a part to the identities where one cell would hold two of it."""
     places = [
         (json.dumps(identity, sort_keys=True), task_of(run), run["spec"]["seed"] if part == "fit" else None)
         for run, identity in zip(runs, identities, strict=True)
     ]
     found: dict[tuple[str, str, int | None], set[str | None]] = {}
     for place, run in zip(places, runs, strict=True):
-        found.setdefault(place, set()).add(run["spec"].get(part))
+        found.setdefault(place, set()).add(_PARTS[part](run))
     for place, run, identity in zip(places, runs, identities, strict=True):
         if len(found[place]) > 1:
-            identity[part] = run["spec"].get(part)
+            identity[part] = _PARTS[part](run)
 
 
 def identity_of(run: Result) -> dict[str, Any]:
-    """What makes a row: everything about the method but task, seed, profiles, and (in doubt only) prompts and fit."""
+    """What makes a row: everything about the method but task, seed, profiles, and (in doubt only) `_PARTS`."""
     spec, trained = run["spec"], run["fit"]["train_tasks"] if run["fit"] else []
     on = {"trained_on": "+".join(trained)} if len(trained) > 1 else {}
     if run["fit"] and run["fit"]["base_model"] != spec["base_model"]:
@@ -137,8 +166,9 @@ def identity_of(run: Result) -> dict[str, Any]:
 
 
 def _label(identity: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]]) -> str:
+    absent = object()  # not None, which a knob may be
     differing = sorted(
-        name for name in identity if name == FOREIGN or any(one.get(name) != identity[name] for one in rivals)
+        name for name in identity if name == FOREIGN or any(one.get(name, absent) != identity[name] for one in rivals)
     )
     return " ".join([identity["method"], *(f"{name}={identity[name]}" for name in differing)])
 
@@ -146,6 +176,11 @@ def _label(identity: Mapping[str, Any], rivals: Sequence[Mapping[str, Any]]) -> 
 def task_of(run: Result) -> str:
     """The run's task without its version."""
     return str(run["spec"]["task"].split("@")[0])
+
+
+def unanswered(runs: Iterable[Result]) -> int:
+    """How many examples of these runs a model gave no answer to."""
+    return sum(run.get("unanswered", 0) for run in runs)
 
 
 def is_own(run: Result) -> bool:

@@ -84,7 +84,9 @@ def _check(folder: Path, data: str | None, report: Report, specs: dict[str, str]
     spent = {"kept": None, "seconds": sum(seconds_spent(folder / "predictions.jsonl").values())}
     if not held and f"{task.name}@{task.version}" == spec["task"]:
         report.faults += _differing("predictions", spent | counted(task, list(predictions.values())), result)
-    if held:
+    if held and {one.example.id for one in held.labelled} != set(result["scores"]):
+        report.faults.append("result.json: scores: are not of the examples of its data")
+    elif held:
         found = spent | score(task, held, predictions) | {"synthetic": held.synthetic}
         report.faults += _differing("predictions", found, result)
         report.faults += _foreign_evidence(spec, held, predictions)
@@ -139,7 +141,7 @@ def _form(result: Mapping[str, Any], environment: Mapping[str, Any]) -> list[str
         if not SHA256.fullmatch(environment[name]):
             faults.append(f"environment.json: {name} is no sha256")
     spec = result["spec"]
-    if result["schema"] > 1 and "examples" not in result:
+    if result["schema"] > 1 and result.get("examples") is None:
         faults.append(f"result.json: examples: absent, schema {result['schema']} has them")
     if bool(result.get("imported")) != (spec["version"] == "imported"):
         faults.append(f"result.json: imported does not go with version {spec['version']!r} of spec.json")
@@ -157,7 +159,7 @@ def _form(result: Mapping[str, Any], environment: Mapping[str, Any]) -> list[str
 def _ids(result: Mapping[str, Any], predictions: Mapping[str, Prediction]) -> list[str]:
     """Files that speak of different examples."""
     known = {"result.json: scores": set(result["scores"]), "predictions.jsonl": set(predictions)}
-    if "examples" in result:
+    if result.get("examples") is not None:
         known["result.json: examples"] = set(result["examples"])
     faults = [
         f"{name}: {len(ids)} examples, {len(result['scores'])} were scored, or other ids"

@@ -59,7 +59,7 @@ def by_user(result: Mapping[str, Any], *, only: set[str] | None = None) -> ByUse
     None where measures cannot be read: schema 1 holds none, and those of another version of the task may mean other
     things. Raises RpobenchError for a task that is not installed.
     """
-    if "examples" not in result:
+    if result.get("examples") is None:
         return None
     task = get_task(result["spec"]["task"].split("@")[0])
     if f"{task.name}@{task.version}" != result["spec"]["task"]:

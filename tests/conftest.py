@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,8 @@ def other_cache(_session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def make_run(tmp_path: Path) -> Callable[..., Path]:
     """Writes a finished run on synthetic data to `tmp_path/"runs"`, as the runner does, and returns its folder.
 
-    `answer(place, target, rng)` gives each prediction; other keywords are fields of the spec or of the data spec.
+    `answer(place, target, rng)` gives each prediction, None where the model gave no answer; other keywords are
+    fields of the spec or of the data spec.
     """
     from rpobench import get_task
     from rpobench.data.synth.world import generate
@@ -123,7 +125,12 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
     from rpobench.types import Prediction, Usage
 
     def make(
-        method: str, answer: Callable[[int, str, Random], str], *, task: str = "LaMP-3", n: int = 24, **changes: Any
+        method: str,
+        answer: Callable[[int, str, Random], str | None],
+        *,
+        task: str = "LaMP-3",
+        n: int = 24,
+        **changes: Any,
     ) -> Path:
         judge, texts = get_task(task), changes.pop("texts", True)
         draft = changes.pop("draft", lambda place, target: "3")
@@ -139,7 +146,9 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         for place, one in enumerate(data.labelled):
             key, text = one.example.id, answer(place, one.target, rng)
             shown = tuple(item.id for item in one.example.profile[: spec.config.get("k", 0)])
-            made[key] = Prediction(key, text, text, draft(place, one.target), shown, Usage(1, 100, 5, 0.5))
+            made[key] = Prediction(key, text or "", text or "", draft(place, one.target), shown, Usage(1, 100, 5, 0.5))
+            if text is None:
+                made[key] = replace(made[key], failure="HTTP 500", unanswered=True)
         folder = ResultStore(tmp_path / "runs").run_folder(spec)
         result = score(judge, data, made)
         result |= {"seconds": 1.5, "texts": texts, "schema": SCHEMA_VERSION, "synthetic": True}

@@ -123,6 +123,22 @@ def test_what_was_changed_is_named(make_run: Make, file: str, path: Any, value: 
     assert any(fault in line for line in report.faults), report.faults
 
 
+def test_an_id_that_was_changed_everywhere_is_named_and_stops_no_other_run(make_run: Make) -> None:
+    make_run("fair", good)
+    folder = make_run("good", good)
+    for name in ("result.json", "predictions.jsonl"):
+        file = folder / name
+        file.write_text(file.read_text().replace(EXAMPLE, "another"))
+    faults = {report.run.split("-")[2]: report.faults for report in check(folder.parent)}
+    assert faults == {"fair": [], "good": ["result.json: scores: are not of the examples of its data"]}
+
+
+def test_a_null_is_no_list_of_examples(make_run: Make) -> None:
+    file = make_run("good", good) / "result.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "examples": None}))
+    assert any("examples: absent" in line for line in check(file.parent)[0].faults)
+
+
 def test_a_field_that_was_taken_out_is_missed(make_run: Make) -> None:
     folder = make_run("good", good, config={"k": 1})
     change(folder, "result.json", "evidence", value=None)

