@@ -11,6 +11,7 @@ from pathlib import Path
 from rpobench.context import answer, model_for, naming_the_example, prediction
 from rpobench.locks import locked
 from rpobench.models.base import LanguageModel, batch_of
+from rpobench.models.priced import at_todays_price
 from rpobench.progress import progress
 from rpobench.store import ResultStore, append_predictions, read_predictions, seconds_spent
 from rpobench.task import Task
@@ -24,9 +25,10 @@ CHUNK = 32  # examples between two writes: what a kill can cost
 class StoredDrafts:
     """Drafts on disk, one file for each (base model, task). A draft's key is its prompt, so no two data sets clash.
 
-    `making` is the seconds spent here on making drafts or waiting for another process that does, `worth` the seconds
-    that the drafts handed out took when they were made: who asks for a draft is charged the same, whether it was made
-    for him or found. `on_making` is told the seconds of each piece of `making`.
+    `making` is the seconds spent here on making drafts and other texts of the base model, or on waiting for another
+    process that does, `worth` the seconds that those handed out took when they were made: who asks for one is charged
+    the same, whether it was made for him or found. So are dollars, at the model's price of today. `on_making` is told
+    the seconds of each piece of `making`.
     """
 
     store: ResultStore
@@ -50,13 +52,17 @@ class StoredDrafts:
                 self._make_missing(task, list(missing.values()), keys)
         known, seconds = self._read(task)
         self.worth += sum(seconds[key] for key in keys.values())
-        return {example.id: replace(known[keys[example.id]], example_id=example.id) for example in examples}
+        found = {example.id: replace(known[keys[example.id]], example_id=example.id) for example in examples}
+        return {id_: replace(one, usage=at_todays_price(self.model, one.usage)) for id_, one in found.items()}
 
     def written(
         self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
     ) -> Sequence[Completion]:
         """The model's text for each chat, in order; see `write_once`."""
-        return write_once(self.store.written_folder, name, model, chats, decoding)
+        found = write_once(self.store.written_folder, name, model, chats, decoding)
+        self._spent(found.making)
+        self.worth += found.worth
+        return [replace(one, usage=at_todays_price(model, one.usage)) for one in found.texts]
 
     def missing(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
         """What would have to be drafted for these examples, by key: equal prompts have one draft."""

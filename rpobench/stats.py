@@ -74,7 +74,11 @@ class Spread:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its 95% interval and spread; nan and None where there are fewer than two users."""
+    """A value with its 95% interval and spread.
+
+    Bounds are nan, and spread is None, where there are fewer than two users; bounds alone where no user differs from
+    another, since draws from such users would claim a certainty that nobody has.
+    """
 
     value: float
     low: float
@@ -188,9 +192,10 @@ def _interval(metric: Metric, sums: Array, seed: int) -> Interval:
     low, high, se = _bootstrap(drawn_metric, users, seed)
     of_users = se**2 * users / (users - 1)  # draws from `users` spread as if there were one less
     if seeds == 1:
+        low, high = (math.nan, math.nan) if low == high else (low, high)
         return Interval(value, low, high, Spread(of_users, users))
     spread = Spread(of_users, users, float(by_seed.var(ddof=1)) / seeds, seeds)
-    reach = spread.quantile(1 - ALPHA / 2)
+    reach = spread.quantile(1 - ALPHA / 2) if spread.se else math.nan
     return Interval(value, value - reach, value + reach, spread)
 
 

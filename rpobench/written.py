@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rpobench.locks import locked
 from rpobench.models.base import LanguageModel, batch_of
 from rpobench.progress import progress
-from rpobench.store import append_predictions, read_predictions
+from rpobench.store import append_predictions, read_predictions, seconds_spent
 from rpobench.types import Chat, Completion, Decoding, Prediction
 
 CHUNK = 16  # texts between two writes: what a kill can cost
 
 
-def write_once(
-    folder: Path, name: str, model: LanguageModel, chats: Sequence[Chat], decoding: Decoding
-) -> list[Completion]:
-    """The model's text for each chat, in order; those that stand in the folder's file of this name are not asked again.
+@dataclass(frozen=True)
+class Written:
+    """The texts asked for, in order, the seconds spent on those that were missing (waiting for another process that
+    wrote them included), and the seconds that all of them took when they were written."""
+
+    texts: list[Completion]
+    making: float
+    worth: float
+
+
+def write_once(folder: Path, name: str, model: LanguageModel, chats: Sequence[Chat], decoding: Decoding) -> Written:
+    """The model's text for each chat; those that stand in the folder's file of this name are not asked again.
 
     A text costs whoever takes it what it cost when it was written. A failure is not kept.
     """
@@ -28,6 +37,7 @@ def write_once(
     wanted = dict(zip(keys, chats, strict=True))
     known = read_predictions(file)
     failed: dict[str, Completion] = {}
+    started, took = time.monotonic(), 0.0
     if not wanted.keys() <= known.keys():
         with locked(file):
             known = read_predictions(file)  # another process may have written some meanwhile
@@ -35,7 +45,10 @@ def write_once(
             made = _write(file, name, model, missing, decoding)
         failed = {key: one for key, one in made.items() if one.failure}
         known = read_predictions(file)
-    return [failed[key] if key in failed else Completion(known[key].text, known[key].usage) for key in keys]
+        took = time.monotonic() - started
+    seconds = seconds_spent(file)
+    texts = [failed[key] if key in failed else Completion(known[key].text, known[key].usage) for key in keys]
+    return Written(texts, took, sum(seconds.get(key, 0.0) for key in keys))
 
 
 def _write(
@@ -46,12 +59,14 @@ def _write(
     made: dict[str, Completion] = {}
     with progress(name, len(keys)) as advance:
         for start in range(0, len(keys), size):
-            part = keys[start : start + size]
+            part, started = keys[start : start + size], time.monotonic()
             answers = dict(zip(part, model.generate([chats[key] for key in part], decoding), strict=True))
             made |= answers
             whole = {key: one for key, one in answers.items() if not one.failure}
             append_predictions(
-                file, [Prediction(key, one.text, one.text, usage=one.usage) for key, one in whole.items()]
+                file,
+                [Prediction(key, one.text, one.text, usage=one.usage) for key, one in whole.items()],
+                seconds=time.monotonic() - started,
             )
             advance(len(part))
     return made

@@ -160,11 +160,13 @@ def test_the_same_seed_gives_the_same_figures() -> None:
 def test_a_method_against_itself_is_no_difference() -> None:
     first, _ = pair("LaMP-3", np.random.default_rng(3))
     found = compare(metric_of("LaMP-3", "RMSE"), first[None], first[None])
-    assert (found.p, found.difference.low, found.difference.high) == (1.0, 0.0, 0.0) and math.isnan(found.detectable)
+    assert (found.p, found.difference.value) == (1.0, 0.0) and math.isnan(found.detectable)
+    assert math.isnan(found.difference.low) and math.isnan(found.difference.high), "an interval would claim certainty"
     users = found.difference.spread.users if found.difference.spread else 0
     assert found.equivalence(0.04, 4.0) == pytest.approx(0.99**users), "who was not met may differ"
     seeds = np.stack([first, first])
-    assert compare(metric_of("LaMP-3", "RMSE"), seeds, seeds).p == 1.0
+    several = compare(metric_of("LaMP-3", "RMSE"), seeds, seeds)
+    assert several.p == 1.0 and math.isnan(several.difference.low)
 
 
 def test_two_users_without_spread_are_no_certainty_however_many_seeds() -> None:

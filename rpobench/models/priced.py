@@ -126,6 +126,11 @@ class PricedModel(ReportingModel):
         return replace(completion, usage=replace(usage, dollars=self.price.dollars(usage)))
 
 
+def at_todays_price(model: LanguageModel, usage: Usage) -> Usage:
+    """A usage of the model that was stored, in dollars of its present price; without one they are unknown."""
+    return replace(usage, dollars=model.price.dollars(usage) if isinstance(model, PricedModel) else None)
+
+
 def without_cache(model: LanguageModel) -> LanguageModel:
     """The model for licensed texts: it neither reads nor fills the shared cache."""
     if isinstance(model, PricedModel):
