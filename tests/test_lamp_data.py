@@ -6,6 +6,7 @@ import json
 import os
 from datetime import date
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -79,6 +80,30 @@ def test_one_shared_item_makes_no_user_of_two_and_half_a_profile_does(tmp_path: 
     data = load_official(TASK, folder(tmp_path, questions), "dev")
     users = [one.example.user_id for one in data.labelled]
     assert users[::2] == users[1::2] and len(set(users)) == 40
+
+
+def test_users_are_found_in_any_order_whoever_else_holds_their_items(tmp_path: Path) -> None:
+    """Fifty users of four questions each, whose items are drawn from two hundred that everybody knows, shuffled."""
+    rng = Random(0)
+    known = [{"id": str(place), "text": f"film {place}", "score": "1"} for place in range(200)]
+    questions = []
+    for user in range(50):
+        own = rng.sample(known, 20)
+        questions += [question(f"{user}-{asked}", profile=rng.sample(own, 18)) for asked in range(4)]
+    rng.shuffle(questions)
+    data = load_official(TASK, folder(tmp_path, questions), "dev")
+    users: dict[str, set[str]] = {}
+    for one in data.labelled:
+        users.setdefault(one.example.user_id, set()).add(one.example.id.split("-")[0])
+    assert len(users) == 50 and all(len(real) == 1 for real in users.values())
+
+
+def test_one_item_of_a_small_profile_glues_no_strangers_together(tmp_path: Path) -> None:
+    """Each of twenty users holds two items, one of which the next user holds too."""
+    items = [{"id": str(place), "text": f"film {place}", "score": "1"} for place in range(21)]
+    questions = [question(str(user), profile=items[user : user + 2]) for user in range(20)]
+    data = load_official(TASK, folder(tmp_path, questions), "dev")
+    assert len({one.example.user_id for one in data.labelled}) == 20
 
 
 def test_both_ways_to_give_a_folder_name_the_same_source(tmp_path: Path) -> None:

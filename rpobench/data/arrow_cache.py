@@ -26,7 +26,7 @@ from rpobench.store import read_json, write_json
 from rpobench.task import Task
 from rpobench.types import Example, ProfileItem, RpobenchError
 
-FORMAT = 2  # raised when what is in an entry changes
+FORMAT = 3  # raised when what is in an entry changes
 BATCH = 8 * 2**20  # characters of text that are held before they are written
 MEGA = 10**6
 

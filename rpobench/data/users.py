@@ -6,8 +6,17 @@ import hashlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rpobench.types import Example
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_array
+
+LEAST = 3  # items that two questions of one user share, or else all of the smaller profile's
+ROWS = 256  # questions that are held against all others at a time
 
 
 @dataclass
@@ -36,28 +45,38 @@ class SharedItems:
         """Each question's user, and "given" or "inferred".
 
         Where not every question has an id, users are the connected components of questions that share the texts of at
-        least half of the smaller profile's items, each named after its first question. One shared item is no sign:
-        papers have several authors, and two people may tag a film alike.
+        least half of the smaller profile's items, and `LEAST` of them or all, each named after its first question. One
+        shared item is no sign: papers have several authors, and two people may tag a film alike.
         """
         if all(self.given):
             return self.given, "given"
-        import numpy as np
-        from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
-        hashes, owners = np.frombuffer(self._hashes, np.uint64), np.frombuffer(self._owners, np.uint32)
-        order = np.argsort(hashes, kind="stable")
-        twins = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
-        # Of the questions that hold an item each is counted with the next one: a user's questions share nearly all
-        # items and so are neighbours nearly always, whoever else holds one of them.
-        ends = np.stack([owners[order][twins], owners[order][twins + 1]])
-        pairs, shared = np.unique(ends[:, ends[0] != ends[1]], axis=1, return_counts=True)
-        sizes = np.bincount(owners, minlength=len(self.ids))
-        pairs = pairs[:, 2 * shared >= np.minimum(*sizes[pairs])]
-        links = coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(len(self.ids), len(self.ids)))
-        component = connected_components(links, directed=False)[1]
+        component = connected_components(self._links(), directed=False)[1]
         firsts = np.unique(component, return_index=True)[1]
         return [f"user-{self.ids[first]}" for first in firsts[component]], "inferred"
+
+    def _links(self) -> coo_array:
+        """(questions, questions): which two are one user's. Counted exactly, some rows at a time, since a popular item
+        makes a pair of any two of its holders."""
+        from scipy.sparse import coo_array, csr_array
+
+        count = len(self.ids)
+        hashes, owners = np.frombuffer(self._hashes, np.uint64), np.frombuffer(self._owners, np.uint32)
+        known, items = np.unique(hashes, return_inverse=True)
+        held = csr_array((np.ones(len(items), np.int32), (owners, items)), shape=(count, len(known)))
+        held.data[:] = 1  # the same text twice in a profile is one item
+        sizes = np.diff(held.indptr)
+        common = held[:, np.flatnonzero(np.bincount(held.indices, minlength=len(known)) > 1)]
+        ends: list[Any] = [np.empty((2, 0), int)]
+        for start in range(0, count, ROWS):
+            shared = (common[start : start + ROWS] @ common.T).tocoo()
+            pairs = np.stack([shared.row + start, shared.col])
+            smaller = np.minimum(*sizes[pairs])
+            enough = (2 * shared.data >= smaller) & (shared.data >= np.minimum(LEAST, smaller))
+            ends.append(pairs[:, enough & (pairs[0] < pairs[1])])
+        linked = np.concatenate(ends, axis=1)
+        return coo_array((np.ones(linked.shape[1], bool), (linked[0], linked[1])), shape=(count, count))
 
 
 def with_users(examples: Sequence[Example]) -> tuple[tuple[Example, ...], str]:
