@@ -43,6 +43,12 @@ class PairedItems(Task):
         return ", and ".join(self.wrap(item) for item in evidence) + self.connector + input
 
 
+def spoken(raw: str) -> str:
+    """A model's text without the reasoning before it; nothing where it ended while reasoning."""
+    before, closed, after = raw.rpartition("</think>")
+    return after if closed else before or raw.partition("<think>")[0]
+
+
 class LabelTask(Task):
     """One of a fixed list of labels. Accuracy and macro-F1."""
 
@@ -52,8 +58,9 @@ class LabelTask(Task):
 
     def parse(self, raw: str) -> str:
         """The label that the text is, else the one it names first (the longest where several start there)."""
-        if raw.strip() in self.labels:
-            return raw.strip()
+        raw = spoken(raw).strip()
+        if raw in self.labels:
+            return raw
         longest_first = sorted(self.labels, key=len, reverse=True)
         # A group a label: ignoring case, `re` also takes ı for i, so the matched text is not always a label's spelling.
         named = re.search("|".join(rf"(?<!\w)({re.escape(label)})(?!\w)" for label in longest_first), raw, re.I)
@@ -91,6 +98,9 @@ class LabelTask(Task):
         return {"accuracy": sums[..., 1] / sums[..., 0], "f1": f1.mean(axis=-1)}
 
 
+SCALE = re.compile(r"\b1 ?(?:to|-|–) ?5\b|(?:/|\bout of) ?5\b(?!\.\d)", re.IGNORECASE)  # of a rating's own words
+
+
 class RatingTask(Task):
     """An ordinal rating from 1 to 5. MAE and RMSE; per example 1 - |error| / 4."""
 
@@ -101,9 +111,10 @@ class RatingTask(Task):
     metric_range = 4.0
 
     def parse(self, raw: str) -> str:
-        """The first whole number from 1 to 5 that stands alone in the text."""
-        found = re.search(r"(?<![\d.])[1-5](?!\.?\d)", raw)
-        return found[0] if found else ""
+        """The first whole number from 1 to 5 that stands alone in the text, as "4" or "4.0", and does not speak of the
+        scale, as in "from 1 to 5", "4/5" and "4 out of 5"."""
+        found = re.search(r"(?<![\d.])([1-5])(?:\.0+)?(?!\.?\d)", SCALE.sub(" ", spoken(raw)))
+        return found[1] if found else ""
 
     def score(self, text: str, target: str) -> float:
         if metrics.rating(text) is None:
@@ -141,7 +152,7 @@ class TextTask(Task):
 
     def parse(self, raw: str) -> str:
         """The first line with words, without a leading `Headline:` and without quotes around it."""
-        lines = (LABEL_BEFORE_TEXT.sub("", line.strip().strip("*")).strip() for line in raw.splitlines())
+        lines = (LABEL_BEFORE_TEXT.sub("", line.strip().strip("*")).strip() for line in spoken(raw).splitlines())
         line = next((line for line in lines if any(map(str.isalnum, line))), "")
         if len(line) > 1 and QUOTES.get(line[0]) == line[-1]:
             line = line[1:-1].strip()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from rpobench.types import Chat, Completion, Decoding, RpobenchError
 
+# How every chat becomes tokens, in training as in prediction: a control token inside a message is plain text, or a
+# profile could end a turn; a model that can leave reasoning out does, since all are asked for the answer alone.
+CHAT_TOKENS: Mapping[str, Any] = {"sanitize_control_tokens": True, "enable_thinking": False}
 Ready = Callable[[int, Completion], None]  # called with the place of a chat and its completion
 
 

@@ -30,6 +30,16 @@ UNREADABLE = (
 REFUSING = (TemplateError, ValueError, LookupError, TypeError, ArithmeticError)  # of a chat template's own code
 
 
+DATE = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro -%}"
+
+
+def undated(tokenizer: Any) -> Any:
+    """The tokenizer, its chat template without today's date, which would make the same spec another text tomorrow."""
+    if isinstance(tokenizer.chat_template, str) and "strftime_now" in tokenizer.chat_template:
+        tokenizer.chat_template = DATE + tokenizer.chat_template
+    return tokenizer
+
+
 @contextmanager
 def silent_loading() -> Iterator[None]:
     """Without the library's own progress bars and warnings: a program's stderr belongs to the program."""

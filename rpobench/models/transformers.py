@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpobench.models.base import PromptTooLong
+from rpobench.models.base import CHAT_TOKENS, PromptTooLong
 from rpobench.models.batching import TokenBudget, pad_left
 from rpobench.models.checkpoints import (
     CHOICES,
@@ -21,7 +21,7 @@ from rpobench.models.checkpoints import (
     require_weights,
     weights_sha256,
 )
-from rpobench.models.loading import load_weights, obeying_template, readable, silent_loading
+from rpobench.models.loading import load_weights, obeying_template, readable, silent_loading, undated
 from rpobench.types import Chat, Completion, Decoding, Message, RpobenchError, Usage
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class TransformersModel:
             tokenizer = AutoTokenizer.from_pretrained(self.path, local_files_only=True, trust_remote_code=False)
         if not tokenizer.chat_template:
             raise RpobenchError(f"{self.path}: its tokenizer has no chat template; take the model's chat version")
-        return tokenizer
+        return undated(tokenizer)
 
     @cached_property
     def model(self) -> Any:
@@ -182,7 +182,7 @@ class TransformersModel:
                 return_dict=False,
                 add_generation_prompt=not continued,
                 continue_final_message=continued,
-                sanitize_control_tokens=True,
+                **CHAT_TOKENS,
             )
         return ids
 

@@ -15,11 +15,12 @@ from random import Random
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
+from rpobench.models.base import CHAT_TOKENS
 from rpobench.ranks import share
 from rpobench.rpo.best import BestAdapter
 from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.prompts import Form, one_line
-from rpobench.rpo.room import CHAT_TOKENS, messages
+from rpobench.rpo.room import messages
 from rpobench.rpo.sft import Written, row_chat
 from rpobench.rpo.training import (
     TrainingProgress,

@@ -16,6 +16,7 @@ import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
+from rpobench.models.base import CHAT_TOKENS
 from rpobench.ranks import processes, share
 from rpobench.rpo.best import BestAdapter
 from rpobench.rpo.config import ModuleConfig
@@ -24,7 +25,7 @@ from rpobench.rpo.log_probs import completion_logits, log_probs_and_entropies
 from rpobench.rpo.prompts import Form
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.reward import reward
-from rpobench.rpo.room import CHAT_TOKENS, messages
+from rpobench.rpo.room import messages
 from rpobench.rpo.sft import row_chat
 from rpobench.rpo.training import (
     TrainingProgress,

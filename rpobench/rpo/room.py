@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rpobench.models.base import CHAT_TOKENS
 from rpobench.types import Chat, Evidence
 
-# How every chat of the reflection model becomes tokens: a control token inside a message is plain text, in training as
-# in prediction (`TransformersModel`), or a profile could end a turn.
-CHAT_TOKENS: Mapping[str, Any] = {"sanitize_control_tokens": True}
 SLACK = 32  # tokens for a label after the analysis, and for text that encodes longer than it was generated
 
 
@@ -35,9 +33,12 @@ class Room:
         """The tokens of a chat; words where there is no tokenizer, as a scripted model counts."""
         if self.tokenizer is None:
             return sum(len(message.content.split()) for message in chat)
-        ids = self.tokenizer.apply_chat_template(
-            messages(chat), return_dict=False, add_generation_prompt=chat[-1].role != "assistant", **CHAT_TOKENS
-        )
+        from rpobench.models.loading import obeying_template
+
+        with obeying_template("the reflection model"):
+            ids = self.tokenizer.apply_chat_template(
+                messages(chat), return_dict=False, add_generation_prompt=chat[-1].role != "assistant", **CHAT_TOKENS
+            )
         return len(ids)
 
     def fit(self, evidence: Evidence, ask: Callable[[Evidence], Chat], *, answer: int) -> Evidence | None:
@@ -56,5 +57,9 @@ def checkpoint_room(checkpoint: Path) -> Room:
     """The room that a local checkpoint has."""
     from transformers import AutoConfig, AutoTokenizer
 
+    from rpobench.models.loading import undated
+
     config = AutoConfig.from_pretrained(str(checkpoint)).get_text_config()
-    return Room(AutoTokenizer.from_pretrained(str(checkpoint)), getattr(config, "max_position_embeddings", None))
+    return Room(
+        undated(AutoTokenizer.from_pretrained(str(checkpoint))), getattr(config, "max_position_embeddings", None)
+    )

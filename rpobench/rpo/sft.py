@@ -19,13 +19,14 @@ from torch.nn.functional import cross_entropy
 from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 
+from rpobench.models.base import CHAT_TOKENS
 from rpobench.ranks import is_first, share
 from rpobench.rpo.best import BestAdapter
 from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.log_probs import completion_logits
 from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.questions import TrainingRow
-from rpobench.rpo.room import CHAT_TOKENS, Room, messages
+from rpobench.rpo.room import Room, messages
 from rpobench.rpo.training import (
     IGNORED,
     TrainingProgress,

@@ -29,6 +29,7 @@ from transformers import (
 )
 from transformers.integrations import get_available_reporting_integrations
 
+from rpobench.models.loading import undated
 from rpobench.progress import progress
 from rpobench.ranks import is_first, wait_for_all
 from rpobench.rpo.best import BestAdapter
@@ -99,7 +100,7 @@ def _base(checkpoint: Path) -> Any:
 
 def load_tokenizer(checkpoint: Path) -> PreTrainedTokenizerBase:
     """The checkpoint's tokenizer; padding falls back to the end-of-text token."""
-    tokenizer = AutoTokenizer.from_pretrained(str(checkpoint))
+    tokenizer = undated(AutoTokenizer.from_pretrained(str(checkpoint)))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
