@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
-from rpobench.context import Context
+from rpobench.context import Context, blanks
 from rpobench.method import Method
 from rpobench.models.encoder import Encoder
 from rpobench.presets import QUICK_EVIDENCE
@@ -58,7 +58,7 @@ class Hydra(Method):
         }
 
     def prompts(self, tasks: Sequence[Task]) -> str:
-        return repr([pair_words(task) for task in tasks])
+        return repr([pair_words(task) for task in tasks]) + blanks(tasks)
 
     def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
         if not is_first():

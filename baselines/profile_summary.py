@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rpobench.baselines.summaries import Summary, summaries, summary_form
 
-from rpobench.context import Context
+from rpobench.context import Context, blank, blanks
 from rpobench.evidence import EvidenceConfig
 from rpobench.method import Method
 from rpobench.presets import QUICK_EVIDENCE
@@ -25,7 +25,7 @@ class ProfileSummary(Method):
     name = "profile-summary"
 
     def prompts(self, tasks: Sequence[Task]) -> str:
-        return repr([summary_form(task) for task in tasks])
+        return repr([summary_form(task) for task in tasks]) + blanks(tasks)
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         shown = self.evidence(task, examples, ctx)
@@ -33,7 +33,7 @@ class ProfileSummary(Method):
         answers = ctx.answer(
             task,
             [_after(summary, task.prompt(example, one.items)) for example, summary, one in rows],
-            neutral=[_after(summary, task.prompt(task.neutral(example), one.items)) for example, summary, one in rows],
+            neutral=[blank(task, example) for example in examples],
         )
         for (example, summary, one), completion in zip(rows, answers, strict=True):
             if summary.failure:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from rpobench.context import Context
+from rpobench.context import Context, blank, blanks
 from rpobench.evidence import EvidenceConfig
 from rpobench.method import Method
 from rpobench.presets import QUICK_EVIDENCE
@@ -27,13 +27,16 @@ class Rag(Method):
     def retrievers(self) -> Sequence[str]:
         return (self.retriever,)
 
+    def prompts(self, tasks: Sequence[Task]) -> str:
+        return blanks(tasks)
+
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         shown = ctx.evidence(task, examples, retriever=self.retrievers()[0], limits=self.config)
         pairs = list(zip(examples, shown, strict=True))
         answers = ctx.answer(
             task,
             [task.prompt(example, evidence.items) for example, evidence in pairs],
-            neutral=[task.prompt(task.neutral(example), evidence.items) for example, evidence in pairs],
+            neutral=[blank(task, example) for example in examples],
         )
         for (example, evidence), completion in zip(pairs, answers, strict=True):
             prediction = ctx.prediction(task, example, completion)

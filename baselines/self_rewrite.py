@@ -13,7 +13,7 @@ from rpobench.evidence import EvidenceConfig
 from rpobench.method import Method
 from rpobench.presets import QUICK_EVIDENCE
 from rpobench.task import Task
-from rpobench.types import Completion, Decoding, Evidence, Example, Prediction, Usage
+from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, Usage
 
 CRITIQUE_TOKENS = 48
 
@@ -35,19 +35,19 @@ class SelfRewrite(Method):
     def prompts(self, tasks: Sequence[Task]) -> str:
         asked = [(task, Example("x", "x", "x"), "x", ()) for task in tasks]
         chats = [(rewrite_chat(*one), rewrite_chat(*one, "x"), critique_chat(*one)) for one in asked]
-        return repr((chats, CRITIQUE_TOKENS))
+        twins = [_blank(*one[:2]) for one in asked if one[0].labels]
+        return repr((chats, CRITIQUE_TOKENS)) + (repr(twins) if twins else "")
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         drafts = ctx.drafts(task, examples)
         shown = ctx.evidence(task, examples, retriever="bm25", limits=self.config)
         rows = [(example, drafts[example.id].text, evidence) for example, evidence in zip(examples, shown, strict=True)]
         said = self._critiques(task, rows, ctx) if self.critique else [None] * len(rows)
-        chats, neutral = [], []
-        for (example, draft, evidence), one in zip(rows, said, strict=True):
-            text = one.text if one else None
-            chats.append(rewrite_chat(task, example, draft, evidence.items, text))
-            neutral.append(rewrite_chat(task, task.neutral(example), "N/A", evidence.items, text))
-        answers = ctx.answer(task, chats, neutral=neutral)
+        chats = [
+            rewrite_chat(task, example, draft, evidence.items, one.text if one else None)
+            for (example, draft, evidence), one in zip(rows, said, strict=True)
+        ]
+        answers = ctx.answer(task, chats, neutral=[_blank(task, example) for example in examples])
         for (example, draft, evidence), one, completion in zip(rows, said, answers, strict=True):
             if one and one.failure:
                 completion = replace(completion, failure=f"no critique ({one.failure})")
@@ -67,3 +67,8 @@ class SelfRewrite(Method):
     ) -> Sequence[Completion | None]:
         chats = [critique_chat(task, example, draft, evidence.items) for example, draft, evidence in rows]
         return ctx.base_model.generate(chats, Decoding(max_new_tokens=CRITIQUE_TOKENS))
+
+
+def _blank(task: Task, example: Example) -> Chat:
+    """As `rpobench.context.blank`, in the words of the rewriter: neither input nor draft, history nor critique."""
+    return rewrite_chat(task, task.neutral(example), "N/A", ())

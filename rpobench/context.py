@@ -92,10 +92,25 @@ class Context:
         return prediction(task, example, completion)
 
 
+def blank(task: Task, example: Example) -> Chat:
+    """The official prompt without content and without history: the twin that calibrates the choice of a label.
+
+    With the history in it, calibration would take away what the history says for a label, and the model's own habit is
+    all that it is to take away.
+    """
+    return task.prompt(task.neutral(example))
+
+
+def blanks(tasks: Iterable[Task]) -> str:
+    """The words of `blank` for the label tasks among these, for `Method.prompts`; "" where there is none."""
+    known = [blank(task, Example("", "", "<input>")) for task in tasks if task.labels]
+    return repr(known) if known else ""
+
+
 def answer(
     model: LanguageModel, task: Task, chats: Sequence[Chat], *, neutral: Sequence[Chat] | None = None
 ) -> Sequence[Completion]:
-    """See `Context.answer`; `neutral` calibrates label tasks and is ignored by text tasks."""
+    """See `Context.answer`; `neutral` calibrates label tasks (`blank`) and is ignored by text tasks."""
     if task.labels:
         return model.choose(chats, task.labels, neutral=neutral)
     return model.generate(chats, Decoding(max_new_tokens=task.max_new_tokens))

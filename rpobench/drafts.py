@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from rpobench.context import answer, model_for, naming_the_example, prediction
+from rpobench.context import answer, blank, model_for, naming_the_example, prediction
 from rpobench.locks import locked
 from rpobench.models.base import LanguageModel, batch_of
 from rpobench.models.priced import at_todays_price
@@ -110,7 +110,7 @@ class StoredDrafts:
 
     def _make(self, task: Task, examples: Sequence[Example]) -> list[Prediction]:
         chats = [task.prompt(example) for example in examples]
-        neutral = [task.prompt(task.neutral(example)) for example in examples]
+        neutral = [blank(task, example) for example in examples]
         with naming_the_example(task, examples):
             completions = answer(model_for(self.model, [task]), task, chats, neutral=neutral)
         return [prediction(task, *pair) for pair in zip(examples, completions, strict=True)]

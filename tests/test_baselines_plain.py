@@ -16,7 +16,7 @@ from rpobench.drafts import StoredDrafts
 from rpobench.evidence import RankedEvidence
 from rpobench.models.scripted import ScriptedModel
 from rpobench.store import ResultStore
-from rpobench.types import Example, Labelled, Prediction, ProfileItem
+from rpobench.types import Chat, Completion, Example, Labelled, Prediction, ProfileItem
 
 
 def context(folder: Path, model: ScriptedModel) -> Context:
@@ -129,6 +129,31 @@ def test_a_critique_that_failed_is_the_failure_of_its_prediction(tmp_path: Path)
     assert made.failure == "no critique (refused)" and made.text == "words"
 
 
+PROMPTED = ["rag-bm25", "full-profile", "self-rewrite", "critique-rewrite", "profile-summary", "profile-summary-rag"]
+
+
+@pytest.mark.parametrize("name", PROMPTED)
+def test_calibration_takes_away_a_habit_and_leaves_what_the_history_says(tmp_path: Path, name: str) -> None:
+    """The model likes 5, and what stands in its chat: calibrated, it must say what the history says."""
+
+    def likes(chat: Chat, label: str) -> float:
+        return 9.0 * (label == "5") + sum(message.content.count(f"rated {label}") for message in chat)
+
+    class Calibrated(ScriptedModel):
+        def choose(self, chats: Any, options: Any, *, neutral: Any = None) -> list[Completion]:
+            pairs = zip(chats, neutral, strict=True)
+            return [
+                Completion(max(options, key=lambda one: likes(chat, one) - likes(twin, one))) for chat, twin in pairs
+            ]
+
+    rated = [ProfileItem(str(place), {"text": f"rated {one}", "score": "1"}) for place, one in enumerate("242")]
+    asked = replace(generate("LaMP-3", "dev", 1).labelled[0].example, profile=tuple(rated))
+    method = get_method(name)(get_method(name).Config())
+    model = Calibrated(lambda chat: "rated 2")  # a summary or critique of the history
+    (made,) = method.predict(get_task("LaMP-3"), [asked], context(tmp_path, model))
+    assert made.text == "2"
+
+
 def test_an_untrained_rewriter_is_calibrated_without_input_and_draft(tmp_path: Path) -> None:
     seen: list[Any] = []
 
@@ -141,4 +166,4 @@ def test_an_untrained_rewriter_is_calibrated_without_input_and_draft(tmp_path: P
     method = get_method("self-rewrite")(get_method("self-rewrite").Config(k=1))
     list(method.predict(get_task("LaMP-3"), [one], context(tmp_path, Recorded(lambda chat: "3"))))
     text = seen[-1][0][-1].content
-    assert "Draft answer: N/A" in text and text.count("N/A") == 2 and one.profile[0].fields["text"] not in one.input
+    assert "Draft answer: N/A" in text and text.count("N/A") == 2 and "wrote before:\n- nothing\n" in text

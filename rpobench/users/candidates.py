@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from rpobench.context import Context
+from rpobench.context import Context, blank
 from rpobench.store import append_predictions, read_predictions
 from rpobench.task import Task
 from rpobench.types import Chat, Completion, Evidence, Example, Prediction, RpobenchError, Usage
@@ -45,7 +45,7 @@ def propose(
     """
     chats = [task.prompt(example, one.items) for example, one in zip(examples, shown, strict=True)]
     if task.labels:
-        neutral = [task.prompt(task.neutral(example), one.items) for example, one in zip(examples, shown, strict=True)]
+        neutral = [blank(task, example) for example in examples]
         found = [_labels(task, one) for one in _chosen(task, chats, neutral, ctx)]
     else:
         found = [_texts(task, own) for own in _written(task, chats, ctx, counts)]
