@@ -18,7 +18,7 @@ from rpobench.types import RpobenchError
 def submission(runs: Path, chosen: list[str]) -> bytes:
     """The zip of these runs, each of another task: `LaMP_3.json` with `{"task", "golds": [{"id", "output"}]}`.
 
-    The same runs give the same bytes. Raises RpobenchError for a run that is unknown or unfinished, and where two runs
+    The same runs give the same bytes. Raises RpobenchError for a run that is unknown, unfinished or a control, and where two runs
     are of one task.
     """
     from rpobench.stored import read_run_spec  # brings pydantic, which `--help` need not wait for
@@ -28,7 +28,10 @@ def submission(runs: Path, chosen: list[str]) -> bytes:
         folder = ResultStore(runs).find(name)
         if not (folder / "result.json").exists():
             raise RpobenchError(f"{folder}: the run is not finished: the command that began it continues it")
-        task = official_name(read_run_spec(folder / "spec.json")["task"].split("@")[0])
+        spec = read_run_spec(folder / "spec.json")
+        if spec["profiles"] != "own":
+            raise RpobenchError(f"{folder.name}: has other users' profiles: the control is no submission")
+        task = official_name(spec["task"].split("@")[0])
         if task in held:
             raise RpobenchError(f"{folder.name}: a second run of {task}: a submission holds one of each task")
         predictions = read_predictions(folder / "predictions.jsonl")

@@ -96,6 +96,7 @@ def test_holdout_means_nothing_on_synth(tmp_path: Path, model: ScriptedModel) ->
         ({"data": "synth:7?noise=x"}, "synth knob noise=x: give a number"),
         ({"data": "synth:7?noise=nan"}, "synth knob noise=nan: give a share"),
         ({"data": "synth?profile_items=4"}, "synth knob profile_items=4: give two whole numbers"),
+        ({"data": "synth?profile_items=70000,70000"}, "give two numbers, 1 <= low <= high <= 10000"),
         ({"data": "synth?split=day"}, "synth knob split=day: give user or time"),
         ({"method": "learner", "data": "FOLDER"}, "no train split of LaMP-3"),
         ({"method": "zero-shot,learner", "data": "FOLDER"}, "no train split of LaMP-3"),

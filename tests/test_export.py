@@ -83,3 +83,9 @@ def test_what_cannot_be_exported_is_named(runs: Path, tmp_path: Path) -> None:
         submission(tmp_path / "runs", [rating])
     assert invoke(rating, "--runs", tmp_path / "runs", "--out", tmp_path / "out.zip").exit_code == 1
     assert not (tmp_path / "out.zip").exists()
+
+
+def test_a_control_is_no_submission(make_run: Any) -> None:
+    folder = make_run("mine", lambda place, target, rng: target, profiles="swapped")
+    with pytest.raises(RpobenchError, match="has other users' profiles: the control is no submission"):
+        submission(folder.parent, [folder.name])

@@ -37,6 +37,7 @@ OLDER: dict[str, dict[str, str]] = {
 VERSIONS = (*OLDER, SYNTH_VERSION)
 
 _FIRST_DAY = date(2016, 1, 1)
+MOST_ITEMS = 10_000  # of a profile: the last one is then written in the year 3249
 _STEP = 45  # days; one piece is written in each step, on a random day of it
 
 
@@ -62,8 +63,10 @@ class Knobs:
             if not 0 <= getattr(self, name) <= 1:
                 raise RpobenchError(f"synth knob {name}={getattr(self, name)}: give a share between 0 and 1")
         low, high = self.profile_items
-        if not 1 <= low <= high:
-            raise RpobenchError(f"synth knob profile_items={low},{high}: give two numbers, 1 <= low <= high")
+        if not 1 <= low <= high <= MOST_ITEMS:
+            raise RpobenchError(
+                f"synth knob profile_items={low},{high}: give two numbers, 1 <= low <= high <= {MOST_ITEMS}"
+            )
         if self.traits is not None and self.traits < 0:
             raise RpobenchError(f"synth knob traits={self.traits}: give 0 or more")
         if self.split not in ("user", "time"):
