@@ -155,7 +155,8 @@ def _fit(
 
 def _cut(task: Task, items: Sequence[ProfileItem], room: int, tokenizer: Tokenizer) -> list[ProfileItem] | None:
     """Items with `cut_field` shortened to their shares, or None where a share does not hold its item's frame."""
-    share = (room - 1 - 2 * (len(items) - 1)) // len(items)
+    room -= task.evidence_tokens(tokenizer.encode)
+    share = (room - 2 * (len(items) - 1)) // len(items)
     saved, fitted = 0, []
     for item in items:
         frame = task.item_tokens(item, tokenizer.encode)

@@ -18,8 +18,8 @@ from rpobench.types import RpobenchError
 def submission(runs: Path, chosen: list[str]) -> bytes:
     """The zip of these runs, each of another task: `LaMP_3.json` with `{"task", "golds": [{"id", "output"}]}`.
 
-    The same runs give the same bytes. Raises RpobenchError for a run that is unknown, unfinished or a control, and where two runs
-    are of one task.
+    The same runs give the same bytes. Raises RpobenchError for a run that is unknown, unfinished or a control, and
+    where two runs are of one task.
     """
     from rpobench.stored import read_run_spec  # brings pydantic, which `--help` need not wait for
 

@@ -88,6 +88,10 @@ class Task(ABC):
         """Tokens the official arithmetic sets aside for the words around one item's text: two for bare quotes."""
         return 2
 
+    def evidence_tokens(self, encode: Callable[[str], list[int]]) -> int:
+        """Tokens the official arithmetic sets aside for the words around all items: one for the stop after them."""
+        return 1
+
     def prompt(self, example: Example, evidence: Sequence[ProfileItem] = ()) -> Chat:
         """The official LaMP prompt as one user message, with or without evidence."""
         text = self.with_evidence(example.input, evidence) if evidence else example.input

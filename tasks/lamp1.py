@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rpobench.kinds import LabelTask
 from rpobench.types import Example, ProfileItem, RpobenchError
@@ -37,6 +37,10 @@ class CitationIdentification(LabelTask):
     def retrieval_query(self, example: Example) -> str:
         quoted = self._quoted(example.input)
         return f"{quoted[1]} {quoted[2]}"
+
+    def evidence_tokens(self, encode: Callable[[str], list[int]]) -> int:
+        """None: the items stand within the input."""
+        return 0
 
     def retrieval_text(self, item: ProfileItem) -> str:
         return f"{item.fields['title']} {item.fields['abstract']}"

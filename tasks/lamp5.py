@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rpobench.kinds import PairedItems, TextTask
 from rpobench.types import ProfileItem
 
@@ -22,3 +24,10 @@ class ScholarlyTitle(PairedItems, TextTask):
 
     def wrap(self, item: ProfileItem) -> str:
         return f'"{item.fields["title"]}" is a title for "{item.fields["abstract"]}" '
+
+    def item_tokens(self, item: ProfileItem, encode: Callable[[str], list[int]]) -> int:
+        """Without the "for" that the prompt then has, as in the released code."""
+        return len(encode(f'"{item.fields["title"]}" is a title " " '))
+
+    def evidence_tokens(self, encode: Callable[[str], list[int]]) -> int:
+        return 1 + len(encode("Following the given patterns"))

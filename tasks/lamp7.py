@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rpobench.kinds import PairedItems, TextTask
 from rpobench.types import ProfileItem
 
@@ -29,3 +31,7 @@ class TweetParaphrase(PairedItems, TextTask):
 
     def wrap(self, item: ProfileItem) -> str:
         return f'"{item.fields["text"]}" '
+
+    def evidence_tokens(self, encode: Callable[[str], list[int]]) -> int:
+        """For other words than the prompt then has, as in the released code."""
+        return 1 + len(encode("are written by user. Following the given patterns"))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
+from words import Words
 
 from rpobench import get_retriever, get_task, score
 from rpobench.cli import app
@@ -134,3 +136,28 @@ def test_prompts_cut_to_384_tokens_are_equal_to_the_letter(case: dict[str, Any])
         whole = sum(len(tokenizer.encode(item.fields[task.cut_field])) for item in evidence)
         kept = sum(len(tokenizer.encode(item.fields[task.cut_field])) for item in fitted.items)
         assert fitted.cut == whole - kept
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "input", "shares"),
+    [
+        # of 60 tokens the input takes its own, up to 36; what the released code sets aside is worked out by hand
+        (
+            "LaMP-1",
+            ("title", "abstract"),
+            'with the title "a", which',
+            [24, 24],
+        ),  # (60 - 5 - 2) // 2 = 26, less 2 quotes
+        ("LaMP-5", ("title", "abstract"), "one two", [16, 16]),  # (60 - 2 - 1 - 2 - 4) // 2 = 25, less 9 of the frame
+        ("LaMP-7", ("text",), "one two", [21, 21]),  # (60 - 2 - 1 - 2 - 8) // 2 = 23, less 2 quotes
+    ],
+)
+def test_shares_are_those_of_the_released_code(
+    name: str, fields: tuple[str, ...], input: str, shares: list[int]
+) -> None:
+    task, tokenizer = get_task(name), Words()
+    items = [ProfileItem(str(place), {field: " ".join(["word"] * 50) for field in fields}) for place in range(2)]
+    if name == "LaMP-5":  # the frame: four quotes, "is a title", and the words of the title, quotes joined to them
+        items = [replace(item, fields={**item.fields, "title": "a b c d"}) for item in items]
+    fitted = fit_evidence(task, Example("1", "u", input), items, 60, tokenizer)
+    assert [len(item.fields[task.cut_field].split()) for item in fitted.items] == shares
