@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from datetime import date
@@ -143,6 +144,31 @@ def test_a_checkpoint_without_pooling_gets_the_mean_over_its_tokens(
         with torch.no_grad():
             states = model(torch.tensor([tokens])).last_hidden_state[0]
         assert np.allclose(vector, states.mean(dim=0).numpy(), atol=1e-5)
+
+
+def test_another_pooling_is_another_encoder_and_another_place_is_not(tmp_path: Path) -> None:
+    folder = save_tiny_bert(tmp_path / "bert")
+    first = encoder.Encoder(str(folder)).identity
+    elsewhere = shutil.copytree(folder, tmp_path / "elsewhere" / "bert")
+    assert encoder.Encoder(str(elsewhere)).identity == first and first.startswith("bert@")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    assert encoder.Encoder(str(folder)).identity != first
+
+
+def test_a_pickle_beside_the_weights_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny_bert(tmp_path / "bert")
+    (folder / "2_Dense").mkdir()
+    (folder / "2_Dense" / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(RpobenchError, match=r"pytorch_model\.bin is a pickle, which is never loaded"):
+        encoder.Encoder(str(folder)).folder  # noqa: B018
+
+
+def test_a_damaged_file_of_vectors_is_one_line(letters: Letters, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "vectors.sqlite").write_text("no database " * 100)
+    with pytest.raises(RpobenchError, match=r"vectors\.sqlite: file is not a database: delete it"):
+        Dense().rank("a", ["b"])
 
 
 def test_contriever_means_its_revision_with_safetensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

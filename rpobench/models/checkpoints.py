@@ -115,6 +115,17 @@ def checkpoint_sha256(folder: Path) -> str:
     return _files_sha256(folder, FILES)
 
 
+def tree_sha256(folder: Path) -> str:
+    """12 hex digits over every file of a folder and its sub-folders but hidden ones, by place and content."""
+    total = hashlib.sha256()
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        place = file.relative_to(folder)
+        if not any(part.startswith(".") for part in place.parts):
+            with file.open("rb") as stream:
+                total.update(place.as_posix().encode() + hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()[:12]
+
+
 def _files_sha256(folder: Path, patterns: Sequence[str]) -> str:
     total = hashlib.sha256()
     for file in sorted({file for pattern in patterns for file in folder.glob(pattern)}):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rpobench.models.checkpoints import find_checkpoint, require_weights, weights_sha256
+from rpobench.models.checkpoints import find_checkpoint, require_weights, tree_sha256
 from rpobench.models.embedded import cache_folder
 from rpobench.models.shared_file import open_shared
 from rpobench.models.wheels import Wheel, made_once
 from rpobench.progress import progress
+from rpobench.types import RpobenchError
 
 SLICE = 4096  # texts sorted by length, encoded and kept together
 EMBEDDED = "all-minilm-l6-v2"
@@ -51,20 +53,28 @@ class Encoder:
         place = f"{self.name}@{SAFE[self.name]}" if self.name in SAFE else self.name
         folder = find_checkpoint(place).path
         require_weights(folder, "an encoder's safetensors")
+        pickled = sorted(file for file in folder.glob("*/*.bin") if not list(file.parent.glob("*.safetensors")))
+        if pickled:
+            raise RpobenchError(
+                f"encoder {self.name}: {pickled[0]} is a pickle, which is never loaded: take safetensors"
+            )
         return folder
 
     @cached_property
     def identity(self) -> str:
-        """Name and weights."""
-        return f"{self.name}@{WHEEL.sha256[:12] if self.name == EMBEDDED else weights_sha256(self.folder)}"
+        """Name (of a folder, not its place) and all files: pooling and tokenizer make other vectors as weights do."""
+        if self.name == EMBEDDED:
+            return f"{self.name}@{WHEEL.sha256[:12]}"
+        name = Path(self.name).name if Path(self.name).is_dir() else self.name
+        return f"{name}@{tree_sha256(self.folder)}"
 
     @cached_property
     def _model(self) -> Any:
         from sentence_transformers import SentenceTransformer
 
-        from rpobench.models.loading import silent_loading
+        from rpobench.models.loading import readable, silent_loading
 
-        with silent_loading():
+        with silent_loading(), readable(self.folder):
             return SentenceTransformer(str(self.folder), local_files_only=True, trust_remote_code=False)
 
     @cached_property
@@ -86,18 +96,30 @@ class Encoder:
                 part = new[start : start + SLICE]
                 made = self._model.encode([text for _, text in part], batch_size=64, show_progress_bar=False)
                 rows = [(key, row.tobytes()) for (key, _), row in zip(part, made.astype(np.float32), strict=True)]
-                self._kept.execute("BEGIN IMMEDIATE")
-                self._kept.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
-                self._kept.execute("COMMIT")
+                with _faults():
+                    self._kept.execute("BEGIN IMMEDIATE")
+                    self._kept.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
+                    self._kept.execute("COMMIT")
                 advance(len(part))
 
     def _find(self, key: str) -> bytes:
         """The kept vector, empty where there is none."""
-        row = self._kept.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+        with _faults():
+            row = self._kept.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
         return bytes(row[0]) if row else b""
 
     def _key(self, text: str) -> str:
         return hashlib.sha256(f"{self.identity}/{text}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """A damaged, full or locked file of vectors as one line."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        file = cache_folder() / "vectors.sqlite"
+        raise RpobenchError(f"{file}: {error}: delete it, vectors are made again") from error
 
 
 def _unpack(work: Path) -> Path:
