@@ -53,7 +53,7 @@ class PerUserLora(TrainedModule):
             for lessons, own in places.items():
                 self._adapters(ctx).use(lessons)
                 questions = [asked[place] for place in own]
-                made = answers(self._reflector, self.form, task, questions, self.config, seed=ctx.seed)
+                made = answers(self._reflector, self.form, task, questions, self.config, self._room, seed=ctx.seed)
                 found |= dict(zip(own, made, strict=True))
                 advance(len(own))
         return [found[place] for place in range(len(asked))]
