@@ -64,8 +64,10 @@ def _pairs(rows: Sequence[TrainingRow], form: Form, room: Room, writer: Trajecto
 
 
 def writing_usage(folder: Path) -> Usage | None:
-    """What a model was asked to write the trajectories of the fit in `folder`; None where none was."""
-    usage = Usage(**json.loads((folder / USAGE).read_text()))
+    """What a model was asked to write the trajectories of the fit in `folder`; None where none was, or where an earlier
+    version, which kept no count, had written them before a kill."""
+    file = folder / USAGE
+    usage = Usage(**json.loads(file.read_text())) if file.exists() else Usage()
     return usage if usage.calls else None
 
 
