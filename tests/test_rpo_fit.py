@@ -16,6 +16,7 @@ from rpobench.data.synth.world import generate
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.method import TrainedModule
 from rpobench.rpo.sft import Written, sft_rows
+from rpobench.rpo.stages import USAGE
 from rpobench.rpo.trajectory_file import trajectory_records
 from rpobench.task import Task
 from rpobench.types import Evidence, Example, Labelled, Prediction
@@ -176,6 +177,18 @@ def test_trajectories_are_not_written_again_after_a_kill(
     monkeypatch.setattr("rpobench.rpo.teacher.Teacher.write", None)
     made, _ = fit("rpo", tiny_checkpoint, tmp_path, **teacher)
     assert made.fit_usage is not None and made.fit_usage.calls == 3 * 6, "what the teacher took before is not forgotten"
+
+
+def test_trajectories_of_a_version_that_kept_no_count_are_taken_up(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpobench.rpo.stages.train_sft", None)
+    with pytest.raises(TypeError):
+        fit("rpo", tiny_checkpoint, tmp_path)
+    monkeypatch.undo()
+    (count,) = tmp_path.rglob(USAGE)
+    count.unlink()
+    assert fit("rpo", tiny_checkpoint, tmp_path)[0].fit_usage is None
 
 
 def test_what_a_teacher_costs_is_counted(tiny_checkpoint: Path, tmp_path: Path) -> None:
