@@ -60,7 +60,9 @@ def test_a_label_that_everybody_names_is_given_away_where_it_is_called_the_answe
     assert not gives_away(one, Trajectory("titles on A", "[2] is on A too, [1] alone", "x"))
 
 
-def test_the_teacher_is_asked_again_and_then_the_rules_write(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_teacher_is_asked_again_and_then_the_rules_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = [row("first"), row("second"), row("never")]
     rows = [TrainingRow(TWEET, Example(one.example.id, "u", one.example.id), one.target, "d", EVIDENCE) for one in rows]
     asked: dict[str, int] = {}
@@ -77,7 +79,7 @@ def test_the_teacher_is_asked_again_and_then_the_rules_write(capsys: pytest.Capt
             return super().generate(chats, decoding)
 
     decodings: list[Decoding] = []
-    made = Teacher(Watched(reply), max_new_tokens=64, seed=0).write(rows)
+    made = Teacher(Watched(reply), tmp_path, max_new_tokens=64, seed=0).write(rows)
     first, *others = decodings
     assert first.temperature == 0 and all(one.temperature > 0 for one in others), "greedy once, then sampled"
     assert len({one.seed for one in others}) == len(others) == 2
@@ -87,7 +89,7 @@ def test_the_teacher_is_asked_again_and_then_the_rules_write(capsys: pytest.Capt
     assert "2 of 3 trajectories accepted (1, 1, 0 by try), 1 by rules" in capsys.readouterr().err
 
 
-def test_a_teacher_that_does_not_answer_ends_the_fit() -> None:
+def test_a_teacher_that_does_not_answer_ends_the_fit(tmp_path: Path) -> None:
     class Failing(ScriptedModel):
         def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
             good, *rest = super().generate(chats, decoding)
@@ -95,23 +97,44 @@ def test_a_teacher_that_does_not_answer_ends_the_fit() -> None:
 
     model = Failing(lambda chat: written("says ok so"))
     with pytest.raises(RpobenchError, match=r"teacher: 1 of 2 requests have no answer \(HTTP 500\): the same command"):
-        Teacher(model, max_new_tokens=8, seed=0).write([row("1"), row("2")])
+        Teacher(model, tmp_path, max_new_tokens=8, seed=0).write([row("1"), row("2", "ok so")])
+
+
+def test_what_the_teacher_wrote_before_a_kill_is_not_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rpobench.written.CHUNK", 2)
+    rows = [row(str(number), f"ok so {number} it is") for number in range(6)]
+
+    class Killed(ScriptedModel):
+        def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
+            if self.calls == 4:
+                raise KeyboardInterrupt
+            return super().generate(chats, decoding)
+
+    with pytest.raises(KeyboardInterrupt):
+        Teacher(Killed(lambda chat: written("says ok so")), tmp_path, max_new_tokens=8, seed=0).write(rows)
+    assert "teacher-1: 4/6" in capsys.readouterr().err, "a long step shows how far it is"
+    model = ScriptedModel(lambda chat: written("says ok so"))
+    teacher = Teacher(model, tmp_path, max_new_tokens=8, seed=0)
+    teacher.write(rows)
+    assert model.calls == 2 and teacher.usage.calls == 6, "what was written before has its cost"
 
 
 def test_what_a_teacher_writes_to_licensed_texts_is_not_in_the_shared_cache(tmp_path: Path) -> None:
     file, private = tmp_path / "answers.sqlite", type("Private", (type(TWEET),), {"licensed": True})()
     for task, kept in ((private, False), (TWEET, True)):
         model = CachedModel(ScriptedModel(lambda chat: written("says ok so")), AnswerCache(file))
-        Teacher(model, max_new_tokens=8, seed=0).write([row(task=task)])
+        Teacher(model, tmp_path / str(kept), max_new_tokens=8, seed=0).write([row(task=task)])
         assert file.exists() is kept
 
 
-def test_the_teacher_sees_the_target_and_the_writer_is_a_switch() -> None:
+def test_the_teacher_sees_the_target_and_the_writer_is_a_switch(tmp_path: Path) -> None:
     teacher = ScriptedModel(lambda chat: "")
-    Teacher(teacher, max_new_tokens=8, seed=0).write([row()])
+    Teacher(teacher, tmp_path, max_new_tokens=8, seed=0).write([row()])
     assert teacher.chats[0][-1].content.endswith("Rewrite: ok so lunch was really great")
-    assert isinstance(get_writer(RPOConfig(writer="teacher", teacher="scripted:echo"), seed=0), Teacher)
-    assert isinstance(get_writer(RPOConfig(), seed=0), Rules)
+    assert isinstance(get_writer(RPOConfig(writer="teacher", teacher="scripted:echo"), tmp_path, seed=0), Teacher)
+    assert isinstance(get_writer(RPOConfig(), tmp_path, seed=0), Rules)
     assert RPO(RPOConfig(writer="teacher", teacher="scripted:echo")).models()["teacher"] == "scripted:echo"
 
 
@@ -120,7 +143,7 @@ def test_a_stored_file_gives_the_same_trajectories_and_takes_edits(
 ) -> None:
     file, rows = tmp_path / "t.jsonl", [row("1"), row("2")]
     store_trajectories(file, list(zip(rows, Rules().write(rows), strict=True)))
-    writer = get_writer(RPOConfig(trajectories=str(file)), seed=0)
+    writer = get_writer(RPOConfig(trajectories=str(file)), tmp_path, seed=0)
     assert writer.write(rows) == Rules().write(rows)
     before = RPOConfig(trajectories=str(file)).model_dump(mode="json")["trajectories"]
     edited = json.loads(file.read_text().splitlines()[0]) | {"shows": "by hand"}
@@ -166,17 +189,17 @@ def test_a_trajectory_of_the_same_id_in_another_world_is_not_taken(tmp_path: Pat
     store_trajectories(file, [(one, Trajectory("a", "b", "c"))])
     elsewhere = TrainingRow(TWEET, Example("1", "u", "another tweet"), one.target, one.draft, one.evidence)
     with pytest.raises(RpobenchError, match="other data"):
-        get_writer(RPOConfig(trajectories=str(file)), seed=0).write([elsewhere])
+        get_writer(RPOConfig(trajectories=str(file)), tmp_path, seed=0).write([elsewhere])
     lines = [{k: v for k, v in json.loads(line).items() if k != "input"} for line in file.read_text().splitlines()]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))  # by hand, or of an earlier version
-    assert get_writer(RPOConfig(trajectories=str(file)), seed=0).write([one]) == [Trajectory("a", "b", "c")]
+    assert get_writer(RPOConfig(trajectories=str(file)), tmp_path, seed=0).write([one]) == [Trajectory("a", "b", "c")]
 
 
 def test_a_file_of_other_data_or_no_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "t.jsonl"
     store_trajectories(file, [(row("other"), Trajectory("a", "b", "c"))])
     with pytest.raises(RpobenchError, match="other data"):
-        get_writer(RPOConfig(trajectories=str(file)), seed=0).write([row("1")])
+        get_writer(RPOConfig(trajectories=str(file)), tmp_path, seed=0).write([row("1")])
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(RpobenchError, match=r"empty\.jsonl: holds no trajectory"):
         RPOConfig(trajectories=str(tmp_path / "empty.jsonl"))
@@ -185,7 +208,7 @@ def test_a_file_of_other_data_or_no_file_is_refused(tmp_path: Path) -> None:
     known = RPOConfig(trajectories=str(file)).model_dump(mode="json")
     assert RPOConfig(**known).model_dump(mode="json") == known, "a spec must read back where the file is not"
     with pytest.raises(RpobenchError, match="by its path"):  # before anything is drafted for it
-        get_writer(RPOConfig(**known), seed=0)
+        get_writer(RPOConfig(**known), tmp_path, seed=0)
 
 
 def test_rows_of_one_user_are_one_history() -> None:

@@ -71,7 +71,7 @@ class TrainedModule(Method):
         check_reports(self.config.report_to)  # before the training examples are drafted
         checkpoint = reflection_checkpoint(self.config.reflection_model)
         self._work = ctx.folder
-        writer = get_writer(self.config, seed=ctx.seed)
+        writer = get_writer(self.config, ctx.folder / "written", seed=ctx.seed)
         self._adapter = train_stages(train, self.form, self.config, checkpoint, ctx, writer, ctx.folder / TRAJECTORIES)
         self.fit_usage = writing_usage(ctx.folder)
         self.fit_tokens = trained_tokens(ctx.folder)

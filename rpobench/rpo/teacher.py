@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from rpobench.context import model_for
 from rpobench.models.base import LanguageModel
@@ -17,6 +18,7 @@ from rpobench.rpo.prompts import LACKS, REWRITE, SHOWS, Form, Trajectory, one_li
 from rpobench.rpo.questions import TrainingRow
 from rpobench.rpo.writers import Rules
 from rpobench.types import Chat, Completion, Decoding, Message, RpobenchError, Usage
+from rpobench.written import write_once
 
 TRIES = 3  # the first is greedy, the others are sampled
 TEMPERATURE = 0.8
@@ -35,10 +37,14 @@ TASK = (
 
 
 class Teacher:
-    """Asks `model` up to three times a row, then falls back to the rules; the yields are told on stderr."""
+    """Asks `model` up to three times a row, then falls back to the rules; the yields are told on stderr.
 
-    def __init__(self, model: LanguageModel, *, max_new_tokens: int, seed: int) -> None:
-        self._model, self._max_new_tokens, self._seed, self.usage = model, max_new_tokens, seed, Usage()
+    What it wrote lies in `folder`, so that a kill costs a few texts and not all.
+    """
+
+    def __init__(self, model: LanguageModel, folder: Path, *, max_new_tokens: int, seed: int) -> None:
+        self._model, self._folder, self._max_new_tokens, self._seed = model, folder, max_new_tokens, seed
+        self.usage = Usage()
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
         """Raises RpobenchError where a request has no answer: what the rules then wrote would not be this teacher's."""
@@ -50,7 +56,8 @@ class Teacher:
             decoding = Decoding(self._max_new_tokens)
             if attempt:
                 decoding = replace(decoding, temperature=TEMPERATURE, seed=self._seed * TRIES + attempt)
-            texts = model.generate([_chat(rows[place]) for place in open_rows], decoding) if open_rows else []
+            chats = [_chat(rows[place]) for place in open_rows]
+            texts = write_once(self._folder, f"teacher-{attempt + 1}", model, chats, decoding).texts
             _check_answered(texts)
             for place, completion in zip(open_rows, texts, strict=True):
                 self.usage += completion.usage

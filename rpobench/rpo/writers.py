@@ -72,12 +72,12 @@ class Stored:
         return [one or rule for one, rule in zip(found, Rules().write(rows), strict=True)]
 
 
-def get_writer(config: object, *, seed: int) -> TrajectoryWriter:
-    """The writer that a config asks for: only RPO's has a choice."""
+def get_writer(config: object, folder: Path, *, seed: int) -> TrajectoryWriter:
+    """The writer that a config asks for: only RPO's has a choice. `folder` is where it may keep what it wrote."""
     if isinstance(config, RPOConfig) and config.trajectories:
         return Stored(Path(config.trajectories))
     if isinstance(config, RPOConfig) and config.writer == "teacher":
         from rpobench.rpo.teacher import Teacher
 
-        return Teacher(get_model(config.teacher), max_new_tokens=config.max_new_tokens, seed=seed)
+        return Teacher(get_model(config.teacher), folder, max_new_tokens=config.max_new_tokens, seed=seed)
     return Rules()
