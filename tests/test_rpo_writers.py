@@ -17,7 +17,7 @@ from rpobench.rpo.config import RPOConfig
 from rpobench.rpo.method import RPO
 from rpobench.rpo.prompts import Form, Trajectory
 from rpobench.rpo.questions import TrainingRow
-from rpobench.rpo.teacher import Teacher, gives_away
+from rpobench.rpo.teacher import DEMONSTRATIONS, Teacher, gives_away
 from rpobench.rpo.trajectory_file import store_trajectories, trajectory_records
 from rpobench.rpo.writers import Rules, get_writer
 from rpobench.types import Chat, Completion, Decoding, Example, ProfileItem, RpobenchError
@@ -87,6 +87,41 @@ def test_the_teacher_is_asked_again_and_then_the_rules_write(
     assert made[0] == made[1] == Trajectory("says ok so", "too formal", rows[0].target)
     assert made[2] == Rules().write(rows)[2]
     assert "2 of 3 trajectories accepted (1, 1, 0 by try), 1 by rules" in capsys.readouterr().err
+
+
+def test_a_text_without_its_second_line_is_taken_up_with_the_label_given(tmp_path: Path) -> None:
+    def reply(chat: Chat) -> str:
+        return "too formal\nand more" if chat[-1].role == "assistant" else "History shows: says ok so\nFolks"
+
+    model = ScriptedModel(reply)
+    made = Teacher(model, tmp_path, max_new_tokens=8, seed=0).write([row()])
+    assert made == [Trajectory("says ok so", "too formal", row().target)]
+    assert model.calls == 2 and model.chats[1][-1].content == "History shows: says ok so\nDraft lacks:"
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        (written("says ok so") + "\n\nHistory shows: and on it goes", True),
+        (written("on and " * 30), False),
+        (written("says ok so", "on and " * 30), False),
+        (DEMONSTRATIONS["text"][-1].content, False),
+        (written("says ok so", DEMONSTRATIONS["text"][-1].content.rsplit("lacks: ", 1)[1]), False),
+    ],
+)
+def test_lines_that_do_not_end_or_copy_the_demonstration_are_refused(text: str, taken: bool, tmp_path: Path) -> None:
+    made = Teacher(ScriptedModel(lambda chat: text), tmp_path, max_new_tokens=8, seed=0).write([row()])
+    assert (made == [Trajectory("says ok so", "too formal", row().target)]) is taken
+    assert (made == Rules().write([row()])) is not taken
+
+
+def test_the_words_of_the_teacher_are_in_the_spec_of_those_who_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def words(**config: str) -> str:
+        return RPO(RPOConfig(**config)).prompts([TWEET])  # type: ignore[arg-type]
+
+    rules, teacher = words(), words(writer="teacher")
+    monkeypatch.setattr("rpobench.rpo.teacher.ASK", "Explain.")
+    assert words() == rules and words(writer="teacher") != teacher
 
 
 def test_a_teacher_that_does_not_answer_ends_the_fit(tmp_path: Path) -> None:
