@@ -89,9 +89,12 @@ def test_the_teacher_is_asked_again_and_then_the_rules_write(
     assert "2 of 3 trajectories accepted (1, 1, 0 by try), 1 by rules" in capsys.readouterr().err
 
 
-def test_a_text_without_its_second_line_is_taken_up_with_the_label_given(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "rest", ["too formal\nand more", "Draft lacks: too formal", "History shows: says ok so\nDraft lacks: too formal"]
+)
+def test_a_text_without_its_second_line_is_taken_up_with_the_label_given(rest: str, tmp_path: Path) -> None:
     def reply(chat: Chat) -> str:
-        return "too formal\nand more" if chat[-1].role == "assistant" else "History shows: says ok so\nFolks"
+        return rest if chat[-1].role == "assistant" else "History shows: says ok so\nFolks"
 
     model = ScriptedModel(reply)
     made = Teacher(model, tmp_path, max_new_tokens=8, seed=0).write([row()])

@@ -110,7 +110,7 @@ class Teacher:
         begun = {place: lead for place, text in texts.items() if (lead := _begun(text))}
         chats = {place: (*chats[place], Message("assistant", lead)) for place, lead in begun.items()}
         rest = self._written(f"teacher-{attempt + 1}-led", model, chats, decoding)
-        return texts | {place: f"{begun[place]} {text.strip()}" for place, text in rest.items()}
+        return texts | {place: _continued(begun[place], text.strip()) for place, text in rest.items()}
 
     def _written(
         self, name: str, model: LanguageModel, chats: Mapping[int, Chat], decoding: Decoding
@@ -130,6 +130,12 @@ def _begun(text: str) -> str | None:
     """The analysis as far as a text has it, with the label of the line that is missing; None where none is."""
     begun = FORM.resume(text)
     return None if begun is None or begun.endswith(REWRITE) else begun
+
+
+def _continued(begun: str, rest: str) -> str:
+    """What was begun and the rest of it; many servers answer anew instead of going on with a turn."""
+    label = begun.splitlines()[-1]
+    return rest if rest.startswith(SHOWS) else f"{begun} {rest.removeprefix(label).strip()}"
 
 
 def _analysis(row: TrainingRow, text: str) -> Trajectory | None:
