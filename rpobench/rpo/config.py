@@ -70,6 +70,11 @@ class RPOConfig(ModuleConfig):
     trajectories: File | None = None  # a JSONL file to learn from instead
     gate: float | None = None  # keep the draft where its log-likelihood a token is higher by more than this
 
+    @property
+    def has_teacher(self) -> bool:
+        """Whether a language model writes the trajectories."""
+        return self.writer == "teacher" and not self.trajectories
+
     @model_validator(mode="after")
     def _fits_together(self) -> RPOConfig:
         """Raises RpobenchError, which pydantic lets through: no single option is at fault."""

@@ -155,18 +155,14 @@ class RPO(TrainedModule):
         """With every part that is not switched off."""
         return Form(self.config.evidence, self.config.draft, self.config.analysis)
 
-    @property
-    def _has_teacher(self) -> bool:
-        return bool(self.config.writer == "teacher" and not self.config.trajectories)
-
     def models(self) -> Mapping[str, str]:
-        teacher = {"teacher": get_model(self.config.teacher).identity} if self._has_teacher else {}
+        teacher = {"teacher": get_model(self.config.teacher).identity} if self.config.has_teacher else {}
         return {**super().models(), **teacher}
 
     def prompts(self, tasks: Sequence[Task]) -> str:
         from rpobench.rpo.teacher import teacher_prompts
 
-        return super().prompts(tasks) + (teacher_prompts() if self._has_teacher else "")
+        return super().prompts(tasks) + (teacher_prompts() if self.config.has_teacher else "")
 
     @property
     def _gate(self) -> float | None:

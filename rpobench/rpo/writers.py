@@ -76,7 +76,7 @@ def get_writer(config: object, folder: Path, *, seed: int) -> TrajectoryWriter:
     """The writer that a config asks for: only RPO's has a choice. `folder` is where it may keep what it wrote."""
     if isinstance(config, RPOConfig) and config.trajectories:
         return Stored(Path(config.trajectories))
-    if isinstance(config, RPOConfig) and config.writer == "teacher":
+    if isinstance(config, RPOConfig) and config.has_teacher:
         from rpobench.rpo.teacher import Teacher
 
         return Teacher(get_model(config.teacher), folder, max_new_tokens=config.max_new_tokens, seed=seed)
