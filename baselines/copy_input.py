@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from rpobench.config import MethodConfig
-from rpobench.context import Context
-from rpobench.method import Method
-from rpobench.task import Task
+from rpobench.method.config import MethodConfig
+from rpobench.method.context import Context
+from rpobench.method.contract import Method
+from rpobench.task.contract import Task
 from rpobench.types import Example, Prediction
 
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")

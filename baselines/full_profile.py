@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 from rpobench.baselines.rag import Rag
 
-from rpobench.evidence import EvidenceConfig
+from rpobench.method.config import EvidenceConfig
 
 
 class FullProfile(Rag):

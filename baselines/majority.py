@@ -11,10 +11,10 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from rpobench.config import MethodConfig
-from rpobench.context import Context
-from rpobench.method import Method
-from rpobench.task import Task
+from rpobench.method.config import MethodConfig
+from rpobench.method.context import Context
+from rpobench.method.contract import Method
+from rpobench.task.contract import Task
 from rpobench.types import Example, Labelled, Prediction
 
 

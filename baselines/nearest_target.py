@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rpobench.config import MethodConfig
-from rpobench.context import Context
-from rpobench.evidence import UNCUT, EvidenceConfig
-from rpobench.method import Method
-from rpobench.task import Task
+from rpobench.method.config import UNCUT, EvidenceConfig, MethodConfig
+from rpobench.method.context import Context
+from rpobench.method.contract import Method
+from rpobench.task.contract import Task
 from rpobench.types import Example, Prediction
 
 

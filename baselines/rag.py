@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from rpobench.context import Context, blank, blanks
-from rpobench.evidence import EvidenceConfig
-from rpobench.method import Method
-from rpobench.presets import QUICK_EVIDENCE
-from rpobench.task import Task
+from rpobench.method.answering import blank, blanks
+from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
+from rpobench.method.context import Context
+from rpobench.method.contract import Method
+from rpobench.task.contract import Task
 from rpobench.types import Example, Prediction
 
 

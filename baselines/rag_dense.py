@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rpobench.baselines.rag import Rag
 
-from rpobench.evidence import EvidenceConfig
+from rpobench.method.config import EvidenceConfig
 
 
 class RagDense(Rag):

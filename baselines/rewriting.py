@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rpobench.rpo.prompts import one_line
-from rpobench.task import Task
+from rpobench.rpo.form import one_line
+from rpobench.task.contract import Task
 from rpobench.types import Chat, Example, Message, ProfileItem
 
 

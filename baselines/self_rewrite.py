@@ -8,11 +8,10 @@ from typing import ClassVar
 
 from rpobench.baselines.rewriting import critique_chat, rewrite_chat
 
-from rpobench.context import Context
-from rpobench.evidence import EvidenceConfig
-from rpobench.method import Method
-from rpobench.presets import QUICK_EVIDENCE
-from rpobench.task import Task
+from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
+from rpobench.method.context import Context
+from rpobench.method.contract import Method
+from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, Usage
 
 CRITIQUE_TOKENS = 48
@@ -70,5 +69,5 @@ class SelfRewrite(Method):
 
 
 def _blank(task: Task, example: Example) -> Chat:
-    """As `rpobench.context.blank`, in the words of the rewriter: neither input nor draft, history nor critique."""
+    """As `rpobench.method.answering.blank`, in the words of the rewriter: neither input nor draft, history nor critique."""
     return rewrite_chat(task, task.neutral(example), "N/A", ())

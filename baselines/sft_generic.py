@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rpobench.rpo.method import TrainedModule
-from rpobench.rpo.prompts import Form
+from rpobench.rpo.form import Form
+from rpobench.rpo.trained_module import TrainedModule
 
 
 class SftGeneric(TrainedModule):

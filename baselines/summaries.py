@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from rpobench.context import Context
-from rpobench.rpo.prompts import one_line
-from rpobench.task import Task
+from rpobench.method.context import Context
+from rpobench.rpo.form import one_line
+from rpobench.task.contract import Task
 from rpobench.types import Chat, Example, Message, ProfileItem, Usage
 
 PART_CHARACTERS = 4000  # about 1,000 tokens, which leaves a small model's attention on what it reads

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rpobench.context import Context
-from rpobench.method import Method
-from rpobench.task import Task
+from rpobench.method.context import Context
+from rpobench.method.contract import Method
+from rpobench.task.contract import Task
 from rpobench.types import Example, Prediction
 
 

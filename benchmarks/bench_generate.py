@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from rpobench.models.batching import pad_left
-from rpobench.models.embedded import open_embedded
-from rpobench.models.transformers import TransformersModel
+from rpobench.models.local.batching import pad_left
+from rpobench.models.local.embedded import open_embedded
+from rpobench.models.local.transformers import TransformersModel
 from rpobench.types import Chat, Decoding, Message
 
 WORDS = ["a", "late", "train", "kettle", "bridge", "council", "votes", "reader", "learns", "taste", "film", "lamp"]

@@ -36,7 +36,7 @@ RPOBENCH = """
 import json, resource, sys, time
 from pathlib import Path
 from rpobench import get_task
-from rpobench.data.lamp import load_official
+from rpobench.data.official.folder import load_official
 task, file = get_task("LaMP-3"), Path(sys.argv[1])
 started = time.perf_counter()
 data = load_official(task, file.parent.parent, "train")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from rpobench import get_retriever, get_task
-from rpobench.orders import Orders
+from rpobench.evidence.rankings import Orders
 from rpobench.types import Example, ProfileItem
 
 USERS = int(os.environ.get("RPOBENCH_BENCH_USERS", "2000"))

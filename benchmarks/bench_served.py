@@ -23,9 +23,9 @@ from pathlib import Path
 import requests
 from aiohttp import web
 
-from rpobench.models.cache import AnswerCache, CachedModel
-from rpobench.models.openai import ServedModel
+from rpobench.models.answer_cache import AnswerCache, CachedModel
 from rpobench.models.scripted import ScriptedModel, generic
+from rpobench.models.served.openai import ServedModel
 from rpobench.types import Chat, Decoding, Message
 
 

@@ -24,10 +24,10 @@ from typing import Any
 from rpobench.data.synth.world import generate
 from rpobench.registry import get_task
 from rpobench.rpo.config import RPOConfig
-from rpobench.rpo.method import reflection_checkpoint
-from rpobench.rpo.prompts import Form
-from rpobench.rpo.questions import TrainingRow
-from rpobench.rpo.writers import Rules
+from rpobench.rpo.form import Form
+from rpobench.rpo.rows import TrainingRow
+from rpobench.rpo.trained_module import reflection_checkpoint
+from rpobench.rpo.trajectories.rule_writer import Rules
 
 TASKS = ("LaMP-3", "LaMP-4", "LaMP-7")
 SHOWN = 3  # profile items in a prompt
@@ -48,7 +48,7 @@ def training_rows(count: int) -> list[TrainingRow]:
 
 def rpobench_sft(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOConfig) -> Any:
     """Stage 1 as `rpobench run` trains it, without held-out users."""
-    from rpobench.rpo.sft import sft_rows, train_sft
+    from rpobench.rpo.training.sft import sft_rows, train_sft
 
     pairs = list(zip(rows, Rules().write(rows), strict=True))
     return train_sft(sft_rows(pairs, FORM), None, checkpoint, work, config, seed=0)
@@ -58,8 +58,8 @@ def trl_sft(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOCo
     """The same rows and settings in trl's own trainer."""
     from trl import SFTConfig, SFTTrainer
 
-    from rpobench.rpo.sft import sft_rows
-    from rpobench.rpo.training import load_tokenizer, new_policy
+    from rpobench.rpo.training.common import load_tokenizer, new_policy
+    from rpobench.rpo.training.sft import sft_rows
 
     pairs = list(zip(rows, Rules().write(rows), strict=True))
     trainer = SFTTrainer(
@@ -83,7 +83,7 @@ def trl_sft(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOCo
 
 def rpobench_grpo(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOConfig) -> Any:
     """Stage 2 as `rpobench run` trains it, from an adapter that changes nothing yet, without held-out users."""
-    from rpobench.rpo.rl import train_grpo
+    from rpobench.rpo.training.grpo import train_grpo
 
     return train_grpo(rows, [], FORM, checkpoint, fresh_adapter(checkpoint, work, config), work, config, seed=0)
 
@@ -92,10 +92,10 @@ def trl_grpo(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOC
     """The same prompts, reward and settings in trl's own trainer."""
     from trl import GRPOConfig, GRPOTrainer
 
-    from rpobench.rpo.curriculum import curriculum
-    from rpobench.rpo.reward import reward
-    from rpobench.rpo.rl import rl_rows
-    from rpobench.rpo.training import load_tokenizer, trained_policy
+    from rpobench.rpo.training.common import load_tokenizer, trained_policy
+    from rpobench.rpo.training.curriculum import curriculum
+    from rpobench.rpo.training.grpo import rl_rows
+    from rpobench.rpo.training.reward import reward
 
     ordered = curriculum(rows, steps=config.rl_steps, prompts=config.rl_prompts, k=config.k, seed=0)
     trainer = GRPOTrainer(
@@ -123,14 +123,14 @@ def trl_grpo(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOC
 
 def bare(work: Path) -> dict[str, Any]:
     """What both bare scripts have in common with rpobench: the machine's arithmetic. Nothing is saved."""
-    from rpobench.rpo.training import common_arguments
+    from rpobench.rpo.training.common import common_arguments
 
     return {**common_arguments(work, report_to="none", seed=0), "save_strategy": "no"}
 
 
 def fresh_adapter(checkpoint: Path, work: Path, config: RPOConfig) -> Path:
     """An adapter before its first step."""
-    from rpobench.rpo.training import new_policy
+    from rpobench.rpo.training.common import new_policy
 
     folder = work.with_name("fresh")
     new_policy(checkpoint, rank=config.lora_rank, seed=0).save_pretrained(str(folder))

@@ -19,10 +19,10 @@ from unittest.mock import patch
 from transformers import AutoTokenizer
 
 import rpobench
-from rpobench.models.embedded import checkpoint
+from rpobench.models.local.embedded import checkpoint
 from rpobench.models.scripted import ScriptedModel
-from rpobench.plan import method_names
-from rpobench.store import read_predictions
+from rpobench.runs.plan import method_names
+from rpobench.store.predictions import read_predictions
 from rpobench.types import Chat, Completion, Decoding, Usage
 
 READ, WRITTEN = 550, 100  # tokens a second on two slow cores: docs/budget.md
@@ -68,7 +68,7 @@ class Counter(ScriptedModel):
 def carried_out(method: str, limit: int, out: Path, tokenizer: Any) -> tuple[int, int, list[Usage]]:
     """Tokens read and written for one method on all tasks with its control, and the cost of each own prediction."""
     counter = Counter(tokenizer)
-    with patch("rpobench.benchmark.get_model", lambda spec: counter):
+    with patch("rpobench.runs.benchmark.get_model", lambda spec: counter):
         runs = rpobench.run(method, "all", limit=limit, out=out)
     files = [out / one["run"] / "predictions.jsonl" for one in runs]
     return counter.read, counter.written, [made.usage for file in files for made in read_predictions(file).values()]

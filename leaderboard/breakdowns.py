@@ -9,8 +9,8 @@ from typing import Any
 
 from rpobench.leaderboard.rows import Result, natural, task_of
 
-from rpobench.measures import by_user
 from rpobench.registry import get_task
+from rpobench.scoring.by_user import by_user
 
 KINDS = ("profile", "label", "user")
 SIZES = (0, 4, 16, 64, 256)  # bounds of the classes of profile sizes, in items

@@ -24,7 +24,7 @@ def compare(
     """Paired tests by user: differences with intervals, p-values, effect sizes, and what these data could detect."""
     from rpobench.leaderboard.comparison import chosen_runs, comparisons
 
-    from rpobench.store import ResultStore
+    from rpobench.store.result_store import ResultStore
 
     found = comparisons(chosen_runs(ResultStore(runs), runs_, data=data, split=split, limit=limit))
     if as_json:
@@ -79,7 +79,7 @@ def _figure(value: float | None, form: str) -> str:
 
 
 def _caption(held: Sequence[Mapping[str, Any]]) -> str:
-    from rpobench.stats import F1_NOTE, FEW
+    from rpobench.scoring.stats import F1_NOTE, FEW
 
     seeds = held[0]["seeds"]
     sources = "users and seeds vary" if max(seeds) > 1 else "one seed: says nothing about other seeds"

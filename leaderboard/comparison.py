@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rpobench.leaderboard.figures import better, matched, versus
+from rpobench.leaderboard.cell_stats import better, matched, versus
 from rpobench.leaderboard.rows import Result, is_own, labels_of, natural, task_of, training_of, unanswered
 
-from rpobench.measures import by_user
 from rpobench.registry import get_task
-from rpobench.stats import ALPHA, MARGIN, beats_all, effect_size, holm, wins
-from rpobench.store import ResultStore, read_predictions
+from rpobench.scoring.by_user import by_user
+from rpobench.scoring.stats import ALPHA, MARGIN, beats_all, effect_size, holm, wins
+from rpobench.store.predictions import read_predictions
+from rpobench.store.result_store import ResultStore
 from rpobench.types import RpobenchError
 
 Rows = Mapping[str, Mapping[str, Mapping[int, Result]]]  # label, task, seed

@@ -16,14 +16,14 @@ __all__ = ["get_method", "get_model", "get_retriever", "get_task", "run", "score
 
 def run(method: str, task: str, **options: Any) -> list[dict[str, Any]]:
     """Train and score methods on tasks; `options` are those of `plan.Plan`. One object a run. Raises RpobenchError."""
-    from rpobench.benchmark import run as run_plan
-    from rpobench.plan import make_plan
+    from rpobench.runs.benchmark import run as run_plan
+    from rpobench.runs.plan import make_plan
 
     return run_plan(make_plan(method=method, task=task, **options))
 
 
 def score(task: str, golds: Any, preds: Any) -> dict[str, float]:
     """The official metrics of predictions against golds, from files or their content."""
-    from rpobench.scoring import score as score_answers
+    from rpobench.scoring.official import score as score_answers
 
     return score_answers(task, golds, preds)

@@ -1,5 +1,5 @@
 """`python -m rpobench`, which launchers of several processes start."""
 
-from rpobench.cli import main
+from rpobench.cli.main import main
 
 main()

@@ -5,19 +5,21 @@ Nothing is imported until its name is asked for, so listing names loads no model
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from rpobench.advice import advice
 from rpobench.types import RpobenchError
 
 if TYPE_CHECKING:
-    from rpobench.method import Method
-    from rpobench.models.base import LanguageModel
-    from rpobench.retrieval import Retriever
-    from rpobench.task import Task
+    from rpobench.evidence.retrievers import Retriever
+    from rpobench.method.contract import Method
+    from rpobench.models.protocol import LanguageModel
+    from rpobench.task.contract import Task
+
 
 GROUPS = ("tasks", "methods", "models", "retrievers", "commands")
 
@@ -86,3 +88,24 @@ def get_retriever(name: str) -> Retriever:
         raise RpobenchError(f"retriever {name}: {known} takes nothing after a colon, leave it out")
     retriever: Retriever = factory(argument) if colon else factory()
     return retriever
+
+
+def retriever_encoder(retriever_names: Iterable[str]) -> str | None:
+    """The identity of the encoder of the first of these retrievers that has one."""
+    encoders = (getattr(get_retriever(name), "encoder", None) for name in retriever_names)
+    return next(filter(None, encoders), None)
+
+
+def model_identities(method: Method) -> dict[str, str]:
+    """Identities of all models a method uses besides the base model, by their role: its retrievers' and its own."""
+    encoder = retriever_encoder(method.retrievers())
+    return {**({"encoder": encoder} if encoder else {}), **method.models()}
+
+
+def advice(name: str, known: Iterable[str]) -> str:
+    """`did you mean ...?` where names of `known` are near, in whatever case; else all there are to choose from."""
+    by_lower = {one.lower(): one for one in known}
+    near = get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(by_lower[match] for match in near)}?"
+    return f"choose one of {', '.join(by_lower.values())}" if by_lower else "there is none"

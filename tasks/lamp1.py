@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rpobench.kinds import LabelTask
+from rpobench.task.kinds import LabelTask
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 TITLE_MARK = "title"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rpobench.kinds import LabelTask, PairedItems
+from rpobench.task.kinds import LabelTask, PairedItems
 from rpobench.types import ProfileItem
 
 

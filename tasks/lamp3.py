@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rpobench.kinds import PairedItems, RatingTask
+from rpobench.task.kinds import PairedItems, RatingTask
 from rpobench.types import ProfileItem
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rpobench.kinds import PairedItems, TextTask
+from rpobench.task.kinds import PairedItems, TextTask
 from rpobench.types import ProfileItem
 
 

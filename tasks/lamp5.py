@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rpobench.kinds import PairedItems, TextTask
+from rpobench.task.kinds import PairedItems, TextTask
 from rpobench.types import ProfileItem
 
 

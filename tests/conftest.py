@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from paths import PLUGIN
 
 if TYPE_CHECKING:
     from chat_server import ChatServer
 
     from rpobench.models.scripted import ScriptedModel
 
-PLUGIN = Path(__file__).parent / "plugin"
 
 settings.register_profile("any machine", deadline=None)  # a busy machine is no bug
 settings.load_profile("any machine")
@@ -93,7 +93,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def embedded_checkpoint() -> Path:
     """The embedded model in the user's real cache, fetched once. For slow tests."""
-    from rpobench.models.embedded import checkpoint
+    from rpobench.models.local.embedded import checkpoint
 
     return checkpoint()
 
@@ -119,9 +119,13 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
     """
     from rpobench import get_task
     from rpobench.data.synth.world import generate
-    from rpobench.runner import prompts, score
-    from rpobench.spec import DataSpec, RunSpec
-    from rpobench.store import SCHEMA_VERSION, ResultStore, append_predictions, write_json
+    from rpobench.runs.environment import prompts
+    from rpobench.scoring.result import score
+    from rpobench.store.files import write_json
+    from rpobench.store.predictions import append_predictions
+    from rpobench.store.result_store import ResultStore
+    from rpobench.store.results import SCHEMA_VERSION
+    from rpobench.store.spec import DataSpec, RunSpec
     from rpobench.types import Prediction, Usage
 
     def make(
@@ -170,7 +174,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedModel]:
     monkeypatch.syspath_prepend(str(PLUGIN))
     registry._declared.cache_clear()
     made = ScriptedModel(echo)
-    monkeypatch.setattr("rpobench.benchmark.get_model", lambda spec: made)
+    monkeypatch.setattr("rpobench.runs.prepare.get_model", lambda spec: made)
     yield made
     registry._declared.cache_clear()
 

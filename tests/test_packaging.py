@@ -11,8 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MAPPED = {"tasks": "rpobench.tasks", "baselines": "rpobench.baselines", "leaderboard": "rpobench.leaderboard"}
 # What runs code out of a file: pickles under any name, checkpoints read by them, foreign model code.
@@ -85,7 +85,7 @@ def test_unsafe_loads_would_be_found(line: str) -> None:
         (None, ""),
         *[(module, "rpobench.tasks.lamp1") for module in ("plan", "data/users", "new_module")],
         ("rpo/histories", "rpobench.data.synth.world"),
-        ("data/synth/wording", "rpobench.rpo.trajectories"),
+        ("data/synth/wording", "rpobench.rpo.trajectories.rules"),
     ],
 )
 def test_no_module_of_the_core_imports_what_it_must_not(tmp_path: Path, wrong: str | None, imported: str) -> None:

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paths import PLUGIN
 
 from rpobench import get_method, get_model, get_retriever, get_task, registry
 from rpobench.types import RpobenchError
-
-PLUGIN = Path(__file__).parent / "plugin"
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +79,7 @@ def test_a_name_declared_twice_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_listing_names_imports_no_model_library() -> None:
     code = (
-        "import sys; from rpobench import registry, cli; [registry.names(group) for group in registry.GROUPS]; "
+        "import sys; from rpobench import registry; from rpobench.cli import main; [registry.names(group) for group in registry.GROUPS]; "
         "print([name for name in ('torch', 'transformers', 'rpobench.rpo', 'toy_methods') if name in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": str(PLUGIN)}

@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rpobench.data.dataset import DataSet
-from rpobench.data.lamp import MissingData, has_split, is_synthetic, is_world_name, load_official, split_users
+from rpobench.data.official.folder import (
+    MissingData,
+    has_split,
+    is_synthetic,
+    is_world_name,
+    load_official,
+    split_users,
+)
 from rpobench.data.synth.knobs import knobs_text, parse_knobs
 from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, VERSIONS, Knobs, generate
-from rpobench.spec import DataSpec
-from rpobench.task import Task
+from rpobench.store.spec import DataSpec
+from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
 
 DEFAULT_SYNTH = 200  # examples of a synthetic split where nobody says how many

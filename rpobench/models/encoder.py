@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rpobench.models.checkpoints import find_checkpoint, require_weights, tree_sha256
-from rpobench.models.embedded import cache_folder
-from rpobench.models.shared_file import open_shared
-from rpobench.models.wheels import Wheel, made_once
-from rpobench.progress import progress
+from rpobench.models.local.checkpoints import find_checkpoint, require_weights, tree_sha256
+from rpobench.models.local.wheels import Wheel, made_once
+from rpobench.store.user_cache import cache_folder, open_shared
+from rpobench.terminal import progress
 from rpobench.types import RpobenchError
 
 SLICE = 4096  # texts sorted by length, encoded and kept together
@@ -72,7 +71,7 @@ class Encoder:
     def _model(self) -> Any:
         from sentence_transformers import SentenceTransformer
 
-        from rpobench.models.loading import readable, silent_loading
+        from rpobench.models.local.loading import readable, silent_loading
 
         with silent_loading(), readable(self.folder):
             return SentenceTransformer(str(self.folder), local_files_only=True, trust_remote_code=False)

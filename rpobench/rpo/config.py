@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
-from rpobench.evidence import EvidenceConfig
-from rpobench.rpo.trajectory_file import trajectory_records
+from rpobench.method.config import EvidenceConfig
+from rpobench.rpo.trajectories.records import trajectory_records
 from rpobench.types import RpobenchError
 
 CONTENT = "sha256:"

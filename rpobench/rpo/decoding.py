@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rpobench.models.base import LanguageModel
+from rpobench.models.protocol import LanguageModel
 from rpobench.rpo.config import ModuleConfig
-from rpobench.rpo.prompts import Form, Trajectory
-from rpobench.rpo.questions import Question
-from rpobench.rpo.room import Room
-from rpobench.task import Task
+from rpobench.rpo.context_window import Room
+from rpobench.rpo.form import Form, Trajectory
+from rpobench.rpo.rows import Question
+from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Message, Usage
 
 TEMPERATURE = 0.8  # of the samples beside the greedy text, where n > 1

@@ -12,10 +12,10 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from rpobench.context import Context
-from rpobench.kinds import PairedItems, TextTask
-from rpobench.method import Method
-from rpobench.task import Task
+from rpobench.method.context import Context
+from rpobench.method.contract import Method
+from rpobench.task.contract import Task
+from rpobench.task.kinds import PairedItems, TextTask
 from rpobench.types import Example, Labelled, Prediction, ProfileItem
 
 

@@ -7,8 +7,8 @@ from dataclasses import fields
 from typing import Any
 from urllib.parse import parse_qsl
 
-from rpobench.advice import advice
 from rpobench.data.synth.world import Knobs
+from rpobench.registry import advice
 from rpobench.types import RpobenchError
 
 

@@ -1,0 +1,190 @@
+"""Two judges around a black box: one orders the history that it is shown, one chooses among what it answers.
+
+HYDRA (arXiv 2406.02888, sections 3.2 to 3.4). Its reranker learns whether the base model, shown one item alone, answers
+well, which takes a call an item. Ours learns how good the item's own answer would be (`Task.score`), which takes none:
+what a model is shown it tends to repeat. The scorer learns the scores of candidates and, for texts, that the user's own
+answer is the best of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from rpobench.baselines.hydra.candidates import Candidates, propose
+from rpobench.baselines.hydra.config import ChooserConfig
+from rpobench.baselines.hydra.judge import Head, Judge, JudgeTraining, Row
+from rpobench.baselines.hydra.judged_rows import candidate_rows, item_rows
+from safetensors.torch import load_file, save_file
+
+from rpobench.method.config import UNCUT, EvidenceConfig
+from rpobench.method.context import Context
+from rpobench.method.per_user import content_key, kept, past_examples, profile_content
+from rpobench.models.encoder import Encoder
+from rpobench.store.files import read_json, write_json
+from rpobench.task.contract import Task
+from rpobench.types import Completion, Evidence, Example, Labelled, Prediction, ProfileItem, Usage
+
+FORMAT = 1  # raise it where the same judges and profile would give other heads
+Items = Sequence[ProfileItem]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Heads:
+    """One user's heads of both judges, and what the base model was asked for them; `failure` as in `Completion`."""
+
+    reranking: Head
+    scoring: Head
+    usage: Usage
+    failure: str | None = None
+
+    def save(self, folder: Path) -> None:
+        """Write them in the folder, which exists."""
+        save_file({"reranking": self.reranking, "scoring": self.scoring}, folder / "heads.safetensors")
+        write_json(folder / "usage.json", asdict(self.usage))
+
+    @classmethod
+    def load(cls, folder: Path) -> Heads:
+        """As `save` left them."""
+        return cls(**load_file(folder / "heads.safetensors"), usage=Usage(**read_json(folder / "usage.json")))
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Answers one task's examples by the base model of `ctx`, its evidence and its answer chosen for each user."""
+
+    task: Task
+    ctx: Context
+    config: ChooserConfig
+    reranker: Judge
+    scorer: Judge
+
+    def fit(self, labelled: Sequence[Labelled]) -> Usage:
+        """Train both judges on these users' examples and on the past items of each; returns what was asked for it."""
+        users = [[one, *self._past(one.example)] for one in labelled]
+        queries = [query for own in users for query in own]
+        examples, items = [query.example for query in queries], self._shortlists(queries)
+        heads = self.reranker.fit(_by_user(users, _judged_items(self.task, queries, items)))
+        shown = self._shown(examples, items, _each(users, heads))
+        counts = [1 if place else self.config.n for own in users for place in range(len(own))]
+        found = propose(self.task, examples, shown, self.ctx, counts=counts)
+        self.scorer.fit(_by_user(users, _judged_candidates(self.task, queries, found, shown)))
+        return sum((one.usage for one in found), Usage())
+
+    def save(self, folder: Path) -> None:
+        """Write both judges in the folder."""
+        self.reranker.save(folder / "reranker")
+        self.scorer.save(folder / "scorer")
+
+    def predictions(self, examples: Sequence[Example]) -> list[Prediction]:
+        """The chosen answer to each example, in order. A user's heads are charged to each of her examples."""
+        heads = self._heads(examples)
+        items = self._shortlists([Labelled(one, "") for one in examples])
+        shown = self._shown(examples, items, [own.reranking for own in heads])
+        found = propose(self.task, examples, shown, self.ctx, counts=[self.config.n] * len(examples))
+        return [self._chosen(*one) for one in zip(examples, shown, found, heads, strict=True)]
+
+    def _chosen(self, example: Example, shown: Evidence, found: Candidates, heads: Heads) -> Prediction:
+        failure = found.failure or (heads.failure and f"no answer about the user's history ({heads.failure})")
+        values = self.scorer.scores(candidate_rows(self.task, example, found, shown), heads.scoring)
+        best = max(range(len(values)), key=values.__getitem__)
+        raw = "" if failure else found.raws[best]
+        made = self.ctx.prediction(self.task, example, Completion(raw, found.usage + heads.usage, failure))
+        return replace(made, evidence=shown.ids, cut=shown.cut)
+
+    def _heads(self, examples: Sequence[Example]) -> list[Heads]:
+        """Each example's heads: kept from earlier, or learned now from its profile. Equal profiles share them."""
+        folder = self.ctx.users
+        assert folder is not None
+        keys = [self._key(example) for example in examples]
+        new = {key: one for key, one in zip(keys, examples, strict=True) if not (folder / key).exists()}
+        learned = dict(zip(new, self._learn([self._past(one) for one in new.values()]), strict=True))
+        for key, heads in learned.items():
+            if not heads.failure:
+                kept(folder, key, heads.save)
+        return [learned[key] if key in learned else Heads.load(folder / key) for key in keys]
+
+    def _key(self, example: Example) -> str:
+        judges = (self.reranker.identity, self.scorer.identity, self.ctx.base_model.identity)
+        asked = (self.task.name, self.task.version, self.config, self.ctx.seed)
+        return content_key(FORMAT, judges, asked, profile_content(example.profile))
+
+    def _learn(self, users: Sequence[Sequence[Labelled]]) -> list[Heads]:
+        """The heads of users with these past examples."""
+        queries = [query for own in users for query in own]
+        examples, items = [query.example for query in queries], self._shortlists(queries)
+        judged = _by_user(users, _judged_items(self.task, queries, items))
+        reranking = [self.reranker.head(rows) for rows in judged]
+        shown = self._shown(examples, items, _each(users, reranking))
+        found = propose(self.task, examples, shown, self.ctx, counts=[1] * len(queries))
+        judged = _by_user(users, _judged_candidates(self.task, queries, found, shown))
+        scoring = [self.scorer.head(rows) for rows in judged]
+        return [_heads_of(*one) for one in zip(reranking, scoring, _split(users, found), strict=True)]
+
+    def _past(self, example: Example) -> list[Labelled]:
+        return past_examples(self.task, example, limit=self.config.history, seed=self.ctx.seed)
+
+    def _shortlists(self, queries: Sequence[Labelled]) -> list[Items]:
+        """The retriever's best items for each query, whole."""
+        found = self.ctx.evidence(
+            self.task,
+            [query.example for query in queries],
+            retriever=self.config.retriever,
+            limits=EvidenceConfig(k=self.config.shortlist, max_prompt_tokens=UNCUT),
+        )
+        return [one.items for one in found]
+
+    def _shown(self, examples: Sequence[Example], items: Sequence[Items], heads: Sequence[Head]) -> list[Evidence]:
+        """The reranker's best items of each shortlist, cut as everybody's."""
+        chosen = []
+        for example, own, head in zip(examples, items, heads, strict=True):
+            values = self.reranker.scores(item_rows(self.task, example, own), head)
+            ranked = sorted(zip(values, own, strict=True), key=lambda pair: -pair[0])
+            chosen.append([item for _, item in ranked[: self.config.k]])
+        return self.ctx.evidence_source.fitted(self.task, examples, chosen, self.config)
+
+
+def open_chooser(folder: Path, task: Task, ctx: Context, config: ChooserConfig, encoder: Encoder) -> Chooser:
+    """With the judges that were saved in the folder; untrained ones where there are none."""
+    training = JudgeTraining(config.width, config.steps, config.learning_rate, config.shrinkage, ctx.seed)
+    reranker, scorer = (
+        Judge.load(place, encoder, training) if place.exists() else Judge(encoder, training)
+        for place in (folder / "reranker", folder / "scorer")
+    )
+    return Chooser(task, ctx, config, reranker, scorer)
+
+
+def _heads_of(reranking: Head, scoring: Head, asked: Sequence[Candidates]) -> Heads:
+    failure = next((one.failure for one in asked if one.failure), None)
+    return Heads(reranking, scoring, sum((one.usage for one in asked), Usage()), failure)
+
+
+def _judged_items(task: Task, queries: Sequence[Labelled], items: Sequence[Items]) -> list[list[Row]]:
+    return [item_rows(task, one.example, own, one.target) for one, own in zip(queries, items, strict=True)]
+
+
+def _judged_candidates(
+    task: Task, queries: Sequence[Labelled], found: Sequence[Candidates], shown: Sequence[Evidence]
+) -> list[list[Row]]:
+    return [
+        candidate_rows(task, one.example, own, evidence, one.target)
+        for one, own, evidence in zip(queries, found, shown, strict=True)
+    ]
+
+
+def _split(users: Sequence[Sequence[Labelled]], of_queries: Iterable[T]) -> list[list[T]]:
+    """What belongs to each query, given in the order of all users' queries, by user."""
+    rest = iter(of_queries)
+    return [[next(rest) for _ in own] for own in users]
+
+
+def _by_user(users: Sequence[Sequence[Labelled]], rows: Sequence[Sequence[Row]]) -> list[list[Row]]:
+    return [[row for part in own for row in part] for own in _split(users, rows)]
+
+
+def _each(users: Sequence[Sequence[Labelled]], heads: Sequence[Head]) -> list[Head]:
+    """The user's head for every one of her queries."""
+    return [head for head, own in zip(heads, users, strict=True) for _ in own]

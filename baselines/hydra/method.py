@@ -1,0 +1,95 @@
+"""A black box with trained judges: one orders the user's history, one chooses among the base model's answers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel
+from rpobench.baselines.hydra.config import ChooserConfig
+
+from rpobench.method.answering import blanks
+from rpobench.method.config import QUICK_EVIDENCE
+from rpobench.method.context import Context
+from rpobench.method.contract import Method
+from rpobench.method.per_user import pair_words
+from rpobench.models.encoder import Encoder
+from rpobench.registry import retriever_encoder
+from rpobench.store.processes import is_first
+from rpobench.task.contract import Task
+from rpobench.types import Example, Labelled, Prediction, Usage
+
+if TYPE_CHECKING:
+    from rpobench.baselines.hydra.chooser import Chooser
+
+JUDGES = "judges"
+
+
+class Hydra(Method):
+    """HYDRA (arXiv 2406.02888): a reranker and a scorer around a frozen model, each a shared trunk with a head a user.
+
+    A scored user's heads are learned from her own past items, the trunks as they are (section 3.4). Ours: small trunks
+    over frozen sentence vectors (HYDRA: Longformer), an item's own answer as the sign of its use (see
+    `rpobench.baselines.hydra.chooser`), a label task's labels as its candidates. n/a where items hold no answer (LaMP-1): neither
+    part could learn from them. The released code is for LaMP-2N and LaMP-2 to LaMP-5.
+    """
+
+    name = "hydra"
+    trains = True
+    by_name_only = True
+    fits_by_asking = True
+    presets: ClassVar = {"quick": QUICK_EVIDENCE}
+
+    class Config(ChooserConfig):
+        """Evidence, and how the judges are fed and trained."""
+
+    def __init__(self, config: BaseModel, learned: Path | None = None) -> None:
+        super().__init__(config)
+        self._learned = learned
+
+    def applies_to(self, task: Task) -> bool:
+        return bool(task.answer_field)
+
+    def models(self) -> Mapping[str, str]:
+        ranked_by = retriever_encoder(self.retrievers())
+        return {
+            **({"retriever_encoder": ranked_by} if ranked_by else {}),
+            "encoder": self._encoder.identity,
+        }
+
+    def prompts(self, tasks: Sequence[Task]) -> str:
+        return repr([pair_words(task) for task in tasks]) + blanks(tasks)
+
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
+        if not is_first():
+            return  # a fit of seconds, for one process
+        assert ctx.folder is not None
+        self.fit_usage, self._learned = Usage(), ctx.folder / JUDGES
+        for task, labelled in train.items():
+            chooser = self._chooser(task, ctx)
+            self.fit_usage += chooser.fit(labelled)
+            chooser.save(self._learned / task.name)
+
+    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+        yield from self._chooser(task, ctx).predictions(examples)
+
+    def save(self, path: Path) -> None:
+        assert self._learned is not None
+        shutil.copytree(self._learned, path / JUDGES)
+
+    @classmethod
+    def load(cls, path: Path, config: BaseModel) -> Hydra:
+        return cls(config, path / JUDGES)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return Encoder(self.config.encoder)
+
+    def _chooser(self, task: Task, ctx: Context) -> Chooser:
+        from rpobench.baselines.hydra.chooser import open_chooser
+
+        assert self._learned is not None
+        return open_chooser(self._learned / task.name, task, ctx, self.config, self._encoder)

@@ -1,0 +1,35 @@
+"""Knobs of a LoRA adapter a user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from rpobench.rpo.config import ModuleConfig
+
+
+@dataclass(frozen=True)
+class AdapterTraining:
+    """How each user's adapter is trained; `seed` also draws its first weights."""
+
+    rank: int
+    epochs: float
+    learning_rate: float
+    batch: int
+    seed: int
+
+
+class AdapterConfig(ModuleConfig):
+    """Those of the adapter that all users share, and of each user's; the latter were not tuned."""
+
+    user_items: int = Field(default=64, ge=1)  # pairs that an adapter is trained on at most
+    user_rank: int = Field(default=8, ge=1)
+    user_epochs: float = Field(default=2.0, gt=0)
+    user_learning_rate: float = Field(default=5e-4, gt=0)
+    user_batch: int = Field(default=4, ge=1)
+    user_memory_mb: int = Field(default=256, ge=0)  # of users' adapters in memory at a time
+
+    def training(self, seed: int) -> AdapterTraining:
+        """What a user's adapter depends on beside what it learns from."""
+        return AdapterTraining(self.user_rank, self.user_epochs, self.user_learning_rate, self.user_batch, seed)

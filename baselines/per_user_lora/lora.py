@@ -1,0 +1,122 @@
+"""One LoRA adapter a user on one frozen model: trained once, kept on disk, in memory within a budget."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig, get_peft_model
+from rpobench.baselines.per_user_lora.config import AdapterTraining
+from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set_seed
+
+from rpobench.method.per_user import content_key, kept
+from rpobench.models.local.loading import silent_loading
+from rpobench.models.local.transformers import TransformersModel
+from rpobench.rpo.training.common import IGNORED, common_arguments, load_tokenizer, run_to_end
+from rpobench.store.processes import processes
+from rpobench.types import Chat, RpobenchError
+
+Lesson = tuple[Chat, str]  # what a model reads, and what it is to write
+FORMAT = 1  # raise it where the same lessons would train another adapter
+NOBODY = "nobody"  # the untrained adapter, which changes nothing
+FRESH = "default"  # of the adapter under training; peft saves this name without a folder of its own
+
+
+class UserAdapters:
+    """Puts users' adapters on `model` in turn, one at a time; they lie in `folder`.
+
+    As many stay in memory as have `memory_mb` megabytes together, the one in use always; the least lately used goes.
+
+    Raises:
+        RpobenchError: several processes train together (`rpobench.store.processes`).
+    """
+
+    def __init__(self, model: TransformersModel, training: AdapterTraining, folder: Path, *, memory_mb: int) -> None:
+        if processes() > 1:
+            raise RpobenchError(
+                "users' adapters are trained while predicting, by one process: run the same command without a "
+                "launcher, finished fits are kept"
+            )
+        self._model, self._training, self._folder = model, training, folder
+        self._budget = memory_mb * 2**20
+        set_seed(training.seed)
+        with silent_loading():
+            self._peft = get_peft_model(model.model, self._lora("all-linear"), adapter_name=NOBODY)
+        self._targets = set(self._peft.peft_config[NOBODY].target_modules)
+        self._resident: OrderedDict[str, int] = OrderedDict()  # bytes by key, least lately used first
+        self.use([])
+
+    def use(self, lessons: Sequence[Lesson]) -> None:
+        """From now on the model answers with the adapter of these lessons; without lessons it is as it was."""
+        if not lessons:
+            self._peft.set_adapter(NOBODY, inference_mode=True)
+            return
+        key = content_key(FORMAT, self._model.identity, self._training, list(lessons))
+        if key not in self._resident:
+            place = kept(self._folder, key, lambda half: self._train(lessons, half))
+            self._peft.load_adapter(str(place), adapter_name=key, is_trainable=False)
+            self._resident[key] = self._size(key)
+        self._resident.move_to_end(key)
+        self._peft.set_adapter(key, inference_mode=True)
+        while len(self._resident) > 1 and sum(self._resident.values()) > self._budget:
+            evicted, _ = self._resident.popitem(last=False)
+            self._peft.delete_adapter(evicted)
+
+    @property
+    def resident(self) -> list[str]:
+        """The keys of the adapters in memory, least lately used first."""
+        return list(self._resident)
+
+    def _lora(self, targets: str | set[str]) -> LoraConfig:
+        rank = self._training.rank
+        return LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=targets, task_type="CAUSAL_LM")
+
+    def _size(self, key: str) -> int:
+        mine = [tensor for name, tensor in self._peft.named_parameters() if f".{key}." in name]
+        return sum(tensor.numel() * tensor.element_size() for tensor in mine)
+
+    def _train(self, lessons: Sequence[Lesson], folder: Path) -> None:
+        """Train a fresh adapter and save it in the folder."""
+        set_seed(self._training.seed)
+        self._peft.add_adapter(FRESH, self._lora(self._targets))
+        self._peft.set_adapter(FRESH)
+        with silent_loading():
+            trainer = Trainer(
+                model=self._peft,
+                args=self._arguments(folder),
+                train_dataset=[self._row(chat, answer) for chat, answer in lessons],
+                data_collator=DataCollatorForSeq2Seq(load_tokenizer(self._model.path)),
+            )
+            run_to_end(trainer, folder)
+        self._peft.eval()
+        self._peft.save_pretrained(str(folder), selected_adapters=[FRESH])
+        self._peft.set_adapter(NOBODY, inference_mode=True)
+        self._peft.delete_adapter(FRESH)
+
+    def _row(self, chat: Chat, answer: str) -> dict[str, list[int]]:
+        """Loss on the answer alone."""
+        asked, written = self._model.lesson(chat, answer)
+        return {
+            "input_ids": asked + written,
+            "attention_mask": [1] * len(asked + written),
+            "labels": [IGNORED] * len(asked) + written,
+        }
+
+    def _arguments(self, work: Path) -> TrainingArguments:
+        training = self._training
+        changed: dict[str, Any] = {
+            **common_arguments(work, report_to="none", seed=training.seed),
+            "bf16": False,  # the weights have their type already, and a wrapper around the model would stay on it
+            "gradient_checkpointing": False,
+        }
+        return TrainingArguments(
+            num_train_epochs=training.epochs,
+            per_device_train_batch_size=training.batch,
+            learning_rate=training.learning_rate,
+            lr_scheduler_type="linear",
+            save_strategy="no",
+            remove_unused_columns=False,
+            **changed,
+        )

@@ -1,0 +1,81 @@
+"""One adapter a user: a LoRA trained on her own history, on top of the adapter that all users share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from rpobench.baselines.per_user_lora.config import AdapterConfig
+
+from rpobench.method.context import Context
+from rpobench.method.per_user import pair_words, past_examples
+from rpobench.rpo.decoding import Answer, answers
+from rpobench.rpo.form import Form, Trajectory, one_line
+from rpobench.rpo.rows import Question
+from rpobench.rpo.trained_module import TrainedModule
+from rpobench.task.contract import Task
+from rpobench.terminal import progress
+from rpobench.types import Chat, Example, Message
+
+if TYPE_CHECKING:
+    from rpobench.baselines.per_user_lora.lora import UserAdapters
+
+
+class PerUserLora(TrainedModule):
+    """OPPU (arXiv 2402.04401): one PEFT module for each user on a task adapter, here without retrieval (its k=0).
+
+    The task adapter is that of `sft-generic`; it is merged and frozen, and a user's adapter is trained on her items as
+    inputs with their answers (`Task.pair`). A user without usable items gets the task adapter's answer. LaMP-1 and
+    LaMP-7, whose items are no pairs, learn the auxiliary tasks of LaMP's PEFT code (arXiv 2409.09510). Ours: LoRA on
+    every linear layer (OPPU: queries and values), and the values of the knobs, which were not tuned.
+    """
+
+    name = "per-user-lora"
+    version = "2"
+    by_name_only = True
+    presets: ClassVar = {"quick": {**TrainedModule.presets["quick"], "user_items": 16}}
+    applied = TrainedModule.applied | (AdapterConfig.model_fields.keys() - TrainedModule.Config.model_fields.keys())
+    form = Form(evidence=False, draft=False, analysis=False)
+    _held: UserAdapters | None = None
+
+    class Config(AdapterConfig):
+        """The shared adapter's knobs and the users'."""
+
+    def prompts(self, tasks: Sequence[Task]) -> str:
+        return repr([(self.form.sample(task), pair_words(task)) for task in tasks])
+
+    def _answers(self, task: Task, asked: Sequence[Question], ctx: Context) -> list[Answer]:
+        """Users in turn, so that an adapter is put on the model once for all questions of its user."""
+        places: dict[tuple[tuple[Chat, str], ...], list[int]] = {}
+        for place, one in enumerate(asked):
+            places.setdefault(tuple(self._lessons(task, one.example, ctx.seed)), []).append(place)
+        found: dict[int, Answer] = {}
+        with progress(f"{task.name} users", len(asked)) as advance:
+            for lessons, own in places.items():
+                self._adapters(ctx).use(lessons)
+                questions = [asked[place] for place in own]
+                made = answers(self._reflector, self.form, task, questions, self.config, self._room, seed=ctx.seed)
+                found |= dict(zip(own, made, strict=True))
+                advance(len(own))
+        return [found[place] for place in range(len(asked))]
+
+    def _adapters(self, ctx: Context) -> UserAdapters:
+        from rpobench.baselines.per_user_lora.lora import UserAdapters
+
+        from rpobench.models.local.transformers import TransformersModel
+
+        if self._held is None:
+            knobs, model = self.config, self._reflector
+            assert ctx.users is not None and isinstance(model, TransformersModel)
+            self._held = UserAdapters(model, knobs.training(ctx.seed), ctx.users, memory_mb=knobs.user_memory_mb)
+        return self._held
+
+    def _lessons(self, task: Task, example: Example, seed: int) -> list[tuple[Chat, str]]:
+        """The example's past items in the form of the module; an item that does not fit its context is left out."""
+        found = []
+        for past in past_examples(task, example, limit=self.config.user_items, seed=seed):
+            chat = self.form.chat(task, past.example, "", ())
+            written = self.form.text(Trajectory("", "", one_line(past.target)))
+            if self._room.holds((*chat, Message("assistant", written))):
+                found.append((chat, written))
+        return found

@@ -1,0 +1,1 @@
+"""The tables as Markdown, LaTeX, CSV and JSON."""

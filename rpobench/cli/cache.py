@@ -1,0 +1,62 @@
+"""`rpobench cache`: the kept answers of served models."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from rpobench.types import RpobenchError
+
+app = typer.Typer(
+    name="cache",
+    help="Look at, check and thin out the kept answers of served models.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command()
+def info(as_json: AsJson = False) -> None:
+    """Where it is, how large, and how many answers of which model it holds."""
+    from rpobench.models.answer_cache import shared_cache
+    from rpobench.terminal import printable
+
+    found = shared_cache().info()
+    if as_json:
+        print(json.dumps(found))
+        return
+    print(f"{found['file']}: {found['answers']} answers, {found['bytes'] / 1e6:.1f} MB")
+    for model, count in found["models"].items():
+        print(f"{count}\t{printable(model)}")
+
+
+@app.command()
+def prune(
+    older_than: Annotated[float, typer.Option(min=0, help="Days; answers made before go.")] = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old answers and damaged ones."""
+    from rpobench.models.answer_cache import shared_cache
+
+    gone = shared_cache().prune(older_than=older_than)
+    print(json.dumps({"removed": gone}) if as_json else f"{gone} answers removed")
+
+
+@app.command()
+def verify(as_json: AsJson = False) -> None:
+    """Check every answer against its checksum; exit code 1 where one is damaged."""
+    from rpobench.models.answer_cache import shared_cache
+
+    cache = shared_cache()
+    damaged = cache.damaged()
+    if as_json:
+        print(json.dumps({"damaged": damaged}))
+    if damaged:
+        raise RpobenchError(f"{cache.path}: {len(damaged)} damaged answers; `rpobench cache prune` removes them")
+    if not as_json:
+        print(f"{cache.path}: every answer is as it was written")

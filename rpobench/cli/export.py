@@ -1,0 +1,20 @@
+"""`rpobench export`: finished runs as the official submission, a zip of one outputs file a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rpobench.store.files import write_bytes
+from rpobench.submissions.official_zip import submission
+
+
+def export(
+    runs_: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names, digests or folders, one a task.")],
+    out: Annotated[Path, typer.Option(help="The zip to write.")],
+    runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
+) -> None:
+    """Write runs as the official submission, which `rpobench score` reads back."""
+    write_bytes(out, submission(runs, runs_))

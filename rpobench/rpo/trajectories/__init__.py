@@ -1,0 +1,1 @@
+"""What the module learns from: draft, analysis and rewrite, written by rules, by a teacher, or read from a file."""

@@ -1,0 +1,1 @@
+"""Scores: of a run, of official files, and statistics by user."""

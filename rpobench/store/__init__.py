@@ -1,0 +1,1 @@
+"""What is on disk: specs and their identities, results, predictions, locks."""

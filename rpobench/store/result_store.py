@@ -1,0 +1,105 @@
+"""What is on disk: one folder a run, one a fit, one file of drafts for each (base model, task, data).
+
+Finished predictions are appended and flushed to the disk at once; whole files are written aside and renamed. A line
+torn by a kill is not read and is cut off by the next append: nothing finished is lost, nothing half-written is read.
+Predictions may lie compressed, as `rpobench pack` leaves them: they are read alike.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rpobench.store.files import read_json, write_json
+from rpobench.store.predictions import read_predictions
+from rpobench.types import Prediction, RpobenchError
+
+if TYPE_CHECKING:
+    from rpobench.store.spec import RunSpec, Spec
+
+NO_TEXT = re.compile("[\ud800-\udfff]")  # what Python makes of a byte on the command line that is no UTF-8
+
+
+class ResultStore:
+    """A folder of runs. Append-only: a finished run is never rewritten with other numbers."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run_folder(self, spec: RunSpec) -> Path:
+        """`<task>-<method>-<digest>`; swapped runs say so. What is unfit for a file name becomes a dash."""
+        swapped = "-swapped" if spec.profiles == "swapped" else ""
+        method = re.sub(r"[^\w.-]+", "-", spec.method, flags=re.ASCII)[:60]
+        return self.root / f"{spec.task.split('@')[0]}-{method}{swapped}-{spec.digest()}"
+
+    def fit_folder(self, digest: str) -> Path:
+        """Where the trained artefact with this digest of its spec, and its unfinished work, live."""
+        return self.root / "fits" / digest
+
+    def drafts_file(self, key: str) -> Path:
+        """The shared drafts under this key."""
+        return self.root / "drafts" / f"{key}.jsonl"
+
+    @property
+    def written_folder(self) -> Path:
+        """What the base model wrote about users, shared by all runs."""
+        return self.root / "written"
+
+    @property
+    def users_folder(self) -> Path:
+        """What methods learned of single users while predicting, named by content, shared by all runs."""
+        return self.root / "users"
+
+    def done(self, spec: RunSpec) -> dict[str, Prediction]:
+        """The finished predictions of a run, by example id."""
+        return read_predictions(self.run_folder(spec) / "predictions.jsonl")
+
+    def results(self, **filters: Any) -> list[dict[str, Any]]:
+        """Every finished run whose spec has these values: its result with `spec`, `environment` and `folder`.
+
+        `fit` is the spec of the fit where the run has one and its folder is still there, else None.
+        """
+        from rpobench.store.results import read_environment, read_fit_spec, read_result, read_run_spec
+
+        found = []
+        for file in sorted(self.root.glob("*/result.json")):
+            result = read_result(file)
+            result |= {"spec": read_run_spec(file.parent / "spec.json"), "folder": str(file.parent)}
+            result["environment"] = read_environment(file.parent / "environment.json")
+            fit = self.fit_folder(str(result["spec"]["fit"])) / "spec.json"
+            result["fit"] = read_fit_spec(fit) if fit.exists() else None
+            if all(result["spec"].get(name) == value for name, value in filters.items()):
+                found.append(result)
+        return found
+
+    def find(self, run: str) -> Path:
+        """The folder of the run with this name or digest."""
+        folders = sorted(path.parent for path in self.root.glob("*/spec.json"))
+        matches = [folder for folder in folders if run == folder.name or Path(run) == folder]
+        matches = matches or [folder for folder in folders if run and run in folder.name]
+        if len(matches) != 1:
+            what = "no run" if not matches else f"{len(matches)} runs"
+            raise RpobenchError(
+                f"{self.root}: {what} named '{run}': `rpobench list runs --runs {self.root}` names them"
+            )
+        return matches[0]
+
+
+def claim(folder: Path, spec: Spec) -> None:
+    """Make the folder of this spec, or check that it is: a changed spec under an old name is refused by field."""
+    file = folder / "spec.json"
+    wanted = spec.model_dump(mode="json")
+    for name, value in wanted.items():
+        if NO_TEXT.search(json.dumps(value, ensure_ascii=False)):
+            raise RpobenchError(f"{name} {value!r} holds bytes that are no UTF-8: such a run could not be read back")
+    if not file.exists():
+        write_json(file, wanted)
+        return
+    found = read_json(file)
+    differing = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    if differing:
+        raise RpobenchError(
+            f"{file}: differs from this run in {', '.join(differing)}: move the folder away or use --out"
+        )

@@ -1,0 +1,1 @@
+"""Runs that leave or enter a folder: checked, packed, imported, exported."""

@@ -1,0 +1,1 @@
+"""The contract of a task, its three kinds and their metrics."""

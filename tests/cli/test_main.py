@@ -1,0 +1,259 @@
+"""The command line: what programs read on stdout, what people read on stderr, and how it fails."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paths import LAMP_SAMPLE, PLUGIN
+
+import rpobench
+from rpobench import registry
+from rpobench.cli.main import main
+from rpobench.types import RpobenchError
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(autouse=True, scope="module")
+def surroundings() -> Iterator[None]:
+    """Somebody else's package is installed, and nobody's terminal decides the width."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(PLUGIN))
+        patch.setenv("COLUMNS", "200")
+        registry._declared.cache_clear()
+        yield
+    registry._declared.cache_clear()
+
+
+def rpo(*arguments: str | Path) -> Done:
+    """What the command does, run in this process: its parts are imported once."""
+    out, told = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(told):
+        patch.setattr(sys, "argv", ["rpobench", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as end:
+            return Done(int(end.code or 0), out.getvalue(), told.getvalue())
+    raise AssertionError("a command ends with an exit code")
+
+
+def fails(done: Done, *words: str) -> None:
+    assert done.returncode == 1 and done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("rpobench: ")
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs of two methods on two tasks."""
+    folder = tmp_path_factory.mktemp("cli") / "runs"
+    done = rpo(*PLAN, "--method", "zero-shot,peek", "--task", "LaMP-3,LaMP-7", "--out", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+PLAN = ("run", "--base-model", "scripted:echo", "--limit", "6")
+
+
+def test_help_is_quick_to_import_and_names_the_commands() -> None:
+    done = rpo("--help")
+    assert done.returncode == 0
+    for name in ("run", "list", "score", "show", "report"):
+        assert f" {name} " in done.stdout
+    code = (
+        "import sys; sys.argv = ['rpobench', '--help']\n"
+        "from rpobench.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'transformers', 'sklearn', 'numpy', 'pydantic') if name in sys.modules])"
+    )
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert asked.stdout.splitlines()[-1] == "[]"
+
+
+def test_version() -> None:
+    assert rpo("--version").stdout.strip() == rpobench.__version__
+
+
+def test_a_command_of_another_package_is_imported_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "toy_methods", raising=False)
+    rpo("list", "tasks")
+    assert "toy_methods" not in sys.modules
+    assert rpo("greet").stdout == "hello\n"
+    assert "A command of somebody else" in rpo("--help").stdout
+
+
+def test_run_json_is_one_array_and_the_rest_goes_to_stderr(runs: Path) -> None:
+    done = rpo(*PLAN, "--method", "zero-shot,peek", "--task", "LaMP-3,LaMP-7", "--out", runs, "--json")
+    found = json.loads(done.stdout)
+    assert [(one["method"], one["task"]) for one in found] == [
+        (method, task) for method in ("zero-shot", "peek") for task in ("LaMP-3", "LaMP-7")
+    ]
+    assert found[1]["references"]["swapped"] is None and found[2]["references"]["swapped"] is not None
+
+
+def test_run_ends_with_a_table_that_says_what_it_rests_on(tmp_path: Path) -> None:
+    done = rpo(*PLAN, "--method", "peek", "--task", "LaMP-3", "--out", tmp_path / "runs")
+    for word in ("synthetic, not LaMP", "MAE ↓", "draft", "swapped", "gain", "best generic", "oracle", "seconds"):
+        assert word in done.stdout
+    assert "LaMP-3 peek" in done.stderr and "/s" in done.stderr and "left" in done.stderr, "progress in plain lines"
+
+
+def test_lists(runs: Path) -> None:
+    assert rpo("list", "tasks").stdout.split()[:2] == ["LaMP-1", "LaMP-2"]
+    assert {"zero-shot", "rag-bm25", "rpo", "peek"} <= set(json.loads(rpo("list", "methods", "--json").stdout))
+    assert "smollm2-135m" in rpo("list", "models").stdout
+    assert "bm25" in rpo("list", "retrievers").stdout
+    assert sum("peek" in line for line in rpo("list", "runs", "--runs", runs).stdout.splitlines()) == 4
+
+
+def test_show_puts_input_draft_and_target_side_by_side(runs: Path) -> None:
+    name = json.loads(rpo("list", "runs", "--runs", runs, "--json").stdout)
+    swapped = next(one for one in map(str_of, name) if "LaMP-7-peek-swapped" in one)
+    own = next(one for one in map(str_of, name) if "LaMP-7-peek" in one and "swapped" not in one)
+    shown = json.loads(rpo("show", own, "--runs", runs, "--json").stdout)
+    assert len(shown) == 6
+    assert {"example", "input", "evidence", "draft", "prediction", "target", "score"} <= set(shown[0])
+    other = json.loads(rpo("show", swapped, "--runs", runs, "--json").stdout)
+    assert shown[0]["prediction"] != other[0]["prediction"] and shown[0]["target"] == other[0]["target"]
+    one = rpo("show", own, "--runs", runs, "--example", shown[2]["example"]).stdout
+    assert shown[2]["target"] in one and shown[1]["example"] not in one
+    fails(rpo("show", own, "--runs", runs, "--example", "none"), "--example none", shown[0]["example"])
+    fails(rpo("show", "no-such-run", "--runs", runs), "no-such-run", "rpobench list runs")
+
+
+def str_of(listed: Any) -> str:
+    return listed if isinstance(listed, str) else str(listed["run"])
+
+
+def test_report_in_both_forms(runs: Path, tmp_path: Path) -> None:
+    text = rpo("report", "--runs", runs).stdout
+    assert "synthetic, not LaMP" in text and "| peek |" in text and "**" in text
+    done = rpo("report", "--runs", runs, "--format", "csv", "--out", tmp_path / "table.csv", "--no-text")
+    assert done.stdout == "" and len((tmp_path / "table.csv").read_text().splitlines()) == 9
+    fails(rpo("report", "--runs", runs, "--format", "xls"), "--format xls", "md, csv")
+    fails(rpo("report", "--runs", tmp_path / "none"), "no finished run")
+
+
+def test_score_takes_official_files(tmp_path: Path) -> None:
+    golds, preds = tmp_path / "golds.json", tmp_path / "preds.json"
+    golds.write_text(json.dumps({"task": "LaMP_3", "golds": [{"id": "1", "output": "5"}, {"id": "2", "output": "3"}]}))
+    preds.write_text(json.dumps({"task": "LaMP_3", "golds": [{"id": "2", "output": "3"}, {"id": "1", "output": "x"}]}))
+    done = rpo("score", "--task", "LaMP-3", "--golds", golds, "--preds", preds, "--json")
+    assert json.loads(done.stdout) == {"MAE": 2.0, "RMSE": pytest.approx(8**0.5)}
+    preds.write_text("<html>")
+    fails(rpo("score", "--task", "LaMP-3", "--golds", golds, "--preds", preds), "preds.json", "web page")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--method", "zero-shoot", "--task", "LaMP-3"), ("zero-shoot", "zero-shot")),
+        (("--method", "zero-shot", "--task", "LaMP-33"), ("LaMP-33", "LaMP-3")),
+        (("--method", "zero-shot", "--task", "LaMP-3", "--base-model", "scritped:echo"), ("scritped", "scripted")),
+        (("--method", "zero-shot", "--task", "LaMP-3", "--set", "k"), ("--set k", "key=value")),
+        (("--method", "zero-shot", "--task", "LaMP-3", "--set", "k=1"), ("--set k", "zero-shot")),
+        (("--method", "peek", "--task", "LaMP-3", "--set", "place=x"), ("place=x", "integer")),
+        (("--method", "zero-shot", "--task", "LaMP-3", "--seed", "x"), ("--seed x", "whole numbers")),
+        (("--method", "zero-shot", "--task", "LaMP-3", "--data", "no/where"), ("no/where",)),
+        (("--method", "zero-shot", "--task", "LaMP-3", "--profiles", "both"), ("--profiles both", "own, swapped")),
+        (("--method", "zero-shot", "--task", "LaMP-3", "--preset", "huge"), ("huge", "quick")),
+        (("--method", "silent", "--task", "LaMP-3"), ("silent",)),
+    ],
+)
+def test_a_fault_is_one_line_and_no_traceback(
+    tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    done = rpo("run", "--limit", "2", "--base-model", "scripted:echo", *arguments, "--out", tmp_path / "runs")
+    assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("rpobench: ")]
+    for word in words:
+        assert word in line
+
+
+def test_debug_shows_the_traceback() -> None:
+    with pytest.raises(RpobenchError, match="unknown method 'nothing'"):
+        rpo("--debug", "run", "--method", "nothing", "--task", "LaMP-3")
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("nonsense",), ("run", "--nonsense"), ("run", "--limit", "0")])
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
+    done = rpo(*arguments)
+    assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "runs"
+    done = rpo(*PLAN, "--method", "zero-shot", "--task", "LaMP-3", "--out", out)
+    assert done.returncode == 1 and str(out) in done.stderr and "Traceback" not in done.stderr
+
+
+def test_texts_are_shown_as_they_are_and_never_as_markup_or_control_codes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rpobench.cli.show import print_examples
+
+    monkeypatch.setenv("COLUMNS", "200")
+    names = ("example", "evidence", "draft", "trajectory", "prediction", "target", "failure")
+    text = "[bold red]x[/] \x1b[2J\x07 \u202egnp.exe \ud800"
+    hostile = {**dict.fromkeys(names, text), "evidence": [text], "cut": 3}
+    print_examples([{**hostile, "input": "📦 naïve\nline", "score": 0.5}], trajectories=True)
+    out = capsys.readouterr().out
+    assert "[bold red]x[/]" in out and "\\x1b[2J" in out and "\\u202e" in out and "\\ud800" in out
+    assert "\x1b[2J" not in out and "\u202e" not in out and "📦 naïve" in out
+    own = {**hostile, "input": "i", "trajectory": "History shows: x", "score": 0.5}
+    for shown in (True, False):
+        print_examples([own], trajectories=shown)
+        assert ("History shows: x" in capsys.readouterr().out) is shown
+
+
+def test_the_real_sample_is_split_by_user(tmp_path: Path) -> None:
+    if not LAMP_SAMPLE.exists():
+        assert not os.environ.get("CI"), "the sample must be there in CI"
+        pytest.skip("the real LaMP sample is not beside the checkout")
+    options = ("--task", "LaMP-3", "--data", LAMP_SAMPLE, "--holdout", "0.5", "--base-model", "scripted:echo", "--json")
+    done = rpo("run", "--method", "zero-shot,peek,learner", *options, "--out", tmp_path / "runs")
+    assert done.returncode == 0, done.stderr
+    found = {one["method"]: one for one in json.loads(done.stdout)}
+    assert found["learner"]["n"] == found["zero-shot"]["n"] == 25
+    assert found["learner"]["metrics"]["MAE"] < found["zero-shot"]["metrics"]["MAE"]
+
+
+def test_show_leaves_texts_out_of_a_run_made_with_no_text(tmp_path: Path) -> None:
+    made = rpo(
+        *("run", "--method", "zero-shot", "--task", "LaMP-7", "--limit", "2", "--base-model", "scripted:echo"),
+        *("--out", tmp_path, "--no-text", "--json"),
+    )
+    (run,) = json.loads(made.stdout)
+    shown = json.loads(rpo("show", run["run"], "--runs", tmp_path, "--json").stdout)
+    assert [entry["input"] for entry in shown] == [None, None] == [entry["target"] for entry in shown]
+    assert all(entry["example"] and entry["score"] is not None for entry in shown)
+
+
+def test_runs_of_a_folder_that_is_not_there_are_no_empty_list(tmp_path: Path) -> None:
+    fails(rpo("list", "runs", "--runs", tmp_path / "none"), f"--runs {tmp_path / 'none'}", "no such folder")
+    assert rpo("list", "runs", "--runs", tmp_path, "--json").stdout == "[]\n"
+
+
+@pytest.mark.parametrize("seed", ["-1", "0,4294967296"])
+def test_a_seed_that_no_library_takes_is_refused(tmp_path: Path, seed: str) -> None:
+    done = rpo(*PLAN, "--method", "zero-shot", "--task", "LaMP-3", "--seed", seed, "--out", tmp_path / "runs")
+    fails(done, "--seed")
+    assert not (tmp_path / "runs").exists()

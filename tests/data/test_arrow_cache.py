@@ -1,0 +1,193 @@
+"""Large questions files: read once, then mapped; the same examples; nothing half-written, no licensed text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rpobench import get_task
+from rpobench.data.official import arrow_cache, questions
+from rpobench.data.official.folder import load_official, split_users
+from rpobench.data.official.mapped import MappedLabelled
+from rpobench.types import Example, RpobenchError
+
+TASK = get_task("LaMP-3")
+
+
+def record(key: int, **more: Any) -> dict[str, Any]:
+    items = [
+        {"id": f"{key}-{place}", "text": f"grün {key // 3} {place} 😀", "score": str(1 + place), "date": f"201{place}"}
+        for place in range(key % 4)
+    ]
+    return {"id": str(key), "input": f"{TASK.instruction}text {key}", "profile": items, **more}
+
+
+def folder(path: Path, records: Sequence[Any], name: str = "LaMP_3") -> Path:
+    place = path / name
+    place.mkdir(exist_ok=True)
+    (place / "dev_questions.json").write_text(json.dumps(records))
+    golds = [{"id": one["id"], "output": "5"} for one in records]
+    (place / "dev_outputs.json").write_text(json.dumps({"task": name, "golds": golds}))
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every file is large, batches are small, and the cache is the test's own."""
+    monkeypatch.setenv("RPOBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(questions, "LARGE", 0)
+    monkeypatch.setattr(arrow_cache, "BATCH", 100)
+    return tmp_path / "cache" / "questions"
+
+
+def entries(cache: Path) -> list[Path]:
+    return [path for path in cache.iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("more", [{}, {"user_id": "u"}])
+def test_mapped_examples_are_those_that_reading_gives(tmp_path: Path, cache: Path, more: dict[str, str]) -> None:
+    place = folder(tmp_path, [record(key, **more) for key in range(30)])
+    first, again = (load_official(TASK, place, "dev") for _ in range(2))
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(questions, "LARGE", 2**40)
+        whole = load_official(TASK, place, "dev")
+    assert isinstance(first.labelled, MappedLabelled) and isinstance(whole.labelled, tuple)
+    assert tuple(first.labelled) == tuple(again.labelled) == whole.labelled
+    assert first.users == again.users == whole.users == ("given" if more else "inferred")
+    assert again.sha256 == whole.sha256 and again.labelled[-1] == whole.labelled[-1]
+    with pytest.raises(IndexError):
+        again.labelled[30]
+    if not more:
+        split, mapped = split_users(whole, 0.5, seed=0), split_users(again, 0.5, seed=0)
+        assert [tuple(side.labelled) for side in mapped] == [side.labelled for side in split]
+        assert all(isinstance(side.labelled, MappedLabelled) for side in mapped)
+
+
+def test_a_file_is_read_once_and_its_sum_is_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = folder(tmp_path, [record(key) for key in range(9)])
+    file = place / "LaMP_3" / "dev_questions.json"
+    load_official(TASK, place, "dev")
+    (entry,) = entries(cache)
+    about = json.loads((entry / "about.json").read_text())
+    assert about["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest() and about["size"] == file.stat().st_size
+    monkeypatch.setattr(arrow_cache, "each_question", lambda *given, **named: pytest.fail("read again"))
+    monkeypatch.chdir(place)
+    assert len(load_official(TASK, Path("."), "dev").labelled) == 9
+
+
+def test_only_what_is_asked_for_is_made(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, made = folder(tmp_path, [record(key) for key in range(20)]), []
+    whole = arrow_cache.Entry.example
+
+    def counted(self: arrow_cache.Entry, row: int) -> Example:
+        made.append(row)
+        return whole(self, row)
+
+    monkeypatch.setattr(arrow_cache.Entry, "example", counted)
+    data = load_official(TASK, place, "dev", limit=5)
+    train, _ = split_users(data, 0.5, seed=0)
+    assert made == [] and len(data.labelled) == 5 > len(train.labelled)
+    assert [one.example.id for one in data.labelled[1:3]] == ["1", "2"] and made == [1, 2]
+
+
+@pytest.mark.parametrize("change", ["size", "time"])
+def test_a_changed_file_is_read_anew_and_its_old_entry_goes(tmp_path: Path, cache: Path, change: str) -> None:
+    place = folder(tmp_path, [record(key) for key in range(3)])
+    load_official(TASK, place, "dev")
+    (old,) = entries(cache)
+    if change == "size":
+        folder(tmp_path, [record(key) for key in range(4)])
+    else:
+        os.utime(place / "LaMP_3" / "dev_questions.json", ns=(1, 1))
+    assert len(load_official(TASK, place, "dev").labelled) == (4 if change == "size" else 3)
+    (new,) = entries(cache)
+    assert new != old
+
+
+def test_a_broken_file_is_named_and_leaves_no_entry(tmp_path: Path, cache: Path) -> None:
+    place = folder(tmp_path, [*(record(key) for key in range(8)), {"id": "8", "input": "x"}])
+    with pytest.raises(RpobenchError, match=r"dev_questions.json: record 8: id '8': no list 'profile'"):
+        load_official(TASK, place, "dev")
+    assert all(path.suffix == ".part" for path in entries(cache))
+    folder(tmp_path, [record(key) for key in range(8)])
+    assert len(load_official(TASK, place, "dev").labelled) == 8
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from rpobench import get_task
+from rpobench.data.official import arrow_cache, questions
+questions.LARGE, arrow_cache.BATCH = 0, 100
+arrow_cache.SharedItems.users = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+questions.read_questions(get_task("LaMP-3"), Path(sys.argv[1]))
+"""
+
+
+def test_what_a_kill_left_is_not_read(tmp_path: Path, cache: Path) -> None:
+    place = folder(tmp_path, [record(key) for key in range(8)])
+    file = place / "LaMP_3" / "dev_questions.json"
+    assert subprocess.run([sys.executable, "-c", KILLED, str(file)]).returncode == -9
+    (half,) = entries(cache)
+    assert half.suffix == ".part" and (half / "examples.arrow").exists()
+    assert len(load_official(TASK, place, "dev").labelled) == 8
+    assert [path.suffix for path in entries(cache)] == [""]
+
+
+def test_a_damaged_entry_is_named(tmp_path: Path, cache: Path) -> None:
+    place = folder(tmp_path, [record(key) for key in range(8)])
+    load_official(TASK, place, "dev")
+    (entry,) = entries(cache)
+    (entry / "examples.arrow").write_bytes(b"ARROW1")
+    with pytest.raises(RpobenchError, match=r"is damaged .*: delete this folder"):
+        load_official(TASK, place, "dev")
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, cache: Path) -> None:
+    place = folder(tmp_path, [record(key) for key in range(8)])
+    cache.parent.write_text("a file")
+    with pytest.raises(RpobenchError, match=r"cannot keep dev_questions.json there .* set RPOBENCH_CACHE"):
+        load_official(TASK, place, "dev")
+
+
+def test_licensed_texts_stay_beside_their_file(tmp_path: Path, cache: Path) -> None:
+    mail = {"id": "1", "input": "x", "profile": [{"id": "2", "title": "secret", "text": "secret"}]}
+    place = folder(tmp_path, [mail], "LaMP_6")
+    assert len(load_official(get_task("LaMP-6"), place, "dev").labelled) == 1
+    assert not cache.exists() and len(list((place / "LaMP_6" / ".rpobench").glob("*/examples.arrow"))) == 1
+
+
+MEASURED = """
+import sys
+from pathlib import Path
+from rpobench import get_task
+from rpobench.data.official import questions
+questions.LARGE = 0
+examples, _ = questions.read_questions(get_task("LaMP-3"), Path(sys.argv[1]))
+# Not getrusage: what it says begins with the memory of the process that started this one.
+(peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+print(len(examples), int(peak.split()[1]) // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_a_first_load_needs_far_less_memory_than_the_file(tmp_path: Path, cache: Path) -> None:
+    text = "a review of some words " * 100
+    file = tmp_path / "questions.json"
+    with file.open("w") as sink:
+        for key in range(2000):
+            items = [{"id": f"{key}-{place}", "text": f"{key} {place} {text}", "score": "3"} for place in range(100)]
+            sink.write(f"{',' if key else '['}{json.dumps(record(key) | {'profile': items})}")
+        sink.write("]")
+    assert file.stat().st_size > 400 * 2**20
+    done = subprocess.run([sys.executable, "-c", MEASURED, str(file)], capture_output=True, text=True, check=True)
+    count, peak = map(int, done.stdout.split())
+    assert count == 2000 and peak < 400

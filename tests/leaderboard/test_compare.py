@@ -1,0 +1,303 @@
+"""`rpobench compare`: what it says of a difference, what it refuses, and what it warns of."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from rpobench.leaderboard.comparison import chosen_runs, comparisons
+from rpobench.leaderboard.formats.blocks import Entry
+from typer.testing import CliRunner
+
+from rpobench import get_task
+from rpobench.cli.main import app
+from rpobench.scoring.stats import Interval
+from rpobench.store.result_store import ResultStore
+from rpobench.types import RpobenchError
+
+Make = Callable[..., Path]
+
+
+def good(place: int, target: str, rng: Random) -> str:
+    return target if rng.random() < 0.9 else "3"
+
+
+def poor(place: int, target: str, rng: Random) -> str:
+    return str(rng.randint(1, 5))
+
+
+def compared(tmp_path: Path, *names: str) -> dict[str, Any]:
+    return comparisons(chosen_runs(ResultStore(tmp_path / "runs"), names))
+
+
+def test_a_better_method_is_found_better(make_run: Make, tmp_path: Path) -> None:
+    one, other = make_run("good", good), make_run("poor", poor)
+    found = compared(tmp_path, one.name, other.name)
+    (mae, rmse) = found["comparisons"]
+    assert (mae["task"], mae["metric"], mae["main"], rmse["metric"]) == ("LaMP-3", "MAE", True, "RMSE")
+    assert mae["difference"] == pytest.approx(mae["first_value"] - mae["second_value"]) and mae["difference"] < 0
+    assert mae["gain"] == -mae["difference"], "a lower error is better"
+    assert mae["p"] < 0.01 and mae["low"] < mae["difference"] < mae["high"] < 0
+    assert mae["wins"] > mae["losses"] and mae["wins"] + mae["ties"] + mae["losses"] == mae["users"]
+    assert mae["effect_size"] > 0.5 and mae["detectable"] > 0 and mae["equivalence"] is None
+    turned = compared(tmp_path, other.name, one.name)["comparisons"][0]
+    assert turned["difference"] == pytest.approx(-mae["difference"]) and turned["p"] == mae["p"]
+
+
+def test_holm_is_over_tasks_and_beating_all_takes_the_largest_p(make_run: Make, tmp_path: Path) -> None:
+    for task in ("LaMP-3", "LaMP-2"):
+        make_run("good", good if task == "LaMP-3" else lambda p, t, r: t, task=task)
+        make_run("poor", poor, task=task)
+        make_run("same", lambda p, t, r: t if p % 8 else "3", task=task)
+    found = compared(tmp_path, "good", "poor", "same")
+    main = {(one["second"], one["task"]): one for one in found["comparisons"] if one["main"]}
+    ps = sorted(main["same", task]["p"] for task in ("LaMP-2", "LaMP-3"))
+    adjusted = sorted(main["same", task]["p_holm"] for task in ("LaMP-2", "LaMP-3"))
+    assert adjusted[0] == pytest.approx(min(1, 2 * ps[0])) and adjusted[1] == pytest.approx(max(adjusted[0], ps[1]))
+    beaten = {one["task"]: one for one in found["beats_all"]}
+    assert beaten["LaMP-2"]["rivals"] == ["poor", "same"]
+    assert beaten["LaMP-2"]["p"] == max(main[rival, "LaMP-2"]["p"] for rival in ("poor", "same"))
+    least, most = sorted(beaten.values(), key=lambda one: one["p"])
+    assert least["p_holm"] == pytest.approx(2 * least["p"]) and most["p_holm"] >= max(most["p"], least["p_holm"])
+    assert [one["beats"] for one in (least, most)] == [one["p_holm"] <= 0.05 for one in (least, most)]
+
+
+def right(place: int, target: str, rng: Random) -> str:
+    return target
+
+
+def test_beating_all_on_one_task_of_several_must_hold_for_their_number(make_run: Make, tmp_path: Path) -> None:
+    make_run("first", right, task="LaMP-2")
+    make_run("first", lambda place, target, rng: "[1]", task="LaMP-1")
+    for name in ("one", "two"):
+        make_run(name, lambda place, target, rng: "comedy", task="LaMP-2")
+        make_run(name, right, task="LaMP-1")
+    found = {one["task"]: one for one in compared(tmp_path, "first", "one", "two")["beats_all"]}
+    assert not found["LaMP-1"]["beats"] and found["LaMP-1"]["p"] == 1.0
+    assert found["LaMP-2"]["beats"] and found["LaMP-2"]["p_holm"] == pytest.approx(2 * found["LaMP-2"]["p"])
+
+
+def test_a_folder_of_several_data_sets_is_narrowed(make_run: Make, tmp_path: Path) -> None:
+    for name, answer in (("good", good), ("poor", poor)):
+        make_run(name, answer)
+        make_run(name, answer, split="test", limit=24)
+    with pytest.raises(RpobenchError, match="choose those that were by --data, --split, --limit or name"):
+        compared(tmp_path, "good", "poor")
+    by_split, by_limit = (
+        comparisons(chosen_runs(ResultStore(tmp_path / "runs"), ("good", "poor"), **narrowed))
+        for narrowed in ({"split": "test"}, {"limit": 24})
+    )
+    assert by_split == by_limit and len(by_split["comparisons"]) == 2
+    without = chosen_runs(ResultStore(tmp_path / "runs"), ("good", "poor"), limit=0)
+    assert [run["spec"]["data"]["limit"] for run in without] == [None, None]
+    command = ["compare", "good", "poor", "--runs", str(tmp_path / "runs"), "--json"]
+    assert json.loads(CliRunner().invoke(app, [*command, "--split", "test"]).stdout) == by_split
+    assert json.loads(CliRunner().invoke(app, [*command, "--limit", "24"]).stdout) == by_split
+    refused = CliRunner().invoke(app, [*command, "--split", "train"])
+    assert refused.exit_code == 1 and "no finished run of good with this --data, --split" in str(refused.exception)
+
+
+def test_a_folder_of_several_worlds_is_narrowed_by_data(make_run: Make, tmp_path: Path) -> None:
+    for name, answer in (("good", good), ("poor", poor)):
+        make_run(name, answer)
+        make_run(name, answer, source="synth-v1", seed=0)
+        make_run(name, answer, source="LaMP")
+    command = ["compare", "good", "poor", "--runs", str(tmp_path / "runs"), "--json"]
+    assert CliRunner().invoke(app, command).exit_code == 1
+    for data in ("synth-v1", "synth-v1:0", "LaMP"):
+        done = CliRunner().invoke(app, [*command, "--data", data])
+        assert done.exit_code == 0 and len(json.loads(done.stdout)["comparisons"]) == 2, data
+    assert CliRunner().invoke(app, [*command, "--data", "synth-v1:1"]).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [({"split": "test"}, "data sha256"), ({"limit": 24}, "limit"), ({"n": 12}, "data sha256")],
+)
+def test_runs_on_other_questions_are_refused(make_run: Make, tmp_path: Path, changes: Any, what: str) -> None:
+    one, other = make_run("good", good), make_run("poor", poor, **changes)
+    with pytest.raises(RpobenchError, match=f"^LaMP-3: {one.name} and {other.name} differ in {what}"):
+        compared(tmp_path, one.name, other.name)
+
+
+def test_another_split_or_other_ids_under_the_same_hash_are_refused(make_run: Make, tmp_path: Path) -> None:
+    one, other = make_run("good", good), make_run("poor", poor)
+    result = json.loads((other / "result.json").read_text())
+    result["scores"]["another"] = result["scores"].pop(next(iter(result["scores"])))
+    (other / "result.json").write_text(json.dumps(result))
+    with pytest.raises(RpobenchError, match="differ in example ids: run both"):
+        compared(tmp_path, one.name, other.name)
+    spec = (other / "spec.json").read_text()
+    (other / "spec.json").write_text(spec.replace('"dev"', '"test"'))
+    with pytest.raises(RpobenchError, match=re.escape("differ in split (dev and test)")):
+        compared(tmp_path, one.name, other.name)
+
+
+def test_what_makes_a_comparison_unfair_is_named(make_run: Make, tmp_path: Path) -> None:
+    one = make_run("good", good, config={"k": 2, "max_prompt_tokens": 512}, base_model="big")
+    other = make_run("poor", poor, config={"k": 1, "max_prompt_tokens": 256})
+    told = compared(tmp_path, one.name, other.name)["comparisons"][0]["warnings"]
+    assert "base model differs: big and m" in told
+    assert "k differs: 2 and 1" in told and "max_prompt_tokens differs: 512 and 256" in told
+    assert any(re.fullmatch(r"evidence differs on \d+ of 24 examples", line) for line in told)
+    alike = [make_run("good", good, config={"k": 2}), make_run("poor", poor, config={"k": 2})]
+    assert compared(tmp_path, *(run.name for run in alike))["comparisons"][0]["warnings"] == []
+
+
+def test_another_method_with_other_profiles_is_warned_of(make_run: Make, tmp_path: Path) -> None:
+    make_run("good", good)
+    control = make_run("poor", poor, profiles="swapped")
+    (told,) = compared(tmp_path, "good", control.name)["comparisons"][0]["warnings"]
+    assert told == "profiles differs: own and swapped"
+
+
+def test_a_control_is_tested_for_equivalence(make_run: Make, tmp_path: Path) -> None:
+    own = make_run("good", lambda p, t, r: "3")
+    swapped = make_run("good", lambda p, t, r: "3", profiles="swapped")
+    same = compared(tmp_path, own.name, swapped.name)["comparisons"][0]
+    assert same["second"] == "good (swapped)" and same["p"] == 1.0
+    assert same["equivalence"] == {"margin": 0.08, "p": pytest.approx(0.98**24), "equivalent": False}
+    other = make_run("good", lambda p, t, r: "3", profiles="swapped", config={"k": 8})
+    assert compared(tmp_path, own.name, other.name)["comparisons"][0]["equivalence"] is None, "another config"
+    own = make_run("poor", good)
+    swapped = make_run("poor", poor, profiles="swapped")
+    assert not compared(tmp_path, own.name, swapped.name)["comparisons"][0]["equivalence"]["equivalent"]
+
+
+def test_seeds_count_as_a_source_of_variance(make_run: Make, tmp_path: Path) -> None:
+    def steady(place: int, target: str, rng: Random) -> str:
+        return "3"
+
+    for seed in range(3):
+        make_run("lucky", good if seed else poor, seed=seed)
+        make_run("steady", steady, seed=seed)
+    several = compared(tmp_path, "lucky", "steady")["comparisons"][0]
+    alone = compared(
+        tmp_path, *(f.name for f in (tmp_path / "runs").iterdir() if '"seed": 1' in (f / "spec.json").read_text())
+    )
+    assert several["seeds"] == [3, 3]
+    assert several["p"] > 0.05 > alone["comparisons"][0]["p"], "one bad seed of three leaves doubt"
+    make_run("single", steady)
+    assert compared(tmp_path, "lucky", "single")["comparisons"][0]["seeds"] == [3, 1]
+
+
+def test_two_runs_of_one_row_are_refused_rather_than_one_of_them_dropped(make_run: Make, tmp_path: Path) -> None:
+    for base_model in ("small", "big"):
+        make_run("good", good, base_model=base_model)
+        make_run("poor", poor, base_model=base_model)
+    with pytest.raises(RpobenchError, match="are both good and differ in base model"):
+        compared(tmp_path, "good", "poor")
+    make_run("two", good, base_model="small", seed=0)
+    make_run("two", good, base_model="big", seed=1)
+    with pytest.raises(RpobenchError, match="are both two and differ in base model"):
+        compared(tmp_path, "two", "two")
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_several_data_sets_are_refused_whatever_their_digests(make_run: Make, tmp_path: Path, number: int) -> None:
+    for name, answer in ((f"g{number}", good), (f"p{number}", poor)):
+        make_run(name, answer)
+        make_run(name, answer, split="test", limit=24)
+    with pytest.raises(RpobenchError, match="choose those that were by --data, --split, --limit or name"):
+        compared(tmp_path, f"g{number}", f"p{number}")
+
+
+def test_seeds_that_both_have_are_held_against_each_other(make_run: Make, tmp_path: Path) -> None:
+    for seed in range(3):
+        make_run("one", good if seed else poor, seed=seed)
+        if seed:
+            make_run("two", good, seed=seed)
+    found = compared(tmp_path, "one", "two")["comparisons"][0]
+    assert found["seeds"] == [2, 2] and found["difference"] == pytest.approx(
+        found["first_value"] - found["second_value"]
+    )
+    for seed in (7, 8):
+        make_run("three", good, seed=seed)
+    with pytest.raises(RpobenchError, match="share none"):
+        compared(tmp_path, "one", "three")
+
+
+def test_a_rival_that_was_not_tested_leaves_no_verdict(make_run: Make, tmp_path: Path) -> None:
+    make_run("mine", good)
+    make_run("poor", poor)
+    untested = make_run("best", lambda place, target, rng: target)
+    result = json.loads((untested / "result.json").read_text())
+    del result["examples"]
+    (untested / "result.json").write_text(json.dumps(result | {"schema": 1}))
+    assert compared(tmp_path, "mine", "poor", "best")["beats_all"] == []
+
+
+def test_other_users_under_the_same_ids_are_refused(make_run: Make, tmp_path: Path) -> None:
+    one, other = make_run("good", good), make_run("poor", poor)
+    result = json.loads((other / "result.json").read_text())
+    first, second, *_ = result["examples"].values()
+    first["user"], second["user"] = second["user"], first["user"]
+    (other / "result.json").write_text(json.dumps(result))
+    with pytest.raises(RpobenchError, match="differ in the users of their examples"):
+        compared(tmp_path, one.name, other.name)
+
+
+def test_old_results_are_shown_and_not_tested(tmp_path: Path, make_run: Make) -> None:
+    one, other = make_run("good", good), make_run("poor", poor)
+    result = json.loads((other / "result.json").read_text())
+    del result["examples"]
+    (other / "result.json").write_text(json.dumps(result | {"schema": 1}))
+    found = compared(tmp_path, one.name, other.name)["comparisons"][0]
+    assert found["p"] is None and found["p_holm"] is None and found["second_value"] > found["first_value"]
+    printed = CliRunner().invoke(app, ["compare", "good", "poor", "--runs", str(tmp_path / "runs")])
+    assert printed.exit_code == 0 and "keep no measures" in " ".join(printed.stdout.split())
+
+
+def test_nothing_to_compare_is_said(make_run: Make, tmp_path: Path) -> None:
+    one, other = make_run("good", good), make_run("poor", poor, task="LaMP-2")
+    with pytest.raises(RpobenchError, match="nothing to compare good with"):
+        compared(tmp_path, one.name, other.name)
+    with pytest.raises(RpobenchError, match="nothing to compare good with"):
+        compared(tmp_path, one.name)
+    with pytest.raises(RpobenchError, match="no run named 'absent'"):
+        compared(tmp_path, "absent")
+    (other / "result.json").unlink()
+    with pytest.raises(RpobenchError, match="not finished"):
+        compared(tmp_path, other.name)
+
+
+@pytest.mark.parametrize(("task", "warned"), [("LaMP-2", True), ("LaMP-3", False)])
+def test_intervals_of_f1_over_few_users_are_warned_of(make_run: Make, tmp_path: Path, task: str, warned: bool) -> None:
+    make_run("one", lambda place, target, rng: target, task=task)
+    make_run("two", lambda place, target, rng: get_task(task).labels[0], task=task)
+    printed = CliRunner().invoke(app, ["compare", "one", "two", "--runs", str(tmp_path / "runs")]).stdout
+    assert ("f1 over fewer" in " ".join(printed.split())) is warned
+
+
+def test_a_number_that_rounds_to_zero_has_no_minus_sign(
+    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("good", good)
+    make_run("poor", poor)
+    found = compared(tmp_path, "good", "poor")
+    tiny = {"low": -1e-6, "high": 1e-6, "difference": -1e-5, "effect_size": -1e-4}
+    doctored = {**found, "comparisons": [{**one, **tiny} for one in found["comparisons"]]}
+    monkeypatch.setattr("rpobench.leaderboard.comparison.comparisons", lambda _: doctored)
+    monkeypatch.setenv("COLUMNS", "300")
+    printed = CliRunner().invoke(app, ["compare", "good", "poor", "--runs", str(tmp_path / "runs")]).stdout
+    assert "+0.000 to +0.000" in printed and "-0.00" not in printed
+    entry = Entry(-1e-6, Interval(0.0, -1e-6, 1e-6, None), signed=True)
+    assert entry.figure() + entry.bounds() == "+0.000 [+0.000, +0.000]"
+
+
+def test_the_command_prints_a_table_warns_on_stderr_and_speaks_json(make_run: Make, tmp_path: Path) -> None:
+    make_run("good [bold]", good, config={"k": 1})
+    make_run("poor\x1b[2J", poor)
+    runs = ["--runs", str(tmp_path / "runs")]
+    printed = CliRunner().invoke(app, ["compare", "good [bold]", "poor\x1b[2J", *runs])
+    assert printed.exit_code == 0
+    assert "good [bold] against poor\\x1b[2J" in printed.stdout and "\x1b" not in printed.stdout
+    assert "95% interval" in printed.stdout and "one seed" in printed.stdout
+    assert re.search(r"warning: LaMP-3: evidence differs on \d+ of 24 examples", printed.stderr)
+    found = json.loads(CliRunner().invoke(app, ["compare", "good [bold]", "poor\x1b[2J", *runs, "--json"]).stdout)
+    assert found["first"] == "good [bold]" and len(found["comparisons"]) == 2

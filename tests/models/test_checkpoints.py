@@ -1,0 +1,285 @@
+"""Checkpoints a user may name wrongly: one line that says which and what to do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
+from safetensors.torch import load_file, save_file
+
+from rpobench.models.local.transformers import TransformersModel, open_checkpoint
+from rpobench.types import Decoding, Message, RpobenchError
+
+CHAT = (Message("user", "a kettle"),)
+
+
+@pytest.fixture
+def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "tiny"))
+
+
+def refused(argument: str) -> str:
+    """The one line said about `hf:argument`, by opening or by first use."""
+    with pytest.raises(RpobenchError) as error:
+        open_checkpoint(argument).generate([CHAT], Decoding(4))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_folder_without_weights(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    assert refused(str(copy)) == f"{copy}: holds no *.safetensors; give a folder that holds a model's safetensors"
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth"])
+def test_pickled_weights(copy: Path, name: str) -> None:
+    (copy / "model.safetensors").rename(copy / name)
+    assert refused(str(copy)).startswith(f"{copy / name}: pickled weights can run code and are refused")
+
+
+def test_truncated_weights(copy: Path) -> None:
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it")
+
+
+def test_a_broken_configuration(copy: Path) -> None:
+    (copy / "config.json").write_text("{")
+    assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it")
+
+
+def without_one_tensor(file: Path, part: str) -> str:
+    """The name of the tensor that the file now lacks."""
+    tensors = load_file(file)
+    gone = min(name for name in tensors if part in name)
+    tensors.pop(gone)
+    save_file(tensors, file, metadata={"format": "pt"})
+    return gone
+
+
+def test_weights_that_are_missing_are_not_made_up(copy: Path) -> None:
+    gone = without_one_tensor(copy / "model.safetensors", "q_proj")
+    assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it (1 weights are missing, such as {gone})")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(copy: Path, value: float) -> None:
+    file = copy / "model.safetensors"
+    tensors = load_file(file)
+    name = min(name for name in tensors if "q_proj" in name)
+    tensors[name][0, 0] = value
+    save_file(tensors, file, metadata={"format": "pt"})
+    assert f"1 weights are no finite numbers, such as {name})" in refused(str(copy))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", "[]"),
+        ("config.json", '{"model_type": "llama", "hidden_size": "wide"}'),
+        ("config.json", '{"model_type": "llama", "num_attention_heads": 0}'),
+        ("tokenizer.json", "{}"),
+        ("tokenizer.json", "[]"),
+        ("tokenizer_config.json", "[]"),
+        ("generation_config.json", "[]"),
+    ],
+)
+def test_a_file_of_another_form(copy: Path, file: str, content: str) -> None:
+    (copy / file).write_text(content)
+    assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it")
+
+
+def changed(file: Path, **fields: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
+def test_a_tokenizer_of_another_model(copy: Path) -> None:
+    file = copy / "model.safetensors"
+    weights = load_file(file)
+    weights["model.embed_tokens.weight"] = weights["model.embed_tokens.weight"][:100].contiguous()
+    save_file(weights, file, metadata={"format": "pt"})
+    changed(copy / "config.json", vocab_size=100)
+    said = refused(str(copy))
+    assert said.startswith(f"{copy}: its tokenizer says token ")
+    assert said.endswith(", its weights know 100; check that they belong together")
+
+
+def test_an_answer_without_an_end(copy: Path) -> None:
+    (copy / "chat_template.jinja").write_text("{% for message in messages %}{{ message['content'] }}{% endfor %}")
+    changed(copy / "tokenizer_config.json", eos_token=None)
+    said = f"{copy}: neither chat template nor tokenizer ends an answer; set eos_token"
+    assert refused(str(copy)) == said
+
+
+def test_a_quantization_that_is_not_installed(copy: Path) -> None:
+    changed(copy / "config.json", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+    assert "transformers cannot load it (Using `bitsandbytes`" in refused(str(copy))
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_that_a_checkpoint_brings_is_not_run(copy: Path, file: str) -> None:
+    brought = copy / "was_run"
+    (copy / "brought.py").write_text(f"open({str(brought)!r}, 'w')")
+    auto = {"AutoConfig": "brought.A", "AutoModelForCausalLM": "brought.B", "AutoTokenizer": ["brought.C", "brought.C"]}
+    changed(copy / file, auto_map=auto, model_type="brought", tokenizer_class="Brought")
+    assert "custom code" in refused(str(copy)) and not brought.exists()
+
+
+def test_no_chat_template(copy: Path) -> None:
+    (copy / "chat_template.jinja").unlink()
+    assert "has no chat template; take the model's chat version" in refused(str(copy))
+
+
+def test_a_chat_template_that_refuses_the_chat(copy: Path) -> None:
+    (copy / "chat_template.jinja").write_text("{{ raise_exception('only systems may speak') }}")
+    assert "refuses this chat (only systems may speak)" in refused(str(copy))
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ messages[0]['content'] + 1 }}", "{{ 1 / 0 }}", "{% if %}", "{{ nobody.said }}"]
+)
+def test_a_chat_template_with_faults(copy: Path, template: str) -> None:
+    (copy / "chat_template.jinja").write_text(template)
+    assert refused(str(copy)).startswith("tiny: its chat template refuses this chat (")
+
+
+def test_a_chat_template_that_shows_no_chat(copy: Path) -> None:
+    (copy / "chat_template.jinja").write_text("hello")
+    assert refused(str(copy)).startswith("tiny: its chat template refuses this chat (")
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    assert "no such folder, and no name of the form ORG/NAME[@REV]" in refused(str(tmp_path / "nowhere"))
+    assert "no such folder, and no name of the form ORG/NAME[@REV]" in refused("just-a-word")
+
+
+@pytest.mark.parametrize("option", ["speed=fast", "dtype=", "dtype"])
+def test_an_unknown_option_or_one_without_value(tiny_checkpoint: Path, option: str) -> None:
+    assert f"?{option}: option '{option.split('=')[0]}=" in refused(f"{tiny_checkpoint}?{option}")
+
+
+def test_a_wrong_dtype_or_device(tiny_checkpoint: Path) -> None:
+    assert "dtype 'int3' is not one of auto, float32, bfloat16, float16" in refused(f"{tiny_checkpoint}?dtype=int3")
+    for device in ("abacus", "meta"):
+        assert f"device '{device}' is not usable here" in refused(f"{tiny_checkpoint}?device={device}")
+
+
+def test_dtype_and_device_are_as_given(tiny_checkpoint: Path) -> None:
+    model = open_checkpoint(f"{tiny_checkpoint}?dtype=bfloat16&device=cpu")
+    assert {str(one.dtype) for one in model.model.parameters()} == {"torch.bfloat16"}
+    assert {one.device.type for one in model.model.parameters()} == {"cpu"}
+    assert len(model.generate([CHAT], Decoding(4))) == 1
+
+
+@pytest.mark.parametrize(("present", "device", "dtype"), [(True, "cuda", "bfloat16"), (False, "cpu", "float32")])
+def test_dtype_and_device_are_the_machines(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, present: bool, device: str, dtype: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: present)
+    model = open_checkpoint(str(tiny_checkpoint))
+    assert (model.device.type, str(model.dtype)) == (device, f"torch.{dtype}")
+    assert f"+{dtype}+" in model.identity
+
+
+def test_a_wrong_way_to_choose(tiny_checkpoint: Path) -> None:
+    assert "choose 'cooked' is not one of calibrated, raw" in refused(f"{tiny_checkpoint}?choose=cooked")
+
+
+def test_an_adapter_without_safetensors(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "adapter_model.bin").write_bytes(b"")
+    assert "adapter_model.bin: pickled weights" in refused(f"{tiny_checkpoint}?adapter={tmp_path}")
+    assert "no such folder" in refused(f"{tiny_checkpoint}?adapter={tmp_path / 'nowhere'}")
+
+
+def test_an_adapter_whose_safetensors_hide_pickled_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
+    get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "adapter_model.safetensors")
+    torch.save(weights, tmp_path / "adapter_model.bin")
+    (tmp_path / "adapter_model.safetensors").rename(tmp_path / "other.safetensors")
+    said = refused(f"{tiny_checkpoint}?adapter={tmp_path}")
+    assert said == f"{tmp_path / 'adapter_model.safetensors'}: no such file; give the folder as peft saved it"
+
+
+def test_an_adapter_without_configuration(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copy(tiny_checkpoint / "model.safetensors", tmp_path / "adapter_model.safetensors")
+    assert "adapter_config.json: no such file" in refused(f"{tiny_checkpoint}?adapter={tmp_path}")
+
+
+def test_an_adapter_of_another_model(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    other = LlamaForCausalLM(
+        LlamaConfig(hidden_size=16, intermediate_size=8, num_hidden_layers=2, num_attention_heads=2, vocab_size=50)
+    )
+    get_peft_model(other, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
+    said = refused(f"{tiny_checkpoint}?adapter={tmp_path}")
+    assert said.startswith(f"{tiny_checkpoint} with adapter {tmp_path}: transformers cannot load it")
+    assert said.endswith("belong together")
+
+
+def test_half_an_adapter(tiny_checkpoint: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
+    get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
+    gone = without_one_tensor(tmp_path / "adapter_model.safetensors", "lora_B")
+    recwarn.clear()
+    assert f"1 weights of the adapter are missing, such as {gone}" in refused(f"{tiny_checkpoint}?adapter={tmp_path}")
+    assert not recwarn.list, "the error is all that is said"
+
+
+def test_a_prompt_beyond_the_context(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 64}))
+    model, long = TransformersModel(copy), (Message("user", "word " * 50),)
+    for use in (
+        lambda: model.generate([CHAT, long], Decoding(4)),
+        lambda: model.choose([CHAT, long], ["1", "2"]),
+        lambda: model.loglikelihood([long], ["1"]),
+    ):
+        with pytest.raises(RpobenchError, match=r"tiny: a prompt of \d+ tokens .*exceed its context of 64; lower"):
+            use()
+    assert model.generate([CHAT], Decoding(4))
+
+
+def test_a_name_on_the_hub_is_its_commit(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = Path(shutil.copytree(tiny_checkpoint, tmp_path / "snapshots" / "0123abcd"))
+    asked = []
+
+    def download(name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((name, revision))
+        assert not any(pattern.endswith((".bin", ".pt")) for pattern in allow_patterns)
+        return str(snapshot)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    model = open_checkpoint("org/tiny@v2?dtype=float32")
+    assert asked == [("org/tiny", "v2")]
+    assert model.identity.startswith("org/tiny@0123abcd+float32+")
+
+
+def test_a_hub_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(name: str, **_: object) -> str:
+        raise LocalEntryNotFoundError("no connection\nand more")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert refused("org/tiny@v2") == (
+        "hf:org/tiny@v2: the hub does not give it (no connection); "
+        "check name, revision, access and network, or give a local folder"
+    )
+
+
+def test_a_name_the_hub_cannot_have() -> None:
+    assert "hf:org/..tiny: the hub does not give it" in refused("org/..tiny")

@@ -1,0 +1,140 @@
+"""A served model against a real server on this machine: what is asked, what is retried, what ends as a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from email.utils import formatdate
+
+import pytest
+from chat_server import FAULTS, KEY, ChatServer, chats
+
+from rpobench.models.served.openai import REFUSED, RETRIES, ServedModel, open_served
+from rpobench.types import Decoding, Message
+
+GREEDY = Decoding(max_new_tokens=8)
+
+
+def served(server: ChatServer, **options: object) -> ServedModel:
+    return ServedModel("tiny", base_url=server.url, **{"deadline": 5.0, **options})  # type: ignore[arg-type]
+
+
+def test_answers_come_in_order_with_their_tokens(server: ChatServer) -> None:
+    answers = served(server).generate(chats(40), GREEDY)
+    assert [answer.text for answer in answers] == [f"say this number {number}" for number in range(40)]
+    assert all((a.usage.calls, a.usage.prompt_tokens, a.usage.completion_tokens) == (1, 4, 4) for a in answers)
+    assert all(a.usage.seconds > 0 and a.usage.dollars is None and a.failure is None for a in answers)
+
+
+def test_what_a_server_is_sent(server: ChatServer) -> None:
+    chat = (Message("system", "be brief"), Message("user", "half \ud83d a pair"))
+    served(server).generate([chat], Decoding(max_new_tokens=9, temperature=0.5, top_p=0.9))
+    (body,) = server.bodies
+    messages = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "half ? a pair"}]
+    expected = {"model": "tiny", "messages": messages, "temperature": 0.5, "top_p": 0.9, "max_tokens": 9}
+    assert body == expected
+    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+
+
+def test_a_system_prompt_is_asked_with_and_part_of_the_identity(server: ChatServer) -> None:
+    cached = open_served("tiny?system=Be+brief&deadline=5", base_url=server.url + "/")
+    model = cached.inner
+    model.generate(chats(1), GREEDY)
+    assert server.bodies[0]["messages"][0] == {"role": "system", "content": "Be brief"}
+    plain = served(server)
+    assert plain.identity == f"openai:tiny@{server.url}"
+    assert model.identity.startswith(plain.identity + "+system:") and model.identity == cached.identity
+    assert served(server, system="Be long").identity != model.identity
+
+
+def test_equal_chats_sampled_with_a_seed_get_a_seed_each_and_the_same_ones_again(server: ChatServer) -> None:
+    model = served(server, concurrency=1)
+    for seed in (1, 1, 2):
+        model.generate([*chats(1) * 2, *chats(2)], Decoding(8, temperature=1.0, seed=seed))
+    seeds = [body["seed"] for body in server.bodies]
+    assert seeds[:4] == seeds[4:8] and len({*seeds[:3]}) == 3 and seeds[0] == seeds[3]
+    assert not {*seeds[:4]} & {*seeds[8:]}
+    served(server).generate(chats(1), GREEDY)
+    assert "seed" not in server.bodies[-1]
+
+
+def test_as_many_requests_at_a_time_as_allowed(server: ChatServer) -> None:
+    server.delay = 0.1
+    served(server, concurrency=7).generate(chats(21), GREEDY)
+    assert server.most_under_way == 7
+
+
+def test_a_label_is_what_the_model_says(server: ChatServer) -> None:
+    server.reply = lambda body: "It is comedy."
+    (answer,) = served(server).choose(chats(1), ["comedy", "drama"], neutral=chats(1))
+    assert answer.text == "It is comedy." and server.bodies[0]["temperature"] == 0 and len(server.bodies) == 1
+
+
+def test_it_works_where_an_event_loop_runs_already(server: ChatServer) -> None:
+    async def notebook() -> str:
+        return served(server).generate(chats(1), GREEDY)[0].text
+
+    assert asyncio.run(notebook()) == "say this number 0"
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "shapeless", "deep"])
+def test_every_fault_is_asked_again(server: ChatServer, fault: str) -> None:
+    server.faults = [fault]
+    (answer,) = served(server, deadline=1.0).generate(chats(1), GREEDY)
+    assert answer.text == "say this number 0" and answer.failure is None
+    assert server.served == {fault: 1} and len(server.bodies) == 2
+
+
+def test_retry_after_is_honoured(server: ChatServer) -> None:
+    server.faults = ["429"]  # which says 1 second
+    started = time.monotonic()
+    served(server).generate(chats(1), GREEDY)
+    assert time.monotonic() - started >= 1
+
+
+def test_retry_after_may_be_a_date(server: ChatServer) -> None:
+    server.faults = ["429"]
+    server.retry_after = formatdate(time.time() + 3, usegmt=True)  # which has no fractions of a second
+    started = time.monotonic()
+    served(server).generate(chats(1), GREEDY)
+    assert time.monotonic() - started >= 1.5
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("500", "out of order"),
+        ("malformed", "an answer that is no JSON"),
+        ("empty", "an empty answer"),
+        ("shapeless", "without choices"),
+        ("endless", "more than 4 MB"),
+        ("hanging", "no whole answer in 0.2 s"),
+        ("slow", "no whole answer in 0.2 s"),
+        ("closed", "disconnected"),
+    ],
+)
+def test_what_stays_without_answer_is_a_failure_of_that_chat_alone(server: ChatServer, fault: str, said: str) -> None:
+    model = served(server, deadline=0.2, concurrency=1)
+    model.generate(chats(1), GREEDY)
+    server.faults = [fault] * (RETRIES + 1)
+    failed, answered = model.generate(chats(2), GREEDY)
+    assert failed.text == "" and failed.failure is not None and said in failed.failure
+    assert "asked 6 times" in failed.failure and "\n" not in failed.failure
+    assert answered.text == "say this number 1" and answered.failure is None
+
+
+def test_a_refusal_is_a_failure_and_is_not_asked_again(server: ChatServer) -> None:
+    server.finish = "content_filter"
+    assert served(server).generate(chats(1), GREEDY)[0].failure == REFUSED
+    server.error = (400, {"message": "flagged", "code": "content_filter"})
+    (answer,) = served(server).generate(chats(1), GREEDY)
+    assert (answer.text, answer.failure) == ("", REFUSED) and len(server.bodies) == 2
+
+
+def test_with_a_fifth_of_faults_every_chat_ends_answered_or_listed(server: ChatServer) -> None:
+    server.share = 0.2
+    answers = served(server, deadline=1.0).generate(chats(200), GREEDY)
+    assert len(answers) == 200
+    assert all(bool(answer.text) != bool(answer.failure) for answer in answers)
+    assert sum(answer.failure is not None for answer in answers) < 200 / 20
+    assert all(server.served[kind] for kind in FAULTS), server.served

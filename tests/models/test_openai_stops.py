@@ -1,0 +1,230 @@
+"""What ends a run with a served model: one line that says which server, model or chat, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from typing import Any
+
+import httpx2
+import pytest
+from aiohttp import web
+from chat_server import KEY, ChatServer, chats
+
+from rpobench.models.protocol import PromptTooLong
+from rpobench.models.served.checked_client import CheckedClient
+from rpobench.models.served.failure_limit import FailureLimit
+from rpobench.models.served.openai import ServedModel, open_served
+from rpobench.registry import get_model
+from rpobench.types import Completion, Decoding, RpobenchError
+
+GREEDY = Decoding(max_new_tokens=8)
+
+
+def stopped(model: ServedModel, count: int = 1) -> str:
+    with pytest.raises(RpobenchError) as error:
+        model.generate(chats(count), GREEDY)
+    assert "\n" not in str(error.value) and KEY not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "said"),
+    [
+        (401, {"message": f"Incorrect API key provided: {KEY}"}, "refuses the key .*set OPENAI_API_KEY"),
+        (403, {"message": "not for you"}, "refuses the key"),
+        (404, {"message": "no model tiny"}, "knows no such model or address .*no model tiny.*--base-url"),
+        (400, {"message": "n must be\n1"}, "refuses the request .*n must be 1"),
+        (429, {"message": "pay", "code": "insufficient_quota"}, "refuses the request .*pay"),
+    ],
+)
+def test_what_every_request_would_meet(server: ChatServer, status: int, content: dict[str, Any], said: str) -> None:
+    server.error = (status, content)
+    line = stopped(ServedModel("tiny", base_url=server.url))
+    assert line.startswith(f"openai:tiny at {server.url}: ")
+    assert re.search(said, line)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"message": "maximum context length is 64 tokens, you asked for 99", "code": "context_length_exceeded"},
+        {"message": "This model's maximum context length is 64 tokens."},
+        {"message": "the request exceeds the available context size"},
+        {"message": "prompt is too long: 99 tokens"},
+    ],
+)
+def test_a_chat_beyond_the_context_is_named(server: ChatServer, content: dict[str, Any]) -> None:
+    server.error = (400, content)
+    with pytest.raises(PromptTooLong, match="exceeds the model's context") as error:
+        ServedModel("tiny", base_url=server.url).generate(chats(1), GREEDY)
+    assert error.value.chat == chats(1)[0]
+
+
+def test_an_unreachable_server(server: ChatServer) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    line = stopped(ServedModel("tiny", base_url=f"http://127.0.0.1:{port}/v1"))
+    assert f"http://127.0.0.1:{port}/v1" in line and "connection" in line and "check --base-url" in line
+
+
+def test_a_server_that_is_down_ends_the_run_early(server: ChatServer) -> None:
+    model = ServedModel("tiny", base_url=server.url, concurrency=2)
+    model.generate(chats(1), GREEDY)
+    server.error = (500, {"message": "out of order"})
+    reported: list[int] = []
+    with pytest.raises(RpobenchError, match=r"10 requests failed, 1 did not; the last: .*out of order.* same command"):
+        model.generate_each(chats(100), GREEDY, lambda place, completion: reported.append(place))
+    assert len(server.bodies) <= 1 + 6 * 11
+
+
+def test_a_few_failures_and_never_an_answer_is_no_result(server: ChatServer) -> None:
+    server.error = (500, {"message": "out of order"})
+    assert "3 requests failed, 0 did not" in stopped(ServedModel("tiny", base_url=server.url), 3)
+
+
+def test_the_limit() -> None:
+    row = FailureLimit()
+    assert [row.add(failed=True) for _ in range(10)] == [False] * 9 + [True]
+    share = FailureLimit()
+    passed = [share.add(failed=number % 4 == 0) for number in range(60)]
+    assert passed.index(True) == 49, "a fourth is too much as soon as 50 were asked"
+    fifth = FailureLimit()
+    assert not any(fifth.add(failed=number % 5 == 4) for number in range(1000))
+
+
+def test_what_comes_in_after_a_stop_is_still_reported(server: ChatServer) -> None:
+    server.delay = 0.1
+    reported: list[int] = []
+
+    def ready(place: int, completion: Completion) -> None:
+        reported.append(place)
+        raise RpobenchError("enough")
+
+    with pytest.raises(RpobenchError, match="enough"):
+        ServedModel("tiny", base_url=server.url, concurrency=5).generate_each(chats(50), GREEDY, ready)
+    assert sorted(reported) == [0, 1, 2, 3, 4] and len(server.bodies) == 5
+
+
+def test_a_server_that_repeats_the_key_is_not_quoted(server: ChatServer) -> None:
+    model = ServedModel("tiny", base_url=server.url, concurrency=1)
+    server.reply = lambda body: f"your key is {KEY}"
+    assert model.generate(chats(1), GREEDY)[0].text == "your key is [OPENAI_API_KEY]"
+    server.error = (500, {"message": f"the key {KEY} \x1b[2J broke me"})
+    failure = model.generate(chats(1), GREEDY)[0].failure
+    assert failure is not None and "the key [OPENAI_API_KEY] ?[2J broke me" in failure
+
+
+def test_words_in_another_form_are_quoted_too(server: ChatServer) -> None:
+    server.error, server.error_field = (400, {"message": "pinned to another model"}), "detail"
+    assert "(Error code: 400 - {'detail': {'message': 'pinned to another model'}})" in stopped(
+        ServedModel("tiny", base_url=server.url)
+    )
+
+
+def test_without_likelihoods() -> None:
+    model = ServedModel("tiny", base_url="http://localhost:1/v1")
+    with pytest.raises(RpobenchError, match="openai:tiny: API models have no likelihoods"):
+        model.loglikelihood(chats(1), ["a"])
+
+
+def test_counts_that_are_missing_are_zero(server: ChatServer) -> None:
+    server.counts = False
+    (answer,) = ServedModel("tiny", base_url=server.url).generate(chats(1), GREEDY)
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize("wrong", [-5, True, "7", 1.5, None, 10**400])
+def test_counts_that_are_none_are_zero(server: ChatServer, wrong: object) -> None:
+    server.usage = {"prompt_tokens": wrong, "completion_tokens": wrong}
+    (answer,) = ServedModel("tiny", base_url=server.url).generate(chats(1), GREEDY)
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("argument", "url", "said"),
+    [
+        ("", "http://x/v1", "names no model"),
+        ("tiny?speed=1", "http://x/v1", "openai:tiny?speed=1: option 'speed=1' is none of deadline"),
+        ("tiny?deadline=0", "http://x/v1", "option 'deadline=0'"),
+        ("tiny?deadline=nan", "http://x/v1", "option 'deadline=nan'"),
+        ("tiny", "localhost:80", "--base-url localhost:80: is no address"),
+        ("tiny", "http://[::1", "--base-url http://[::1: is no address"),
+        ("tiny", "http://host:99999/v1", "--base-url http://host:99999/v1: is no address"),
+        ("tiny", "http://host:abc/v1", "--base-url http://host:abc/v1: is no address"),
+        ("tiny", "http://ho st/v1", "--base-url http://ho st/v1: is no address"),
+        ("tiny", "http://h\x1bst/v1", "--base-url http://h?st/v1: is no address"),
+        ("tiny", "http://../v1", "--base-url http://../v1: is no address"),
+        ("tiny", f"http://me:{KEY}@host/v1", "put the key into OPENAI_API_KEY"),
+        ("tiny", f"http://host/v1?key={KEY}", "put the key into OPENAI_API_KEY"),
+        ("tiny", None, "https://api.openai.com/v1: wants a key; set OPENAI_API_KEY"),
+    ],
+)
+def test_wrong_options(argument: str, url: str | None, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(RpobenchError) as error:
+        open_served(argument, base_url=url)
+    assert said in str(error.value) and KEY not in str(error.value)
+
+
+def test_the_address_may_come_from_the_environment(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    assert get_model("openai:tiny", concurrency=3).identity == f"openai:tiny@{server.url}"
+
+
+def test_an_option_that_a_model_does_not_take() -> None:
+    with pytest.raises(RpobenchError, match="--base-url: base model 'scripted' has no such option; leave it out"):
+        get_model("scripted:echo", base_url="http://x/v1")
+
+
+def test_a_refused_key_is_not_asked_again(server: ChatServer) -> None:
+    server.error = (401, {"message": "who are you"})
+    stopped(ServedModel("tiny", base_url=server.url, concurrency=3), 50)
+    assert len(server.bodies) <= 3, "what was under way, no more"
+
+
+@pytest.mark.parametrize("key", ["sk-sécret-0123456789", "sk-secret\n0123456789", "sk secret 0123456789"])
+def test_a_key_that_no_request_can_carry(server: ChatServer, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(RpobenchError, match=r"^OPENAI_API_KEY: holds characters that no key has; ") as error:
+        ServedModel("tiny", base_url=server.url)
+    assert key not in str(error.value)
+
+
+def test_space_around_a_key_is_not_part_of_it(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
+    model = ServedModel("tiny", base_url=server.url, concurrency=1)
+    server.reply = lambda body: f"your key is {KEY}"
+    assert model.generate(chats(1), GREEDY)[0].text == "your key is [OPENAI_API_KEY]"
+    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+
+
+def test_a_server_that_wants_an_hour_is_not_waited_for(server: ChatServer) -> None:
+    server.error, server.retry_after = (429, {"message": "later"}), "3600"
+    line = stopped(ServedModel("tiny", base_url=server.url))
+    assert "later, with Retry-After: 3600, asked 1 time;" in line and len(server.bodies) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+@pytest.mark.parametrize(
+    "body", [b"\xff\xfe{", b"<html>\xff</html>", b"[1]", b'{"error": {"message": {"a": 1}, "code": [1]}}']
+)
+def test_an_error_in_any_form_is_one_line(server: ChatServer, status: int, body: bytes) -> None:
+    server._answer = lambda _: web.Response(status=status, body=body)  # type: ignore[method-assign]
+    assert f"Error code: {status}" in stopped(ServedModel("tiny", base_url=server.url))
+
+
+def test_a_host_that_takes_no_connection_is_given_up_before_the_deadline() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        address = silent.getsockname()
+        with socket.create_connection(address):  # the one place in its queue is taken
+            client = CheckedClient(deadline=60, connections=1)
+            assert (client.timeout.connect, client.timeout.read) == (10, 60)
+            short = CheckedClient(deadline=0.2, connections=1)
+            with pytest.raises(httpx2.TimeoutException):
+                asyncio.run(short.get(f"http://127.0.0.1:{address[1]}/"))

@@ -1,0 +1,70 @@
+"""The loss and the log-probabilities of completions equal what trl computes over whole rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from trl import GRPOTrainer, SFTTrainer
+
+from rpobench.rpo.config import ModuleConfig
+from rpobench.rpo.training.common import new_policy
+from rpobench.rpo.training.grpo import VaryingGroupsTrainer, _arguments
+from rpobench.rpo.training.log_probs import log_probs_and_entropies
+from rpobench.rpo.training.sft import CompletionTrainer, train_sft
+
+ROWS = [
+    {
+        "prompt": [{"role": "user", "content": "x " * length}],
+        "completion": [{"role": "assistant", "content": answer}],
+        "lead": "",
+    }
+    for length, answer in ((3, "short"), (9, "a longer answer"), (5, "fine"), (14, "many more words than that"))
+]
+
+
+def test_the_loss_of_stage_one_is_trls(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def losses(name: str) -> list[float]:
+        config = ModuleConfig(sft_epochs=3.0, sft_batch=4)
+        trainer = train_sft(Dataset.from_list(ROWS), None, tiny_checkpoint, tmp_path / name, config, seed=0)
+        return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+    monkeypatch.setattr("rpobench.rpo.training.common.mixed_precision", lambda: False)
+    ours = losses("ours")
+    monkeypatch.setattr(CompletionTrainer, "compute_loss", SFTTrainer.compute_loss)
+    assert ours == pytest.approx(losses("theirs"), rel=1e-4)
+    assert ours[0] > ours[-1]
+
+
+def test_the_log_probabilities_of_stage_two_are_trls(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    def reward(completions: list[Any], **kwargs: Any) -> list[float]:
+        return [0.0] * len(completions)
+
+    trainer = VaryingGroupsTrainer(
+        model=new_policy(tiny_checkpoint, rank=4, seed=0),
+        reward_funcs=reward,
+        args=_arguments(tmp_path, ModuleConfig(rl_group=2, rl_prompts=2), held_out=0, seed=0),
+        train_dataset=Dataset.from_list([{"prompt": row["prompt"]} for row in ROWS]),
+    )
+    ids = torch.arange(30).view(3, 10) % 40
+    mask = torch.ones_like(ids)
+    mask[0, :3] = 0
+    given = (trainer.model, ids, mask, 4)
+    with torch.no_grad():
+        ours, entropies, _ = trainer._get_per_token_logps_and_entropies(*given, batch_size=2, compute_entropy=True)
+        trls = GRPOTrainer._get_per_token_logps_and_entropies(trainer, *given, batch_size=2, compute_entropy=True)
+    tolerance = 1e-4 if not trainer.args.bf16 else 2e-2
+    assert torch.allclose(ours, trls[0].float(), atol=tolerance)
+    assert torch.allclose(entropies, trls[1].float(), atol=tolerance)
+
+
+def test_entropy_is_that_of_the_distribution_and_bears_no_gradient() -> None:
+    logits = torch.tensor([[[0.0, 0.0], [0.0, 50.0]]], requires_grad=True)
+    chosen, entropy = log_probs_and_entropies(logits, torch.tensor([[0, 1]]), entropies=True)
+    assert chosen[0].tolist() == pytest.approx([-0.693147, 0.0], abs=1e-5)
+    assert entropy is not None and entropy[0].tolist() == pytest.approx([0.693147, 0.0], abs=1e-5)
+    assert chosen.requires_grad and not entropy.requires_grad
+    assert log_probs_and_entropies(logits, torch.tensor([[0, 1]]), entropies=False)[1] is None

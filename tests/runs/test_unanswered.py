@@ -1,0 +1,80 @@
+"""What reports and comparisons say of runs in which a model left examples without answer."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+from rpobench.leaderboard.cell_stats import Sheet, sheets
+from rpobench.leaderboard.comparison import chosen_runs, comparisons
+from rpobench.leaderboard.formats.csv_json import as_csv
+from rpobench.leaderboard.formats.markdown import as_markdown
+from rpobench.leaderboard.rows import sections
+
+from rpobench.store.result_store import ResultStore
+
+Make = Callable[..., Path]
+
+
+def perfect(place: int, target: str, rng: Random) -> str:
+    return target
+
+
+def refused(place: int, target: str, rng: Random) -> str | None:
+    return None if place % 2 else target
+
+
+def near(place: int, target: str, rng: Random) -> str:
+    return str(max(1, int(target) - place % 2))
+
+
+def sheet(store: ResultStore) -> Sheet:
+    (found,) = sheets(sections(store.results()), "near")
+    return found
+
+
+@pytest.fixture
+def store(make_run: Make) -> ResultStore:
+    """`mine` is right throughout but for what the server refused; with swapped profiles nothing was refused."""
+    make_run("near", near)
+    make_run("mine", refused)
+    folder = make_run("mine", perfect, profiles="swapped")
+    return ResultStore(folder.parent)
+
+
+def test_a_report_has_neither_gain_nor_test_of_them_and_says_so(store: ResultStore) -> None:
+    made = sheet(store)
+    figures = made.cells["mine"]["LaMP-3"]
+    assert figures.gain is None and figures.gain_interval is None and figures.versus is None
+    told = as_markdown([made])
+    assert "Examples without answer, own and swapped: mine on LaMP-3 12. They count as wrong" in told
+    assert "\u2020 differs" in told and "]\u2020" not in told
+
+
+def test_the_csv_counts_them(store: ResultStore) -> None:
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(as_csv([sheet(store)]))) if row["metric"] == "MAE"}
+    assert (rows["mine"]["unanswered"], rows["mine"]["failed"], rows["near"]["unanswered"]) == ("12", "12", "0")
+    assert rows["mine"]["gain"] == "" and rows["mine"]["p_holm"] == ""
+
+
+def test_where_all_answered_nothing_is_said_and_everything_tested(make_run: Make) -> None:
+    make_run("near", near)
+    make_run("mine", perfect)
+    made = sheet(ResultStore(make_run("mine", near, profiles="swapped").parent))
+    assert made.cells["mine"]["LaMP-3"].gain and made.cells["mine"]["LaMP-3"].versus
+    assert "without answer" not in as_markdown([made])
+
+
+def test_a_comparison_warns_and_beats_nobody_with_them(make_run: Make) -> None:
+    make_run("third", near)
+    make_run("mine", perfect)
+    root = make_run("near", refused).parent
+    found = comparisons(chosen_runs(ResultStore(root), ["mine", "near", "third"]))
+    by_rival = {one["second"]: one for one in found["comparisons"] if one["main"]}
+    assert by_rival["near"]["warnings"] == ["near: 12 examples without answer count as wrong"]
+    assert by_rival["near"]["unanswered"] == 12 and by_rival["third"]["unanswered"] == 0
+    assert found["beats_all"] == [], "a rival that was not heard is not beaten"

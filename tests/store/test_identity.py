@@ -1,0 +1,64 @@
+"""What a fit and a run are named by: other weights or other prompts are another one, and options are honoured."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+import rpobench
+from rpobench import get_task
+from rpobench.rpo.method import RPO
+from rpobench.rpo.trained_module import reflection_checkpoint
+from rpobench.runs.plan import configured, make_plan
+from rpobench.store.files import read_json
+from rpobench.task.contract import Task
+from rpobench.types import RpobenchError
+
+
+def other_weights(tiny: Path, folder: Path) -> Path:
+    shutil.copytree(tiny, folder)
+    (file,) = folder.glob("*.safetensors")
+    save_file({name: tensor + 0.01 for name, tensor in load_file(file).items()}, file, metadata={"format": "pt"})
+    return folder
+
+
+def test_other_weights_in_a_folder_of_the_same_name_are_another_model(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    twin = other_weights(tiny_checkpoint, tmp_path / tiny_checkpoint.name)
+    one, other = (RPO(RPO.Config(reflection_model=f"hf:{path}")).models() for path in (tiny_checkpoint, twin))
+    assert one != other and set(one) == {"reflection"}
+
+
+def test_fit_and_run_hold_the_models_and_prompts_of_their_method(
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rpobench.baselines.zero_shot.ZeroShot.models", lambda self: {"judge": "m@1"})
+    monkeypatch.setattr("rpobench.baselines.zero_shot.ZeroShot.prompts", lambda self, tasks: "asks")
+    options = {"task": "LaMP-3", "base_model": "scripted:echo", "limit": 2, "out": tmp_path / "runs"}
+    (one,) = rpobench.run("zero-shot", **options)
+    spec = read_json(tmp_path / "runs" / one["run"] / "spec.json")
+    assert spec["models"] == {"judge": "m@1"}
+    assert spec["prompts"] == hashlib.sha256(b"asks").hexdigest()[:12]
+    monkeypatch.setattr("rpobench.baselines.zero_shot.ZeroShot.prompts", lambda self, tasks: "asks otherwise")
+    assert rpobench.run("zero-shot", **options)[0]["run"] != one["run"]
+
+
+def test_the_words_of_the_module_are_part_of_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    (method,) = configured(make_plan(method="rpo", task="LaMP-3"))
+    tasks: Sequence[Task] = [get_task(f"LaMP-{number}") for number in (1, 2, 3, 4, 5, 6, 7, "2N")]
+    before = [method.prompts([task]) for task in tasks]
+    assert before == [method.prompts([task]) for task in tasks] and len(set(before)) > 1
+    monkeypatch.setattr("rpobench.rpo.form.LACKS", "Draft misses:")
+    assert all(old != method.prompts([task]) for old, task in zip(before, tasks, strict=True))
+
+
+@pytest.mark.parametrize("option", ["dtype=bfloat16", "device=cpu", "adapter=x"])
+def test_options_that_training_cannot_honour_are_refused(tiny_checkpoint: Path, option: str) -> None:
+    assert reflection_checkpoint(f"hf:{tiny_checkpoint}") == tiny_checkpoint
+    adapter = option.replace("=x", f"={tiny_checkpoint}")
+    with pytest.raises(RpobenchError, match=r"training honours no options|adapter_config"):
+        reflection_checkpoint(f"hf:{tiny_checkpoint}?{adapter}")

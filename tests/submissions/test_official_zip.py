@@ -1,0 +1,93 @@
+"""`rpobench export`: the official submission, which scores to the run's own numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import rpobench
+from rpobench.cli.export import export
+from rpobench.scoring.official import score, score_all
+from rpobench.store.files import read_json
+from rpobench.store.result_store import ResultStore
+from rpobench.submissions.official_zip import submission
+from rpobench.types import RpobenchError
+
+TASKS = ("LaMP-1", "LaMP-3", "LaMP-7")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out: Path = tmp_path_factory.mktemp("exported") / "runs"
+    rpobench.run("zero-shot", ",".join(TASKS), base_model="scripted:echo", limit=6, out=out)
+    return out
+
+
+def names(runs: Path) -> list[str]:
+    return [Path(result["folder"]).name for result in ResultStore(runs).results()]
+
+
+def golds(folder: Path) -> Path:
+    """The golds of the runs' own examples as a zip."""
+    from rpobench.data.sources import Source
+
+    file = folder / "golds.zip"
+    with ZipFile(file, "w") as zipped:
+        for name in TASKS:
+            data = Source(scored=6).scored_on(rpobench.get_task(name))
+            records = [{"id": one.example.id, "output": one.target} for one in data.labelled]
+            official = name.replace("-", "_")
+            zipped.writestr(f"{official}.json", json.dumps({"task": official, "golds": records}))
+    return file
+
+
+def invoke(*arguments: object) -> Any:
+    app = typer.Typer()
+    app.command()(export)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_an_exported_run_scores_as_the_run_did(runs: Path, tmp_path: Path) -> None:
+    done = invoke(*names(runs), "--runs", runs, "--out", tmp_path / "preds.zip")
+    assert done.exit_code == 0, done.output
+    found = score_all(golds(tmp_path), tmp_path / "preds.zip")
+    kept = {result["spec"]["task"].split("@")[0]: result["metrics"] for result in ResultStore(runs).results()}
+    assert found == {name: pytest.approx(kept[name], abs=1e-12) for name in TASKS}
+    assert score("LaMP-3", golds(tmp_path), tmp_path / "preds.zip") == pytest.approx(kept["LaMP-3"])
+
+
+def test_the_zip_has_the_official_form_and_always_the_same_bytes(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(submission(runs, names(runs)))
+    assert submission(runs, names(runs)[::-1]) == (tmp_path / "a.zip").read_bytes()
+    with ZipFile(tmp_path / "a.zip") as zipped:
+        assert zipped.namelist() == ["LaMP_1.json", "LaMP_3.json", "LaMP_7.json"]
+        content = json.loads(zipped.read("LaMP_3.json"))
+    assert content.keys() == {"task", "golds"} and content["task"] == "LaMP_3"
+    assert {tuple(record) for record in content["golds"]} == {("id", "output")} and len(content["golds"]) == 6
+
+
+def test_what_cannot_be_exported_is_named(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(RpobenchError, match="no run named 'none'"):
+        submission(runs, ["none"])
+    rating = next(name for name in names(runs) if "LaMP-3" in name)
+    with pytest.raises(RpobenchError, match="a second run of LaMP_3"):
+        submission(runs, [rating, rating])
+    begun = tmp_path / "runs" / rating
+    begun.mkdir(parents=True)
+    (begun / "spec.json").write_text(json.dumps(read_json(runs / rating / "spec.json")))
+    with pytest.raises(RpobenchError, match="is not finished"):
+        submission(tmp_path / "runs", [rating])
+    assert invoke(rating, "--runs", tmp_path / "runs", "--out", tmp_path / "out.zip").exit_code == 1
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_a_control_is_no_submission(make_run: Any) -> None:
+    folder = make_run("mine", lambda place, target, rng: target, profiles="swapped")
+    with pytest.raises(RpobenchError, match="has other users' profiles: the control is no submission"):
+        submission(folder.parent, [folder.name])
