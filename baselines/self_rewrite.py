@@ -69,5 +69,5 @@ class SelfRewrite(Method):
 
 
 def _blank(task: Task, example: Example) -> Chat:
-    """As `rpobench.method.answering.blank`, in the words of the rewriter: neither input nor draft, history nor critique."""
+    """As `answering.blank`, in the words of the rewriter: neither input nor draft, history nor critique."""
     return rewrite_chat(task, task.neutral(example), "N/A", ())

@@ -79,7 +79,8 @@ def test_a_name_declared_twice_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_listing_names_imports_no_model_library() -> None:
     code = (
-        "import sys; from rpobench import registry; from rpobench.cli import main; [registry.names(group) for group in registry.GROUPS]; "
+        "import sys; from rpobench import registry; from rpobench.cli import main; "
+        "[registry.names(group) for group in registry.GROUPS]; "
         "print([name for name in ('torch', 'transformers', 'rpobench.rpo', 'toy_methods') if name in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": str(PLUGIN)}

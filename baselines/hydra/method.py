@@ -33,7 +33,7 @@ class Hydra(Method):
 
     A scored user's heads are learned from her own past items, the trunks as they are (section 3.4). Ours: small trunks
     over frozen sentence vectors (HYDRA: Longformer), an item's own answer as the sign of its use (see
-    `rpobench.baselines.hydra.chooser`), a label task's labels as its candidates. n/a where items hold no answer (LaMP-1): neither
+    `chooser`), a label task's labels as its candidates. n/a where items hold no answer (LaMP-1): neither
     part could learn from them. The released code is for LaMP-2N and LaMP-2 to LaMP-5.
     """
 

@@ -62,7 +62,7 @@ class VaryingGroupsTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is read un
         compute_entropy: bool = False,
         **unused: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
-        """trl's own, but for completions alone; see `rpobench.rpo.training.log_probs`. (What is unused is for images.)"""
+        """trl's own, but for completions alone; see `log_probs`. (What is unused is for images.)"""
         scored, entropies = [], []
         size = batch_size or len(input_ids)
         for ids, mask in zip(input_ids.split(size), attention_mask.split(size), strict=True):
