@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from rpobench.method.answering import blank
 from rpobench.method.context import Context
-from rpobench.method.per_user import content_key
-from rpobench.store.predictions import append_predictions, read_predictions
+from rpobench.models.kept_answers import KeptAnswers
 from rpobench.task.contract import Task
-from rpobench.types import Chat, Completion, Evidence, Example, Prediction, RpobenchError, Usage
+from rpobench.types import Chat, Completion, Evidence, Example, RpobenchError, Usage
 
 TEMPERATURE = 0.8  # of the samples
 CHUNK = 32  # choices between two writes: what a kill can cost a fit
@@ -93,17 +92,9 @@ def _chosen(task: Task, chats: Sequence[Chat], neutral: Sequence[Chat], ctx: Con
     """The model's choices; a fit keeps them in its folder, so that a killed one asks only for what is missing."""
     if ctx.folder is None:
         return ctx.answer(task, chats, neutral=neutral)
+
+    def ask(indices: Sequence[int]) -> Sequence[Completion]:
+        return ctx.answer(task, [chats[index] for index in indices], neutral=[neutral[index] for index in indices])
+
     file = ctx.folder / f"{task.name}-choices.jsonl"
-    keys = [content_key([asdict(message) for message in chat]) for chat in chats]
-    known = read_predictions(file)
-    missing = [place for place, key in enumerate(keys) if key not in known]
-    for start in range(0, len(missing), CHUNK):
-        part = missing[start : start + CHUNK]
-        answers = ctx.answer(task, [chats[place] for place in part], neutral=[neutral[place] for place in part])
-        whole = [(keys[place], one) for place, one in zip(part, answers, strict=True) if not one.failure]
-        append_predictions(file, [Prediction(key, one.text, one.text, usage=one.usage) for key, one in whole])
-    known = read_predictions(file)
-    return [
-        Completion(known[key].text, known[key].usage) if key in known else Completion("", failure="no answer")
-        for key in keys
-    ]
+    return KeptAnswers(file, f"{task.name} choices", CHUNK).completions(chats, ask)

@@ -1,76 +1,185 @@
-"""What the base model wrote about users beside its drafts, such as summaries: made once, kept by prompt, shared."""
+"""Answers of a model that are kept in a file by their prompt: asked for once, shared by processes, safe from a kill."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from rpobench.models.protocol import LanguageModel, batch_of
 from rpobench.store.locks import locked
 from rpobench.store.predictions import append_predictions, read_predictions, seconds_spent
 from rpobench.terminal import progress
-from rpobench.types import Chat, Completion, Decoding, Prediction
+from rpobench.types import Chat, Completion, Prediction
 
-CHUNK = 16  # texts between two writes: what a kill can cost
-
-
-@dataclass(frozen=True)
-class Written:
-    """The texts asked for, in order, the seconds spent on those that were missing (waiting for another process that
-    wrote them included), and the seconds that all of them took when they were written."""
-
-    texts: list[Completion]
-    making: float
-    worth: float
+OnMaking = Callable[[float], None]
 
 
-def write_once(folder: Path, name: str, model: LanguageModel, chats: Sequence[Chat], decoding: Decoding) -> Written:
-    """The model's text for each chat; those that stand in the folder's file of this name are not asked again.
+@dataclass
+class KeptAnswers:
+    """One file of answers, each under the key of its prompt.
 
-    A text costs whoever takes it what it cost when it was written. A failure is not kept.
+    What is missing is asked for in chunks, and a chunk is on the disk before the next one is asked for. Processes that
+    want the same answers wait for each other, and the second one finds them. A prompt without answer stays out of the
+    file, so that the next run asks again.
+
+    Attributes:
+        file: Where the answers are; need not exist.
+        label: What the progress bar calls them.
+        chunk: How many prompts are asked for between two writes: what a kill can cost.
+        on_making: Called with the seconds of each step of making answers: of every chunk, and of waiting for another
+            process that makes some.
     """
-    file = folder / f"{name}-{_digest(f'{model.identity}/{decoding}')[:12]}.jsonl"
-    keys = [_digest(repr([asdict(message) for message in chat])) for chat in chats]
-    wanted = dict(zip(keys, chats, strict=True))
-    known = read_predictions(file)
-    failed: dict[str, Completion] = {}
-    started, took = time.monotonic(), 0.0
-    if not wanted.keys() <= known.keys():
-        with locked(file):
-            known = read_predictions(file)  # another process may have written some meanwhile
-            missing = {key: chat for key, chat in wanted.items() if key not in known}
-            made = _write(file, name, model, missing, decoding)
-        failed = {key: one for key, one in made.items() if one.failure}
-        known = read_predictions(file)
-        took = time.monotonic() - started
-    seconds = seconds_spent(file)
-    texts = [failed[key] if key in failed else Completion(known[key].text, known[key].usage) for key in keys]
-    return Written(texts, took, sum(seconds.get(key, 0.0) for key in keys))
+
+    file: Path
+    label: str
+    chunk: int
+    on_making: OnMaking | None = None
+    _is_read: bool = field(default=False, init=False)
+    _answers: dict[str, Prediction] = field(default_factory=dict, init=False)
+    _failures: dict[str, Prediction] = field(default_factory=dict, init=False)
+    _seconds: dict[str, float] = field(default_factory=dict, init=False)
+
+    def predictions(
+        self, chats: Sequence[Chat], ask: Callable[[Sequence[int]], Sequence[Prediction]]
+    ) -> list[Prediction]:
+        """Answers to all chats, asking for those that are missing.
+
+        Args:
+            chats: The prompts; equal ones share an answer.
+            ask: Asks the model for the chats at these indices and returns an answer for each, in order. One that is
+                `unanswered` is not kept.
+
+        Returns:
+            The answer to each chat, in order. Its `example_id` is the key of the prompt.
+        """
+        if self.missing(chats):
+            started = time.monotonic()
+            with locked(self.file):
+                self._report(time.monotonic() - started)
+                self._read()  # another process may have asked for some of them meanwhile
+                self._ask_missing(chats, ask)
+
+        return [self._find(chat) or self._failures[prompt_keys(chat)[0]] for chat in chats]
+
+    def completions(
+        self, chats: Sequence[Chat], ask: Callable[[Sequence[int]], Sequence[Completion]]
+    ) -> list[Completion]:
+        """As `predictions`, for answers that are kept as the model gave them.
+
+        Args:
+            chats: The prompts; equal ones share an answer.
+            ask: Asks the model for the chats at these indices and returns a completion for each, in order. One with a
+                `failure` is not kept.
+
+        Returns:
+            The completion of each chat, in order.
+        """
+
+        def ask_for_records(indices: Sequence[int]) -> list[Prediction]:
+            return [_record(completion) for completion in ask(indices)]
+
+        return [_completion(record) for record in self.predictions(chats, ask_for_records)]
+
+    def missing(self, chats: Sequence[Chat]) -> list[int]:
+        """The chats that would have to be asked for, each of equal ones once.
+
+        Returns:
+            Their indices, ascending.
+        """
+        first_index: dict[str, int] = {}
+        for index, chat in enumerate(chats):
+            if self._find(chat) is None:
+                first_index.setdefault(prompt_keys(chat)[0], index)
+        return list(first_index.values())
+
+    def failure(self, chat: Chat) -> str | None:
+        """Why this chat had no answer when it was last asked for here; None where it had one."""
+        record = self._failures.get(prompt_keys(chat)[0])
+        return record.failure if record else None
+
+    def seconds(self, chats: Sequence[Chat]) -> float:
+        """The seconds that the answers to these chats took when they were made, whoever made them."""
+        self._read_once()
+        total = 0.0
+        for chat in chats:
+            total += next((self._seconds[key] for key in prompt_keys(chat) if key in self._seconds), 0.0)
+        return total
+
+    def _ask_missing(self, chats: Sequence[Chat], ask: Callable[[Sequence[int]], Sequence[Prediction]]) -> None:
+        missing = self.missing(chats)
+        with progress(self.label, len(missing)) as advance:
+            for start in range(0, len(missing), self.chunk):
+                indices = missing[start : start + self.chunk]
+
+                started = time.monotonic()
+                records = []
+                for index, record in zip(indices, ask(indices), strict=True):
+                    records.append(replace(record, example_id=prompt_keys(chats[index])[0]))
+                seconds = time.monotonic() - started
+
+                self._keep(records, seconds)
+                self._report(seconds)
+                advance(len(indices))
+
+    def _keep(self, records: Sequence[Prediction], seconds: float) -> None:
+        """Write the answers among the records of one chunk, which took `seconds`, and remember the failures."""
+        answers = {record.example_id: record for record in records if not record.unanswered}
+        failures = {record.example_id: record for record in records if record.unanswered}
+        append_predictions(self.file, list(answers.values()), seconds=seconds)
+
+        self._answers |= answers
+        self._failures = {key: record for key, record in self._failures.items() if key not in answers} | failures
+        self._seconds |= dict.fromkeys(answers | failures, seconds / len(records))
+
+    def _find(self, chat: Chat) -> Prediction | None:
+        self._read_once()
+        return next((self._answers[key] for key in prompt_keys(chat) if key in self._answers), None)
+
+    def _read_once(self) -> None:
+        if not self._is_read:
+            self._read()
+
+    def _read(self) -> None:
+        records = read_predictions(self.file)
+        self._answers = {key: record for key, record in records.items() if not record.unanswered}
+        self._seconds |= seconds_spent(self.file)
+        self._is_read = True
+
+    def _report(self, seconds: float) -> None:
+        if self.on_making:
+            self.on_making(seconds)
 
 
-def _write(
-    file: Path, name: str, model: LanguageModel, chats: Mapping[str, Chat], decoding: Decoding
-) -> dict[str, Completion]:
-    """Ask for each chat and append what was answered, some at a time."""
-    keys, size = list(chats), batch_of(model, CHUNK)
-    made: dict[str, Completion] = {}
-    with progress(name, len(keys)) as advance:
-        for start in range(0, len(keys), size):
-            part, started = keys[start : start + size], time.monotonic()
-            answers = dict(zip(part, model.generate([chats[key] for key in part], decoding), strict=True))
-            made |= answers
-            whole = {key: one for key, one in answers.items() if not one.failure}
-            append_predictions(
-                file,
-                [Prediction(key, one.text, one.text, usage=one.usage) for key, one in whole.items()],
-                seconds=time.monotonic() - started,
-            )
-            advance(len(part))
-    return made
+def prompt_keys(chat: Chat) -> tuple[str, ...]:
+    """The keys under which the answer to a prompt may stand in a file.
+
+    The same question has the same key, whoever asks it.
+
+    Returns:
+        The key that new answers get, then those that files of earlier versions have, 24 hex digits each.
+    """
+    messages = [asdict(message) for message in chat]
+    # Files of HYDRA's choices once had the hash of a tuple around the messages.
+    return tuple(_digest(repr(content)) for content in (messages, (messages,)))
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def _record(completion: Completion) -> Prediction:
+    """A completion in the form of a line of the file."""
+    return Prediction(
+        "",
+        completion.text,
+        completion.text,
+        usage=completion.usage,
+        failure=completion.failure,
+        unanswered=completion.failure is not None,
+    )
+
+
+def _completion(record: Prediction) -> Completion:
+    return Completion(record.text, record.usage, record.failure)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rpobench.method.answering import answer, blank, model_for, naming_the_example, prediction
-from rpobench.models.kept_answers import write_once
+from rpobench.models.kept_answers import KeptAnswers, OnMaking, prompt_keys
+from rpobench.models.kept_texts import KeptTexts
 from rpobench.models.prices import at_todays_price
 from rpobench.models.protocol import LanguageModel, batch_of
-from rpobench.store.locks import locked
-from rpobench.store.predictions import append_predictions, read_predictions, seconds_spent
 from rpobench.store.result_store import ResultStore
 from rpobench.task.contract import Task
-from rpobench.terminal import progress
 from rpobench.types import Chat, Completion, Decoding, Example, Prediction, RpobenchError
 
 CHUNK = 32  # examples between two writes: what a kill can cost
@@ -36,89 +33,66 @@ class StoredDrafts:
     model: LanguageModel
     making: float = 0.0
     worth: float = 0.0
-    on_making: Callable[[float], None] | None = None
-    _known: dict[str, dict[str, Prediction]] = field(default_factory=dict)
-    _seconds: dict[str, dict[str, float]] = field(default_factory=dict)
-    _failures: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    on_making: OnMaking | None = None
+    _answers_by_file: dict[Path, KeptAnswers] = field(default_factory=dict)
 
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """The draft of each example by example id; missing ones are made and stored first."""
-        keys = {example.id: _key(task.prompt(example)) for example in examples}
-        missing = self.missing(task, examples)
-        if missing:
-            waiting = time.monotonic()
-            with locked(self._file(task)):
-                self._spent(time.monotonic() - waiting)
-                self._forget(task)  # another process may have made some meanwhile
-                self._make_missing(task, list(missing.values()), keys)
-        known, seconds = self._read(task)
-        self.worth += sum(seconds[key] for key in keys.values())
-        found = {example.id: replace(known[keys[example.id]], example_id=example.id) for example in examples}
-        return {id_: replace(one, usage=at_todays_price(self.model, one.usage)) for id_, one in found.items()}
+
+        def ask(indices: Sequence[int]) -> list[Prediction]:
+            return self._ask(task, [examples[index] for index in indices])
+
+        answers = self._answers(task)
+        chats = [task.prompt(example) for example in examples]
+        records = answers.predictions(chats, ask)
+        self.worth += answers.seconds(chats)
+
+        drafts = {}
+        for example, record in zip(examples, records, strict=True):
+            usage = at_todays_price(self.model, record.usage)
+            drafts[example.id] = replace(record, example_id=example.id, usage=usage)
+        return drafts
 
     def written(
         self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
     ) -> Sequence[Completion]:
-        """The model's text for each chat, in order; see `write_once`."""
-        found = write_once(self.store.written_folder, name, model, chats, decoding)
-        self._spent(found.making)
-        self.worth += found.worth
-        return [replace(one, usage=at_todays_price(model, one.usage)) for one in found.texts]
+        """The model's text for each chat, in order; see `KeptTexts`."""
+        texts = KeptTexts(self.store.written_folder, name, model, decoding, on_making=self._add_making)
+        completions = texts.generate(chats)
+        self.worth += texts.seconds(chats)
+        return [replace(completion, usage=at_todays_price(model, completion.usage)) for completion in completions]
 
     def missing(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
         """What would have to be drafted for these examples, by key: equal prompts have one draft."""
-        known, _ = self._read(task)
-        keyed = {_key(task.prompt(example)): example for example in examples}
-        return {key: example for key, example in keyed.items() if key not in known or known[key].unanswered}
+        chats = [task.prompt(example) for example in examples]
+        indices = self._answers(task).missing(chats)
+        return {prompt_keys(chats[index])[0]: examples[index] for index in indices}
 
     def no_answer(self, task: Task, example: Example) -> str | None:
         """Why the model gave no draft of this example when it was last asked; None where it did."""
-        return self._failures.get((task.name, _key(task.prompt(example))))
+        return self._answers(task).failure(task.prompt(example))
 
-    def _make_missing(self, task: Task, asked: Sequence[Example], keys: Mapping[str, str]) -> None:
-        known, seconds = self._read(task)
-        missing = list(self.missing(task, asked).values())
-        with progress(f"{task.name} drafts", len(missing)) as advance:
-            size = batch_of(self.model, CHUNK)
-            for start in range(0, len(missing), size):
-                started = time.monotonic()
-                made = [
-                    replace(draft, example_id=keys[draft.example_id])
-                    for draft in self._make(task, missing[start : start + size])
-                ]
-                took = time.monotonic() - started
-                # A draft without answer is nothing to share: it stays here, and the next run asks again.
-                append_predictions(self._file(task), [one for one in made if not one.unanswered], seconds=took)
-                self._failures |= {(task.name, one.example_id): one.failure if one.unanswered else None for one in made}
-                self._spent(took)
-                known.update({draft.example_id: draft for draft in made})
-                seconds.update({draft.example_id: took / len(made) for draft in made})
-                advance(len(made))
+    def _ask(self, task: Task, examples: Sequence[Example]) -> list[Prediction]:
+        chats = [task.prompt(example) for example in examples]
+        neutral_chats = [blank(task, example) for example in examples]
+        with naming_the_example(task, examples):
+            completions = answer(model_for(self.model, [task]), task, chats, neutral=neutral_chats)
+        return [prediction(task, *pair) for pair in zip(examples, completions, strict=True)]
 
-    def _spent(self, seconds: float) -> None:
+    def _answers(self, task: Task) -> KeptAnswers:
+        """The task's file, which is read once."""
+        key = f"{self.model.identity}/{task.name}@{task.version}/{task.max_new_tokens}"
+        file = self.store.drafts_file(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
+
+        if file not in self._answers_by_file:
+            chunk = batch_of(self.model, CHUNK)
+            self._answers_by_file[file] = KeptAnswers(file, f"{task.name} drafts", chunk, self._add_making)
+        return self._answers_by_file[file]
+
+    def _add_making(self, seconds: float) -> None:
         self.making += seconds
         if self.on_making:
             self.on_making(seconds)
-
-    def _forget(self, task: Task) -> None:
-        self._known.pop(self._file(task).name, None)
-
-    def _read(self, task: Task) -> tuple[dict[str, Prediction], dict[str, float]]:
-        file = self._file(task)
-        if file.name not in self._known:
-            self._known[file.name], self._seconds[file.name] = read_predictions(file), seconds_spent(file)
-        return self._known[file.name], self._seconds[file.name]
-
-    def _make(self, task: Task, examples: Sequence[Example]) -> list[Prediction]:
-        chats = [task.prompt(example) for example in examples]
-        neutral = [blank(task, example) for example in examples]
-        with naming_the_example(task, examples):
-            completions = answer(model_for(self.model, [task]), task, chats, neutral=neutral)
-        return [prediction(task, *pair) for pair in zip(examples, completions, strict=True)]
-
-    def _file(self, task: Task) -> Path:
-        key = f"{self.model.identity}/{task.name}@{task.version}/{task.max_new_tokens}"
-        return self.store.drafts_file(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
 
 
 @dataclass(frozen=True)
@@ -143,8 +117,3 @@ class CompleteDrafts:
     ) -> Sequence[Completion]:
         """The model's text for each chat, in order."""
         return self.store.written(name, chats, decoding, model)
-
-
-def _key(chat: Chat) -> str:
-    """Of a prompt: the same question has the same draft, whoever asks it."""
-    return hashlib.sha256(repr([asdict(message) for message in chat]).encode("utf-8", "surrogatepass")).hexdigest()[:24]

@@ -143,7 +143,7 @@ def test_a_teacher_that_does_not_answer_ends_the_fit(tmp_path: Path) -> None:
 def test_what_the_teacher_wrote_before_a_kill_is_not_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("rpobench.models.kept_answers.CHUNK", 2)
+    monkeypatch.setattr("rpobench.models.kept_texts.CHUNK", 2)
     rows = [row(str(number), f"ok so {number} it is") for number in range(6)]
 
     class Killed(ScriptedModel):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rpobench.method.answering import model_for
-from rpobench.models.kept_answers import write_once
+from rpobench.models.kept_texts import KeptTexts
 from rpobench.models.protocol import LanguageModel
 from rpobench.rpo.form import LACKS, REWRITE, SHOWS, Form, Trajectory, one_line
 from rpobench.rpo.rows import TrainingRow
@@ -115,7 +115,7 @@ class Teacher:
     def _written(
         self, name: str, model: LanguageModel, chats: Mapping[int, Chat], decoding: Decoding
     ) -> dict[int, str]:
-        texts = write_once(self._folder, name, model, list(chats.values()), decoding).texts
+        texts = KeptTexts(self._folder, name, model, decoding).generate(list(chats.values()))
         _check_answered(texts)
         self.usage += sum((one.usage for one in texts), Usage())
         return {place: one.text for place, one in zip(chats, texts, strict=True)}

@@ -1,0 +1,48 @@
+"""What a model wrote beside drafts, such as summaries of users: generated once, kept by prompt, shared by all runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from rpobench.models.kept_answers import KeptAnswers, OnMaking
+from rpobench.models.protocol import LanguageModel, batch_of
+from rpobench.types import Chat, Completion, Decoding
+
+CHUNK = 16  # texts between two writes: what a kill can cost
+
+
+class KeptTexts:
+    """The texts of one model under one decoding, in a file of its own (see `KeptAnswers`).
+
+    Args:
+        folder: Where the file is.
+        name: What the texts are; the first part of the file's name.
+        model: Writes what is missing.
+        decoding: How it samples.
+        on_making: Called with the seconds of each step of writing them.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, model: LanguageModel, decoding: Decoding, *, on_making: OnMaking | None = None
+    ) -> None:
+        self._model, self._decoding = model, decoding
+        file = folder / f"{name}-{_file_key(model, decoding)}.jsonl"
+        self._answers = KeptAnswers(file, name, batch_of(model, CHUNK), on_making)
+
+    def generate(self, chats: Sequence[Chat]) -> list[Completion]:
+        """The model's text for each chat, in order; it is asked only for those that are not kept."""
+
+        def ask(indices: Sequence[int]) -> Sequence[Completion]:
+            return self._model.generate([chats[index] for index in indices], self._decoding)
+
+        return self._answers.completions(chats, ask)
+
+    def seconds(self, chats: Sequence[Chat]) -> float:
+        """The seconds that the texts for these chats took when they were written, whoever wrote them."""
+        return self._answers.seconds(chats)
+
+
+def _file_key(model: LanguageModel, decoding: Decoding) -> str:
+    return hashlib.sha256(f"{model.identity}/{decoding}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
