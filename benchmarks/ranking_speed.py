@@ -1,6 +1,6 @@
 """Ranking whole profiles by BM25: the plain loop beside rpobench's first call (worker processes) and its second (disk).
 
-    pytest benchmarks/bench_ranking.py [--benchmark-columns=min,rounds]     (RPOBENCH_BENCH_USERS=200 for a short one)
+    pytest benchmarks/ranking_speed.py [--benchmark-columns=min,rounds]     (RPOBENCH_BENCH_USERS=200 for a short one)
 
 2,000 users with 200 items each, in LaMP-3's form. What the calls do beside ranking (retrieval texts, files) is in
 their times. The numbers in brackets are multiples of the fastest.

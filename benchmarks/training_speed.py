@@ -1,6 +1,6 @@
 """Tokens a second of both training stages: rpobench beside a bare trl script with the same settings, in one run.
 
-    python benchmarks/bench_training.py [--model smollm2-135m] [--rows 64] [--steps 4] [--rounds 2] [--data 1,2,4]
+    python benchmarks/training_speed.py [--model smollm2-135m] [--rows 64] [--steps 4] [--rounds 2] [--data 1,2,4]
 
 The bare script is trl's own trainer on the same rows, adapter, batches, rates and arithmetic, with no checkpoints, no
 progress and no signs logged. Every contestant trains in a process of its own; rounds alternate, and the fastest one

@@ -1,6 +1,6 @@
 """Throughput of local generation: rpobench's batches beside two bare `model.generate` loops, in one run.
 
-    python benchmarks/bench_generate.py [--prompts 200] [--new 16] [--rounds 2]
+    python benchmarks/generation_speed.py [--prompts 200] [--new 16] [--rounds 2]
 
 The loops get the prompts ready-made as token ids and give back text, as `TransformersModel.generate` does with its own
 templating and bookkeeping. `sorted` is batched best: by length, longest first, the best of the batch sizes tried.

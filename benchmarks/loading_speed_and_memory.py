@@ -1,6 +1,6 @@
 """Loading a questions file of LaMP-3's size: `json.load` beside rpobench's first and later load, each in a new process.
 
-    python benchmarks/bench_loading.py [--gb 2] [--folder DIR]
+    python benchmarks/loading_speed_and_memory.py [--gb 2] [--folder DIR]
 
 The file is made in a temporary folder (in DIR) and deleted afterwards, cache entry included: three times its size must
 be free. Times are from opening the file to having the questions (and for rpobench the targets); `peak` is the process's

@@ -1,6 +1,6 @@
 """Throughput against a server that takes 200 ms an answer: rpobench beside a plain thread pool, and a hit of the cache.
 
-    python benchmarks/bench_served.py [--requests 640] [--concurrency 32] [--delay 0.2] [--rounds 3]
+    python benchmarks/served_model_speed.py [--requests 640] [--concurrency 32] [--delay 0.2] [--rounds 3]
 
 The server is a process of its own on this machine. Ideal is requests / concurrency * delay. The pool has one thread and
 one `requests` session a place, and does nothing but post and read the text. Rounds alternate, and each contestant's

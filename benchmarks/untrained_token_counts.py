@@ -1,6 +1,6 @@
 """What `rpobench run --method untrained --task all` asks of the base model, counted without running it.
 
-    python benchmarks/count_untrained.py [--limit 32]
+    python benchmarks/untrained_token_counts.py [--limit 32]
 
 A model that writes as many tokens as it may stands in for SmolLM2; prompts are counted by SmolLM2's own tokenizer and
 chat template, so the figures are upper bounds of what the real one reads and writes. Minutes are planned with the rates
