@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 from paths import LAMP_SAMPLE, PLUGIN
+from shared_data import require_shared
 
 import rpobench
 from rpobench import registry
@@ -225,10 +225,17 @@ def test_texts_are_shown_as_they_are_and_never_as_markup_or_control_codes(
 
 
 def test_the_real_sample_is_split_by_user(tmp_path: Path) -> None:
-    if not LAMP_SAMPLE.exists():
-        assert not os.environ.get("CI"), "the sample must be there in CI"
-        pytest.skip("the real LaMP sample is not beside the checkout")
-    options = ("--task", "LaMP-3", "--data", LAMP_SAMPLE, "--holdout", "0.5", "--base-model", "scripted:echo", "--json")
+    options = (
+        "--task",
+        "LaMP-3",
+        "--data",
+        require_shared(LAMP_SAMPLE),
+        "--holdout",
+        "0.5",
+        "--base-model",
+        "scripted:echo",
+        "--json",
+    )
     done = rpo("run", "--method", "zero-shot,peek,learner", *options, "--out", tmp_path / "runs")
     assert done.returncode == 0, done.stderr
     found = {one["method"]: one for one in json.loads(done.stdout)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paths import LAMP_SAMPLE
+from shared_data import require_shared
 
 from rpobench import get_task
 from rpobench.data.official.folder import MissingData, load_official, split_users
@@ -271,10 +271,7 @@ def test_any_json_is_questions_or_refused(content: list[Any]) -> None:
 
 
 def test_the_real_sample_loads() -> None:
-    if not LAMP_SAMPLE.exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"the real sample is absent at {LAMP_SAMPLE}")
-        pytest.skip("the real LaMP sample is not here: its licence keeps it out of the repository")
-    data = load_official(TASK, LAMP_SAMPLE, "dev")
+    data = load_official(TASK, require_shared(LAMP_SAMPLE), "dev")
+
     sizes = [len(one.example.profile) for one in data.labelled]
     assert (len(sizes), sizes.count(0), data.users) == (50, 20, "inferred")
