@@ -24,8 +24,8 @@ class ProfileSummary(Method):
 
     name = "profile-summary"
 
-    def prompts(self, tasks: Sequence[Task]) -> str:
-        return repr([summary_form(task) for task in tasks]) + blanks(tasks)
+    def prompts(self, tasks: Sequence[Task]) -> list[object]:
+        return [[summary_form(task) for task in tasks], *blanks(tasks)]
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         shown = self.evidence(task, examples, ctx)

@@ -11,7 +11,7 @@ from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
 from rpobench.method.context import Context
 from rpobench.method.contract import Method
 from rpobench.task.contract import Task
-from rpobench.types import Example, Prediction
+from rpobench.types import Chat, Example, Prediction
 
 
 class Rag(Method):
@@ -27,7 +27,7 @@ class Rag(Method):
     def retrievers(self) -> Sequence[str]:
         return (self.retriever,)
 
-    def prompts(self, tasks: Sequence[Task]) -> str:
+    def prompts(self, tasks: Sequence[Task]) -> list[list[Chat]]:
         return blanks(tasks)
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:

@@ -31,11 +31,11 @@ class SelfRewrite(Method):
     def retrievers(self) -> Sequence[str]:
         return ("bm25",)
 
-    def prompts(self, tasks: Sequence[Task]) -> str:
+    def prompts(self, tasks: Sequence[Task]) -> list[object]:
         asked = [(task, Example("x", "x", "x"), "x", ()) for task in tasks]
         chats = [(rewrite_chat(*one), rewrite_chat(*one, "x"), critique_chat(*one)) for one in asked]
         twins = [_blank(*one[:2]) for one in asked if one[0].labels]
-        return repr((chats, CRITIQUE_TOKENS)) + (repr(twins) if twins else "")
+        return [(chats, CRITIQUE_TOKENS), *([twins] if twins else [])]
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
         drafts = ctx.drafts(task, examples)

@@ -21,9 +21,10 @@ from safetensors.torch import load_file, save_file
 
 from rpobench.method.config import UNCUT, EvidenceConfig
 from rpobench.method.context import Context
-from rpobench.method.per_user import content_key, kept, past_examples, profile_content
+from rpobench.method.per_user import PartKey, find_part, keep_part, part_key, past_examples
 from rpobench.models.encoder import Encoder
 from rpobench.store.files import read_json, write_json
+from rpobench.store.recorded import Called, recorded_config, recorded_profile, recorded_text
 from rpobench.task.contract import Task
 from rpobench.types import Completion, Evidence, Example, Labelled, Prediction, ProfileItem, Usage
 
@@ -100,17 +101,29 @@ class Chooser:
         folder = self.ctx.users
         assert folder is not None
         keys = [self._key(example) for example in examples]
-        new = {key: one for key, one in zip(keys, examples, strict=True) if not (folder / key).exists()}
-        learned = dict(zip(new, self._learn([self._past(one) for one in new.values()]), strict=True))
+        new = {key: example for key, example in zip(keys, examples, strict=True) if find_part(folder, key) is None}
+        learned = dict(zip(new, self._learn([self._past(example) for example in new.values()]), strict=True))
         for key, heads in learned.items():
             if not heads.failure:
-                kept(folder, key, heads.save)
-        return [learned[key] if key in learned else Heads.load(folder / key) for key in keys]
+                keep_part(folder, key, heads.save)
 
-    def _key(self, example: Example) -> str:
-        judges = (self.reranker.identity, self.scorer.identity, self.ctx.base_model.identity)
-        asked = (self.task.name, self.task.version, self.config, self.ctx.seed)
-        return content_key(FORMAT, judges, asked, profile_content(example.profile))
+        every_head = []
+        for key in keys:
+            part = find_part(folder, key)
+            every_head.append(learned[key] if part is None else Heads.load(part))
+        return every_head
+
+    def _key(self, example: Example) -> PartKey:
+        """The name of the heads that are learned from this example's profile."""
+        identities = (self.reranker.identity, self.scorer.identity, self.ctx.base_model.identity)
+        config, task = self.config.model_dump(mode="json"), self.task
+        content = [FORMAT, identities, [task.name, task.version, config, self.ctx.seed], example.profile]
+
+        judges_then = (self.reranker.recorded_identity, self.scorer.recorded_identity, self.ctx.base_model.identity)
+        config_then = Called("Config", recorded_config("hydra", "1", config, {}))
+        asked_then = (task.name, task.version, config_then, self.ctx.seed)
+        then = (FORMAT, judges_then, asked_then, recorded_profile(example.profile))
+        return part_key(content, recorded_text(then))
 
     def _learn(self, users: Sequence[Sequence[Labelled]]) -> list[Heads]:
         """The heads of users with these past examples."""

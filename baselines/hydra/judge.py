@@ -7,6 +7,7 @@ without history is judged for as everybody.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from rpobench.method.per_user import content_key
 from rpobench.models.encoder import Encoder
+from rpobench.store.identity import KEY, digest
+from rpobench.store.recorded import recorded_digest
 from rpobench.types import RpobenchError
 
 WEIGHTS = "judge.safetensors"
@@ -137,8 +139,14 @@ class Judge:
     @property
     def identity(self) -> str:
         """Hash of what was learned."""
-        parts = sorted(self._learned.state_dict().items())
-        return content_key([(name, tensor.numpy().tobytes()) for name, tensor in parts])
+        weights = sorted(self._learned.state_dict().items())
+        return digest([[name, hashlib.sha256(tensor.numpy().tobytes()).hexdigest()] for name, tensor in weights], KEY)
+
+    @property
+    def recorded_identity(self) -> str:
+        """The same as version 0.1 hashed it."""
+        weights = sorted(self._learned.state_dict().items())
+        return recorded_digest(repr(([(name, tensor.numpy().tobytes()) for name, tensor in weights],)), KEY)
 
     @classmethod
     def load(cls, folder: Path, encoder: Encoder, training: JudgeTraining) -> Judge:

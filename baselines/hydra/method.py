@@ -60,8 +60,8 @@ class Hydra(Method):
             "encoder": self._encoder.identity,
         }
 
-    def prompts(self, tasks: Sequence[Task]) -> str:
-        return repr([pair_words(task) for task in tasks]) + blanks(tasks)
+    def prompts(self, tasks: Sequence[Task]) -> list[object]:
+        return [[pair_words(task) for task in tasks], *blanks(tasks)]
 
     def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
         if not is_first():

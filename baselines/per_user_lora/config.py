@@ -19,6 +19,16 @@ class AdapterTraining:
     batch: int
     seed: int
 
+    def fields(self) -> dict[str, object]:
+        """What names an adapter, under names that never change."""
+        return {
+            "rank": self.rank,
+            "epochs": self.epochs,
+            "learning_rate": self.learning_rate,
+            "batch": self.batch,
+            "seed": self.seed,
+        }
+
 
 class AdapterConfig(ModuleConfig):
     """Those of the adapter that all users share, and of each user's; the latter were not tuned."""

@@ -11,11 +11,12 @@ from peft import LoraConfig, get_peft_model
 from rpobench.baselines.per_user_lora.config import AdapterTraining
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set_seed
 
-from rpobench.method.per_user import content_key, kept
+from rpobench.method.per_user import PartKey, keep_part, part_key
 from rpobench.models.local.loading import silent_loading
 from rpobench.models.local.transformers import TransformersModel
 from rpobench.rpo.training.common import IGNORED, common_arguments, load_tokenizer, run_to_end
 from rpobench.store.processes import processes
+from rpobench.store.recorded import Called, recorded_text
 from rpobench.types import Chat, RpobenchError
 
 Lesson = tuple[Chat, str]  # what a model reads, and what it is to write
@@ -53,16 +54,23 @@ class UserAdapters:
         if not lessons:
             self._peft.set_adapter(NOBODY, inference_mode=True)
             return
-        key = content_key(FORMAT, self._model.identity, self._training, list(lessons))
+        part = self._part_key(lessons)
+        key = part.name
         if key not in self._resident:
-            place = kept(self._folder, key, lambda half: self._train(lessons, half))
-            self._peft.load_adapter(str(place), adapter_name=key, is_trainable=False)
+            adapter = keep_part(self._folder, part, lambda folder: self._train(lessons, folder))
+            self._peft.load_adapter(str(adapter), adapter_name=key, is_trainable=False)
             self._resident[key] = self._size(key)
         self._resident.move_to_end(key)
         self._peft.set_adapter(key, inference_mode=True)
         while len(self._resident) > 1 and sum(self._resident.values()) > self._budget:
             evicted, _ = self._resident.popitem(last=False)
             self._peft.delete_adapter(evicted)
+
+    def _part_key(self, lessons: Sequence[Lesson]) -> PartKey:
+        """The name of the adapter of these lessons."""
+        training = self._training.fields()
+        then = (FORMAT, self._model.identity, Called("AdapterTraining", training), list(lessons))
+        return part_key([FORMAT, self._model.identity, training, list(lessons)], recorded_text(then))
 
     @property
     def resident(self) -> list[str]:

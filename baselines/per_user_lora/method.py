@@ -41,8 +41,8 @@ class PerUserLora(TrainedModule):
     class Config(AdapterConfig):
         """The shared adapter's knobs and the users'."""
 
-    def prompts(self, tasks: Sequence[Task]) -> str:
-        return repr([(self.form.sample(task), pair_words(task)) for task in tasks])
+    def prompts(self, tasks: Sequence[Task]) -> list[object]:
+        return [[(self.form.sample(task), pair_words(task)) for task in tasks]]
 
     def _answers(self, task: Task, asked: Sequence[Question], ctx: Context) -> list[Answer]:
         """Users in turn, so that an adapter is put on the model once for all questions of its user."""

@@ -47,9 +47,11 @@ def import_(
         method=name.strip(),
         version="imported",
         config={},
+        knobs={},
         base_model=base_model,
         seed=seed,
     )
+    spec = spec.model_copy(update={"recorded": spec.as_recorded()})
     folder = write_import(out, spec, held, answers, preds)
     world = f" world {spec.data.seed}" if source.made_here else ""  # worlds of two versions have the same ids
     print(f"scored on {spec.data.source}{world}, {split}", file=sys.stderr)

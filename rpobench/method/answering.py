@@ -20,10 +20,10 @@ def blank(task: Task, example: Example) -> Chat:
     return task.prompt(task.neutral(example))
 
 
-def blanks(tasks: Iterable[Task]) -> str:
-    """The words of `blank` for the label tasks among these, for `Method.prompts`; "" where there is none."""
-    known = [blank(task, Example("", "", "<input>")) for task in tasks if task.labels]
-    return repr(known) if known else ""
+def blanks(tasks: Iterable[Task]) -> list[list[Chat]]:
+    """The words of `blank` for the label tasks among these, as a part of `Method.prompts`; [] where there is none."""
+    chats = [blank(task, Example("", "", "<input>")) for task in tasks if task.labels]
+    return [chats] if chats else []
 
 
 def answer(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import BaseModel
 
 from rpobench.method.config import MethodConfig
 from rpobench.method.context import Context
+from rpobench.store.identity import digest
 from rpobench.task.contract import Task
 from rpobench.types import Example, Labelled, Prediction, Usage
 
@@ -41,6 +41,14 @@ class Method(ABC):
     def __init__(self, config: BaseModel) -> None:
         self.config: Any = config
 
+    def changed_knobs(self) -> dict[str, Any]:
+        """The knobs whose values differ from the defaults of this version, as a spec holds them."""
+        fields = type(self.config).model_fields
+        defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
+        differing = {name for name, default in defaults.items() if getattr(self.config, name) != default}
+        config: dict[str, Any] = self.config.model_dump(mode="json")
+        return {name: value for name, value in config.items() if name in differing}
+
     def applies_to(self, task: Task) -> bool:
         """False where the method means nothing; the cell is then n/a, never a zero."""
         return True
@@ -53,9 +61,17 @@ class Method(ABC):
         """
         return {}
 
-    def prompts(self, tasks: Sequence[Task]) -> str:
-        """The method's own prompts for these tasks, "" where it has none; their hash is part of its specs."""
-        return ""
+    def prompts(self, tasks: Sequence[Task]) -> str | Sequence[object]:
+        """The method's own words for these tasks; their hash is part of its specs.
+
+        Args:
+            tasks: The tasks that a spec is made for.
+
+        Returns:
+            Everything that words what a model is asked: texts, chats and numbers, in lists and tuples. Empty for a
+            method without prompts of its own.
+        """
+        return ()
 
     def retrievers(self) -> Sequence[str]:
         """Names of the retrievers it takes evidence from, looked up before any model works."""
@@ -83,6 +99,10 @@ class Method(ABC):
 
 
 def prompts_digest(method: Method, tasks: Sequence[Task]) -> str | None:
-    """How the method's own prompts for these tasks stand in a spec: 12 hex digits, None where it has none."""
+    """How the method's own prompts for these tasks stand in a spec.
+
+    Returns:
+        12 hex digits; None for a method without prompts of its own.
+    """
     words = method.prompts(tasks)
-    return hashlib.sha256(words.encode()).hexdigest()[:12] if words else None
+    return digest(words) if words else None

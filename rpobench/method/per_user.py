@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from rpobench.store.locks import locked
+from rpobench.store.identity import KEY, Quoted, digest
+from rpobench.store.recorded import recorded_digest
+from rpobench.store.whole_folder import fill_once
 from rpobench.task.contract import Task
 from rpobench.types import Example, Labelled, ProfileItem
 
@@ -35,9 +35,9 @@ def past_examples(task: Task, example: Example, *, limit: int, seed: int) -> lis
     return found
 
 
-def pair_words(task: Task) -> str:
+def pair_words(task: Task) -> Quoted:
     """How a task words its pairs, with stand-ins: changes when the words do."""
-    return repr(task.pair(ProfileItem("", {name: f"<{name}> of an item" for name in task.fields})))
+    return Quoted(task.pair(ProfileItem("", {name: f"<{name}> of an item" for name in task.fields})))
 
 
 def _shortened(task: Task, item: ProfileItem) -> ProfileItem:
@@ -47,25 +47,45 @@ def _shortened(task: Task, item: ProfileItem) -> ProfileItem:
     return replace(item, fields={**item.fields, task.cut_field: " ".join(words[:ITEM_WORDS])})
 
 
-def content_key(*parts: object) -> str:
-    """A name made of the parts' `repr`, which must tell all that the thing is made from."""
-    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
+@dataclass(frozen=True)
+class PartKey:
+    """The names of what is learned of one user: today's, and the one that version 0.1 gave it."""
+
+    name: str
+    recorded: str
 
 
-def profile_content(profile: Sequence[ProfileItem]) -> str:
-    """All that is in a profile, as text."""
-    return repr([(item.id, sorted(item.fields.items()), item.date) for item in profile])
+def part_key(content: Sequence[object], recorded: str) -> PartKey:
+    """Name a part by all that it is made from.
+
+    Args:
+        content: Everything that decides what the part is, as `store.identity` takes it.
+        recorded: The text that version 0.1 hashed for the same part.
+
+    Returns:
+        Its names: 24 hex digits each.
+    """
+    return PartKey(digest(content, KEY), recorded_digest(recorded, KEY))
 
 
-def kept(folder: Path, key: str, make: Callable[[Path], None]) -> Path:
-    """The folder `key` in `folder`. Where it is not there, `make` fills it first: it appears whole or not at all."""
-    place = folder / key
-    if not place.exists():
-        with locked(place):
-            if not place.exists():  # another process may have made it meanwhile
-                half = folder / f"{key}.part"
-                shutil.rmtree(half, ignore_errors=True)
-                half.mkdir(parents=True)
-                make(half)
-                half.rename(place)
-    return place
+def find_part(folder: Path, key: PartKey) -> Path | None:
+    """The folder of a part that was learned before; None where it is still to be learned."""
+    folders = (folder / key.name, folder / key.recorded)
+    return next((path for path in folders if path.exists()), None)
+
+
+def keep_part(folder: Path, key: PartKey, learn: Callable[[Path], None]) -> Path:
+    """Learn a part of one user once.
+
+    Args:
+        folder: Where the parts of all users lie.
+        key: The name of this one.
+        learn: Fills the folder that it is given. It is called only where the part was not learned before.
+
+    Returns:
+        The folder of the part. It appears whole or not at all.
+    """
+    known_folder = find_part(folder, key)
+    if known_folder is not None:
+        return known_folder
+    return fill_once(folder / key.name, learn)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rpobench.models.protocol import LanguageModel, Ready, ReportingModel, choose_each, generate_each
+from rpobench.store.identity import SHA256, digest
 from rpobench.store.user_cache import cache_folder, open_shared
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
 
@@ -121,7 +122,7 @@ def _whole(value: bytes, known: str) -> bool:
 def answer_key(identity: str, chat: Chat, asked: dict[str, Any]) -> str:
     """sha256 of all that decides an answer: model identity, messages, and what was asked of them."""
     content = {"model": identity, "messages": [[message.role, message.content] for message in chat], **asked}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return digest(content, SHA256)
 
 
 @dataclass(frozen=True)

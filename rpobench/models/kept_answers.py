@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from rpobench.store.identity import KEY, digest
 from rpobench.store.locks import locked
 from rpobench.store.predictions import append_predictions, read_predictions, seconds_spent
+from rpobench.store.recorded import recorded_chat_key, recorded_choice_key
 from rpobench.terminal import progress
 from rpobench.types import Chat, Completion, Prediction
 
@@ -160,13 +161,7 @@ def prompt_keys(chat: Chat) -> tuple[str, ...]:
     Returns:
         The key that new answers get, then those that files of earlier versions have, 24 hex digits each.
     """
-    messages = [asdict(message) for message in chat]
-    # Files of HYDRA's choices once had the hash of a tuple around the messages.
-    return tuple(_digest(repr(content)) for content in (messages, (messages,)))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    return (digest(chat, KEY), recorded_chat_key(chat), recorded_choice_key(chat))
 
 
 def _record(completion: Completion) -> Prediction:

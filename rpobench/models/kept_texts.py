@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from rpobench.models.kept_answers import KeptAnswers, OnMaking
 from rpobench.models.protocol import LanguageModel, batch_of
+from rpobench.store.identity import SPEC_DIGEST, digest
+from rpobench.store.recorded import recorded_decoding, recorded_digest
 from rpobench.types import Chat, Completion, Decoding
 
 CHUNK = 16  # texts between two writes: what a kill can cost
@@ -28,8 +29,7 @@ class KeptTexts:
         self, folder: Path, name: str, model: LanguageModel, decoding: Decoding, *, on_making: OnMaking | None = None
     ) -> None:
         self._model, self._decoding = model, decoding
-        file = folder / f"{name}-{_file_key(model, decoding)}.jsonl"
-        self._answers = KeptAnswers(file, name, batch_of(model, CHUNK), on_making)
+        self._answers = KeptAnswers(_file(folder, name, model, decoding), name, batch_of(model, CHUNK), on_making)
 
     def generate(self, chats: Sequence[Chat]) -> list[Completion]:
         """The model's text for each chat, in order; it is asked only for those that are not kept."""
@@ -44,5 +44,8 @@ class KeptTexts:
         return self._answers.seconds(chats)
 
 
-def _file_key(model: LanguageModel, decoding: Decoding) -> str:
-    return hashlib.sha256(f"{model.identity}/{decoding}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
+def _file(folder: Path, name: str, model: LanguageModel, decoding: Decoding) -> Path:
+    """The file of these texts: the one that version 0.1 began, where there is one."""
+    earlier = recorded_digest(f"{model.identity}/{recorded_decoding(decoding)}", SPEC_DIGEST)
+    earlier_file = folder / f"{name}-{earlier}.jsonl"
+    return earlier_file if earlier_file.exists() else folder / f"{name}-{digest([model.identity, decoding])}.jsonl"

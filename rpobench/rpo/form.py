@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rpobench.store.identity import Quoted
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Example, Message, ProfileItem
 
@@ -91,11 +92,11 @@ class Form:
         missing = self._labels()[len(kept) :]
         return "\n".join([*kept, missing[0]]) if missing else None
 
-    def sample(self, task: Task) -> str:
+    def sample(self, task: Task) -> Quoted:
         """How the module is asked about a task and how it writes, with stand-ins: changes when the words do."""
         item = ProfileItem("", {name: f"<{name}>" for name in task.fields})
         asked = [self.chat(task, Example("", "", "<input>"), "<draft>", shown) for shown in ((), (item, item))]
-        return repr((asked, self.text(Trajectory("<shows>", "<lacks>", "<rewrite>"))))
+        return Quoted((asked, self.text(Trajectory("<shows>", "<lacks>", "<rewrite>"))))
 
     def _labels(self) -> tuple[str, ...]:
         analysis = (SHOWS, LACKS) if self.draft else (SHOWS,)

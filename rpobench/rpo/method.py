@@ -30,10 +30,10 @@ class RPO(TrainedModule):
         teacher = {"teacher": get_model(self.config.teacher).identity} if self.config.has_teacher else {}
         return {**super().models(), **teacher}
 
-    def prompts(self, tasks: Sequence[Task]) -> str:
+    def prompts(self, tasks: Sequence[Task]) -> list[object]:
         from rpobench.rpo.trajectories.teacher import teacher_prompts
 
-        return super().prompts(tasks) + (teacher_prompts() if self.config.has_teacher else "")
+        return [*super().prompts(tasks), *([teacher_prompts()] if self.config.has_teacher else [])]
 
     @property
     def _gate(self) -> float | None:

@@ -55,8 +55,8 @@ class TrainedModule(Method):
     def models(self) -> Mapping[str, str]:
         return {**super().models(), "reflection": reflection_model(self.config.reflection_model).identity}
 
-    def prompts(self, tasks: Sequence[Task]) -> str:
-        return repr([self.form.sample(task) for task in tasks])
+    def prompts(self, tasks: Sequence[Task]) -> list[object]:
+        return [[self.form.sample(task) for task in tasks]]
 
     def retrievers(self) -> Sequence[str]:
         return super().retrievers() if self.form.evidence else ()

@@ -16,6 +16,7 @@ from rpobench.method.contract import Method, prompts_digest
 from rpobench.registry import get_method, get_task, model_identities
 from rpobench.runs.plan import Plan, checked, method_names
 from rpobench.store.locks import locked
+from rpobench.store.recorded import recorded_prompts
 from rpobench.store.result_store import ResultStore
 from rpobench.store.results import read_fit_spec, read_run_spec
 from rpobench.store.spec import DataSpec, FitSpec
@@ -44,11 +45,13 @@ class Adapter:
             raise RpobenchError(f"--set {key}: --adapter {self.run} was trained as it is; only {free} can be set anew")
         made = known(checked(known, {**self.spec.config, **settings}))
         tasks = [get_task(name.split("@")[0]) for name in self.spec.train_tasks]
+        words = made.prompts(tasks)
+        is_of_today = self.spec.knobs is not None
         now = {
             "version": made.version,
             "train_tasks": tuple(task.versioned for task in tasks),
             "models": model_identities(made),
-            "prompts": prompts_digest(made, tasks),
+            "prompts": prompts_digest(made, tasks) if is_of_today else recorded_prompts(words),
         }
         changed = [name for name, value in now.items() if value != getattr(self.spec, name)]
         if changed:

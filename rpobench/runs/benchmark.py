@@ -19,6 +19,7 @@ from rpobench.runs.prepare import _checked, _Chosen, _Loaded
 from rpobench.runs.runner import Runner, RunResult
 from rpobench.runs.swapped_profiles import NoSwap
 from rpobench.store.processes import is_first
+from rpobench.store.recorded import recorded_prompts
 from rpobench.store.result_store import ResultStore
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.task.contract import Task
@@ -52,6 +53,14 @@ def _runs(plan: Plan) -> tuple[LanguageModel, list[_MethodRuns]]:
         for seed in plan.seeds
         for one in chosen
     ]
+
+
+@dataclass(frozen=True)
+class FitName:
+    """The digest of a fit in this store, and the one by which version 0.1 would have named it."""
+
+    digest: str
+    recorded: str
 
 
 @dataclass(frozen=True)
@@ -105,21 +114,24 @@ class _MethodRuns:
         return ("own", "swapped") if control else (self.plan.profiles,)
 
     def _fit_spec(self, members: Sequence[_Loaded]) -> FitSpec:
-        train = {one.task: one.train for one in members}
-        return FitSpec(
-            **self._identity(list(train)),
-            train_tasks=tuple(one.task.versioned for one in members),
-            data=tuple(one.source.spec(train[one.task], len(train[one.task].labelled)) for one in members),
+        data = [member.source.spec(member.train, len(member.train.labelled)) for member in members]
+        spec = FitSpec(
+            **self._identity([member.task for member in members]),
+            train_tasks=tuple(member.task.versioned for member in members),
+            data=tuple(data),
         )
+        return spec.model_copy(update={"recorded": spec.as_recorded()})
 
-    def _fit(self, members: Sequence[_Loaded]) -> tuple[str | None, bool]:
+    def _fit(self, members: Sequence[_Loaded]) -> tuple[FitName | None, bool]:
         """The digest of the fit that these tasks need, None where nothing is trained; and whether it is finished."""
         if not self.chosen.method.trains:
             return None, True
         if self.chosen.adapter:
-            return self.chosen.adapter.digest, True
+            digest = self.chosen.adapter.digest
+            return FitName(digest, digest), True
         spec = self._fit_spec(members)
-        return spec.digest(), self.runner.has_fit(spec)
+        digest = self.runner.store.fit_digest(spec)
+        return FitName(digest, spec.as_recorded().digest()), self.runner.has_fit(spec)
 
     def _fitted(self, members: Sequence[_Loaded]) -> Method:
         """The trained method, made or loaded."""
@@ -136,17 +148,19 @@ class _MethodRuns:
             "method": method.name,
             "version": method.version,
             "config": method.config.model_dump(mode="json"),
+            "knobs": method.changed_knobs(),
             "base_model": self.runner.base_model.identity,
             "models": self.chosen.models,
             "prompts": prompts_digest(method, tasks),
+            "recorded_prompts": recorded_prompts(method.prompts(tasks)),
             "seed": self.runner.seed,
         }
 
-    def _run(self, fitted: Callable[[], Method], one: _Loaded, fit: str | None) -> dict[str, Any]:
+    def _run(self, fitted: Callable[[], Method], one: _Loaded, fit: FitName | None) -> dict[str, Any]:
         result = self._result(fitted, one, fit, self.plan.profiles)
         return summary(one.task, result, self._control(fitted, one, fit))
 
-    def _control(self, fitted: Callable[[], Method], one: _Loaded, fit: str | None) -> RunResult | None:
+    def _control(self, fitted: Callable[[], Method], one: _Loaded, fit: FitName | None) -> RunResult | None:
         """The same run with swapped profiles, where there is to be one."""
         if len(self._profiles()) < 2:
             return None
@@ -157,21 +171,23 @@ class _MethodRuns:
             return None
 
     def _result(
-        self, fitted: Callable[[], Method], one: _Loaded, fit: str | None, profiles: Literal["own", "swapped"]
+        self, fitted: Callable[[], Method], one: _Loaded, fit: FitName | None, profiles: Literal["own", "swapped"]
     ) -> RunResult:
         """The result as it stands; without one the method is fitted or loaded, and run."""
         spec = self._spec(one, fit, profiles)
         finished = self.runner.finished(one.task, one.scored, spec)
         return finished or self.runner.run(fitted(), one.task, one.scored, spec)
 
-    def _spec(self, one: _Loaded, fit: str | None, profiles: Literal["own", "swapped"]) -> RunSpec:
-        return RunSpec(
+    def _spec(self, one: _Loaded, fit: FitName | None, profiles: Literal["own", "swapped"]) -> RunSpec:
+        spec = RunSpec(
             **self._identity([one.task]),
             task=one.task.versioned,
             data=one.source.spec(one.scored, one.limit),
             profiles=profiles,
-            fit=fit,
+            fit=fit.digest if fit else None,
         )
+        recorded = spec.as_recorded(fit=fit.recorded if fit else None)
+        return spec.model_copy(update={"recorded": recorded})
 
 
 def summary(task: Task, run: RunResult, control: RunResult | None) -> dict[str, Any]:

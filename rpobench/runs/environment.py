@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from rpobench.data.dataset import DataSet
 from rpobench.store.files import write_json
+from rpobench.store.identity import SHA256, digest
+from rpobench.store.recorded import recorded_digest, recorded_text
 from rpobench.store.results import read_environment
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
@@ -22,7 +24,7 @@ from rpobench.types import RpobenchError
 PACKAGES = ("rpobench", "torch", "transformers", "trl", "peft", "datasets", "rank-bm25", "rouge-score", "scikit-learn")
 
 
-def environment(*, data_sha256: str, prompt_sha256: str) -> dict[str, Any]:
+def environment(*, data_sha256: str, hashes: PromptHashes) -> dict[str, Any]:
     """A JSON object; holds no path and no name of a machine.
 
     `reference_tokenizer` and `retrievers` are identities, noted once evidence was taken.
@@ -35,7 +37,8 @@ def environment(*, data_sha256: str, prompt_sha256: str) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         **_checkout(),
         "data_sha256": data_sha256,
-        "prompt_sha256": prompt_sha256,
+        "prompt_sha256": hashes.today,
+        "recorded_prompt_sha256": hashes.recorded,
         "reference_tokenizer": None,
         "retrievers": [],
     }
@@ -72,18 +75,30 @@ def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False).stdout
 
 
-def prompts(task: Task, data: DataSet) -> str:
-    """Hash of how this task asks: its prompt of the first example with and without evidence."""
+@dataclass(frozen=True)
+class PromptHashes:
+    """How a task asks, as hashes of 64 hex digits: in today's form, and in that of version 0.1."""
+
+    today: str
+    recorded: str
+
+    def match(self, prompt_sha256: str) -> bool:
+        """Whether a run that noted this hash was asked in the same words, whichever version made it."""
+        return prompt_sha256 in (self.today, self.recorded)
+
+
+def prompt_hashes(task: Task, data: DataSet) -> PromptHashes:
+    """Hash how a task asks: its prompt of the first example of the data, with and without evidence."""
     example = data.labelled[0].example
-    asked = [task.prompt(example), task.prompt(example, example.profile[:2])]
-    return hashlib.sha256(repr(asked).encode("utf-8", "surrogatepass")).hexdigest()
+    chats = [task.prompt(example), task.prompt(example, example.profile[:2])]
+    return PromptHashes(digest(chats, SHA256), recorded_digest(recorded_text(chats), SHA256))
 
 
-def _same_prompts(file: Path, data_sha256: str, prompt_sha256: str) -> None:
+def _same_prompts(file: Path, data_sha256: str, hashes: PromptHashes) -> None:
     """Note what the run is made with, or refuse to continue it where the task's prompt changed under its name."""
     if not file.exists():
-        write_json(file, environment(data_sha256=data_sha256, prompt_sha256=prompt_sha256))
-    elif read_environment(file)["prompt_sha256"] != prompt_sha256:
+        write_json(file, environment(data_sha256=data_sha256, hashes=hashes))
+    elif not hashes.match(read_environment(file)["prompt_sha256"]):
         raise RpobenchError(
             f"{file}: prompt_sha256 differs, the task's prompts changed since: raise the task's version or use --out"
         )

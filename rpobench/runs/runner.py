@@ -19,7 +19,7 @@ from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel, batch_of
 from rpobench.registry import get_retriever
 from rpobench.runs.drafts import CHUNK, CompleteDrafts, StoredDrafts
-from rpobench.runs.environment import _note_used, _same_prompts, prompts
+from rpobench.runs.environment import _note_used, _same_prompts, prompt_hashes
 from rpobench.runs.fit_cost import FIT_COST, attempt, fit_cost
 from rpobench.runs.swapped_profiles import swapped
 from rpobench.scoring.result import score
@@ -60,7 +60,7 @@ class Runner:
 
         Of several processes (`ranks`) all come here and fit, the first alone locks and writes.
         """
-        folder = self.store.fit_folder(spec.digest())
+        folder = self.store.fit_folder(self.store.fit_digest(spec))
         checkpoint, work = folder / "checkpoint", folder / "work"
         with locked(folder) if is_first() else nullcontext():
             if is_first():
@@ -86,7 +86,7 @@ class Runner:
 
     def has_fit(self, spec: FitSpec) -> bool:
         """Whether this fit is finished."""
-        return (self.store.fit_folder(spec.digest()) / "checkpoint").exists()
+        return (self.store.fit_folder(self.store.fit_digest(spec)) / "checkpoint").exists()
 
     def finished(self, task: Task, data: DataSet, spec: RunSpec) -> RunResult | None:
         """The result that stands, None where the run is unfinished or examples are unanswered.
@@ -97,7 +97,7 @@ class Runner:
         if not (folder / "result.json").exists():
             return None
         claim(folder, spec)
-        _same_prompts(folder / "environment.json", data.sha256, prompts(task, data))
+        _same_prompts(folder / "environment.json", data.sha256, prompt_hashes(task, data))
         result = read_result(folder / "result.json")
         if result.get("unanswered"):
             return None
@@ -116,7 +116,7 @@ class Runner:
             if standing := self.finished(task, data, spec):
                 return standing
             claim(folder, spec)
-            _same_prompts(folder / "environment.json", data.sha256, prompts(task, data))
+            _same_prompts(folder / "environment.json", data.sha256, prompt_hashes(task, data))
             self._evidence.orders.expect(task, examples, f"{data.sha256}/{spec.profiles}/{spec.seed}")
             predictions = self._predict(method, task, examples, spec, folder)
             seconds = seconds_spent(folder / "predictions.jsonl")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from rpobench.store.predictions import read_predictions
 from rpobench.types import Prediction, RpobenchError
 
 if TYPE_CHECKING:
-    from rpobench.store.spec import RunSpec, Spec
+    from rpobench.store.spec import FitSpec, RunSpec, Spec
 
 NO_TEXT = re.compile("[\ud800-\udfff]")  # what Python makes of a byte on the command line that is no UTF-8
 
@@ -29,10 +30,35 @@ class ResultStore:
         self.root = root
 
     def run_folder(self, spec: RunSpec) -> Path:
-        """`<task>-<method>-<digest>`; swapped runs say so. What is unfit for a file name becomes a dash."""
-        swapped = "-swapped" if spec.profiles == "swapped" else ""
-        method = re.sub(r"[^\w.-]+", "-", spec.method, flags=re.ASCII)[:60]
-        return self.root / f"{spec.task.split('@')[0]}-{method}{swapped}-{spec.digest()}"
+        """The folder of a run: `<task>-<method>-<digest>`; runs with swapped profiles say so.
+
+        Args:
+            spec: What describes the run.
+
+        Returns:
+            The folder, which need not exist. It is the one that version 0.1 made, where there is one.
+        """
+        folder = self.root / _run_name(spec)
+        if spec.recorded is not None and not folder.exists():
+            earlier = self.root / _run_name(spec.recorded)
+            if earlier.exists():
+                return earlier
+        return folder
+
+    def fit_digest(self, spec: FitSpec) -> str:
+        """The digest by which a fit is named in this store.
+
+        Args:
+            spec: What describes the fit.
+
+        Returns:
+            12 hex digits: those of version 0.1 where it made this fit, else those of today.
+        """
+        if spec.recorded is not None and not self.fit_folder(spec.digest()).exists():
+            earlier = spec.recorded.digest()
+            if self.fit_folder(earlier).exists():
+                return earlier
+        return spec.digest()
 
     def fit_folder(self, digest: str) -> Path:
         """Where the trained artefact with this digest of its spec, and its unfinished work, live."""
@@ -88,18 +114,46 @@ class ResultStore:
 
 
 def claim(folder: Path, spec: Spec) -> None:
-    """Make the folder of this spec, or check that it is: a changed spec under an old name is refused by field."""
+    """Make the folder of a spec, or check that an existing one is its folder.
+
+    Args:
+        folder: Where `spec.json` stands, or is to stand.
+        spec: What describes the run or fit.
+
+    Raises:
+        RpobenchError: The spec that stands there is another one; its differing fields are named. Or the spec holds
+            text that could not be read back.
+    """
     file = folder / "spec.json"
-    wanted = spec.model_dump(mode="json")
-    for name, value in wanted.items():
+    content = spec.content()
+    for name, value in content.items():
         if NO_TEXT.search(json.dumps(value, ensure_ascii=False)):
             raise RpobenchError(f"{name} {value!r} holds bytes that are no UTF-8: such a run could not be read back")
+
     if not file.exists():
-        write_json(file, wanted)
+        write_json(file, content)
         return
-    found = read_json(file)
-    differing = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+
+    stored = read_json(file)
+    if stored.get("knobs") is None and spec.recorded is not None:
+        content = spec.recorded.content()  # version 0.1 made it
+    differing = [name for name in sorted(content.keys() | stored.keys()) if _differs(name, content, stored)]
     if differing:
         raise RpobenchError(
             f"{file}: differs from this run in {', '.join(differing)}: move the folder away or use --out"
         )
+
+
+def _differs(name: str, content: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    """Whether a field of a spec is another one; of the config only the knobs that both know are compared."""
+    today, then = content.get(name), stored.get(name)
+    if name == "config" and content.get("knobs") is not None and isinstance(today, dict) and isinstance(then, dict):
+        return any(today[knob] != then[knob] for knob in today.keys() & then.keys())
+    return bool(today != then)
+
+
+def _run_name(spec: RunSpec) -> str:
+    """The name of a run's folder. What is unfit for a file name becomes a dash."""
+    swapped = "-swapped" if spec.profiles == "swapped" else ""
+    method = re.sub(r"[^\w.-]+", "-", spec.method, flags=re.ASCII)[:60]
+    return f"{spec.task.split('@')[0]}-{method}{swapped}-{spec.digest()}"

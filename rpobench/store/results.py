@@ -64,6 +64,7 @@ class StoredEnvironment(BaseModel):
 
     data_sha256: str
     prompt_sha256: str
+    recorded_prompt_sha256: str | None = None  # in the form of version 0.1, so that its runs can be compared
 
 
 def read_run_spec(file: Path) -> dict[str, Any]:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from rpobench.store.identity import digest
+from rpobench.store.recorded import recorded_config
+
+NOT_HASHED = ("config", "recorded_prompts")  # for readers; what of them counts stands in `knobs` and `prompts`
+NEW_FIELDS = ("knobs", "recorded_prompts")  # that version 0.1 did not write
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
-    """First 12 hex digits of the sha256 of the canonical JSON of a spec's fields, also of those that specs once had."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    """The digest of a stored spec, which names its folder.
+
+    Args:
+        content: The fields as they stand in `spec.json`, also those that only earlier versions knew.
+
+    Returns:
+        12 hex digits. Version 0.1 wrote no `knobs` and hashed every field.
+    """
+    left_out = NEW_FIELDS if content.get("knobs") is None else NOT_HASHED
+    return digest({name: value for name, value in content.items() if name not in left_out})
 
 
 class DataSpec(BaseModel):
@@ -30,27 +42,61 @@ class DataSpec(BaseModel):
 
 
 class Spec(BaseModel):
-    """Shared by both specs: canonical JSON and its digest."""
+    """What both specs have in common.
+
+    `config` holds every knob, for readers. The digest covers only `knobs`, those that differ from the defaults of the
+    method's version: so a knob that is added later, with a default that changes nothing, renames no run.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    method: str
+    version: str
+    config: dict[str, Any]
+    knobs: dict[str, Any] | None = None  # None in specs of version 0.1
+    base_model: str  # identity; of a fit: its drafts are training input
+    models: dict[str, str] = {}  # identities of the other models the method is made of, by their role
+    prompts: str | None = None  # hash of the method's own prompts, where it has any
+    recorded_prompts: str | None = None  # the same as version 0.1 hashed them, to compare with its runs
+    seed: int
+    recorded: SkipJsonSchema[Self | None] = Field(default=None, exclude=True, repr=False)  # as version 0.1 had it
+
     def digest(self) -> str:
-        """First 12 hex digits of the sha256 of the canonical JSON."""
-        return digest_of(self.model_dump(mode="json"))
+        """The 12 hex digits that name the folder of a run or fit made by this spec."""
+        return digest_of(self.content())
+
+    def content(self) -> dict[str, Any]:
+        """The fields as they are written to `spec.json`: in the form of version 0.1 where `knobs` is None."""
+        content = self.model_dump(mode="json")
+        if self.knobs is None:
+            for name in NEW_FIELDS:
+                del content[name]
+        return content
+
+    @property
+    def prompts_then(self) -> str | None:
+        """The hash of the prompts in the form that specs of every version have, so that their runs can be compared."""
+        return self.prompts if self.knobs is None else self.recorded_prompts
+
+    def as_recorded(self, **changed: Any) -> Self:
+        """The spec by which version 0.1 would have described the same run or fit.
+
+        Args:
+            changed: Fields that it knew under another value, such as `fit`.
+
+        Returns:
+            A spec without `knobs`, whose digest is the one of then.
+        """
+        config = recorded_config(self.method, self.version, self.config, self.knobs or {})
+        then = {"config": config, "knobs": None, "prompts": self.recorded_prompts, "recorded_prompts": None}
+        return self.model_copy(update={**then, "recorded": None, **changed})
 
 
 class FitSpec(Spec):
     """A trained artefact: what was learned, from what, by whom."""
 
-    method: str
-    version: str
-    config: dict[str, Any]
     train_tasks: tuple[str, ...]  # name@version
     data: tuple[DataSpec, ...]  # one a task, same order
-    base_model: str  # identity: its drafts are training input
-    models: dict[str, str] = {}  # identities of the other models the method is made of, by their role
-    prompts: str | None = None  # hash of the method's own prompts, where it has any
-    seed: int
 
 
 class RunSpec(Spec):
@@ -59,11 +105,4 @@ class RunSpec(Spec):
     task: str  # name@version
     data: DataSpec
     profiles: Literal["own", "swapped"] = "own"
-    method: str
-    version: str
-    config: dict[str, Any]
-    base_model: str
-    models: dict[str, str] = {}  # as in FitSpec
-    prompts: str | None = None
     fit: str | None = None  # digest of the FitSpec
-    seed: int

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rpobench.method.per_user import content_key, kept, profile_content
+from rpobench.method.per_user import PartKey, keep_part, part_key
+from rpobench.store.recorded import recorded_profile
 from rpobench.types import ProfileItem
+
+KEY = PartKey("key", "recorded")
 
 
 def test_what_a_broken_attempt_left_is_never_met(tmp_path: Path) -> None:
@@ -18,10 +21,10 @@ def test_what_a_broken_attempt_left_is_never_met(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        kept(tmp_path, "key", breaks)
+        keep_part(tmp_path, KEY, breaks)
     assert not (tmp_path / "key").exists() and (tmp_path / "key.part" / "half").exists()
-    place = kept(tmp_path, "key", lambda folder: (folder / "whole").write_text("x") and None)
-    assert [path.name for path in place.iterdir()] == ["whole"]
+    part = keep_part(tmp_path, KEY, lambda folder: (folder / "whole").write_text("x") and None)
+    assert [path.name for path in part.iterdir()] == ["whole"]
 
 
 def test_it_is_made_once_by_whoever_comes_first(tmp_path: Path) -> None:
@@ -32,8 +35,8 @@ def test_it_is_made_once_by_whoever_comes_first(tmp_path: Path) -> None:
         (folder / "whole").write_text("x")
 
     with ThreadPoolExecutor(4) as pool:
-        places = set(pool.map(lambda _: kept(tmp_path, "key", make), range(8)))
-    assert places == {tmp_path / "key"} and len(made) == 1
+        parts = set(pool.map(lambda _: keep_part(tmp_path, KEY, make), range(8)))
+    assert parts == {tmp_path / "key"} and len(made) == 1
 
 
 def test_every_part_of_an_item_and_the_order_of_items_make_another_name() -> None:
@@ -43,7 +46,16 @@ def test_every_part_of_an_item_and_the_order_of_items_make_another_name() -> Non
         (first, second), (second, first), (first,), (ProfileItem("3", first.fields, first.date), second),
         (ProfileItem("1", {"text": "a", "tag": "d"}, first.date), second), (ProfileItem("1", first.fields), second),
     ]  # fmt: skip
-    keys = [content_key("model", profile_content(profile)) for profile in profiles]
-    assert len(set(keys)) == len(keys)
-    assert content_key("model", profile_content((same, second))) == keys[0]
-    assert content_key("other model", profile_content(profiles[0])) not in keys
+    keys = [part_key(["model", profile], recorded_profile(profile)) for profile in profiles]
+
+    assert len({key.name for key in keys}) == len({key.recorded for key in keys}) == len(keys)
+    assert part_key(["model", (same, second)], recorded_profile((same, second))) == keys[0]
+    assert part_key(["other model", profiles[0]], "").name not in {key.name for key in keys}
+
+
+def test_a_part_that_version_0_1_learned_is_used(tmp_path: Path) -> None:
+    (tmp_path / "recorded").mkdir()
+
+    part = keep_part(tmp_path, KEY, lambda folder: pytest.fail("it was learned before"))
+
+    assert part == tmp_path / "recorded"

@@ -121,7 +121,7 @@ def test_lines_that_do_not_end_or_copy_the_demonstration_are_refused(text: str, 
 
 
 def test_the_words_of_the_teacher_are_in_the_spec_of_those_who_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def words(**config: str) -> str:
+    def words(**config: str) -> list[object]:
         return RPO(RPOConfig(**config)).prompts([TWEET])  # type: ignore[arg-type]
 
     rules, teacher = words(), words(writer="teacher")

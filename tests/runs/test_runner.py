@@ -19,7 +19,7 @@ from rpobench.models.scripted import ScriptedModel, echo
 from rpobench.registry import get_method
 from rpobench.runs.benchmark import run
 from rpobench.runs.drafts import CHUNK
-from rpobench.runs.environment import _note_used, environment
+from rpobench.runs.environment import PromptHashes, _note_used, environment
 from rpobench.runs.estimate import Rehearsal
 from rpobench.runs.plan import Plan, make_plan
 from rpobench.store.files import read_json
@@ -251,7 +251,7 @@ def test_environment_says_whether_the_code_is_that_of_its_commit(
     monkeypatch.setattr(
         "rpobench.runs.environment._git", lambda folder, *asked: said if asked[0] == "status" else "ab12\n"
     )
-    found = environment(data_sha256="", prompt_sha256="")
+    found = environment(data_sha256="", hashes=PromptHashes("", ""))
     assert (found["commit"], found["dirty"]) == ("ab12", dirty)
 
 

@@ -12,10 +12,12 @@ from safetensors.torch import load_file, save_file
 
 import rpobench
 from rpobench import get_task
+from rpobench.method.contract import prompts_digest
 from rpobench.rpo.method import RPO
 from rpobench.rpo.trained_module import reflection_checkpoint
 from rpobench.runs.plan import configured, make_plan
 from rpobench.store.files import read_json
+from rpobench.store.identity import digest
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
 
@@ -42,7 +44,8 @@ def test_fit_and_run_hold_the_models_and_prompts_of_their_method(
     (one,) = rpobench.run("zero-shot", **options)
     spec = read_json(tmp_path / "runs" / one["run"] / "spec.json")
     assert spec["models"] == {"judge": "m@1"}
-    assert spec["prompts"] == hashlib.sha256(b"asks").hexdigest()[:12]
+    assert spec["prompts"] == digest("asks")
+    assert spec["recorded_prompts"] == hashlib.sha256(b"asks").hexdigest()[:12]
     monkeypatch.setattr("rpobench.baselines.zero_shot.ZeroShot.prompts", lambda self, tasks: "asks otherwise")
     assert rpobench.run("zero-shot", **options)[0]["run"] != one["run"]
 
@@ -50,10 +53,10 @@ def test_fit_and_run_hold_the_models_and_prompts_of_their_method(
 def test_the_words_of_the_module_are_part_of_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     (method,) = configured(make_plan(method="rpo", task="LaMP-3"))
     tasks: Sequence[Task] = [get_task(f"LaMP-{number}") for number in (1, 2, 3, 4, 5, 6, 7, "2N")]
-    before = [method.prompts([task]) for task in tasks]
-    assert before == [method.prompts([task]) for task in tasks] and len(set(before)) > 1
+    before = [prompts_digest(method, [task]) for task in tasks]
+    assert before == [prompts_digest(method, [task]) for task in tasks] and len(set(before)) > 1
     monkeypatch.setattr("rpobench.rpo.form.LACKS", "Draft misses:")
-    assert all(old != method.prompts([task]) for old, task in zip(before, tasks, strict=True))
+    assert all(old != prompts_digest(method, [task]) for old, task in zip(before, tasks, strict=True))
 
 
 @pytest.mark.parametrize("option", ["dtype=bfloat16", "device=cpu", "adapter=x"])

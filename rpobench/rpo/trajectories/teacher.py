@@ -121,9 +121,9 @@ class Teacher:
         return {place: one.text for place, one in zip(chats, texts, strict=True)}
 
 
-def teacher_prompts() -> str:
-    """The words of the teacher's prompts, for `Method.prompts`."""
-    return repr((ASK, DEMONSTRATIONS))
+def teacher_prompts() -> tuple[object, ...]:
+    """The words of the teacher's prompts, as a part of `Method.prompts`."""
+    return (ASK, DEMONSTRATIONS)
 
 
 def _begun(text: str) -> str | None:

@@ -1,0 +1,81 @@
+"""One canonical form of everything that is hashed: specs, prompts, keys of drafts and kept answers, per-user parts.
+
+A hash must not change because a class or a field of the code was renamed. So every type that travels into a hash is
+written out here by hand, under names that are declared once and never change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from rpobench.types import Decoding, Message, ProfileItem
+
+SPEC_DIGEST = 12  # hex digits that name a run or a fit
+SHA256 = 64  # all hex digits of a sha256
+KEY = 24  # hex digits that name an answer to a prompt, or a part learned of one user
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """A part of a value that version 0.1 turned into text by itself. In the canonical form it is a part like others."""
+
+    value: object
+
+
+def canonical_json(value: object) -> str:
+    """The one text of a value: JSON with sorted keys, no white space, and nothing but ASCII.
+
+    Args:
+        value: Text, numbers, None, messages, decodings, profile items, dates, and lists, tuples and mappings of these.
+
+    Returns:
+        Equal texts for equal values, whatever the classes behind them are called. A tuple counts as a list.
+
+    Raises:
+        TypeError: A value of a type that is not declared here.
+    """
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
+
+
+def digest(value: object, length: int = SPEC_DIGEST) -> str:
+    """The first hex digits of the sha256 of a value's canonical form.
+
+    Args:
+        value: Anything that `canonical_json` takes.
+        length: How many hex digits, 1 to 64.
+
+    Returns:
+        Lower-case hex digits.
+    """
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+def _plain(value: object) -> Any:
+    """The value as JSON knows it, with the declared names of its fields."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Message):
+        return {"role": value.role, "content": value.content}
+    if isinstance(value, Decoding):
+        return {
+            "max_new_tokens": value.max_new_tokens,
+            "temperature": value.temperature,
+            "top_p": value.top_p,
+            "seed": value.seed,
+        }
+    if isinstance(value, ProfileItem):
+        return {"id": value.id, "fields": _plain(value.fields), "date": _plain(value.date)}
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Quoted):
+        return _plain(value.value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    raise TypeError(f"{type(value).__name__} has no canonical form: declare its fields in rpobench/store/identity.py")

@@ -1,0 +1,136 @@
+"""What version 0.1 hashed. It is used for one thing: to find runs, fits, drafts and texts that version 0.1 made.
+
+Version 0.1 hashed the `repr` of its dataclasses, under the names that they had then. Those names are spelled out here,
+so the old names of files and folders can be computed whatever the classes are called today. Nothing new is named so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from rpobench.store.identity import KEY, SPEC_DIGEST, Quoted
+from rpobench.types import Chat, Decoding, Message, ProfileItem
+
+PINNED = "recorded_knobs.json"  # {method: {version: the knobs that its specs held}}
+
+
+@dataclass(frozen=True)
+class Called:
+    """An object of a class that version 0.1 knew under this name, with its fields in the order of then."""
+
+    name: str
+    fields: Mapping[str, object]
+
+
+def recorded_text(value: object) -> str:
+    """The `repr` that a value had in version 0.1.
+
+    Args:
+        value: What `identity.canonical_json` takes, and `Quoted` and `Called`.
+
+    Returns:
+        The text that was hashed then.
+    """
+    if isinstance(value, Quoted):
+        return repr(recorded_text(value.value))
+    if isinstance(value, Called):
+        return f"{value.name}({_assignments(value.fields)})"
+    if isinstance(value, Message):
+        return f"Message({_assignments({'role': value.role, 'content': value.content})})"
+    if isinstance(value, date):
+        return f"datetime.date({value.year}, {value.month}, {value.day})"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name!r}: {recorded_text(part)}" for name, part in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(recorded_text, value))}]"
+    if isinstance(value, tuple):
+        closing = ",)" if len(value) == 1 else ")"
+        return f"({', '.join(map(recorded_text, value))}{closing}"
+    return repr(value)
+
+
+def recorded_digest(text: str, length: int) -> str:
+    """The first hex digits of the sha256 of a text, which may hold lone surrogates."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
+
+
+def recorded_prompts(parts: str | Sequence[object]) -> str | None:
+    """The field `prompts` that a spec of version 0.1 had.
+
+    Args:
+        parts: What `Method.prompts` returns.
+
+    Returns:
+        12 hex digits; None for a method without prompts of its own.
+    """
+    if isinstance(parts, str):
+        parts = [parts]
+    text = "".join(part if isinstance(part, str) else recorded_text(part) for part in parts)
+    return recorded_digest(text, SPEC_DIGEST) if text else None
+
+
+def recorded_chat_key(chat: Chat) -> str:
+    """The key of a draft or kept text: 24 hex digits."""
+    return recorded_digest(repr(_messages(chat)), KEY)
+
+
+def recorded_choice_key(chat: Chat) -> str:
+    """The key of one of HYDRA's choices, which was the hash of a tuple around the messages: 24 hex digits."""
+    return recorded_digest(repr((_messages(chat),)), KEY)
+
+
+def recorded_decoding(decoding: Decoding) -> str:
+    """The text of a decoding, which was part of the names of files of kept texts."""
+    fields = {
+        "max_new_tokens": decoding.max_new_tokens,
+        "temperature": decoding.temperature,
+        "top_p": decoding.top_p,
+        "seed": decoding.seed,
+    }
+    return f"Decoding({_assignments(fields)})"
+
+
+def recorded_profile(profile: Iterable[ProfileItem]) -> str:
+    """The text of all that is in a profile."""
+    return recorded_text([(item.id, sorted(item.fields.items()), item.date) for item in profile])
+
+
+def recorded_config(method: str, version: str, config: Mapping[str, Any], knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """The config that version 0.1 would have written into a spec: all knobs of then, none that came later.
+
+    Args:
+        method: The method's name.
+        version: Its version.
+        config: All knobs of today with their values.
+        knobs: Those whose values differ from their defaults.
+
+    Returns:
+        The knobs of then. A later knob is left out, unless it is set to another value than its default: then the spec
+        describes something that version 0.1 could not have made, and the digest must differ.
+    """
+    pinned = _pinned_knobs().get(method, {}).get(version)
+    if pinned is None:
+        return dict(config)
+    return {name: value for name, value in config.items() if name in pinned or name in knobs}
+
+
+@cache
+def _pinned_knobs() -> Mapping[str, Mapping[str, Sequence[str]]]:
+    text = (files("rpobench.store") / PINNED).read_text(encoding="utf-8")
+    pinned: Mapping[str, Mapping[str, Sequence[str]]] = json.loads(text)
+    return pinned
+
+
+def _messages(chat: Chat) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in chat]
+
+
+def _assignments(fields: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}={recorded_text(value)}" for name, value in fields.items())
