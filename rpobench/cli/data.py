@@ -12,7 +12,7 @@ import typer
 
 from rpobench.cli.download import build_lamp6, download
 from rpobench.cli.synth import synth
-from rpobench.data.official.folder import held_splits
+from rpobench.data.official.folder import list_splits
 from rpobench.data.official.questions import read_questions
 from rpobench.registry import get_retriever, get_task, names
 from rpobench.task.contract import Task
@@ -45,9 +45,9 @@ def check(folder: Folder, task: SomeTasks = "all", as_json: AsJson = False) -> N
     """Name every defect with file and record; exit code 1 where one is an error."""
     from dataclasses import asdict
 
-    from rpobench.data.official.check import check as defects_of
+    from rpobench.data.official.defects import find_defects
 
-    found = defects_of(folder, _tasks(task))
+    found = find_defects(folder, _tasks(task))
     if as_json:
         print(json.dumps([asdict(defect) for defect in found]))
     else:
@@ -60,11 +60,13 @@ def check(folder: Folder, task: SomeTasks = "all", as_json: AsJson = False) -> N
 @app.command()
 def info(folder: Folder, task: SomeTasks = "all", as_json: AsJson = False) -> None:
     """Counts, users, profile sizes, dates, token lengths and label shares of every split."""
-    from rpobench.data.official.info import info as figures_of
+    from dataclasses import asdict
+
+    from rpobench.data.official.split_statistics import describe_split
     from rpobench.evidence.reference_tokenizer import reference_tokenizer
 
-    held = held_splits(_tasks(task), folder)
-    found = [figures_of(one, folder, split, reference_tokenizer()) for one, split in held]
+    held = list_splits(_tasks(task), folder)
+    found = [asdict(describe_split(one, folder, split, reference_tokenizer())) for one, split in held]
     if as_json:
         print(json.dumps(found))
     else:

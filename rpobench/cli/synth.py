@@ -19,7 +19,7 @@ def synth(
 ) -> None:
     """Write the synthetic world in LaMP's form; files that stand already are never overwritten."""
     from rpobench.data.official.folder import is_world_name
-    from rpobench.data.official.write import write_official
+    from rpobench.data.official.writer import write_official
     from rpobench.data.synth.world import MECHANISMS, generate
     from rpobench.terminal import progress
 

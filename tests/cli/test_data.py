@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from typer.testing import CliRunner
 
 from rpobench import get_task
 from rpobench.cli.data import app
-from rpobench.data.official.check import check
+from rpobench.data.official.defects import find_defects
 from rpobench.data.official.folder import MissingData, load_official
-from rpobench.data.official.info import info
+from rpobench.data.official.split_statistics import describe_split
 from rpobench.evidence.reference_tokenizer import reference_tokenizer
 from rpobench.types import RpobenchError
 
@@ -43,7 +44,7 @@ def write(file: Path, content: Any) -> None:
 
 @pytest.mark.parametrize("name", [f"LaMP-{number}" for number in (*range(1, 8), "2N")])
 def test_a_clean_folder_has_no_defect(tmp_path: Path, name: str) -> None:
-    assert check(clean(tmp_path, name), [get_task(name)]) == []
+    assert find_defects(clean(tmp_path, name), [get_task(name)]) == []
 
 
 Records = list[dict[str, Any]]
@@ -88,7 +89,7 @@ def test_a_seeded_defect_is_found_and_nothing_else(tmp_path: Path, name: str) ->
     write(place / "dev_questions.json", questions)
     write(place / "dev_outputs.json", outputs)
     level, file, record, what = expected.split(maxsplit=3)
-    (found,) = check(tmp_path, [get_task("LaMP-2")])
+    (found,) = find_defects(tmp_path, [get_task("LaMP-2")])
     assert (found.level, Path(found.file).name, str(found.record)) == (level, file, record) and what in found.what
     if level == "error":
         with pytest.raises(RpobenchError):
@@ -103,7 +104,7 @@ def test_an_item_without_text_and_one_without_an_answer_are_warnings_where_answe
     questions[1]["profile"][0].update(text="", title=" ")
     questions[2]["profile"][0].update(title="")
     write(place / "dev_questions.json", questions)
-    found = [(one.level, one.record, one.what.split(": ")[1]) for one in check(tmp_path, [get_task("LaMP-4")])]
+    found = [(one.level, one.record, one.what.split(": ")[1]) for one in find_defects(tmp_path, [get_task("LaMP-4")])]
     assert found == [("warning", 1, "a profile item holds no text"), ("warning", 2, "a profile item has no 'title'")]
     load_official(get_task("LaMP-4"), tmp_path, "dev")
 
@@ -114,7 +115,7 @@ def test_a_rating_in_a_profile_that_is_no_number_is_an_error(tmp_path: Path, sco
     questions = json.loads((place / "dev_questions.json").read_text())
     questions[1]["profile"][0]["score"] = score
     write(place / "dev_questions.json", questions)
-    (found,) = check(tmp_path, [get_task("LaMP-3")])
+    (found,) = find_defects(tmp_path, [get_task("LaMP-3")])
     assert (found.level, found.record) == ("error", 1) and "id '111': profile item 0: 'score' is" in found.what
     with pytest.raises(RpobenchError, match=r"dev_questions.json: record 1: id '111': profile item 0: 'score' is"):
         load_official(get_task("LaMP-3"), tmp_path, "dev")
@@ -126,7 +127,7 @@ def test_all_defects_are_named_and_not_the_first_alone(tmp_path: Path) -> None:
     for one in questions:
         del one["profile"][0]["title"]
     write(place / "dev_questions.json", questions)
-    assert [defect.record for defect in check(tmp_path, [get_task("LaMP-4")])] == [0, 1, 2]
+    assert [defect.record for defect in find_defects(tmp_path, [get_task("LaMP-4")])] == [0, 1, 2]
 
 
 def test_one_defect_hides_no_other(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_one_defect_hides_no_other(tmp_path: Path) -> None:
     ]
     write(place / "dev_questions.json", questions)
     write(place / "dev_outputs.json", outputs)
-    found = [(Path(one.file).name, one.record, one.what) for one in check(tmp_path, [get_task("LaMP-2")])]
+    found = [(Path(one.file).name, one.record, one.what) for one in find_defects(tmp_path, [get_task("LaMP-2")])]
     at = "id '110': profile item"
     assert found == [
         ("dev_questions.json", 0, "id '110': no text 'input'"),
@@ -166,7 +167,7 @@ def test_a_faulty_record_still_has_its_partner(tmp_path: Path) -> None:
     questions = json.loads((place / "dev_questions.json").read_text())
     del questions[0]["input"]
     write(place / "dev_questions.json", questions[:2])
-    found = [(Path(one.file).name, one.record, one.what) for one in check(tmp_path, [get_task("LaMP-2")])]
+    found = [(Path(one.file).name, one.record, one.what) for one in find_defects(tmp_path, [get_task("LaMP-2")])]
     assert found == [
         ("dev_questions.json", 0, "id '110': no text 'input'"),
         ("dev_outputs.json", 2, "id '112': has no partner in dev_questions.json"),
@@ -180,7 +181,7 @@ def test_users_and_dates_that_only_some_have_are_warnings(tmp_path: Path) -> Non
     del questions[0]["profile"][0]["date"]
     write(place / "dev_questions.json", questions)
     items = sum(len(one["profile"]) for one in questions)
-    found = check(tmp_path, [get_task("LaMP-2")])
+    found = find_defects(tmp_path, [get_task("LaMP-2")])
     assert [(one.level, one.record) for one in found] == [("warning", None)] * 2
     assert found[0].what.startswith("1 of 3 questions have a user_id")
     assert found[1].what.startswith(f"{items - 1} of {items} profile items have a date")
@@ -189,7 +190,7 @@ def test_users_and_dates_that_only_some_have_are_warnings(tmp_path: Path) -> Non
 def test_outputs_without_questions_are_an_error(tmp_path: Path) -> None:
     place = clean(tmp_path) / "LaMP_2"
     (place / "train_outputs.json").write_bytes((place / "dev_outputs.json").read_bytes())
-    (found,) = check(tmp_path, [get_task("LaMP-2")])
+    (found,) = find_defects(tmp_path, [get_task("LaMP-2")])
     assert (found.level, Path(found.file).name) == ("error", "train_outputs.json")
     assert found.what == "has no train_questions.json beside it"
 
@@ -200,7 +201,7 @@ def test_a_title_among_the_users_own_is_a_warning(tmp_path: Path) -> None:
     questions = json.loads((place / "dev_questions.json").read_text())
     outputs["golds"][2]["output"] = questions[2]["profile"][0]["title"]
     write(place / "dev_outputs.json", outputs)
-    (found,) = check(tmp_path, [get_task("LaMP-4")])
+    (found,) = find_defects(tmp_path, [get_task("LaMP-4")])
     assert found.record == 2 and repr(questions[2]["profile"][0]["id"]) in found.what
 
 
@@ -208,14 +209,14 @@ def test_whole_files_that_fail(tmp_path: Path) -> None:
     place = clean(tmp_path) / "LaMP_2"
     task = get_task("LaMP-2")
     (place / "dev_outputs.json").write_text("<html>")
-    (found,) = check(tmp_path, [task])
+    (found,) = find_defects(tmp_path, [task])
     assert found.record is None and found.what.startswith("is a web page")
     (place / "dev_outputs.json").unlink()
-    assert "absent" in check(tmp_path, [task])[0].what
+    assert "absent" in find_defects(tmp_path, [task])[0].what
     (place / "dev_questions.json").rename(place / "test_questions.json")
-    assert check(tmp_path, [task]) == []
+    assert find_defects(tmp_path, [task]) == []
     with pytest.raises(MissingData, match="LaMP_3"):
-        check(tmp_path, [get_task("LaMP-3")])
+        find_defects(tmp_path, [get_task("LaMP-3")])
 
 
 def run(*arguments: object) -> Any:
@@ -243,7 +244,7 @@ def test_info_counts_what_a_folder_holds(tmp_path: Path) -> None:
     questions[0]["profile"] = []
     del questions[1]["profile"][0]["date"]
     write(place / "dev_questions.json", questions)
-    found = info(get_task("LaMP-2"), tmp_path, "dev", reference_tokenizer())
+    found = asdict(describe_split(get_task("LaMP-2"), tmp_path, "dev", reference_tokenizer()))
     sizes = [len(one["profile"]) for one in questions]
     assert (found["examples"], found["targets"], found["users"]) == (3, 3, {"count": 3, "ids": "inferred"})
     assert (found["profile"]["empty"], found["profile"]["most"], found["profile"]["least"]) == (1, max(sizes), 0)

@@ -16,7 +16,7 @@ import pytest
 from rpobench import get_task
 from rpobench.data.official import arrow_cache, questions
 from rpobench.data.official.folder import load_official, split_users
-from rpobench.data.official.mapped import MappedLabelled
+from rpobench.data.official.lazy_examples import LazyLabelled
 from rpobench.types import Example, RpobenchError
 
 TASK = get_task("LaMP-3")
@@ -59,7 +59,7 @@ def test_mapped_examples_are_those_that_reading_gives(tmp_path: Path, cache: Pat
     with pytest.MonkeyPatch.context() as small:
         small.setattr(questions, "LARGE", 2**40)
         whole = load_official(TASK, place, "dev")
-    assert isinstance(first.labelled, MappedLabelled) and isinstance(whole.labelled, tuple)
+    assert isinstance(first.labelled, LazyLabelled) and isinstance(whole.labelled, tuple)
     assert tuple(first.labelled) == tuple(again.labelled) == whole.labelled
     assert first.users == again.users == whole.users == ("given" if more else "inferred")
     assert again.sha256 == whole.sha256 and again.labelled[-1] == whole.labelled[-1]
@@ -68,7 +68,7 @@ def test_mapped_examples_are_those_that_reading_gives(tmp_path: Path, cache: Pat
     if not more:
         split, mapped = split_users(whole, 0.5, seed=0), split_users(again, 0.5, seed=0)
         assert [tuple(side.labelled) for side in mapped] == [side.labelled for side in split]
-        assert all(isinstance(side.labelled, MappedLabelled) for side in mapped)
+        assert all(isinstance(side.labelled, LazyLabelled) for side in mapped)
 
 
 def test_a_file_is_read_once_and_its_sum_is_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,20 +78,20 @@ def test_a_file_is_read_once_and_its_sum_is_kept(tmp_path: Path, cache: Path, mo
     (entry,) = entries(cache)
     about = json.loads((entry / "about.json").read_text())
     assert about["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest() and about["size"] == file.stat().st_size
-    monkeypatch.setattr(arrow_cache, "each_question", lambda *given, **named: pytest.fail("read again"))
+    monkeypatch.setattr(arrow_cache, "stream_questions", lambda *given, **named: pytest.fail("read again"))
     monkeypatch.chdir(place)
     assert len(load_official(TASK, Path("."), "dev").labelled) == 9
 
 
 def test_only_what_is_asked_for_is_made(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place, made = folder(tmp_path, [record(key) for key in range(20)]), []
-    whole = arrow_cache.Entry.example
+    whole = arrow_cache.CacheEntry.example
 
-    def counted(self: arrow_cache.Entry, row: int) -> Example:
+    def counted(self: arrow_cache.CacheEntry, row: int) -> Example:
         made.append(row)
         return whole(self, row)
 
-    monkeypatch.setattr(arrow_cache.Entry, "example", counted)
+    monkeypatch.setattr(arrow_cache.CacheEntry, "example", counted)
     data = load_official(TASK, place, "dev", limit=5)
     train, _ = split_users(data, 0.5, seed=0)
     assert made == [] and len(data.labelled) == 5 > len(train.labelled)

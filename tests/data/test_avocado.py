@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from rpobench import get_model, get_task
 from rpobench.cli.data import app
-from rpobench.data.official.check import check
+from rpobench.data.official.defects import find_defects
 from rpobench.data.official.folder import load_official
 from rpobench.data.synth.world import generate
 from rpobench.runs.examples import TEXTS, examples_of
@@ -94,7 +94,7 @@ def test_the_user_split_is_built_in_official_form_and_loads(tmp_path: Path) -> N
     assert json.loads((made / "train_outputs.json").read_text()) == {"task": "LaMP_6", "golds": golds}
     assert json.loads((made / "test_questions.json").read_text()) == [first]
     assert [one.target for one in load_official(TASK, tmp_path, "train").labelled] == ["Plan", "one"]
-    assert {defect.level for defect in check(tmp_path, [TASK])} == {"warning"}
+    assert {defect.level for defect in find_defects(tmp_path, [TASK])} == {"warning"}
 
 
 def test_the_time_split_keeps_users_and_dates(tmp_path: Path) -> None:

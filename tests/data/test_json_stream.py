@@ -41,7 +41,7 @@ def test_any_array_streams_as_json_reads_it(
 ) -> None:
     file.write_bytes(json.dumps(content, indent=indent, ensure_ascii=ascii_).encode("utf-8", "surrogatepass"))
     pieces = hashlib.sha256()
-    assert list(stream_records(file, chunk=chunk, seen=pieces.update)) == content
+    assert list(stream_records(file, chunk=chunk, on_piece=pieces.update)) == content
     assert pieces.hexdigest() == hashlib.sha256(file.read_bytes()).hexdigest()
 
 

@@ -17,7 +17,7 @@ from shared_data import require_shared
 from rpobench import get_task
 from rpobench.data.official.folder import MissingData, load_official, split_users
 from rpobench.data.official.golds import parse_json, read_golds
-from rpobench.data.official.parse import read_example
+from rpobench.data.official.records import read_example
 from rpobench.types import Example, RpobenchError
 
 TASK = get_task("LaMP-3")

@@ -14,9 +14,9 @@ from rpobench import get_task
 from rpobench.cli.data import app
 from rpobench.cli.main import app as cli
 from rpobench.data.dataset import DataSet
-from rpobench.data.official.check import check
+from rpobench.data.official.defects import find_defects
 from rpobench.data.official.folder import load_official
-from rpobench.data.official.write import write_official
+from rpobench.data.official.writer import write_official
 from rpobench.data.sources import Source
 from rpobench.data.synth.world import MECHANISMS, generate
 from rpobench.types import Example, Labelled, ProfileItem, RpobenchError
@@ -28,7 +28,7 @@ def test_the_synthetic_world_loads_back_as_it_was_and_has_no_error(tmp_path: Pat
     write_official(made, tmp_path)
     loaded = load_official(task, tmp_path, "dev")
     assert loaded.labelled == made.labelled and loaded.sha256 == made.sha256 and loaded.users == "given"
-    assert [defect for defect in check(tmp_path, [task]) if defect.level == "error"] == []
+    assert [defect for defect in find_defects(tmp_path, [task]) if defect.level == "error"] == []
 
 
 def test_a_folder_of_synthetic_data_says_so_and_its_results_too(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from rpobench.data.download.http import discard, fetch, keep
 from rpobench.data.official.folder import SPLITS
 from rpobench.data.official.golds import official_name, read_golds, read_json
 from rpobench.data.official.json_stream import stream_records
-from rpobench.data.official.manifest import NAME, Manifest, pin_of, read_manifest, same_as_pinned
+from rpobench.data.official.manifest import NAME, Manifest, check_same_content, pin_file, read_manifest
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
 
@@ -84,15 +84,15 @@ def _get(one: _Official, manifest: Manifest, out: Path) -> None:
             raise RpobenchError(
                 f"{file}: stands already and {NAME} does not know it: move it away or use another --out"
             )
-        found = pin_of(file, pin.address)
-        same_as_pinned(file, found, pin)
+        found = pin_file(file, pin.address)
+        check_same_content(file, found, pin)
         print(f"{one.name}: unchanged", file=sys.stderr)
     else:
         file.parent.mkdir(exist_ok=True)
         part = file.with_name(f"{file.name}.part")
         fetch(one.address, part, label=one.name)
         _check_form(one, part)
-        found = pin_of(part, one.address)
+        found = pin_file(part, one.address)
         if pin and found.sha256 != pin.sha256:
             discard(part)
             raise RpobenchError(

@@ -1,1 +1,1 @@
-"""LaMP's official files: read, checked, written."""
+"""LaMP's official files: how they are found, read, checked for defects, described and written."""

@@ -1,7 +1,7 @@
-"""Large questions files: read once into Arrow in the user's cache, mapped ever after, one example at a time.
+"""Reads a large questions file once into Arrow files in the user's cache, and maps it from there ever after.
 
-An entry is a folder, written aside and renamed, so that a half-written one is never read. Its name holds the file's
-path, size and time and the task's fields; `about.json` holds the sha256 of what was read.
+An entry of the cache is a folder. It is filled aside and then renamed, so that a half-written one is never read. Its
+name is made of the file's path, size and time and the task's fields; `about.json` holds the sha256 of what was read.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import shutil
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
+from os import stat_result
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ import pyarrow as pa
 from filelock import FileLock
 
 from rpobench.data.official.inferred_users import SharedItems
-from rpobench.data.official.mapped import MappedExamples
-from rpobench.data.official.parse import each_question
+from rpobench.data.official.lazy_examples import LazyExamples
+from rpobench.data.official.records import stream_questions
 from rpobench.store.files import read_json, write_json
 from rpobench.store.user_cache import cache_folder
 from rpobench.task.contract import Task
@@ -27,69 +28,89 @@ from rpobench.terminal import progress
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 FORMAT = 3  # raised when what is in an entry changes
-BATCH = 8 * 2**20  # characters of text that are held before they are written
+BATCH = 8 * 2**20  # characters of text that are gathered before they are written
 MEGA = 10**6
+PROGRESS_STEPS = 50  # moves of the progress bar over a file
 
 
-class Entry:
+class CacheEntry:
     """One file's entry in the cache, mapped into memory."""
 
     def __init__(self, folder: Path, fields: Sequence[str]) -> None:
-        self.about = read_json(folder / "about.json")
-        self._fields = fields
+        about = read_json(folder / "about.json")
         try:
             self._reader = pa.ipc.open_file(pa.memory_map(str(folder / "examples.arrow")))
             index = pa.ipc.open_file(pa.memory_map(str(folder / "index.arrow"))).read_all()
         except (OSError, pa.ArrowInvalid) as error:
             raise RpobenchError(f"{folder}: is damaged ({error}): delete this folder, it is made again") from error
-        self.ids, self.user_ids = index["id"].to_pylist(), index["user"].to_pylist()
-        self._starts: list[int] = self.about["starts"]
-        self._read: tuple[int, Any] = (-1, None)  # number and content of one batch
+
+        self.ids = index["id"].to_pylist()
+        self.user_ids = index["user"].to_pylist()
+        self.user_origin: str = about["users"]  # "given" or "inferred"
+        self._fields = fields
+        self._batch_starts: list[int] = about["starts"]  # the first row of each batch
+        self._last_batch: tuple[int, Any] = (-1, None)  # number and content
 
     def example(self, row: int) -> Example:
-        """The example at this row of the file."""
-        number = bisect(self._starts, row) - 1
-        if self._read[0] != number:
-            self._read = number, self._reader.get_batch(number)
-        batch, at = self._read[1], row - self._starts[number]
-        names = ("item", "date", *(f"field {name}" for name in self._fields))
-        items, dates, *texts = (batch.column(name)[at].values.to_pylist() for name in names)
-        profile = tuple(
-            ProfileItem(key, dict(zip(self._fields, values, strict=True)), day)
-            for key, day, values in zip(items, dates, zip(*texts, strict=True), strict=True)
-        )
-        return Example(self.ids[row], self.user_ids[row], batch.column("input")[at].as_py(), profile)
+        """Read the example at this row of the file."""
+        batch_number = bisect(self._batch_starts, row) - 1
+        if self._last_batch[0] != batch_number:
+            self._last_batch = batch_number, self._reader.get_batch(batch_number)
+        batch = self._last_batch[1]
+        batch_row = row - self._batch_starts[batch_number]
+
+        def profile_column(name: str) -> list[Any]:
+            values: list[Any] = batch.column(name)[batch_row].values.to_pylist()
+            return values
+
+        item_ids, dates = profile_column("item"), profile_column("date")
+        texts = {name: profile_column(f"field {name}") for name in self._fields}
+
+        profile = []
+        for position, item_id in enumerate(item_ids):
+            fields = {name: texts[name][position] for name in self._fields}
+            profile.append(ProfileItem(item_id, fields, dates[position]))
+        return Example(self.ids[row], self.user_ids[row], batch.column("input")[batch_row].as_py(), tuple(profile))
 
 
-def map_questions(task: Task, file: Path) -> tuple[MappedExamples, str]:
-    """All questions of a file, mapped, and whether their users are given or inferred. The first call reads the file.
+def map_questions(task: Task, file: Path) -> tuple[LazyExamples, str]:
+    """Map all questions of a file; the first call reads the file and writes its cache entry.
 
-    Raises RpobenchError for a fault in the file as reading it does, and where the cache cannot be written.
+    Args:
+        task: The task that the questions are of.
+        file: The official questions file.
+
+    Returns:
+        The examples, and whether their users are "given" or "inferred".
+
+    Raises:
+        RpobenchError: The file has a fault, or the cache cannot be written.
     """
-    cache, told = _cache_of(task, file), file.stat()
+    cache, status = _cache_of(task, file), file.stat()
     name = _digest(str(file.resolve()), task.name, *task.fields)
-    folder = cache / f"{name}-{_digest(FORMAT, task.version, told.st_size, told.st_mtime_ns)}"
+    folder = cache / f"{name}-{_digest(FORMAT, task.version, status.st_size, status.st_mtime_ns)}"
+
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f"{name}.lock"):
             if not folder.exists():
-                part = folder.with_suffix(".part")
-                shutil.rmtree(part, ignore_errors=True)  # of a killed one
-                part.mkdir()
-                _write(task, file, part)
-                for former in set(cache.glob(f"{name}-*")) - {part}:  # the file as it was before
-                    shutil.rmtree(former)
-                part.rename(folder)
+                aside = folder.with_suffix(".part")
+                shutil.rmtree(aside, ignore_errors=True)  # of a killed process
+                aside.mkdir()
+                _write_entry(task, file, aside)
+                _remove_former(cache, name, aside)
+                aside.rename(folder)
     except OSError as error:
         raise RpobenchError(
-            f"{cache}: cannot keep {file.name} there ({error}): free {told.st_size // MEGA} MB or set RPOBENCH_CACHE"
+            f"{cache}: cannot keep {file.name} there ({error}): free {status.st_size // MEGA} MB or set RPOBENCH_CACHE"
         ) from error
-    entry = Entry(folder, task.fields)
-    return MappedExamples(entry, range(len(entry.ids))), entry.about["users"]
+
+    entry = CacheEntry(folder, task.fields)
+    return LazyExamples(entry, range(len(entry.ids))), entry.user_origin
 
 
 def _cache_of(task: Task, file: Path) -> Path:
-    """Licensed texts stay beside their file: the user's cache may be shared with others."""
+    """Return the folder of the entries. Licensed texts stay beside their file: the user's cache may be shared."""
     return file.resolve().parent / ".rpobench" if task.licensed else cache_folder() / "questions"
 
 
@@ -97,45 +118,76 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()[:16]
 
 
-def _write(task: Task, file: Path, part: Path) -> None:
-    told, digest, shared = file.stat(), hashlib.sha256(), SharedItems()
+def _remove_former(cache: Path, name: str, aside: Path) -> None:
+    """Remove the entries of the file as it was before."""
+    for former in set(cache.glob(f"{name}-*")) - {aside}:
+        shutil.rmtree(former)
+
+
+def _write_entry(task: Task, file: Path, folder: Path) -> None:
+    status, digest, shared_items = file.stat(), hashlib.sha256(), SharedItems()
+    batch_starts = [0]
     with (
-        progress(f"{file.name} (MB)", _megas(told.st_size)) as advance,
-        pa.OSFile(str(part / "examples.arrow"), "wb") as sink,
+        progress(f"{file.name} (MB)", _megabytes(status.st_size)) as advance,
+        pa.OSFile(str(folder / "examples.arrow"), "wb") as sink,
         pa.ipc.new_file(sink, _schema(task)) as writer,
     ):
-        examples = each_question(task, file, seen=_watching(digest.update, advance, told.st_size))
-        starts = [0]
-        for rows in _batches(task, examples, shared):
-            writer.write_batch(pa.record_batch(rows, schema=_schema(task)))
-            starts.append(starts[-1] + len(rows["input"]))
-    users, origin = shared.users()
-    index = pa.table({"id": pa.array(shared.ids, pa.string()), "user": pa.array(users, pa.string())})
-    with pa.OSFile(str(part / "index.arrow"), "wb") as sink, pa.ipc.new_file(sink, index.schema) as writer:
+        reading = _ReadingProgress(status.st_size, advance)
+
+        def on_piece(piece: bytes) -> None:
+            digest.update(piece)
+            reading.add(piece)
+
+        for columns in _batches(task, stream_questions(task, file, on_piece=on_piece), shared_items):
+            writer.write_batch(pa.record_batch(columns, schema=_schema(task)))
+            batch_starts.append(batch_starts[-1] + len(columns["input"]))
+
+    users, origin = shared_items.users()
+    index = pa.table({"id": pa.array(shared_items.ids, pa.string()), "user": pa.array(users, pa.string())})
+    with pa.OSFile(str(folder / "index.arrow"), "wb") as sink, pa.ipc.new_file(sink, index.schema) as writer:
         writer.write_table(index)
-    if (file.stat().st_size, file.stat().st_mtime_ns) != (told.st_size, told.st_mtime_ns):
+
+    if _size_and_time(file.stat()) != _size_and_time(status):
         raise RpobenchError(f"{file}: was changed while it was read: run the command again")
-    about = {"file": str(file.resolve()), "size": told.st_size, "modified_ns": told.st_mtime_ns}
-    write_json(part / "about.json", about | {"sha256": digest.hexdigest(), "users": origin, "starts": starts[:-1]})
+    write_json(
+        folder / "about.json",
+        {
+            "file": str(file.resolve()),
+            "size": status.st_size,
+            "modified_ns": status.st_mtime_ns,
+            "sha256": digest.hexdigest(),
+            "users": origin,
+            "starts": batch_starts[:-1],
+        },
+    )
 
 
-def _watching(take: Callable[[bytes], object], advance: Callable[[int], None], size: int) -> Callable[[bytes], None]:
-    """Hands on each piece of a file of that size and moves a bar in about 50 steps; an empty piece ends it."""
-    read = shown = 0
-
-    def watch(piece: bytes) -> None:
-        nonlocal read, shown
-        take(piece)
-        read += len(piece)
-        due = _megas(read if piece else size) - shown
-        if due > _megas(size) // 50 or (due and not piece):
-            advance(due)
-            shown += due
-
-    return watch
+def _size_and_time(status: stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
 
 
-def _megas(size: int) -> int:
+class _ReadingProgress:
+    """Moves a progress bar over a file of `size` bytes in about 50 steps; an empty piece ends it."""
+
+    def __init__(self, size: int, advance: Callable[[int], None]) -> None:
+        self._size = size
+        self._advance = advance
+        self._bytes_read = 0
+        self._megabytes_reported = 0
+
+    def add(self, piece: bytes) -> None:
+        """Count one more piece of the file."""
+        self._bytes_read += len(piece)
+        megabytes_due = _megabytes(self._bytes_read if piece else self._size) - self._megabytes_reported
+
+        is_step = megabytes_due > _megabytes(self._size) // PROGRESS_STEPS
+        if is_step or (megabytes_due and not piece):
+            self._advance(megabytes_due)
+            self._megabytes_reported += megabytes_due
+
+
+def _megabytes(size: int) -> int:
+    """Return bytes as megabytes, rounded up."""
     return -(-size // MEGA)
 
 
@@ -145,20 +197,27 @@ def _schema(task: Task) -> pa.Schema:
     return pa.schema([("input", pa.string()), *items])
 
 
-def _batches(task: Task, examples: Iterator[Example], shared: SharedItems) -> Iterator[dict[str, list[Any]]]:
-    """The columns of some examples at a time: about 8 MB of text, or one longer example."""
-    rows: dict[str, list[Any]] = {name: [] for name in _schema(task).names}
-    held = 0
+def _batches(task: Task, examples: Iterator[Example], shared_items: SharedItems) -> Iterator[dict[str, list[Any]]]:
+    """Yield the columns of some examples at a time: about 8 MB of text, or one longer example."""
+    column_names = _schema(task).names
+    columns: dict[str, list[Any]] = {name: [] for name in column_names}
+    characters = 0
     for example in examples:
-        shared.add(example)
-        rows["input"].append(example.input)
-        rows["item"].append([item.id for item in example.profile])
-        rows["date"].append([item.date for item in example.profile])
+        shared_items.add(example)
+        columns["input"].append(example.input)
+        columns["item"].append([item.id for item in example.profile])
+        columns["date"].append([item.date for item in example.profile])
+        characters += len(example.input)
+
         for name in task.fields:
-            rows[f"field {name}"].append([item.fields[name] for item in example.profile])
-        held += len(example.input) + sum(len(text) for item in example.profile for text in item.fields.values())
-        if held >= BATCH:
-            yield rows
-            rows, held = {name: [] for name in rows}, 0
-    if rows["input"]:
-        yield rows
+            texts = [item.fields[name] for item in example.profile]
+            columns[f"field {name}"].append(texts)
+            characters += sum(map(len, texts))
+
+        if characters >= BATCH:
+            yield columns
+            columns = {name: [] for name in column_names}
+            characters = 0
+
+    if columns["input"]:
+        yield columns

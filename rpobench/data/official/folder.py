@@ -1,4 +1,4 @@
-"""Official LaMP folders: `DIR/LaMP_3/dev_questions.json` with `dev_outputs.json`, checked record by record."""
+"""Finds and loads the splits of official LaMP folders: `DIR/LaMP_3/dev_questions.json` with `dev_outputs.json`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from random import Random
 
 from rpobench.data.dataset import DataSet
 from rpobench.data.official.golds import check_targets, official_name, official_names, read_golds, read_json
-from rpobench.data.official.mapped import ids_of, labelled_with, select, users_of
+from rpobench.data.official.lazy_examples import label_examples, list_ids, list_users, select_labelled
 from rpobench.data.official.questions import read_questions
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
@@ -25,115 +25,184 @@ class MissingData(RpobenchError):
 
 
 def load_official(task: Task, folder: Path, split: str, *, limit: int | None = None) -> DataSet:
-    """The labelled examples of a task in an official folder, in file order.
+    """Load the labelled examples of a task from an official folder, in file order.
 
-    `folder` holds `LaMP_N/` or is it; a split's files stand there or in a folder of the split's name. LaMP's server
-    keeps movies (LaMP-2) in `LaMP_2/new` and news (LaMP-2N) beside it: where `new` is there, both are found so. Raises
-    MissingData where the files are absent, RpobenchError that names file and record where they are broken, or the file
-    where it is no longer what `rpobench data download` fetched.
+    LaMP's server keeps movies (LaMP-2) in `LaMP_2/new` and news (LaMP-2N) beside it: where `new` is there, both are
+    found so.
+
+    Args:
+        task: The task to load.
+        folder: Holds `LaMP_N/` or is it. A split's files stand there or in a folder of the split's name.
+        split: "train", "dev" or "test".
+        limit: The first so many examples; None for all.
+
+    Returns:
+        The data set.
+
+    Raises:
+        MissingData: The files are absent.
+        RpobenchError: Names file and record where a file is broken, or the file where it is no longer what
+            `rpobench data download` fetched.
     """
     from rpobench.data.official.manifest import check_pinned  # brings pydantic, which `--help` need not wait for
 
-    questions, outputs = split_files(task, folder, split)
-    check_pinned(questions)
-    check_pinned(outputs)
-    examples, users = read_questions(task, questions)
-    if not outputs.exists():
-        raise MissingData(f"{outputs}: absent, and without targets nothing is scored (LaMP withholds those of test)")
-    targets = read_golds(read_json(outputs), task.name, str(outputs))
-    _match(set(ids_of(examples)), targets, questions, outputs)
-    check_targets(task, targets, str(outputs))
+    questions_file, outputs_file = locate_split(task, folder, split)
+    check_pinned(questions_file)
+    check_pinned(outputs_file)
+
+    examples, users = read_questions(task, questions_file)
+    if not outputs_file.exists():
+        raise MissingData(
+            f"{outputs_file}: absent, and without targets nothing is scored (LaMP withholds those of test)"
+        )
+    targets = read_golds(read_json(outputs_file), task.name, str(outputs_file))
+
+    _check_same_ids(set(list_ids(examples)), targets, questions_file, outputs_file)
+    check_targets(task, targets, str(outputs_file))
+
     return DataSet(
         task.name,
-        _source(task, folder),
+        _source_name(task, folder),
         split,
-        labelled_with(examples, targets)[:limit],
+        label_examples(examples, targets)[:limit],
         users=users,
         synthetic=is_synthetic(folder),
     )
 
 
-def _source(task: Task, folder: Path) -> str:
-    """The folder's name; of a task's own folder the name of the one around it, so that both ways to give the same files
-    make the same run. Raises RpobenchError where runs by that name would be taken for the synthetic world's."""
-    place = folder.resolve()
-    name = place.parent.name if place.name in official_names(task.name) else place.name
+def _source_name(task: Task, folder: Path) -> str:
+    """Return the folder's name; for a task's own folder the name of the one around it.
+
+    So both ways to give the same files make the same run. Raises RpobenchError where runs by that name would be taken
+    for the synthetic world's.
+    """
+    resolved_folder = folder.resolve()
+    is_task_folder = resolved_folder.name in official_names(task.name)
+    name = resolved_folder.parent.name if is_task_folder else resolved_folder.name
+
     if is_world_name(name):
         raise RpobenchError(f"--data {folder}: '{name}' stands for the synthetic world: rename the folder")
     return name
 
 
 def is_world_name(name: str) -> bool:
-    """Whether `--data` and the specs of runs mean the synthetic world by it, in a version there is or may be."""
+    """Tell whether `--data` and specs of runs mean the synthetic world by a name, in a version there is or may be."""
     return re.fullmatch(r"synth(-v\d+)?", name.partition("?")[0]) is not None
 
 
 def is_synthetic(folder: Path) -> bool:
-    """Whether an official folder, or the one around a task's, says that it holds the synthetic world."""
-    return any((place / SYNTHETIC).exists() for place in (folder, folder.resolve().parent))
+    """Tell whether an official folder, or the one around a task's, says that it holds the synthetic world."""
+    return any((candidate / SYNTHETIC).exists() for candidate in (folder, folder.resolve().parent))
 
 
 def has_split(task: Task, folder: Path, split: str) -> bool:
-    """Whether the folder has questions of this split."""
+    """Tell whether the folder has questions of this split."""
     try:
-        split_files(task, folder, split)
+        locate_split(task, folder, split)
     except MissingData:
         return False
     return True
 
 
-def held_splits(tasks: Sequence[Task], folder: Path) -> list[tuple[Task, str]]:
-    """Every (task, split) that the folder has questions of. Raises MissingData where there is none."""
-    held = [(task, split) for task in tasks for split in SPLITS if has_split(task, folder, split)]
-    if not held:
+def list_splits(tasks: Sequence[Task], folder: Path) -> list[tuple[Task, str]]:
+    """List every task and split that a folder has questions of.
+
+    Args:
+        tasks: The tasks to look for.
+        folder: The official folder.
+
+    Returns:
+        (task, split) pairs, in the order of the tasks.
+
+    Raises:
+        MissingData: The folder has none.
+    """
+    splits = [(task, split) for task in tasks for split in SPLITS if has_split(task, folder, split)]
+    if not splits:
         raise MissingData(
             f"{folder}: no {official_name(tasks[0].name)}/dev_questions.json or the like of any task asked"
         )
-    return held
+    return splits
 
 
 def split_users(data: DataSet, holdout: float, *, seed: int) -> tuple[DataSet, DataSet]:
-    """Split by user into (train, scored): about `holdout` (0..1) of the users are scored on."""
-    owners = users_of(data.labelled)
+    """Divide a data set by user, so that nobody is trained on and scored.
+
+    Args:
+        data: The data set.
+        holdout: The share of the users to score on, between 0 and 1.
+        seed: Decides which users.
+
+    Returns:
+        The training part and the scored part.
+
+    Raises:
+        RpobenchError: One part would be empty.
+    """
+    owners = list_users(data.labelled)
     users = sorted(set(owners))
-    count = round(holdout * len(users))
-    if not 0 < count < len(users):
+    scored_count = round(holdout * len(users))
+    if not 0 < scored_count < len(users):
         raise RpobenchError(
             f"--holdout {holdout}: leaves one side of {len(users)} users ({data.users}) empty, "
             "use a share between 0 and 1"
         )
-    scored = set(Random(f"holdout/{seed}").sample(users, count))
-    sides = [[place for place, user in enumerate(owners) if (user in scored) is side] for side in (False, True)]
-    train, test = (replace(data, labelled=select(data.labelled, places)) for places in sides)
-    return train, test
+
+    scored_users = set(Random(f"holdout/{seed}").sample(users, scored_count))
+    train_positions = [position for position, user in enumerate(owners) if user not in scored_users]
+    scored_positions = [position for position, user in enumerate(owners) if user in scored_users]
+
+    train = replace(data, labelled=select_labelled(data.labelled, train_positions))
+    scored = replace(data, labelled=select_labelled(data.labelled, scored_positions))
+    return train, scored
 
 
-def split_files(task: Task, folder: Path, split: str) -> tuple[Path, Path]:
-    """Where a split's questions are and its outputs belong. Raises MissingData where there are no questions."""
-    for place in _places(task, folder):
-        for inner in (place, place / split):
-            questions = inner / f"{split}_questions.json"
-            if questions.exists():
-                return questions, inner / f"{split}_outputs.json"
+def locate_split(task: Task, folder: Path, split: str) -> tuple[Path, Path]:
+    """Find the files of a split.
+
+    Args:
+        task: The task.
+        folder: The official folder.
+        split: "train", "dev" or "test".
+
+    Returns:
+        The questions file, which exists, and where the outputs file belongs.
+
+    Raises:
+        MissingData: There are no questions.
+    """
+    for task_folder in _candidate_folders(task, folder):
+        for split_folder in (task_folder, task_folder / split):
+            questions_file = split_folder / f"{split}_questions.json"
+            if questions_file.exists():
+                return questions_file, split_folder / f"{split}_outputs.json"
     raise MissingData(f"{folder}: no {official_name(task.name)}/{split}_questions.json: give the folder that holds it")
 
 
-def _places(task: Task, folder: Path) -> list[Path]:
-    """Folders where the task's splits may stand, first choice first."""
+def _candidate_folders(task: Task, folder: Path) -> list[Path]:
+    """Return the folders where the task's splits may stand, first choice first."""
 
-    def named(name: str) -> list[Path]:
+    def folders_named(name: str) -> list[Path]:
         return [folder / name, *([folder] if folder.resolve().name == name else [])]
 
     if task.name == "LaMP-2":
-        return [place / "new" if (place / "new").is_dir() else place for place in named("LaMP_2")]
-    news = [place for place in named("LaMP_2") if (place / "new").is_dir()] if task.name == "LaMP-2N" else []
-    return [*named(official_name(task.name)), *news]
+        return [
+            candidate / "new" if (candidate / "new").is_dir() else candidate for candidate in folders_named("LaMP_2")
+        ]
+
+    candidates = folders_named(official_name(task.name))
+    if task.name == "LaMP-2N":
+        candidates += [candidate for candidate in folders_named("LaMP_2") if (candidate / "new").is_dir()]
+    return candidates
 
 
-def _match(asked: set[str], targets: dict[str, str], questions: Path, outputs: Path) -> None:
-    for lacking, file, other in (
-        (asked - targets.keys(), outputs, questions),
-        (targets.keys() - asked, questions, outputs),
+def _check_same_ids(question_ids: set[str], targets: dict[str, str], questions_file: Path, outputs_file: Path) -> None:
+    """Refuse a split whose questions and outputs name different ids."""
+    for missing_ids, file, other_file in (
+        (question_ids - targets.keys(), outputs_file, questions_file),
+        (targets.keys() - question_ids, questions_file, outputs_file),
     ):
-        if lacking:
-            raise RpobenchError(f"{file}: lacks id {min(lacking)!r} of {other.name} ({len(lacking)} in all)")
+        if missing_ids:
+            raise RpobenchError(
+                f"{file}: lacks id {min(missing_ids)!r} of {other_file.name} ({len(missing_ids)} in all)"
+            )

@@ -1,4 +1,4 @@
-"""Who the users of a file are: as given, or inferred from profile items that questions share."""
+"""Says whose each question is: its user as the file gives it, or inferred from profile items that questions share."""
 
 from __future__ import annotations
 
@@ -15,74 +15,99 @@ from rpobench.types import Example
 if TYPE_CHECKING:
     from scipy.sparse import coo_array
 
-LEAST = 3  # items that two questions of one user share, or else all of the smaller profile's
-ROWS = 256  # questions that are held against all others at a time
+LEAST_SHARED = 3  # items that two questions of one user share, or else all of the smaller profile's
+BLOCK_ROWS = 256  # questions that are compared with all others at a time
 
 
 @dataclass
 class SharedItems:
-    """What of each question decides whose it is: its id, and 64 bits of a hash of each item's text.
+    """Notes of every question what decides whose it is: its id, and 64 bits of a hash of each item's text.
 
-    12 bytes an item, since a file may hold millions; that two of ten million texts share 64 bits by chance has
-    probability 3e-6.
+    This takes 12 bytes an item, since a file may hold millions. That two of ten million texts share 64 bits by chance
+    has probability 3e-6.
     """
 
     ids: list[str] = field(default_factory=list)
-    given: list[str] = field(default_factory=list)
+    user_ids: list[str] = field(default_factory=list)  # as the file gives them, empty where it does not
     _hashes: array[int] = field(default_factory=lambda: array("Q"))
-    _owners: array[int] = field(default_factory=lambda: array("I"))
+    _owners: array[int] = field(default_factory=lambda: array("I"))  # the question that each hash is of
 
     def add(self, example: Example) -> None:
-        """Take note of one more question."""
+        """Note one more question."""
         for item in example.profile:
             text = repr(sorted(item.fields.items())).encode("utf-8", "surrogatepass")
             self._hashes.append(int.from_bytes(hashlib.sha256(text).digest()[:8], "big"))
             self._owners.append(len(self.ids))
+
         self.ids.append(example.id)
-        self.given.append(example.user_id)
+        self.user_ids.append(example.user_id)
 
     def users(self) -> tuple[list[str], str]:
-        """Each question's user, and "given" or "inferred".
+        """Decide each question's user.
 
-        Where not every question has an id, users are the connected components of questions that share the texts of at
-        least half of the smaller profile's items, and `LEAST` of them or all, each named after its first question. One
-        shared item is no sign: papers have several authors, and two people may tag a film alike.
+        Where not every question has a user id, users are the connected components of questions that share the texts of
+        at least half of the smaller profile's items, and of `LEAST_SHARED` items or all. Each is named after its first
+        question. One shared item is no sign: papers have several authors, and two people may tag a film alike.
+
+        Returns:
+            The users in the order of the questions, and "given" or "inferred".
         """
-        if all(self.given):
-            return self.given, "given"
+        if all(self.user_ids):
+            return self.user_ids, "given"
+
         from scipy.sparse.csgraph import connected_components
 
-        component = connected_components(self._links(), directed=False)[1]
-        firsts = np.unique(component, return_index=True)[1]
-        return [f"user-{self.ids[first]}" for first in firsts[component]], "inferred"
+        component = connected_components(self._same_user_pairs(), directed=False)[1]
+        first_questions = np.unique(component, return_index=True)[1]
+        return [f"user-{self.ids[first]}" for first in first_questions[component]], "inferred"
 
-    def _links(self) -> coo_array:
-        """(questions, questions): which two are one user's. Counted exactly, some rows at a time, since a popular item
-        makes a pair of any two of its holders."""
+    def _same_user_pairs(self) -> coo_array:
+        """Mark the pairs of questions that are one user's, as a sparse matrix of (questions, questions).
+
+        Shared items are counted exactly, some rows at a time, since a popular item makes a pair of any two of its
+        holders.
+        """
         from scipy.sparse import coo_array, csr_array
 
-        count = len(self.ids)
-        hashes, owners = np.frombuffer(self._hashes, np.uint64), np.frombuffer(self._owners, np.uint32)
-        known, items = np.unique(hashes, return_inverse=True)
-        held = csr_array((np.ones(len(items), np.int32), (owners, items)), shape=(count, len(known)))
-        held.data[:] = 1  # the same text twice in a profile is one item
-        sizes = np.diff(held.indptr)
-        common = held[:, np.flatnonzero(np.bincount(held.indices, minlength=len(known)) > 1)]
-        ends: list[Any] = [np.empty((2, 0), int)]
-        for start in range(0, count, ROWS):
-            shared = (common[start : start + ROWS] @ common.T).tocoo()
+        question_count = len(self.ids)
+        hashes = np.frombuffer(self._hashes, np.uint64)
+        owners = np.frombuffer(self._owners, np.uint32)
+
+        # (questions, texts): 1 where the profile has the text.
+        texts, items = np.unique(hashes, return_inverse=True)
+        has_text = csr_array((np.ones(len(items), np.int32), (owners, items)), shape=(question_count, len(texts)))
+        has_text.data[:] = 1  # the same text twice in a profile is one item
+        sizes = np.diff(has_text.indptr)
+
+        # A text of one question only links nothing.
+        holders = np.bincount(has_text.indices, minlength=len(texts))
+        has_common_text = has_text[:, np.flatnonzero(holders > 1)]
+
+        pair_blocks: list[Any] = [np.empty((2, 0), int)]
+        for start in range(0, question_count, BLOCK_ROWS):
+            shared = (has_common_text[start : start + BLOCK_ROWS] @ has_common_text.T).tocoo()
             pairs = np.stack([shared.row + start, shared.col])
+
             smaller = np.minimum(*sizes[pairs])
-            enough = (2 * shared.data >= smaller) & (shared.data >= np.minimum(LEAST, smaller))
-            ends.append(pairs[:, enough & (pairs[0] < pairs[1])])
-        linked = np.concatenate(ends, axis=1)
-        return coo_array((np.ones(linked.shape[1], bool), (linked[0], linked[1])), shape=(count, count))
+            enough = (2 * shared.data >= smaller) & (shared.data >= np.minimum(LEAST_SHARED, smaller))
+            pair_blocks.append(pairs[:, enough & (pairs[0] < pairs[1])])
+
+        linked = np.concatenate(pair_blocks, axis=1)
+        return coo_array((np.ones(linked.shape[1], bool), (linked[0], linked[1])), shape=(question_count,) * 2)
 
 
-def with_users(examples: Sequence[Example]) -> tuple[tuple[Example, ...], str]:
-    """The examples with their users, and where those come from; see `SharedItems.users`."""
-    shared = SharedItems()
+def assign_users(examples: Sequence[Example]) -> tuple[tuple[Example, ...], str]:
+    """Give every example its user; see `SharedItems.users`.
+
+    Args:
+        examples: The examples of one file, with the users that it gives or with none.
+
+    Returns:
+        The examples with their users, and "given" or "inferred".
+    """
+    shared_items = SharedItems()
     for example in examples:
-        shared.add(example)
-    users, origin = shared.users()
-    return tuple(replace(one, user_id=user) for one, user in zip(examples, users, strict=True)), origin
+        shared_items.add(example)
+
+    users, origin = shared_items.users()
+    return tuple(replace(example, user_id=user) for example, user in zip(examples, users, strict=True)), origin

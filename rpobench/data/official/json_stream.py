@@ -1,6 +1,6 @@
-"""The records of a JSON array one after another, so that a file of several GB needs the memory of one record.
+"""Streams the records of a JSON array one after another, so that a file of several GB needs the memory of one record.
 
-The parser is `json`'s own, fed piece by piece: streaming parsers replace half surrogates and refuse large integers, and
+The parser is `json`'s own, fed piece by piece. Streaming parsers replace half surrogates and refuse large integers, and
 a file would then read differently from how LaMP's code reads it.
 """
 
@@ -22,27 +22,43 @@ NUMBER_GOES_ON = "0123456789.eE+-"
 DECODER = json.JSONDecoder()
 
 
-def stream_records(
-    file: Path, *, chunk: int = CHUNK, seen: Callable[[bytes], object] = lambda piece: None
-) -> Iterator[Any]:
-    """Every record of the JSON array in a file, in order; `seen` is called with every piece of the file as read.
+def ignore_piece(piece: bytes) -> None:
+    """Do nothing with a piece of a file."""
 
-    Raises RpobenchError for what is absent, no UTF-8, a web page, no array, or broken, when it gets there.
+
+def stream_records(
+    file: Path, *, chunk: int = CHUNK, on_piece: Callable[[bytes], object] = ignore_piece
+) -> Iterator[Any]:
+    """Yield every record of the JSON array in a file, in order.
+
+    Args:
+        file: The JSON file.
+        chunk: How many bytes are read at a time.
+        on_piece: Called with every piece of the file as it is read, and with an empty piece at its end.
+
+    Yields:
+        The parsed records.
+
+    Raises:
+        RpobenchError: The file is absent, not UTF-8, a web page, no array, or broken; raised when reading gets there.
     """
     try:
         with file.open("rb") as handle:
             pieces = iter(lambda: handle.read(chunk), b"")
-            yield from _records(_Text(file, pieces, seen))
+            yield from _parse_array(_TextBuffer(file, pieces, on_piece))
     except OSError as error:
         raise RpobenchError(f"{file}: {error.strerror or error}") from error
 
 
-def _records(text: _Text) -> Iterator[Any]:
-    first = text.next_mark()
-    if first == "<":
+def _parse_array(text: _TextBuffer) -> Iterator[Any]:
+    first_mark = text.next_mark()
+    if first_mark == "<":
         raise RpobenchError(f"{text.file}: is a web page and not JSON: the address was wrong, download it again")
-    if first != "[":
-        raise text.broken("no value") if not first else RpobenchError(f"{text.file}: expected a list of questions")
+    if not first_mark:
+        raise text.broken("no value")
+    if first_mark != "[":
+        raise RpobenchError(f"{text.file}: expected a list of questions")
+
     if text.next_mark(peek=True) == "]":
         text.next_mark()
     else:
@@ -52,30 +68,38 @@ def _records(text: _Text) -> Iterator[Any]:
             mark = text.next_mark()
         if mark != "]":
             raise text.broken("expected a comma or the list's end")
+
     if text.next_mark():
         raise text.broken("something follows the list")
 
 
-class _Text:
-    """What is read and not yet parsed of a file."""
+class _TextBuffer:
+    """The text of a file that is read and not yet parsed."""
 
-    def __init__(self, file: Path, pieces: Iterator[bytes], seen: Callable[[bytes], object]) -> None:
-        self.file, self._pieces, self._seen = file, pieces, seen
+    def __init__(self, file: Path, pieces: Iterator[bytes], on_piece: Callable[[bytes], object]) -> None:
+        self.file = file
+        self._pieces = pieces
+        self._on_piece = on_piece
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self._text, self._at = "", 0
-        self._bytes = self._dropped = 0
+        self._text = ""
+        self._position = 0  # in the text, of the next character to parse
+        self._bytes_read = 0
+        self._dropped = 0  # characters of the file before the text
         self._ended = False
 
     def next_mark(self, *, peek: bool = False) -> str:
         """The next character that is no white space, empty at the end of the file; consumed unless `peek`."""
         while True:
-            found = SPACE.match(self._text, self._at)
-            self._at = found.end() if found else self._at
-            if self._at < len(self._text):
-                mark = self._text[self._at]
-                self._at += not peek
+            space = SPACE.match(self._text, self._position)
+            if space:
+                self._position = space.end()
+
+            if self._position < len(self._text):
+                mark = self._text[self._position]
+                self._position += not peek
                 return mark
-            if not self._more():
+
+            if not self._read_more():
                 return ""
 
     def value(self) -> Any:
@@ -83,40 +107,50 @@ class _Text:
         self.next_mark(peek=True)
         while True:
             try:
-                value, end = DECODER.raw_decode(self._text, self._at)
+                value, end = DECODER.raw_decode(self._text, self._position)
             except json.JSONDecodeError as error:
-                cut_off = error.msg.startswith("Unterminated string") or error.pos > len(self._text) - NEAR_END
-                if not (cut_off and self._more()):
+                is_cut_off = error.msg.startswith("Unterminated string") or error.pos > len(self._text) - NEAR_END
+                if not (is_cut_off and self._read_more()):
                     raise self.broken(error.msg, error.pos) from error
             except (ValueError, RecursionError) as error:  # an integer of thousands of digits; deep nesting
                 raise self.broken(str(error)) from error
             else:
-                goes_on = self._text[end : end + 1] in NUMBER_GOES_ON  # true at the end of what is read
-                if not (goes_on and isinstance(value, int | float) and self._more()):
-                    self._at = end
+                # An empty text, at the end of what is read, is in every string too.
+                may_go_on = self._text[end : end + 1] in NUMBER_GOES_ON
+                if not (may_go_on and isinstance(value, int | float) and self._read_more()):
+                    self._position = end
                     return value
 
-    def _more(self) -> bool:
+    def _read_more(self) -> bool:
         """Read on, as much again as is waiting: a long record is then not parsed from its start too often."""
         if self._ended:
             return False
-        waiting, added = len(self._text) - self._at, ""
-        while not self._ended and len(added) <= waiting:
+
+        waiting = len(self._text) - self._position
+        new_text = ""
+        while not self._ended and len(new_text) <= waiting:
             piece = next(self._pieces, b"")
             self._ended = not piece
-            self._seen(piece)
-            self._bytes += len(piece)
-            try:
-                added += self._decoder.decode(piece, final=self._ended)
-            except UnicodeDecodeError as error:
-                place = self._bytes - len(error.object) + error.start
-                raise RpobenchError(f"{self.file}: no UTF-8 at byte {place}: download it again") from error
-        if added:  # else every place in the text still holds
-            self._dropped += self._at
-            self._text, self._at = self._text[self._at :] + added, 0
-        return bool(added)
+            self._on_piece(piece)
+            self._bytes_read += len(piece)
+            new_text += self._decode(piece)
 
-    def broken(self, why: str, at: int | None = None) -> RpobenchError:
-        """The error for what cannot be parsed here."""
-        place = self._dropped + (self._at if at is None else at)
-        return RpobenchError(f"{self.file}: broken or truncated JSON ({why} near character {place}): download it again")
+        if new_text:  # else every position in the text still holds
+            self._dropped += self._position
+            self._text = self._text[self._position :] + new_text
+            self._position = 0
+        return bool(new_text)
+
+    def _decode(self, piece: bytes) -> str:
+        try:
+            return self._decoder.decode(piece, final=self._ended)
+        except UnicodeDecodeError as error:
+            position = self._bytes_read - len(error.object) + error.start
+            raise RpobenchError(f"{self.file}: no UTF-8 at byte {position}: download it again") from error
+
+    def broken(self, reason: str, position: int | None = None) -> RpobenchError:
+        """The error for what cannot be parsed at this position of the text (None: the next character)."""
+        character = self._dropped + (self._position if position is None else position)
+        return RpobenchError(
+            f"{self.file}: broken or truncated JSON ({reason} near character {character}): download it again"
+        )

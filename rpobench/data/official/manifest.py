@@ -1,4 +1,4 @@
-"""`manifest.json` of a downloaded folder: where each file came from and its sha256, pinned by the first download."""
+"""Keeps `manifest.json` of a downloaded folder: each file's address and its sha256, pinned by the first download."""
 
 from __future__ import annotations
 
@@ -38,50 +38,85 @@ class Manifest(BaseModel):
         write_text(folder / NAME, self.model_dump_json(indent=1) + "\n")
 
 
-def read_manifest(folder: Path, *, foreign: bool = False) -> Manifest | None:
-    """The folder's manifest, or None where it has none, or with `foreign` one that somebody else made.
+def read_manifest(folder: Path, *, ignore_foreign: bool = False) -> Manifest | None:
+    """Read the manifest of a folder.
 
-    Raises RpobenchError for any other that cannot be read.
+    Args:
+        folder: The downloaded folder.
+        ignore_foreign: Whether a `manifest.json` that another program made counts as none.
+
+    Returns:
+        The manifest, or None where the folder has none.
+
+    Raises:
+        RpobenchError: The file cannot be read as a manifest.
     """
     file = folder / NAME
     if not file.exists():
         return None
+
     content = file.read_bytes()
-    if foreign and MADE_BY.encode() not in content:
+    if ignore_foreign and MADE_BY.encode() not in content:
         return None
+
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
         raise RpobenchError(f"{file}: no manifest of `{MADE_BY}`: move it away or use another folder") from error
 
 
-def pin_of(file: Path, address: str) -> Pin:
-    """A file's pin as it stands; reads all of it."""
+def pin_file(file: Path, address: str) -> Pin:
+    """Make the pin of a file as it is now; reads all of it.
+
+    Args:
+        file: The downloaded file.
+        address: Where it came from.
+
+    Returns:
+        The pin.
+    """
     with file.open("rb") as handle:
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
-    told = file.stat()
-    return Pin(address=address, size=told.st_size, sha256=digest, modified_ns=told.st_mtime_ns)
+
+    status = file.stat()
+    return Pin(address=address, size=status.st_size, sha256=digest, modified_ns=status.st_mtime_ns)
 
 
 def check_pinned(file: Path) -> None:
     """Refuse a file of a downloaded folder that is no longer what was downloaded; any other file passes.
 
     A file of the same size and time is not read again: `rpobench data download` reads it all the same.
+
+    Args:
+        file: A file of a task's folder; it may be absent.
+
+    Raises:
+        RpobenchError: The file's sha256 differs from the pinned one.
     """
-    place = file.resolve().parent
-    manifest = read_manifest(place.parent, foreign=True) if file.exists() else None
-    pin = manifest.files.get(f"{place.name}/{file.name}") if manifest else None
+    task_folder = file.resolve().parent
+    manifest = read_manifest(task_folder.parent, ignore_foreign=True) if file.exists() else None
+    pin = manifest.files.get(f"{task_folder.name}/{file.name}") if manifest else None
     if pin is None:
         return
-    told = file.stat()
-    if (told.st_size, told.st_mtime_ns) != (pin.size, pin.modified_ns):
-        same_as_pinned(file, pin_of(file, pin.address), pin)
+
+    status = file.stat()
+    if (status.st_size, status.st_mtime_ns) != (pin.size, pin.modified_ns):
+        check_same_content(file, pin_file(file, pin.address), pin)
 
 
-def same_as_pinned(file: Path, found: Pin, pin: Pin) -> None:
-    """Raise RpobenchError that says so where a file has another sum than the pinned one."""
-    if found.sha256 != pin.sha256:
+def check_same_content(file: Path, current: Pin, pin: Pin) -> None:
+    """Refuse a file whose content differs from the pinned one.
+
+    Args:
+        file: The file, for the error.
+        current: The file's pin as it is now.
+        pin: The pin of the first download.
+
+    Raises:
+        RpobenchError: The two sha256 differ.
+    """
+    if current.sha256 != pin.sha256:
         raise RpobenchError(
-            f"{file}: was changed since its download: sha256 {found.sha256[:12]}, {NAME} pins {pin.sha256[:12]}; "
+            f"{file}: was changed since its download: sha256 {current.sha256[:12]}, {NAME} pins {pin.sha256[:12]}; "
             f"delete it and run `{MADE_BY}` again"
         )

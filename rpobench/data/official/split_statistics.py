@@ -1,0 +1,113 @@
+"""Describes a split of an official folder in numbers: examples, users, profile sizes, token lengths, label shares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+
+from rpobench.data.official.folder import locate_split
+from rpobench.data.official.golds import read_golds, read_json
+from rpobench.data.official.questions import read_questions
+from rpobench.evidence.budget import Tokenizer
+from rpobench.task.contract import Task
+
+MEASURED = 1000  # texts of a kind whose tokens are counted: enough for a median, quick on any size
+
+
+@dataclass(frozen=True)
+class UserStatistics:
+    """How many users a split has, and whether their `ids` were "given" or "inferred"."""
+
+    count: int
+    ids: str
+
+
+@dataclass(frozen=True)
+class SplitStatistics:
+    """What a split holds.
+
+    `targets` is their number, or None where there are none (test). `profile` describes the profile sizes, `tokens` the
+    token lengths of inputs, profile items and targets, `labels` the share of each label (None for free texts).
+    """
+
+    task: str
+    split: str
+    examples: int
+    targets: int | None
+    users: UserStatistics
+    profile: dict[str, float]
+    dates: str
+    tokens: dict[str, dict[str, float]]
+    labels: dict[str, float] | None
+
+
+def describe_split(task: Task, folder: Path, split: str, tokenizer: Tokenizer) -> SplitStatistics:
+    """Count what one split of an official folder holds.
+
+    Args:
+        task: The task.
+        folder: The official folder.
+        split: "train", "dev" or "test".
+        tokenizer: Counts the tokens of the first 1,000 inputs, profile items and targets.
+
+    Returns:
+        The statistics.
+
+    Raises:
+        RpobenchError: The split is absent or broken.
+    """
+    questions_file, outputs_file = locate_split(task, folder, split)
+    examples, user_origin = read_questions(task, questions_file)
+    golds = None
+    if outputs_file.exists():
+        golds = list(read_golds(read_json(outputs_file), task.name, str(outputs_file)).values())
+
+    profile_sizes: list[int] = []
+    users: set[str] = set()
+    dated_items = 0
+    texts: dict[str, list[str]] = {"input": [], "item": [], "target": (golds or [])[:MEASURED]}
+    for example in examples:  # one at a time: they may be mapped from a file larger than the memory
+        users.add(example.user_id)
+        profile_sizes.append(len(example.profile))
+        dated_items += sum(item.date is not None for item in example.profile)
+
+        if len(profile_sizes) <= MEASURED:
+            texts["input"].append(example.input)
+        open_slots = MEASURED - len(texts["item"])
+        texts["item"].extend(task.retrieval_text(item) for item in example.profile[:open_slots])
+
+    tokens = {}
+    for kind, kind_texts in texts.items():
+        tokens[kind] = _summarize([len(tokenizer.encode(text)) for text in kind_texts])
+
+    return SplitStatistics(
+        task=task.name,
+        split=split,
+        examples=len(profile_sizes),
+        targets=None if golds is None else len(golds),
+        users=UserStatistics(len(users), user_origin),
+        profile=_summarize(profile_sizes) | {"empty": profile_sizes.count(0)},
+        dates=_describe_dates(dated_items, sum(profile_sizes)),
+        tokens=tokens,
+        labels=_label_shares(golds) if golds and task.labels else None,
+    )
+
+
+def _describe_dates(dated_items: int, items: int) -> str:
+    if dated_items == 0:
+        return "none"
+    return "all items" if dated_items == items else "some items"
+
+
+def _summarize(numbers: Sequence[int]) -> dict[str, float]:
+    if not numbers:
+        return {}
+    return {"least": min(numbers), "median": median(numbers), "mean": round(mean(numbers), 1), "most": max(numbers)}
+
+
+def _label_shares(golds: Sequence[str]) -> dict[str, float]:
+    counts = Counter(gold.strip() for gold in golds)
+    return {label: round(count / len(golds), 4) for label, count in counts.most_common()}
