@@ -19,7 +19,7 @@ from unittest.mock import patch
 from transformers import AutoTokenizer
 
 import rpobench
-from rpobench.models.local.embedded import checkpoint
+from rpobench.models.local.embedded import fetch_checkpoint
 from rpobench.models.scripted import ScriptedModel
 from rpobench.runs.plan import method_names
 from rpobench.store.predictions import read_predictions
@@ -79,7 +79,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--limit", type=int, default=32)
     limit = options.parse_args().limit
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint())
+    tokenizer = AutoTokenizer.from_pretrained(fetch_checkpoint())
     totals = {"alone": 0.0, "together": 0.0}
     print("| method | calls | read | written | minutes alone | minutes together |\n|---|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as place:

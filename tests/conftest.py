@@ -93,9 +93,9 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def embedded_checkpoint() -> Path:
     """The embedded model in the user's real cache, fetched once. For slow tests."""
-    from rpobench.models.local.embedded import checkpoint
+    from rpobench.models.local.embedded import fetch_checkpoint
 
-    return checkpoint()
+    return fetch_checkpoint()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from rpobench.baselines.per_user_lora.config import AdapterTraining
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set_seed
 
 from rpobench.method.per_user import PartKey, keep_part, part_key
-from rpobench.models.local.loading import silent_loading
+from rpobench.models.local.loading import silence_libraries
 from rpobench.models.local.transformers import TransformersModel
 from rpobench.rpo.training.common import IGNORED, common_arguments, load_tokenizer, run_to_end
 from rpobench.store.processes import processes
@@ -43,7 +43,7 @@ class UserAdapters:
         self._model, self._training, self._folder = model, training, folder
         self._budget = memory_mb * 2**20
         set_seed(training.seed)
-        with silent_loading():
+        with silence_libraries():
             self._peft = get_peft_model(model.model, self._lora("all-linear"), adapter_name=NOBODY)
         self._targets = set(self._peft.peft_config[NOBODY].target_modules)
         self._resident: OrderedDict[str, int] = OrderedDict()  # bytes by key, least lately used first
@@ -90,7 +90,7 @@ class UserAdapters:
         set_seed(self._training.seed)
         self._peft.add_adapter(FRESH, self._lora(self._targets))
         self._peft.set_adapter(FRESH)
-        with silent_loading():
+        with silence_libraries():
             trainer = Trainer(
                 model=self._peft,
                 args=self._arguments(folder),
@@ -105,7 +105,7 @@ class UserAdapters:
 
     def _row(self, chat: Chat, answer: str) -> dict[str, list[int]]:
         """Loss on the answer alone."""
-        asked, written = self._model.lesson(chat, answer)
+        asked, written = self._model.encode_lesson(chat, answer)
         return {
             "input_ids": asked + written,
             "attention_mask": [1] * len(asked + written),

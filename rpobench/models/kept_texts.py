@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rpobench.models.kept_answers import KeptAnswers, OnMaking
-from rpobench.models.protocol import LanguageModel, batch_of
+from rpobench.models.protocol import LanguageModel, batch_size
 from rpobench.store.identity import SPEC_DIGEST, digest
 from rpobench.store.recorded import recorded_decoding, recorded_digest
 from rpobench.types import Chat, Completion, Decoding
@@ -29,7 +29,8 @@ class KeptTexts:
         self, folder: Path, name: str, model: LanguageModel, decoding: Decoding, *, on_making: OnMaking | None = None
     ) -> None:
         self._model, self._decoding = model, decoding
-        self._answers = KeptAnswers(_file(folder, name, model, decoding), name, batch_of(model, CHUNK), on_making)
+        file = _file(folder, name, model, decoding)
+        self._answers = KeptAnswers(file, name, batch_size(model, CHUNK), on_making)
 
     def generate(self, chats: Sequence[Chat]) -> list[Completion]:
         """The model's text for each chat, in order; it is asked only for those that are not kept."""

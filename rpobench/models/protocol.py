@@ -1,4 +1,4 @@
-"""What the benchmark asks of a language model, local or served."""
+"""The contract of a language model, local or served, and the helpers for those that use one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from typing import Any, Protocol, runtime_checkable
 
 from rpobench.types import Chat, Completion, Decoding, RpobenchError
 
-# How every chat becomes tokens, in training as in prediction: a control token inside a message is plain text, or a
-# profile could end a turn; a model that can leave reasoning out does, since all are asked for the answer alone.
+# How every chat becomes tokens, in training as in prediction. A control token inside a message is plain text, or a
+# profile could end a turn. A model that can leave reasoning out does, since all are asked for the answer alone.
 CHAT_TOKENS: Mapping[str, Any] = {"sanitize_control_tokens": True, "enable_thinking": False}
-Ready = Callable[[int, Completion], None]  # called with the place of a chat and its completion
+
+# Called with the index of a chat and its completion.
+OnCompletion = Callable[[int, Completion], None]
 
 
 class PromptTooLong(RpobenchError):
-    """A chat does not fit into the model's context. Who knows the examples adds which one it is."""
+    """A chat does not fit into the model's context. Callers that know the examples add which one it is.
+
+    Args:
+        message: The error in one line.
+        chat: The chat that is too long.
+    """
 
     def __init__(self, message: str, chat: Chat) -> None:
         super().__init__(message)
@@ -24,81 +31,166 @@ class PromptTooLong(RpobenchError):
 
 @runtime_checkable
 class LanguageModel(Protocol):
-    """A black box that answers chats."""
+    """A black box that answers chats.
+
+    A package offers its own under the entry-point group `rpobench.models`: a function that takes the text after the
+    colon of a model spec and returns such an object. Any class with these four members is one; it need not inherit.
+    """
 
     @property
     def identity(self) -> str:
-        """Everything that changes its text: name, revision, adapter sha256, chat template, system prompt, dtype.
+        """Everything that changes the model's text, as one string.
 
-        A cache key and part of every result.
+        For a local model that is name, revision, adapter sha256, chat template, system prompt and dtype. It is a cache
+        key and part of every result, so two models that may answer differently must not share it.
         """
         ...
 
     def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
-        """One completion a chat, in order. A chat that ends with an assistant message is continued."""
+        """The model continues each chat.
+
+        Args:
+            chats: The prompts, each at least one message. A chat that ends with an assistant message is continued
+                inside that message instead of answered.
+            decoding: How text is sampled. Greedy text, and sampled text with a seed, must come out the same every
+                time.
+
+        Returns:
+            One completion a chat, in order. One without answer has a `failure` and empty text.
+
+        Raises:
+            RpobenchError: The model cannot answer at all.
+            PromptTooLong: A chat does not fit into its context.
+        """
         ...
 
     def choose(
         self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
     ) -> Sequence[Completion]:
-        """The option of highest length-normalised log-likelihood after each chat, as the completion's text.
+        """The model chooses among the same options after each chat.
 
-        With `neutral` (one content-free chat for each chat) each option's log-likelihood there is subtracted first
-        (contextual calibration, arXiv 2102.09690). Models without likelihoods generate; their text comes as it is.
+        The choice is the option of highest length-normalised log-likelihood. A model without likelihoods generates,
+        and its text comes as it is.
+
+        Args:
+            chats: The prompts.
+            options: The texts to choose from, the same for all chats; of equal ones the first is taken.
+            neutral: One content-free chat for each chat. Each option's log-likelihood there is subtracted first
+                (contextual calibration, Zhao et al. 2021, arXiv 2102.09690).
+
+        Returns:
+            One completion a chat, in order, with the option as its text.
+
+        Raises:
+            RpobenchError: The model cannot answer at all.
+            PromptTooLong: A chat does not fit into its context.
         """
         ...
 
     def loglikelihood(self, chats: Sequence[Chat], texts: Sequence[str]) -> Sequence[float]:
-        """Mean log-probability a token of each text as the continuation of its chat."""
+        """The model scores a text after each chat.
+
+        Args:
+            chats: The prompts.
+            texts: One text for each chat, taken as the rest of its turn.
+
+        Returns:
+            Mean log-probability a token (natural logarithm, at most 0) of each text, in order.
+
+        Raises:
+            RpobenchError: The model has no likelihoods.
+        """
         ...
 
 
-def batch_of(model: LanguageModel, least: int) -> int:
-    """How many chats to hand over at a time: `least`, or enough that a served model's requests seldom run dry."""
+def batch_size(model: LanguageModel, least: int) -> int:
+    """How many chats to hand over at a time.
+
+    Args:
+        model: The model; it may be wrapped by models that keep the wrapped one as `inner`.
+        least: Enough for a model that answers one batch after another.
+
+    Returns:
+        `least`, or more where a served model's parallel requests would run dry.
+    """
     while hasattr(model, "inner"):
         model = model.inner
     return max(least, 4 * getattr(model, "concurrency", 0))
 
 
-class ReportingModel(ABC):
-    """A model that hands out each completion as soon as it is there, so that a kill costs what was under way, no more.
+batch_of = batch_size  # until its last caller has the new name
 
-    `ready` may be called from another thread, though never from two at once. Where it raises RpobenchError, nothing
-    more is asked, what is under way is still reported, and the error is raised in the end.
+
+class ReportingModel(ABC):
+    """A model that hands out each completion as soon as it is there: a kill costs no more than what was under way.
+
+    `on_completion` may be called from another thread, but never from two at once. Where it raises RpobenchError,
+    nothing more is asked, what is under way is still reported, and the error is raised in the end.
     """
 
     @abstractmethod
-    def generate_each(self, chats: Sequence[Chat], decoding: Decoding, ready: Ready) -> Sequence[Completion]:
-        """As `generate`."""
+    def generate_each(
+        self, chats: Sequence[Chat], decoding: Decoding, on_completion: OnCompletion
+    ) -> Sequence[Completion]:
+        """As `LanguageModel.generate`, reporting each completion.
+
+        Args:
+            chats: The prompts.
+            decoding: How text is sampled.
+            on_completion: Called with the index of a chat and its completion, in any order.
+
+        Returns:
+            One completion a chat, in order.
+        """
 
     @abstractmethod
     def choose_each(
-        self, chats: Sequence[Chat], options: Sequence[str], neutral: Sequence[Chat] | None, ready: Ready
+        self,
+        chats: Sequence[Chat],
+        options: Sequence[str],
+        neutral: Sequence[Chat] | None,
+        on_completion: OnCompletion,
     ) -> Sequence[Completion]:
-        """As `choose`."""
+        """As `LanguageModel.choose`, reporting each completion.
+
+        Args:
+            chats: The prompts.
+            options: The texts to choose from.
+            neutral: One content-free chat for each chat, or None.
+            on_completion: Called with the index of a chat and its completion, in any order.
+
+        Returns:
+            One completion a chat, in order.
+        """
 
     def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
         """One completion a chat, in order."""
-        return self.generate_each(chats, decoding, _unheard)
+        return self.generate_each(chats, decoding, _ignore)
 
     def choose(
         self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
     ) -> Sequence[Completion]:
         """The model's choice for each chat, in order."""
-        return self.choose_each(chats, options, neutral, _unheard)
-
-
-def _unheard(place: int, completion: Completion) -> None:
-    """For who waits for all completions."""
+        return self.choose_each(chats, options, neutral, _ignore)
 
 
 def generate_each(
-    model: LanguageModel, chats: Sequence[Chat], decoding: Decoding, ready: Ready
+    model: LanguageModel, chats: Sequence[Chat], decoding: Decoding, on_completion: OnCompletion
 ) -> Sequence[Completion]:
-    """As `model.generate`; `ready` hears of each completion: at once from a model that reports, else afterwards."""
+    """Any model's completions, each reported: at once by a model that reports, else after the last one.
+
+    Args:
+        model: The model to ask.
+        chats: The prompts.
+        decoding: How text is sampled.
+        on_completion: Called with the index of a chat and its completion.
+
+    Returns:
+        One completion a chat, in order.
+    """
     if isinstance(model, ReportingModel):
-        return model.generate_each(chats, decoding, ready)
-    return _reported(model.generate(chats, decoding), ready)
+        return model.generate_each(chats, decoding, on_completion)
+    return _report_all(model.generate(chats, decoding), on_completion)
 
 
 def choose_each(
@@ -106,15 +198,30 @@ def choose_each(
     chats: Sequence[Chat],
     options: Sequence[str],
     neutral: Sequence[Chat] | None,
-    ready: Ready,
+    on_completion: OnCompletion,
 ) -> Sequence[Completion]:
-    """As `model.choose`, and `ready` hears of each completion."""
+    """Any model's choices, each reported: at once by a model that reports, else after the last one.
+
+    Args:
+        model: The model to ask.
+        chats: The prompts.
+        options: The texts to choose from.
+        neutral: One content-free chat for each chat, or None.
+        on_completion: Called with the index of a chat and its completion.
+
+    Returns:
+        One completion a chat, in order.
+    """
     if isinstance(model, ReportingModel):
-        return model.choose_each(chats, options, neutral, ready)
-    return _reported(model.choose(chats, options, neutral=neutral), ready)
+        return model.choose_each(chats, options, neutral, on_completion)
+    return _report_all(model.choose(chats, options, neutral=neutral), on_completion)
 
 
-def _reported(completions: Sequence[Completion], ready: Ready) -> Sequence[Completion]:
-    for place, completion in enumerate(completions):
-        ready(place, completion)
+def _report_all(completions: Sequence[Completion], on_completion: OnCompletion) -> Sequence[Completion]:
+    for index, completion in enumerate(completions):
+        on_completion(index, completion)
     return completions
+
+
+def _ignore(index: int, completion: Completion) -> None:
+    """For callers that wait for all completions."""

@@ -1,4 +1,4 @@
-"""A model without weights: answers by a rule and keeps count. For tests, and for trying the command line at once."""
+"""A model without weights: answers by a rule and counts its calls. For tests, and to try the command line at once."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
 Reply = Callable[[Chat], str]
 Scorer = Callable[[Chat, str], float]
 
+ECHOED_WORDS = 12
 
-def occurrences(chat: Chat, text: str) -> float:
+
+def count_occurrences(chat: Chat, text: str) -> float:
     """How often the text stands in the chat: the default scorer."""
     return float(sum(message.content.count(text) for message in chat))
 
@@ -22,7 +24,7 @@ def occurrences(chat: Chat, text: str) -> float:
 def echo(chat: Chat) -> str:
     """The first 12 words of the last user message's content, after its last ": " if it has one."""
     content = [message.content for message in chat if message.role == "user"][-1]
-    return " ".join(content.rsplit(": ", 1)[-1].split()[:12])
+    return " ".join(content.rsplit(": ", 1)[-1].split()[:ECHOED_WORDS])
 
 
 def generic(chat: Chat) -> str:
@@ -31,11 +33,18 @@ def generic(chat: Chat) -> str:
 
 
 class ScriptedModel:
-    """A LanguageModel whose text is `reply(chat)` and whose likelihoods are `scorer(chat, text)`.
+    """A LanguageModel that answers by a rule.
 
-    `calls` counts chats over all three methods and `chats` records them. With `log`, one JSON line a chat is appended
-    and on disk before the answer is given, so that calls are counted across killed processes; `delay` is in seconds a
-    chat. `choose` takes the first of equal options and ignores `neutral`. Usage counts words as tokens.
+    `choose` takes the first of equal options and ignores `neutral`. Usage counts words as tokens. `calls` counts chats
+    over all three methods and `chats` records them.
+
+    Args:
+        reply: The text after a chat, whatever the decoding.
+        identity: The model's identity.
+        scorer: The likelihood of a text after a chat; any number.
+        delay: Seconds that each chat takes.
+        log: A file that gets one JSON line a chat, on disk before the answer is given, so that calls are counted
+            across killed processes.
     """
 
     def __init__(
@@ -43,27 +52,29 @@ class ScriptedModel:
         reply: Reply,
         identity: str = "scripted",
         *,
-        scorer: Scorer = occurrences,
+        scorer: Scorer = count_occurrences,
         delay: float = 0.0,
         log: Path | None = None,
     ) -> None:
         self.identity = identity
         self.calls = 0
         self.chats: list[Chat] = []
-        self._reply, self._scorer, self._delay, self._log = reply, scorer, delay, log
+        self._reply, self._scorer = reply, scorer
+        self._delay, self._log = delay, log
 
     def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
         """The reply to each chat, whatever the decoding."""
-        return [self._completion("generate", chat, self._reply) for chat in chats]
+        return [self._complete("generate", chat, self._reply) for chat in chats]
 
     def choose(
         self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
     ) -> Sequence[Completion]:
         """The option with the highest score for each chat."""
-        return [
-            self._completion("choose", chat, lambda c: max(options, key=lambda option: self._scorer(c, option)))
-            for chat in chats
-        ]
+
+        def choose_option(chat: Chat) -> str:
+            return max(options, key=lambda option: self._scorer(chat, option))
+
+        return [self._complete("choose", chat, choose_option) for chat in chats]
 
     def loglikelihood(self, chats: Sequence[Chat], texts: Sequence[str]) -> Sequence[float]:
         """The score of each text after its chat."""
@@ -71,16 +82,18 @@ class ScriptedModel:
             self._count("loglikelihood", chat)
         return [self._scorer(chat, text) for chat, text in zip(chats, texts, strict=True)]
 
-    def _completion(self, kind: str, chat: Chat, answer: Reply) -> Completion:
+    def _complete(self, kind: str, chat: Chat, answer: Reply) -> Completion:
         started = time.perf_counter()
         self._count(kind, chat)
         text = answer(chat)
-        read = sum(len(message.content.split()) for message in chat)
-        return Completion(text, Usage(1, read, len(text.split()), time.perf_counter() - started))
+
+        prompt_words = sum(len(message.content.split()) for message in chat)
+        return Completion(text, Usage(1, prompt_words, len(text.split()), time.perf_counter() - started))
 
     def _count(self, kind: str, chat: Chat) -> None:
         self.calls += 1
         self.chats.append(chat)
+
         if self._log:
             line = json.dumps({"kind": kind, "model": self.identity, "last": chat[-1].content})
             with self._log.open("a", encoding="utf-8") as file:
@@ -88,21 +101,30 @@ class ScriptedModel:
         time.sleep(self._delay)
 
 
-REPLIES: dict[str, Reply] = {"echo": echo, "generic": generic}
+RULES: dict[str, Reply] = {"echo": echo, "generic": generic}
 
 
 def open_scripted(argument: str = "echo") -> ScriptedModel:
-    """`scripted:echo` or `scripted:generic`; RPOBENCH_SCRIPTED_LOG and RPOBENCH_SCRIPTED_DELAY set log and delay.
+    """The model of a spec `scripted:ARGUMENT`; RPOBENCH_SCRIPTED_LOG and RPOBENCH_SCRIPTED_DELAY set log and delay.
+
+    Args:
+        argument: The rule, `echo` or `generic`.
+
+    Returns:
+        A model that answers by it.
 
     Raises:
-        RpobenchError: there is no such rule, or the delay is no number of seconds.
+        RpobenchError: There is no such rule, or the delay is not a number of seconds.
     """
-    name = argument or "echo"
-    if name not in REPLIES:
-        raise RpobenchError(f"scripted:{name}: no such rule; choose one of {', '.join(REPLIES)}")
-    log, delay = os.environ.get("RPOBENCH_SCRIPTED_LOG"), os.environ.get("RPOBENCH_SCRIPTED_DELAY", "0")
+    rule = argument or "echo"
+    if rule not in RULES:
+        raise RpobenchError(f"scripted:{rule}: unknown rule '{rule}'; known: {', '.join(RULES)}")
+
+    delay = os.environ.get("RPOBENCH_SCRIPTED_DELAY", "0")
     try:
         seconds = float(delay)
     except ValueError:
         raise RpobenchError(f"RPOBENCH_SCRIPTED_DELAY is '{delay}': give seconds, such as 0.1") from None
-    return ScriptedModel(REPLIES[name], f"scripted:{name}", delay=seconds, log=Path(log) if log else None)
+
+    log = os.environ.get("RPOBENCH_SCRIPTED_LOG")
+    return ScriptedModel(RULES[rule], f"scripted:{rule}", delay=seconds, log=Path(log) if log else None)

@@ -33,9 +33,9 @@ class Room:
         """The tokens of a chat; words where there is no tokenizer, as a scripted model counts."""
         if self.tokenizer is None:
             return sum(len(message.content.split()) for message in chat)
-        from rpobench.models.local.loading import obeying_template
+        from rpobench.models.local.loading import explain_template_errors
 
-        with obeying_template("the reflection model"):
+        with explain_template_errors("the reflection model"):
             ids = self.tokenizer.apply_chat_template(
                 messages(chat), return_dict=False, add_generation_prompt=chat[-1].role != "assistant", **CHAT_TOKENS
             )
@@ -57,9 +57,10 @@ def checkpoint_room(checkpoint: Path) -> Room:
     """The room that a local checkpoint has."""
     from transformers import AutoConfig, AutoTokenizer
 
-    from rpobench.models.local.loading import undated
+    from rpobench.models.local.loading import fix_template_date
 
     config = AutoConfig.from_pretrained(str(checkpoint)).get_text_config()
     return Room(
-        undated(AutoTokenizer.from_pretrained(str(checkpoint))), getattr(config, "max_position_embeddings", None)
+        fix_template_date(AutoTokenizer.from_pretrained(str(checkpoint))),
+        getattr(config, "max_position_embeddings", None),
     )

@@ -11,7 +11,7 @@ from rpobench.method.answering import answer, blank, model_for, naming_the_examp
 from rpobench.models.kept_answers import KeptAnswers, OnMaking, prompt_keys
 from rpobench.models.kept_texts import KeptTexts
 from rpobench.models.prices import at_todays_price
-from rpobench.models.protocol import LanguageModel, batch_of
+from rpobench.models.protocol import LanguageModel, batch_size
 from rpobench.store.result_store import ResultStore
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Example, Prediction, RpobenchError
@@ -85,7 +85,7 @@ class StoredDrafts:
         file = self.store.drafts_file(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
 
         if file not in self._answers_by_file:
-            chunk = batch_of(self.model, CHUNK)
+            chunk = batch_size(self.model, CHUNK)
             self._answers_by_file[file] = KeptAnswers(file, f"{task.name} drafts", chunk, self._add_making)
         return self._answers_by_file[file]
 

@@ -81,7 +81,7 @@ def test_many_texts_are_encoded_and_kept_some_at_a_time(letters: Letters, monkey
 
     monkeypatch.setattr(letters, "encode", killed)
     with pytest.raises(KeyboardInterrupt):
-        encoder.Encoder().keep(texts)
+        encoder.Encoder().store_vectors(texts)
     monkeypatch.setattr(letters, "encode", whole)
     vectors = encoder.Encoder().encode([*texts, "aa"])
     assert letters.passes == [texts[:4], texts[4:8], texts[8:]]

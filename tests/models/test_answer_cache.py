@@ -155,7 +155,7 @@ def test_failures_are_asked_again(tmp_path: Path) -> None:
     assert model.generate(CHATS, Decoding())[0].failure == "down"
     inner.failing = False
     assert model.generate(CHATS, Decoding())[0].failure is None
-    assert inner.calls == 6 and model.cache.info()["answers"] == 3
+    assert inner.calls == 6 and model.cache.info().answers == 3
 
 
 def test_hits_and_misses_are_both_reported_where_they_stand(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_several_processes_at_once(tmp_path: Path) -> None:
     told = [writer.communicate(timeout=120)[1] for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0, 0, 0], told
     cache = AnswerCache(file)
-    assert cache.info()["answers"] == 100 and cache.damaged() == []
+    assert cache.info().answers == 100 and cache.find_damaged() == []
 
 
 def test_the_file_is_made_by_one_at_a_time(tmp_path: Path) -> None:
@@ -239,11 +239,11 @@ def test_a_damaged_answer_is_not_given_out_but_asked_anew(tmp_path: Path, change
     with sqlite3.connect(tmp_path / "answers.sqlite") as connection:
         connection.execute(f"UPDATE answers SET value = {change} WHERE value LIKE '%answer 2%'")
     connection.close()
-    assert len(model.cache.damaged()) == 1
+    assert len(model.cache.find_damaged()) == 1
     again, later = cached(tmp_path)
     texts = [one.text for one in again.generate(CHATS, Decoding())]
     assert later.calls == 1 and texts == ["answer 1", "answer 1", "answer 3"]
-    assert again.cache.damaged() == [] and again.cache.info()["answers"] == 3
+    assert again.cache.find_damaged() == [] and again.cache.info().answers == 3
 
 
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,21 +30,21 @@ def with_head(checkpoint: Path, head: str) -> TransformersModel:
 def test_no_prompt_holds_the_day_it_was_made(checkpoint: Path) -> None:
     plain = checkpoint_room(checkpoint).tokens(CHAT)
     model = with_head(checkpoint, "Today is {{ strftime_now('%d %b %Y') }}. ")
-    text = model.tokenizer.decode(model._prompt(CHAT))
+    text = model.tokenizer.decode(model.encode_prompt(CHAT))
     assert text.startswith("Today is 26 Jul 2024. ")
     assert (
         load_tokenizer(checkpoint)
         .apply_chat_template([{"role": "user", "content": "hello"}], tokenize=False)
         .startswith("Today is 26 Jul 2024. ")
     ), "trained with another date than asked"
-    assert checkpoint_room(checkpoint).tokens(CHAT) == len(model._prompt(CHAT)) > plain
+    assert checkpoint_room(checkpoint).tokens(CHAT) == len(model.encode_prompt(CHAT)) > plain
 
 
 def test_a_model_that_can_leave_reasoning_out_is_asked_to(checkpoint: Path) -> None:
     head = "{% if enable_thinking is defined and enable_thinking is false %}no {% endif %}thinking: "
     model = with_head(checkpoint, head)
-    assert model.tokenizer.decode(model._prompt(CHAT)).startswith("no thinking: ")
-    assert checkpoint_room(checkpoint).tokens(CHAT) == len(model._prompt(CHAT))
+    assert model.tokenizer.decode(model.encode_prompt(CHAT)).startswith("no thinking: ")
+    assert checkpoint_room(checkpoint).tokens(CHAT) == len(model.encode_prompt(CHAT))
 
 
 def test_a_reflection_model_whose_template_refuses_a_role_is_one_line(checkpoint: Path) -> None:

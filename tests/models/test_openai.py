@@ -9,7 +9,8 @@ from email.utils import formatdate
 import pytest
 from chat_server import FAULTS, KEY, ChatServer, chats
 
-from rpobench.models.served.openai import REFUSED, RETRIES, ServedModel, open_served
+from rpobench.models.served.openai import RETRIES, ServedModel, open_served
+from rpobench.models.served.replies import REFUSED
 from rpobench.types import Decoding, Message
 
 GREEDY = Decoding(max_new_tokens=8)

@@ -147,9 +147,9 @@ def test_counts_that_are_none_are_zero(server: ChatServer, wrong: object) -> Non
     ("argument", "url", "said"),
     [
         ("", "http://x/v1", "names no model"),
-        ("tiny?speed=1", "http://x/v1", "openai:tiny?speed=1: option 'speed=1' is none of deadline"),
-        ("tiny?deadline=0", "http://x/v1", "option 'deadline=0'"),
-        ("tiny?deadline=nan", "http://x/v1", "option 'deadline=nan'"),
+        ("tiny?speed=1", "http://x/v1", "openai:tiny?speed=1: unknown option 'speed'; known: deadline, system"),
+        ("tiny?deadline=0", "http://x/v1", "openai:tiny?deadline=0: option 'deadline' is '0'; give seconds"),
+        ("tiny?deadline=nan", "http://x/v1", "openai:tiny?deadline=nan: option 'deadline' is 'nan'; give seconds"),
         ("tiny", "localhost:80", "--base-url localhost:80: is no address"),
         ("tiny", "http://[::1", "--base-url http://[::1: is no address"),
         ("tiny", "http://host:99999/v1", "--base-url http://host:99999/v1: is no address"),

@@ -67,7 +67,7 @@ def test_a_spent_budget_stops_and_the_next_call_goes_on(server: ChatServer, tmp_
             model().generate(CHATS, Decoding())
         asked.append(len(server.bodies))
     assert 10 <= asked[0] <= 13 and 10 <= asked[1] - asked[0] <= 13, "at most what was under way more than the limit"
-    assert cache.info()["answers"] == asked[1], "every answer that was paid is kept"
+    assert cache.info().answers == asked[1], "every answer that was paid is kept"
     server.bodies.clear()
     PricedModel(CachedModel(ServedModel("tiny", base_url=server.url), cache), Price(1, 1)).generate(CHATS, Decoding())
     assert len(server.bodies) == 40 - asked[1]

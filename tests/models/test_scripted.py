@@ -72,7 +72,7 @@ def test_the_environment_sets_log_and_delay(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_wrong_names_and_delays_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RpobenchError, match="scripted:parrot: no such rule; choose one of echo, generic"):
+    with pytest.raises(RpobenchError, match="scripted:parrot: unknown rule 'parrot'; known: echo, generic"):
         open_scripted("parrot")
     monkeypatch.setenv("RPOBENCH_SCRIPTED_DELAY", "soon")
     with pytest.raises(RpobenchError, match="RPOBENCH_SCRIPTED_DELAY is 'soon'"):

@@ -104,7 +104,7 @@ def hostile_row() -> TrainingRow:
 
 def test_both_stages_read_a_control_token_in_a_text_as_prediction_does(tiny_checkpoint: Path, tmp_path: Path) -> None:
     row = hostile_row()
-    predicted = TransformersModel(tiny_checkpoint)._prompt(row_chat(row, FULL))
+    predicted = TransformersModel(tiny_checkpoint).encode_prompt(row_chat(row, FULL))
     small = config(lora_rank=2, sft_epochs=1, rl_steps=1, rl_prompts=1, max_new_tokens=2)
     written = sft_rows([(row, Trajectory("a", "b", row.target))], FULL)
     trained = train_sft(written, None, tiny_checkpoint, tmp_path / "s", small, seed=0)

@@ -115,7 +115,7 @@ def test_an_adapter_of_which_only_the_logs_were_kept_is_refused_before_anything_
         (("--method", "zero-shot"), "--method zero-shot: give one method that trains, such as rpo"),
         (("--method", "rpo,sft-rag"), "--method rpo,sft-rag: give one method that trains"),
         (("--apply-to", "scripted:echo,"), "--apply-to scripted:echo,: give base models, comma-separated"),
-        (("--apply-to", "scripted:nothing"), "scripted:nothing: no such rule"),
+        (("--apply-to", "scripted:nothing"), "scripted:nothing: unknown rule 'nothing'"),
         (("--set", "k"), "--set k: give key=value"),
     ],
 )

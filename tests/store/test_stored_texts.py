@@ -43,5 +43,5 @@ def test_stored_texts_cost_what_their_tokens_cost_today(tmp_path: Path, kind: st
     for price in (Price(1000, 1000), Price(2000, 2000)):
         _, priced = taken(tmp_path, PricedModel(model, price), kind)
         tokens = [one.prompt_tokens + one.completion_tokens for one in made]
-        assert [one.dollars for one in priced] == pytest.approx([count * price.read / 1e6 for count in tokens])
+        assert [one.dollars for one in priced] == pytest.approx([count * price.prompt / 1e6 for count in tokens])
     assert [one.dollars for one in taken(tmp_path, model, kind)[1]] == [None] * 4, "no price, no dollars"

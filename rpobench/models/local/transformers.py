@@ -6,57 +6,82 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpobench.models.local.batching import TokenBudget, pad_left
+from rpobench.models.local.batching import TokenBudget
+from rpobench.models.local.chat_tokens import ChatEncoder, OpenChat, split_spaces
 from rpobench.models.local.checkpoints import (
-    CHOICES,
-    DTYPES,
+    adapter_sha256,
     checkpoint_sha256,
     find_checkpoint,
-    parse_options,
+    require_adapter,
     require_weights,
-    weights_sha256,
 )
-from rpobench.models.local.loading import load_weights, obeying_template, readable, silent_loading, undated
-from rpobench.models.protocol import CHAT_TOKENS, PromptTooLong
-from rpobench.types import Chat, Completion, Decoding, Message, RpobenchError, Usage
+from rpobench.models.local.loading import load_tokenizer, load_weights
+from rpobench.models.local.options import parse_local_options
+from rpobench.models.protocol import PromptTooLong
+from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
 
 if TYPE_CHECKING:
     import torch
 
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-
 
 def open_checkpoint(argument: str) -> TransformersModel:
-    """`ORG/NAME[@REV]` on the hub or a folder, with options after `?`: dtype, device, adapter, system, choose.
+    """The model of a spec `hf:ARGUMENT`.
+
+    Args:
+        argument: `ORG/NAME[@REV]` on the hub or a folder, with options after `?`: dtype, device, adapter, system,
+            choose.
+
+    Returns:
+        The model; its weights are loaded on first use.
 
     Raises:
-        RpobenchError: it cannot be found, holds no safetensors, or an option is wrong.
+        RpobenchError: It cannot be found, holds no safetensors, or an option is wrong.
     """
-    place, _, query = argument.partition("?")
-    options = parse_options(query, f"hf:{argument}")
-    found = find_checkpoint(place)
-    return TransformersModel(found.path, name=found.name, revision=found.revision, **options)
+    location, _, query = argument.partition("?")
+    options = parse_local_options(query, f"hf:{argument}")
+    checkpoint = find_checkpoint(location)
+    return TransformersModel(checkpoint.path, name=checkpoint.name, revision=checkpoint.revision, **options)
+
+
+@dataclass(frozen=True)
+class OptionScores:
+    """The score of each option after one chat, and how many tokens were read for all of them."""
+
+    values: list[float]
+    tokens: int
+
+    def calibrated_by(self, neutral: OptionScores) -> OptionScores:
+        """These scores less those after the content-free chat."""
+        differences = [value - base for value, base in zip(self.values, neutral.values, strict=True)]
+        return OptionScores(differences, self.tokens + neutral.tokens)
 
 
 class TransformersModel:
     """A causal chat model from a folder of safetensors, with or without a LoRA adapter (merged on loading).
 
-    Weights and tokenizer are loaded on first use. `dtype` is auto, float32, bfloat16 or float16: auto is bfloat16 on
-    CUDA and float32 on a CPU. In float32 greedy text is the same whatever the batch: the sums of a matrix product may
-    be taken in another order for another batch size, which moves a logit by about 1e-5, so only two tokens closer than
-    that could swap; in bfloat16 the distance is about 1e-2, which real text does meet.
+    Weights and tokenizer are loaded on first use. In float32 greedy text is the same whatever the batch: the sums of a
+    matrix product may be taken in another order for another batch size, which moves a logit by about 1e-5, so only two
+    tokens closer than that could swap. In bfloat16 the distance is about 1e-2, which real text does meet.
 
-    `device` is auto, cpu, cuda, cuda:N or mps. `name` and `revision` go into the identity: folder name and sha256 of
-    its files unless given. `system` is put before every chat that has no system message of its own. `choose` is
-    calibrated or raw: raw leaves content-free chats out of account, and says so in the identity.
+    Args:
+        path: The checkpoint's folder.
+        adapter: The folder of a LoRA adapter.
+        dtype: auto, float32, bfloat16 or float16. Auto is bfloat16 on CUDA and float32 on a CPU.
+        device: auto, cpu, cuda, cuda:N or mps.
+        name: The name in the identity; the folder's name unless given.
+        revision: The revision in the identity; sha256 of the folder's files unless given.
+        system: A prompt before every chat that has no system message of its own.
+        choose: calibrated or raw. Raw leaves content-free chats out of account, and says so in the identity.
+        budget: How much goes into one batch.
 
     Raises:
-        RpobenchError: no safetensors in the folder (pickle is refused), a wrong dtype or device, no chat template, a
-            prompt beyond the model's context, or one prompt alone beyond the memory.
+        RpobenchError: The folder holds no safetensors (pickle is refused) or has no chat template, the device is wrong,
+            a prompt is beyond the model's context, or one prompt alone beyond the memory.
     """
 
     def __init__(
@@ -72,20 +97,17 @@ class TransformersModel:
         choose: str = "calibrated",
         budget: TokenBudget | None = None,
     ) -> None:
-        self.path, self.adapter, self.budget = Path(path), adapter, budget or TokenBudget()
+        self.path, self.adapter = Path(path), adapter
         self.name = name or self.path.resolve().name
-        self._dtype, self._device, self._revision, self._system = dtype, device, revision, system
-        self._raw = choose == "raw"
+        self.budget = budget or TokenBudget()
+
+        self._dtype, self._device = dtype, device
+        self._revision, self._system = revision, system
+        self._is_raw = choose == "raw"
+
         require_weights(self.path, "a model's safetensors")
         if adapter:
-            require_weights(adapter, "a LoRA adapter's safetensors")
-            for file in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):  # without the latter peft would take its pickled twin
-                if not (adapter / file).is_file():
-                    raise RpobenchError(f"{adapter / file}: no such file; give the folder as peft saved it")
-        if dtype not in DTYPES:
-            raise RpobenchError(f"{self.name}: dtype '{dtype}' is not one of {', '.join(DTYPES)}")
-        if choose not in CHOICES:
-            raise RpobenchError(f"{self.name}: choose '{choose}' is not one of {', '.join(CHOICES)}")
+            require_adapter(adapter)
 
     @cached_property
     def identity(self) -> str:
@@ -96,12 +118,12 @@ class TransformersModel:
             str(self.dtype).removeprefix("torch."),
             f"template:{hashlib.sha256(template.encode()).hexdigest()[:12]}",
         ]
+
         if self.adapter:
-            config = hashlib.sha256((self.adapter / ADAPTER_CONFIG).read_bytes()).hexdigest()[:12]
-            parts.append(f"adapter:{weights_sha256(self.adapter)}-{config}")
+            parts.append(f"adapter:{adapter_sha256(self.adapter)}")
         if self._system:
             parts.append(f"system:{hashlib.sha256(self._system.encode()).hexdigest()[:12]}")
-        if self._raw:
+        if self._is_raw:
             parts.append("choose:raw")
         return "+".join(parts)
 
@@ -112,6 +134,7 @@ class TransformersModel:
 
         if self._device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
         try:
             device = torch.device(self._device)
             torch.zeros(1, device=device).item()  # `meta` holds no numbers
@@ -132,13 +155,7 @@ class TransformersModel:
     @cached_property
     def tokenizer(self) -> Any:
         """The checkpoint's tokenizer; it has a chat template."""
-        from transformers import AutoTokenizer
-
-        with silent_loading(), readable(self.path):
-            tokenizer = AutoTokenizer.from_pretrained(self.path, local_files_only=True, trust_remote_code=False)
-        if not tokenizer.chat_template:
-            raise RpobenchError(f"{self.path}: its tokenizer has no chat template; take the model's chat version")
-        return undated(tokenizer)
+        return load_tokenizer(self.path)
 
     @cached_property
     def model(self) -> Any:
@@ -151,107 +168,65 @@ class TransformersModel:
         return model.to(self.device).eval()
 
     @cached_property
-    def _end_of_turn(self) -> int:
-        """The token the chat template closes an answer with."""
-        turn = (("user", "a"), ("assistant", "b"))
-        messages = [{"role": role, "content": content} for role, content in turn]
-        with obeying_template(self.name):
-            whole = self.tokenizer.apply_chat_template(messages, tokenize=False)
-            start = self.tokenizer.apply_chat_template(messages, tokenize=False, continue_final_message=True)
-        after = self.tokenizer.encode(whole[len(start) :].strip(), add_special_tokens=False)
-        end = after[0] if after else self.tokenizer.eos_token_id
-        if end is None:
-            raise RpobenchError(f"{self.path}: neither chat template nor tokenizer ends an answer; set eos_token")
-        return int(end)
+    def _encoder(self) -> ChatEncoder:
+        return ChatEncoder(self.tokenizer, self.name, self.path, self._system)
 
     @cached_property
-    def _stops(self) -> list[int]:
+    def _stop_tokens(self) -> list[int]:
         """Every token that ends an answer: of the template, the tokenizer and the checkpoint's own settings."""
-        own = self.model.generation_config.eos_token_id
-        listed = own if isinstance(own, list) else [own]
-        return sorted({self._end_of_turn, self.tokenizer.eos_token_id, *listed} - {None})
+        configured = self.model.generation_config.eos_token_id
+        if not isinstance(configured, list):
+            configured = [configured]
+        return sorted({self._encoder.end_of_turn, self.tokenizer.eos_token_id, *configured} - {None})
 
-    def _prompt(self, chat: Chat) -> list[int]:
-        """Token ids of a chat, open for the answer. A control token inside a message is plain text."""
-        continued = chat[-1].role == "assistant"
-        if self._system and chat[0].role != "system":
-            chat = (Message("system", self._system), *chat)
-        with obeying_template(self.name):
-            ids: list[int] = self.tokenizer.apply_chat_template(
-                [{"role": message.role, "content": message.content} for message in chat],
-                return_dict=False,
-                add_generation_prompt=not continued,
-                continue_final_message=continued,
-                **CHAT_TOKENS,
-            )
-        return ids
+    def encode_prompt(self, chat: Chat) -> list[int]:
+        """Token ids of a chat, open for the answer, as `generate` reads them."""
+        return self._encoder.encode_prompt(chat)
 
-    def _fits(self, chats: Sequence[Chat], prompts: Sequence[Sequence[int]], more: int) -> None:
-        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        longest = max(map(len, prompts), default=0)
-        rows = len(self.model.get_input_embeddings().weight)
-        highest = max((max(prompt, default=0) for prompt in prompts), default=0)
-        if highest >= rows:
-            raise RpobenchError(
-                f"{self.path}: its tokenizer says token {highest}, "
-                f"its weights know {rows}; check that they belong together"
-            )
-        if limit and longest + more > limit:
-            chat = chats[max(range(len(prompts)), key=lambda place: len(prompts[place]))]
-            raise PromptTooLong(
-                f"{self.name}: a prompt of {longest} tokens and {more} more exceed its context of {limit}; "
-                "lower max_prompt_tokens or k, shorten the input, or take a model with more context",
-                chat,
-            )
+    def encode_lesson(self, chat: Chat, answer: str) -> tuple[list[int], list[int]]:
+        """A chat and its answer as token ids for training: what is learned is what will be asked.
+
+        Args:
+            chat: What the model reads.
+            answer: What it is to write.
+
+        Returns:
+            Token ids of the open chat, and of the answer with the end of its turn.
+        """
+        return self.encode_prompt(chat), self._encoder.encode_answer(answer)
 
     def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
-        """One completion a chat, in order; ends at the end of the turn or after `max_new_tokens`.
+        """One completion a chat, in order; it ends at the end of the turn or after `max_new_tokens`.
 
         Greedy at temperature 0, else sampled: with a seed, the text of a chat depends on seed and chat alone.
         """
+        from rpobench.models.local.generation import generate_ids
         from rpobench.models.local.sampling import row_seeds
 
-        prompts = [self._prompt(chat) for chat in chats]
-        self._fits(chats, prompts, decoding.max_new_tokens)
-        lengths = [len(prompt) + decoding.max_new_tokens for prompt in prompts]
+        prompts = [self.encode_prompt(chat) for chat in chats]
+        self._require_fit(chats, prompts, decoding.max_new_tokens)
         seeds = row_seeds(prompts, decoding.seed)
-        return self.budget.run(
-            lengths, lambda rows: self._generate([prompts[i] for i in rows], decoding, [seeds[i] for i in rows])
-        )
 
-    def _generate(
-        self, prompts: Sequence[Sequence[int]], decoding: Decoding, seeds: Sequence[int]
-    ) -> Sequence[Completion]:
-        import torch
-        from transformers import GenerationConfig
-
-        from rpobench.models.local.sampling import processors
-
-        started = time.perf_counter()
-        ids, mask = pad_left(prompts, self._end_of_turn)
-        config = GenerationConfig(
-            max_new_tokens=decoding.max_new_tokens, eos_token_id=self._stops, pad_token_id=self._end_of_turn
-        )
-        with torch.inference_mode():
-            written = self.model.generate(
-                ids.to(self.device),
-                attention_mask=mask.to(self.device),
-                generation_config=config,
-                logits_processor=processors(decoding, seeds),
+        def generate_batch(indices: Sequence[int]) -> list[Completion]:
+            started = time.perf_counter()
+            batch_prompts = [prompts[index] for index in indices]
+            answers = generate_ids(
+                self.model,
+                batch_prompts,
+                decoding,
+                [seeds[index] for index in indices],
+                stop_tokens=self._stop_tokens,
+                filler=self._encoder.end_of_turn,
             )
-        answers = [self._until_stop(row) for row in written[:, ids.shape[1] :].tolist()]
-        seconds = (time.perf_counter() - started) / len(prompts)
-        return [
-            Completion(
-                self.tokenizer.decode(answer, skip_special_tokens=True), Usage(1, len(prompt), len(answer), seconds)
-            )
-            for prompt, answer in zip(prompts, answers, strict=True)
-        ]
+            texts = [self.tokenizer.decode(answer, skip_special_tokens=True) for answer in answers]
 
-    def _until_stop(self, ids: list[int]) -> list[int]:
-        """The new tokens of a row with the stop token that ended it, without the padding after it."""
-        end = next((place for place, token in enumerate(ids) if token in self._stops), len(ids))
-        return ids[: end + 1]
+            seconds = (time.perf_counter() - started) / len(indices)
+            completions = []
+            for text, prompt, answer in zip(texts, batch_prompts, answers, strict=True):
+                completions.append(Completion(text, Usage(1, len(prompt), len(answer), seconds)))
+            return completions
+
+        return self.budget.run([len(prompt) + decoding.max_new_tokens for prompt in prompts], generate_batch)
 
     def choose(
         self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
@@ -261,116 +236,94 @@ class TransformersModel:
         Each option is scored with the end of the turn behind it, as a whole answer: without, "comedy" would also
         collect what belongs to "comedy drama", and a mere digit what belongs to a numbered list. An option is encoded
         on its own; after a continued message begin it with a space, or end the message with one: it is then moved to
-        the option, where tokenizers expect it. Each prompt runs once for all options (but in a
-        recurrent model, which cannot go back to it), equal prompts run once.
+        the option, where tokenizers expect it. Each prompt runs once for all options (but in a recurrent model, which
+        cannot go back to it), equal prompts run once.
 
         With `neutral`, each option's score after the content-free chat of the same index is subtracted (contextual
         calibration, arXiv 2102.09690, in logarithms). Usage counts the tokens that the chat alone would need.
         """
         started = time.perf_counter()
-        neutral = None if self._raw else neutral
-        every = [*chats, *(neutral or ())]
-        split = [self._split_space(chat) for chat in every]
-        scores: dict[tuple[Chat, str], list[float]] = {}
-        counts: dict[tuple[Chat, str], int] = {}
-        for space in sorted({space for _, space in split}):
-            unique = list(dict.fromkeys(chat for chat, own in split if own == space))
-            prompts, ends = [self._prompt(chat) for chat in unique], [self._ending(space + text) for text in options]
-            self._fits(unique, prompts, max(map(len, ends)))
-            for chat, prompt, row in zip(unique, prompts, self._score_options(prompts, ends), strict=True):
-                scores[chat, space] = row
-                counts[chat, space] = len(prompt) + sum(map(len, ends))
+        if self._is_raw or not neutral:
+            scores = self._score_options(chats, options)
+        else:
+            scores_with_neutral = self._score_options([*chats, *neutral], options)
+            pairs = zip(scores_with_neutral[: len(chats)], scores_with_neutral[len(chats) :], strict=True)
+            scores = [chat_scores.calibrated_by(neutral_scores) for chat_scores, neutral_scores in pairs]
+
         seconds = (time.perf_counter() - started) / max(1, len(chats))
         completions = []
-        for place in range(len(chats)):
-            row, tokens = scores[split[place]], counts[split[place]]
-            if neutral:
-                twin = split[len(chats) + place]
-                row, tokens = [own - base for own, base in zip(row, scores[twin], strict=True)], tokens + counts[twin]
-            best = max(range(len(options)), key=row.__getitem__)
-            completions.append(Completion(options[best], Usage(1, tokens, 0, seconds)))
+        for chat_scores in scores:
+            best = max(range(len(options)), key=chat_scores.values.__getitem__)
+            completions.append(Completion(options[best], Usage(1, chat_scores.tokens, 0, seconds)))
         return completions
 
     def loglikelihood(self, chats: Sequence[Chat], texts: Sequence[str]) -> Sequence[float]:
         """Mean log-probability a token of each text as the whole rest of its chat's turn: what `choose` compares."""
-        split = [self._split_space(chat) for chat in chats]
-        prompts = [self._prompt(chat) for chat, _ in split]
-        ends = [self._ending(space + text) for (_, space), text in zip(split, texts, strict=True)]
-        rows = [prompt + end for prompt, end in zip(prompts, ends, strict=True)]
-        self._fits(chats, rows, 0)
-        return self.budget.run(
-            [len(row) for row in rows],
-            lambda batch: self._score_rows([rows[i] for i in batch], [ends[i] for i in batch]),
-        )
+        from rpobench.models.local.likelihoods import score_rows
 
-    @staticmethod
-    def _split_space(chat: Chat) -> tuple[Chat, str]:
-        """A continued chat without the spaces at its end, and those spaces; any other chat as it is."""
-        last = chat[-1]
-        if last.role != "assistant":
-            return chat, ""
-        content = last.content.rstrip(" ")
-        return (*chat[:-1], type(last)(last.role, content)), last.content[len(content) :]
+        rows, answers = [], []
+        for chat, text in zip(chats, texts, strict=True):
+            open_chat = split_spaces(chat)
+            answer = self._encoder.encode_answer(open_chat.spaces + text)
+            answers.append(answer)
+            rows.append(self.encode_prompt(open_chat.chat) + answer)
+        self._require_fit(chats, rows, 0)
 
-    def lesson(self, chat: Chat, answer: str) -> tuple[list[int], list[int]]:
-        """Token ids of an open chat, and of the answer with the end of its turn: trained on is what is asked."""
-        return self._prompt(chat), self._ending(answer)
-
-    def _ending(self, text: str) -> list[int]:
-        ids = self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
-        return [*ids, self._end_of_turn]
-
-    def _score_options(self, prompts: Sequence[list[int]], ends: Sequence[list[int]]) -> list[list[float]]:
-        from transformers import DynamicCache
-
-        longest = max(map(len, ends))
-        # What was read of a prompt can be gone back to, unless it is a recurrent state (Mamba and its like).
-        score = self._score_batch if DynamicCache(config=self.model.config).is_croppable else self._score_apart
-        return self.budget.run(
-            [len(prompt) + longest for prompt in prompts], lambda batch: score([prompts[i] for i in batch], ends)
-        )
-
-    def _score_apart(self, prompts: Sequence[list[int]], ends: Sequence[list[int]]) -> list[list[float]]:
-        """Scores of shape (prompts, ends), each prompt read anew for every ending."""
-        columns = [self._score_rows([prompt + end for prompt in prompts], [end] * len(prompts)) for end in ends]
-        return [list(row) for row in zip(*columns, strict=True)]
-
-    def _score_batch(self, prompts: Sequence[list[int]], ends: Sequence[list[int]]) -> list[list[float]]:
-        """Scores of shape (prompts, ends). One key-value cache serves every ending."""
-        import torch
-
-        ids, mask = (part.to(self.device) for part in pad_left(prompts, self._end_of_turn))
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        columns = []
-        with torch.inference_mode():
-            read = self.model(ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
-            cache, first = read.past_key_values, read.logits[:, -1:].float().log_softmax(-1)
-            cache.activate_past_recording()  # a sliding window would forget what it slides past
-            for end in ends:
-                fed = torch.tensor([end[:-1]] * len(prompts), device=self.device)
-                steps = torch.arange(1, len(end), device=self.device)
-                more = self.model(
-                    fed,
-                    attention_mask=torch.cat([mask, torch.ones_like(fed)], 1),
-                    position_ids=positions[:, -1:] + steps,
-                    past_key_values=cache,
-                )
-                cache.crop(1 - len(end))
-                known = torch.cat([first, more.logits.float().log_softmax(-1)], 1)
-                said = torch.tensor([end] * len(prompts), device=self.device)[..., None]
-                columns.append(known.gather(2, said).squeeze(-1).mean(1))
-        scores: list[list[float]] = torch.stack(columns, 1).tolist()
-        return scores
-
-    def _score_rows(self, rows: Sequence[list[int]], ends: Sequence[list[int]]) -> list[float]:
-        import torch
-
-        ids, mask = (part.to(self.device) for part in pad_left(rows, self._end_of_turn))
-        kept = max(map(len, ends)) + 1
-        with torch.inference_mode():
-            read = self.model(
-                ids, attention_mask=mask, position_ids=(mask.cumsum(-1) - 1).clamp(min=0), logits_to_keep=kept
+        def score_batch(indices: Sequence[int]) -> list[float]:
+            return score_rows(
+                self.model,
+                [rows[index] for index in indices],
+                [answers[index] for index in indices],
+                self._encoder.end_of_turn,
             )
-            known = read.logits[:, :-1].float().log_softmax(-1)
-            said = known.gather(2, ids[:, 1 - kept :, None]).squeeze(-1)
-        return [float(row[-len(end) :].mean()) for row, end in zip(said, ends, strict=True)]
+
+        return self.budget.run([len(row) for row in rows], score_batch)
+
+    def _score_options(self, chats: Sequence[Chat], options: Sequence[str]) -> list[OptionScores]:
+        """The options' scores after each chat, in order; equal chats are scored once."""
+        open_chats = [split_spaces(chat) for chat in chats]
+        scores: dict[OpenChat, OptionScores] = {}
+
+        for spaces in sorted({open_chat.spaces for open_chat in open_chats}):
+            unique = list(dict.fromkeys(open_chat for open_chat in open_chats if open_chat.spaces == spaces))
+            prompts = [self.encode_prompt(open_chat.chat) for open_chat in unique]
+            answers = [self._encoder.encode_answer(spaces + option) for option in options]
+            self._require_fit([open_chat.chat for open_chat in unique], prompts, max(map(len, answers)))
+
+            answer_tokens = sum(map(len, answers))
+            for open_chat, prompt, values in zip(unique, prompts, self._score(prompts, answers), strict=True):
+                scores[open_chat] = OptionScores(values, len(prompt) + answer_tokens)
+
+        return [scores[open_chat] for open_chat in open_chats]
+
+    def _score(self, prompts: Sequence[list[int]], answers: Sequence[list[int]]) -> list[list[float]]:
+        """Scores of shape (prompts, answers)."""
+        from rpobench.models.local.likelihoods import choose_scorer
+
+        score = choose_scorer(self.model)
+        longest = max(map(len, answers))
+
+        def score_batch(indices: Sequence[int]) -> list[list[float]]:
+            return score(self.model, [prompts[index] for index in indices], answers, self._encoder.end_of_turn)
+
+        return self.budget.run([len(prompt) + longest for prompt in prompts], score_batch)
+
+    def _require_fit(self, chats: Sequence[Chat], prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
+        """Refuse prompts with tokens that the weights do not know, or that leave no room for the new tokens."""
+        vocabulary = len(self.model.get_input_embeddings().weight)
+        highest = max((max(prompt, default=0) for prompt in prompts), default=0)
+        if highest >= vocabulary:
+            raise RpobenchError(
+                f"{self.path}: its tokenizer says token {highest}, "
+                f"its weights know {vocabulary}; check that they belong together"
+            )
+
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        lengths = [len(prompt) for prompt in prompts]
+        longest = max(lengths, default=0)
+        if limit and longest + new_tokens > limit:
+            raise PromptTooLong(
+                f"{self.name}: a prompt of {longest} tokens and {new_tokens} more exceed its context of {limit}; "
+                "lower max_prompt_tokens or k, shorten the input, or take a model with more context",
+                chats[lengths.index(longest)],
+            )

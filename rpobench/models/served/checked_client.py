@@ -9,8 +9,9 @@ from typing import Any
 import httpx2
 from openai import DefaultAsyncHttpxClient
 
-CONNECT = 10.0  # seconds to be taken at all: a wrong address should not cost six deadlines
+CONNECT = 10.0  # seconds until a connection stands: a wrong address should not cost six deadlines
 MAX_BODY = 4 << 20  # bytes; a chat answer of a benchmark is a few KB, an endless one must end somewhere
+ENCODING_HEADERS = ("content-encoding", "content-length", "transfer-encoding")  # wrong once the body is decoded
 
 
 class CheckedClient(DefaultAsyncHttpxClient):
@@ -18,6 +19,10 @@ class CheckedClient(DefaultAsyncHttpxClient):
 
     An answer that is no JSON, holds no text or is larger than 4 MB becomes a 502 that says so. An answer that is not
     whole `deadline` seconds after its request was sent, however slowly it still drips, becomes a timeout.
+
+    Args:
+        deadline: Seconds that a request may take in all.
+        connections: How many there may be at a time.
     """
 
     def __init__(self, *, deadline: float, connections: int) -> None:
@@ -31,24 +36,25 @@ class CheckedClient(DefaultAsyncHttpxClient):
             async with asyncio.timeout(self._deadline):
                 response = await super().send(request, **{**options, "stream": True})
                 try:
-                    body = await _read(response)
+                    body = await _read_body(response)
                 finally:
                     await response.aclose()
         except TimeoutError as error:
             raise httpx2.ReadTimeout(f"no whole answer in {self._deadline:g} s", request=request) from error
-        fault = f"an answer of more than {MAX_BODY >> 20} MB" if body is None else None
-        if fault is None and response.is_success:
-            fault = answer_fault(body or b"")
+
+        fault = None
+        if body is None:
+            fault = f"an answer of more than {MAX_BODY >> 20} MB"
+        elif response.is_success:
+            fault = answer_fault(body)
         if fault:
             return httpx2.Response(502, json={"error": {"message": fault}}, request=request)
-        kept = {name: value for name, value in response.headers.items() if name not in ENCODING_HEADERS}
-        return httpx2.Response(response.status_code, headers=kept, content=body, request=request)
+
+        headers = {name: value for name, value in response.headers.items() if name not in ENCODING_HEADERS}
+        return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
 
 
-ENCODING_HEADERS = ("content-encoding", "content-length", "transfer-encoding")  # the body is decoded and whole by now
-
-
-async def _read(response: httpx2.Response) -> bytes | None:
+async def _read_body(response: httpx2.Response) -> bytes | None:
     """The decoded body; None where it is too large."""
     body = bytearray()
     async for part in response.aiter_bytes():
@@ -59,17 +65,25 @@ async def _read(response: httpx2.Response) -> bytes | None:
 
 
 def answer_fault(body: bytes) -> str | None:
-    """What is wrong with the body of a chat completion; None where it holds text or says that it was refused."""
+    """What is wrong with the body of a chat completion.
+
+    Args:
+        body: The decoded body of an answer with a status of success.
+
+    Returns:
+        The fault in a few words; None where the body holds text or says that it was refused.
+    """
     try:
         choice = json.loads(body)["choices"][0]
-        message, ended = choice["message"], choice.get("finish_reason")
+        message, finish_reason = choice["message"], choice.get("finish_reason")
         text, refusal = message.get("content"), message.get("refusal")
     except (ValueError, RecursionError):
         return "an answer that is no JSON"
     except (LookupError, TypeError, AttributeError):
         return "an answer without choices[0].message"
-    if ended == "content_filter" or refusal:
+
+    if finish_reason == "content_filter" or refusal:
         return None
     if not isinstance(text, str):
         return "an answer without text"
-    return None if text.strip() else f"an empty answer (finish_reason {ended})"
+    return None if text.strip() else f"an empty answer (finish_reason {finish_reason})"

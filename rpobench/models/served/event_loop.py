@@ -18,7 +18,7 @@ class BackgroundLoop:
         threading.Thread(target=self._loop.run_forever, name="rpobench requests", daemon=True).start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`; an interrupted caller cancels it."""
+        """Wait for the result of `work`; where the caller is interrupted, it is cancelled."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()

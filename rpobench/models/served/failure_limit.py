@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-IN_A_ROW = 10
-SHARE, ENOUGH = 0.2, 50  # more than a fifth of at least 50 requests
+MOST_IN_A_ROW = 10
+MOST_SHARE, LEAST_REQUESTS = 0.2, 50  # more than a fifth of at least 50 requests
 
 
 @dataclass
@@ -17,14 +17,23 @@ class FailureLimit:
     in_a_row: int = 0
 
     def add(self, *, failed: bool) -> bool:
-        """Count one more; whether the limit is passed: 10 failures in a row, or a fifth of at least 50 requests."""
+        """Count one more request.
+
+        Args:
+            failed: Whether it stayed without answer.
+
+        Returns:
+            Whether the limit is passed: 10 failures in a row, or more than a fifth of at least 50 requests.
+        """
         self.in_a_row = self.in_a_row + 1 if failed else 0
         self.failed += failed
         self.answered += not failed
-        asked = self.answered + self.failed
-        return self.in_a_row >= IN_A_ROW or (asked >= ENOUGH and self.failed > SHARE * asked)
+
+        requests = self.answered + self.failed
+        is_share_passed = requests >= LEAST_REQUESTS and self.failed > MOST_SHARE * requests
+        return self.in_a_row >= MOST_IN_A_ROW or is_share_passed
 
     @property
-    def dead(self) -> bool:
+    def never_answered(self) -> bool:
         """Whether there were failures and never an answer."""
         return self.failed > 0 and not self.answered

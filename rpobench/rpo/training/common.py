@@ -29,7 +29,7 @@ from transformers import (
 )
 from transformers.integrations import get_available_reporting_integrations
 
-from rpobench.models.local.loading import undated
+from rpobench.models.local.loading import fix_template_date
 from rpobench.rpo.training.best_adapter import BestAdapter
 from rpobench.store.processes import is_first, wait_for_all
 from rpobench.terminal import progress
@@ -100,7 +100,7 @@ def _base(checkpoint: Path) -> Any:
 
 def load_tokenizer(checkpoint: Path) -> PreTrainedTokenizerBase:
     """The checkpoint's tokenizer; padding falls back to the end-of-text token."""
-    tokenizer = undated(AutoTokenizer.from_pretrained(str(checkpoint)))
+    tokenizer = fix_template_date(AutoTokenizer.from_pretrained(str(checkpoint)))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

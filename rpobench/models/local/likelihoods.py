@@ -1,0 +1,113 @@
+"""Log-probabilities of answers after prompts, one batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rpobench.models.local.batching import pad_left
+
+if TYPE_CHECKING:
+    import torch
+
+# Scores a batch: (model, prompts, answers, filler) to scores of shape (prompts, answers).
+ScoreBatch = Callable[[Any, Sequence[list[int]], Sequence[list[int]], int], list[list[float]]]
+
+
+def choose_scorer(model: Any) -> ScoreBatch:
+    """The quickest way to score several answers after each prompt that the model allows.
+
+    What was read of a prompt can be gone back to, unless it is a recurrent state (Mamba and its like).
+
+    Args:
+        model: A causal transformers model.
+
+    Returns:
+        `score_answers`, or `score_answers_apart` for a recurrent model.
+    """
+    from transformers import DynamicCache
+
+    return score_answers if DynamicCache(config=model.config).is_croppable else score_answers_apart
+
+
+def score_answers(
+    model: Any, prompts: Sequence[list[int]], answers: Sequence[list[int]], filler: int
+) -> list[list[float]]:
+    """Each answer's score after each prompt; each prompt is read once, and one key-value cache serves every answer.
+
+    Args:
+        model: A causal transformers model.
+        prompts: Token ids of the prompts of one batch.
+        answers: Token ids of the answers, the same for all prompts.
+        filler: The token that shorter prompts are padded with.
+
+    Returns:
+        Mean log-probability a token, of shape (prompts, answers).
+    """
+    import torch
+
+    ids, mask, positions = _padded(model, prompts, filler)
+    columns = []
+    with torch.inference_mode():
+        output = model(ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
+        cache = output.past_key_values
+        first_log_probs = output.logits[:, -1:].float().log_softmax(-1)
+        cache.activate_past_recording()  # a sliding window would forget what it slides past
+
+        for answer in answers:
+            answer_rows = torch.tensor([answer] * len(prompts), device=model.device)
+            inputs = answer_rows[:, :-1]
+            output = model(
+                inputs,
+                attention_mask=torch.cat([mask, torch.ones_like(inputs)], 1),
+                position_ids=positions[:, -1:] + torch.arange(1, len(answer), device=model.device),
+                past_key_values=cache,
+            )
+            cache.crop(1 - len(answer))
+
+            log_probs = torch.cat([first_log_probs, output.logits.float().log_softmax(-1)], 1)
+            columns.append(log_probs.gather(2, answer_rows[..., None]).squeeze(-1).mean(1))
+
+    scores: list[list[float]] = torch.stack(columns, 1).tolist()
+    return scores
+
+
+def score_answers_apart(
+    model: Any, prompts: Sequence[list[int]], answers: Sequence[list[int]], filler: int
+) -> list[list[float]]:
+    """As `score_answers`, each prompt read anew for every answer."""
+    columns = []
+    for answer in answers:
+        rows = [prompt + answer for prompt in prompts]
+        columns.append(score_rows(model, rows, [answer] * len(prompts), filler))
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def score_rows(model: Any, rows: Sequence[list[int]], answers: Sequence[list[int]], filler: int) -> list[float]:
+    """The score of one answer at the end of each row.
+
+    Args:
+        model: A causal transformers model.
+        rows: Token ids of prompt and answer together, of one batch.
+        answers: Token ids of the answer that ends each row.
+        filler: The token that shorter rows are padded with.
+
+    Returns:
+        Mean log-probability a token of each answer, in order.
+    """
+    import torch
+
+    ids, mask, positions = _padded(model, rows, filler)
+    longest = max(map(len, answers))
+    with torch.inference_mode():
+        output = model(ids, attention_mask=mask, position_ids=positions, logits_to_keep=longest + 1)
+        log_probs = output.logits[:, :-1].float().log_softmax(-1)
+        token_scores = log_probs.gather(2, ids[:, -longest:, None]).squeeze(-1)
+
+    return [float(row[-len(answer) :].mean()) for row, answer in zip(token_scores, answers, strict=True)]
+
+
+def _padded(model: Any, rows: Sequence[list[int]], filler: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Token ids, attention mask and positions on the model's device, each of shape (rows, longest row)."""
+    ids, mask = (tensor.to(model.device) for tensor in pad_left(rows, filler))
+    return ids, mask, (mask.cumsum(-1) - 1).clamp(min=0)

@@ -1,0 +1,63 @@
+"""What a user may set behind the name of a local model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypedDict
+
+from rpobench.models.options import read_options
+from rpobench.types import RpobenchError
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+CHOOSE_VARIANTS = ("calibrated", "raw")
+
+
+class LocalOptions(TypedDict, total=False):
+    """Keyword arguments of a `TransformersModel`, which says what each means."""
+
+    dtype: str
+    device: str
+    adapter: Path
+    system: str
+    choose: str
+
+
+def parse_local_options(query: str, spec: str) -> LocalOptions:
+    """Options of a local model as keyword arguments.
+
+    Args:
+        query: What stands behind the model's name, such as `dtype=bfloat16&device=cpu`.
+        spec: What the user wrote, for errors.
+
+    Returns:
+        The options that are set.
+
+    Raises:
+        RpobenchError: An option is unknown, has no value, or a value that it cannot have.
+    """
+    values = read_options(query, LocalOptions.__annotations__, spec=spec)
+    require_choice("dtype", values.get("dtype", "auto"), DTYPES, spec=spec)
+    require_choice("choose", values.get("choose", "calibrated"), CHOOSE_VARIANTS, spec=spec)
+
+    options = LocalOptions()
+    if "dtype" in values:
+        options["dtype"] = values["dtype"]
+    if "device" in values:
+        options["device"] = values["device"]
+    if "adapter" in values:
+        options["adapter"] = Path(values["adapter"]).expanduser()
+    if "system" in values:
+        options["system"] = values["system"]
+    if "choose" in values:
+        options["choose"] = values["choose"]
+    return options
+
+
+def require_choice(option: str, value: str, choices: tuple[str, ...], *, spec: str) -> None:
+    """Refuse a value that an option cannot have.
+
+    Raises:
+        RpobenchError: The value is none of the choices, which the error lists.
+    """
+    if value not in choices:
+        raise RpobenchError(f"{spec}: unknown {option} '{value}'; known: {', '.join(choices)}")
