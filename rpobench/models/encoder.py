@@ -105,6 +105,7 @@ class Encoder:
             float32 of shape (texts, dimensions).
         """
         self.store_vectors(texts)
+
         return np.stack([np.frombuffer(self._find(self._key(text)), np.float32) for text in texts])
 
     def store_vectors(self, texts: Iterable[str]) -> None:

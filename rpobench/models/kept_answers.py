@@ -93,6 +93,7 @@ class KeptAnswers:
         for index, chat in enumerate(chats):
             if self._find(chat) is None:
                 first_index.setdefault(prompt_keys(chat)[0], index)
+
         return list(first_index.values())
 
     def failure(self, chat: Chat) -> str | None:

@@ -28,5 +28,7 @@ def read_options(query: str, known_names: Collection[str], *, spec: str) -> dict
             raise RpobenchError(f"{spec}: unknown option '{name}'; known: {', '.join(sorted(known_names))}")
         if not value:
             raise RpobenchError(f"{spec}: option '{name}' has no value; write {name}=VALUE or leave it out")
+
         options[name] = value
+
     return options

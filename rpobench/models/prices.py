@@ -95,6 +95,7 @@ class Budget:
                 f"--max-cost {self.limit:g}: the server counts no tokens, so nobody knows what is spent; "
                 "leave --max-cost out, or take a server that counts"
             )
+
         self.spent += dollars or 0.0
 
     def require_rest(self) -> None:

@@ -115,6 +115,7 @@ def batch_size(model: LanguageModel, least: int) -> int:
     """
     while hasattr(model, "inner"):
         model = model.inner
+
     return max(least, 4 * getattr(model, "concurrency", 0))
 
 
@@ -190,6 +191,7 @@ def generate_each(
     """
     if isinstance(model, ReportingModel):
         return model.generate_each(chats, decoding, on_completion)
+
     return _report_all(model.generate(chats, decoding), on_completion)
 
 
@@ -214,6 +216,7 @@ def choose_each(
     """
     if isinstance(model, ReportingModel):
         return model.choose_each(chats, options, neutral, on_completion)
+
     return _report_all(model.choose(chats, options, neutral=neutral), on_completion)
 
 

@@ -59,6 +59,7 @@ class ScriptedModel:
         self.identity = identity
         self.calls = 0
         self.chats: list[Chat] = []
+
         self._reply, self._scorer = reply, scorer
         self._delay, self._log = delay, log
 

@@ -36,6 +36,7 @@ class TokenBudget:
                 groups[-1].append(index)
             else:
                 groups.append([index])
+
         return groups
 
     def holds(self, rows: int, longest: int) -> bool:
@@ -85,6 +86,7 @@ class TokenBudget:
                 f"out of memory with one prompt of {longest} tokens; "
                 "lower max_prompt_tokens or take a smaller model or dtype"
             ) from error
+
         self.tokens = len(batch) * longest // 2
 
 
@@ -108,6 +110,7 @@ def pad_left(rows: Sequence[Sequence[int]], filler: int) -> tuple[torch.Tensor, 
     import torch
 
     longest = max(map(len, rows))
+
     ids = torch.tensor([[filler] * (longest - len(row)) + list(row) for row in rows])
     mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
     return ids, mask

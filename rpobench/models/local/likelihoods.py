@@ -56,20 +56,29 @@ def score_answers(
 
         for answer in answers:
             answer_rows = torch.tensor([answer] * len(prompts), device=model.device)
-            inputs = answer_rows[:, :-1]
-            output = model(
-                inputs,
-                attention_mask=torch.cat([mask, torch.ones_like(inputs)], 1),
-                position_ids=positions[:, -1:] + torch.arange(1, len(answer), device=model.device),
-                past_key_values=cache,
-            )
-            cache.crop(1 - len(answer))
+            next_log_probs = _read_on(model, cache, mask, positions, answer_rows[:, :-1])
+            cache.crop(1 - len(answer))  # back to the end of the prompt
 
-            log_probs = torch.cat([first_log_probs, output.logits.float().log_softmax(-1)], 1)
+            log_probs = torch.cat([first_log_probs, next_log_probs], 1)
             columns.append(log_probs.gather(2, answer_rows[..., None]).squeeze(-1).mean(1))
 
     scores: list[list[float]] = torch.stack(columns, 1).tolist()
     return scores
+
+
+def _read_on(model: Any, cache: Any, mask: torch.Tensor, positions: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities of the next token after each of these tokens, which follow the prompts in the cache."""
+    import torch
+
+    steps = torch.arange(1, ids.shape[1] + 1, device=model.device)
+    output = model(
+        ids,
+        attention_mask=torch.cat([mask, torch.ones_like(ids)], 1),
+        position_ids=positions[:, -1:] + steps,
+        past_key_values=cache,
+    )
+    log_probs: torch.Tensor = output.logits.float().log_softmax(-1)
+    return log_probs
 
 
 def score_answers_apart(
@@ -80,6 +89,7 @@ def score_answers_apart(
     for answer in answers:
         rows = [prompt + answer for prompt in prompts]
         columns.append(score_rows(model, rows, [answer] * len(prompts), filler))
+
     return [list(row) for row in zip(*columns, strict=True)]
 
 

@@ -45,6 +45,7 @@ def fix_template_date(tokenizer: Any) -> Any:
     """
     if isinstance(tokenizer.chat_template, str) and "strftime_now" in tokenizer.chat_template:
         tokenizer.chat_template = FIXED_DATE + tokenizer.chat_template
+
     return tokenizer
 
 
@@ -84,6 +85,7 @@ def explain_loading_errors(path: Path, adapter: Path | None = None) -> Iterator[
     except LOADING_ERRORS as error:
         reason = " ".join(f"{error}".split())[:REASON_LENGTH] or type(error).__name__
         folders = f"{path} with adapter {adapter}" if adapter else f"{path}"
+
         raise RpobenchError(
             f"{folders}: transformers cannot load it ({reason}); check that the files are whole and belong together"
         ) from error
@@ -100,6 +102,7 @@ def explain_template_errors(name: str) -> Iterator[None]:
         yield
     except TEMPLATE_ERRORS as error:
         reason = " ".join(str(error).split())[:REASON_LENGTH]
+
         raise RpobenchError(f"{name}: its chat template refuses this chat ({reason})") from error
 
 

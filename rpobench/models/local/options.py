@@ -40,16 +40,11 @@ def parse_local_options(query: str, spec: str) -> LocalOptions:
     require_choice("choose", values.get("choose", "calibrated"), CHOOSE_VARIANTS, spec=spec)
 
     options = LocalOptions()
-    if "dtype" in values:
-        options["dtype"] = values["dtype"]
-    if "device" in values:
-        options["device"] = values["device"]
-    if "adapter" in values:
-        options["adapter"] = Path(values["adapter"]).expanduser()
-    if "system" in values:
-        options["system"] = values["system"]
-    if "choose" in values:
-        options["choose"] = values["choose"]
+    for name, value in values.items():
+        if name == "adapter":
+            options["adapter"] = Path(value).expanduser()
+        else:
+            options[name] = value  # type: ignore[literal-required]
     return options
 
 

@@ -41,12 +41,14 @@ def row_seeds(prompts: Sequence[Sequence[int]], seed: int | None) -> list[int]:
         One seed a prompt, of 56 bits.
     """
     base = secrets.token_hex(8) if seed is None else str(seed)
+
     repetitions: Counter[tuple[int, ...]] = Counter()
     seeds = []
     for prompt in map(tuple, prompts):
         digest = hashlib.sha256(f"{base} {repetitions[prompt]} {prompt}".encode()).digest()
         seeds.append(int.from_bytes(digest[:7], "big"))
         repetitions[prompt] += 1
+
     return seeds
 
 

@@ -44,6 +44,7 @@ def open_checkpoint(argument: str) -> TransformersModel:
     """
     location, _, query = argument.partition("?")
     options = parse_local_options(query, f"hf:{argument}")
+
     checkpoint = find_checkpoint(location)
     return TransformersModel(checkpoint.path, name=checkpoint.name, revision=checkpoint.revision, **options)
 

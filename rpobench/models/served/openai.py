@@ -70,7 +70,9 @@ class ServedModel(ReportingModel):
         system: str | None = None,
         deadline: float = 60.0,
     ) -> None:
-        self.model, self.base_url, self.concurrency = model, server_address(base_url), concurrency
+        self.model, self.base_url = model, server_address(base_url)
+        self.concurrency = concurrency
+
         self._system, self._deadline = system, deadline
         self._key = read_key(self.base_url)
         self._limit = FailureLimit()
@@ -82,7 +84,7 @@ class ServedModel(ReportingModel):
         return f"openai:{self.model}@{self.base_url}{system}"
 
     @property
-    def _place(self) -> str:
+    def _label(self) -> str:
         """How errors name it."""
         return f"openai:{self.model} at {self.base_url}"
 
@@ -133,6 +135,7 @@ class ServedModel(ReportingModel):
             for index, body in bodies:  # all workers take from the same iterator
                 if errors:
                     return
+
                 try:
                     completions[index] = await self._ask(chats[index], body)
                     self._count(completions[index])
@@ -194,7 +197,7 @@ class ServedModel(ReportingModel):
             return read_completion(response.json(), time.perf_counter() - started)
 
         if refusal:
-            failure = explain_refusal(refusal, self._place, chat)
+            failure = explain_refusal(refusal, self._label, chat)
         return Completion("", Usage(1, seconds=time.perf_counter() - started), failure)
 
     def _count(self, completion: Completion) -> None:
@@ -204,6 +207,6 @@ class ServedModel(ReportingModel):
 
     def _stop(self, failure: str | None) -> RpobenchError:
         return RpobenchError(
-            f"{self._place}: {self._limit.failed} requests failed, {self._limit.answered} did not; "
+            f"{self._label}: {self._limit.failed} requests failed, {self._limit.answered} did not; "
             f"the last: {failure}; check --base-url and the server; answers are kept, the same command continues"
         )

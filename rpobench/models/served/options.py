@@ -99,8 +99,10 @@ def read_key(base_url: str) -> str:
     key = _environment_key()
     if not key and base_url == OFFICIAL:
         raise RpobenchError(f"{base_url}: wants a key; set {KEY}, or --base-url for a server of your own")
+
     if not (key.isascii() and key.isprintable()) or " " in key:
         raise RpobenchError(f"{KEY}: holds characters that no key has; copy it anew, on one line")
+
     return key or "none"
 
 

@@ -45,12 +45,12 @@ def _token_count(count: object) -> int:
     return count if type(count) is int and 0 < count < MOST_TOKENS else 0
 
 
-def explain_refusal(error: APIStatusError, place: str, chat: Chat) -> str:
+def explain_refusal(error: APIStatusError, label: str, chat: Chat) -> str:
     """Why a request has no answer.
 
     Args:
         error: What the official client raised after its retries.
-        place: Model and server, for errors.
+        label: Model and server, for errors.
         chat: The prompt of the request.
 
     Returns:
@@ -67,17 +67,17 @@ def explain_refusal(error: APIStatusError, place: str, chat: Chat) -> str:
     if error.code in ("content_filter", "content_policy_violation"):
         return REFUSED
     if status in (401, 403):
-        raise RpobenchError(f"{place}: refuses the key ({words}); set {KEY} to one that it knows")
+        raise RpobenchError(f"{label}: refuses the key ({words}); set {KEY} to one that it knows")
     if status == 404:
-        raise RpobenchError(f"{place}: knows no such model or address ({words}); check the name and --base-url")
+        raise RpobenchError(f"{label}: knows no such model or address ({words}); check the name and --base-url")
 
     is_bad_request = status in (400, 413, 422)
     if error.code == "context_length_exceeded" or (is_bad_request and TOO_LONG.search(words)):
-        raise PromptTooLong(f"{place}: the prompt exceeds the model's context ({words})", chat)
+        raise PromptTooLong(f"{label}: the prompt exceeds the model's context ({words})", chat)
 
     is_permanent = status < 500 and status not in (408, 409, 429)
     if error.code == "insufficient_quota" or is_permanent:
-        raise RpobenchError(f"{place}: refuses the request ({words}); what was answered is kept")
+        raise RpobenchError(f"{label}: refuses the request ({words}); what was answered is kept")
 
     retry_after = error.response.headers.get("retry-after")
     delay = f", with Retry-After: {one_line(retry_after)}" if retry_after else ""
