@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from rpobench.method.config import MethodConfig
-from rpobench.method.context import Context
+from rpobench.method.context import PredictContext
 from rpobench.method.contract import Method
 from rpobench.task.contract import Task
 from rpobench.types import Example, Prediction
@@ -27,7 +27,7 @@ class CopyInput(Method):
     def applies_to(self, task: Task) -> bool:
         return task.kind == "text"
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         for example in examples:
             content = task.content(example)
             text = SENTENCE_END.split(content, maxsplit=1)[0] if self.config.part == "sentence" else content

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from rpobench.method.config import MethodConfig
-from rpobench.method.context import Context
+from rpobench.method.context import FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.task.contract import Task
 from rpobench.types import Example, Labelled, Prediction
@@ -39,11 +39,11 @@ class Majority(Method):
     def applies_to(self, task: Task) -> bool:
         return task.kind != "text"
 
-    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: FitContext) -> None:
         for task, labelled in train.items():
             self._of_all[task.name] = self._typical(task, [one.target for one in labelled])
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         for example in examples:
             own = [item.fields[task.answer_field] for item in example.profile] if task.answer_field else []
             text = self._typical(task, own) if own else self._of_all[task.name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rpobench.method.config import UNCUT, EvidenceConfig, MethodConfig
-from rpobench.method.context import Context
+from rpobench.method.context import PredictContext
 from rpobench.method.contract import Method
 from rpobench.task.contract import Task
 from rpobench.types import Example, Prediction
@@ -22,7 +22,7 @@ class NearestTarget(Method):
     def applies_to(self, task: Task) -> bool:
         return bool(task.answer_field)
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         # One item is asked for and copied, none is shown to a model: nothing needs to be cut.
         limits = EvidenceConfig(k=1, max_prompt_tokens=UNCUT)
         shown = ctx.evidence(task, examples, retriever=self.config.retriever, limits=limits)

@@ -10,7 +10,7 @@ from rpobench.baselines.summaries import Summary, summaries, summary_form
 
 from rpobench.method.answering import blank, blanks
 from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
-from rpobench.method.context import Context
+from rpobench.method.context import Context, PredictContext
 from rpobench.method.contract import Method
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Evidence, Example, Message, Prediction
@@ -27,7 +27,7 @@ class ProfileSummary(Method):
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
         return [[summary_form(task) for task in tasks], *blanks(tasks)]
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         shown = self.evidence(task, examples, ctx)
         rows = list(zip(examples, summaries(task, examples, ctx), shown, strict=True))
         answers = ctx.answer(

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rpobench.method.answering import blank, blanks
 from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
-from rpobench.method.context import Context
+from rpobench.method.context import PredictContext
 from rpobench.method.contract import Method
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Example, Prediction
@@ -30,7 +30,7 @@ class Rag(Method):
     def prompts(self, tasks: Sequence[Task]) -> list[list[Chat]]:
         return blanks(tasks)
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         shown = ctx.evidence(task, examples, retriever=self.retrievers()[0], limits=self.config)
         pairs = list(zip(examples, shown, strict=True))
         answers = ctx.answer(

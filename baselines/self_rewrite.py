@@ -9,7 +9,7 @@ from typing import ClassVar
 from rpobench.baselines.rewriting import critique_chat, rewrite_chat
 
 from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
-from rpobench.method.context import Context
+from rpobench.method.context import Context, PredictContext
 from rpobench.method.contract import Method
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, Usage
@@ -37,7 +37,7 @@ class SelfRewrite(Method):
         twins = [_blank(*one[:2]) for one in asked if one[0].labels]
         return [(chats, CRITIQUE_TOKENS), *([twins] if twins else [])]
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         drafts = ctx.drafts(task, examples)
         shown = ctx.evidence(task, examples, retriever="bm25", limits=self.config)
         rows = [(example, drafts[example.id].text, evidence) for example, evidence in zip(examples, shown, strict=True)]

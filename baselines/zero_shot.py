@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rpobench.method.context import Context
+from rpobench.method.context import PredictContext
 from rpobench.method.contract import Method
 from rpobench.task.contract import Task
 from rpobench.types import Example, Prediction
@@ -17,7 +17,7 @@ class ZeroShot(Method):
     name = "zero-shot"
     reads_profile = False
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         drafts = ctx.drafts(task, examples)
         for example in examples:
             draft = drafts[example.id]

@@ -86,13 +86,19 @@ def get_retriever(name: str) -> Retriever:
     factory = load("retrievers", known)
     if colon and not signature(factory).parameters:
         raise RpobenchError(f"retriever {name}: {known} takes nothing after a colon, leave it out")
-    retriever: Retriever = factory(argument) if colon else factory()
+    retriever = factory(argument) if colon else factory()
+
+    from rpobench.evidence.retrievers import Retriever  # not before a retriever is used: it brings numpy
+
+    if not isinstance(retriever, Retriever):
+        kind = type(retriever).__name__
+        raise RpobenchError(f"retriever {known}: {kind} is no Retriever; inherit it from rpobench.api.Retriever")
     return retriever
 
 
 def retriever_encoder(retriever_names: Iterable[str]) -> str | None:
     """The identity of the encoder of the first of these retrievers that has one."""
-    encoders = (getattr(get_retriever(name), "encoder", None) for name in retriever_names)
+    encoders = (get_retriever(name).encoder for name in retriever_names)
     return next(filter(None, encoders), None)
 
 

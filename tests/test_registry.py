@@ -86,3 +86,13 @@ def test_listing_names_imports_no_model_library() -> None:
     environment = {**os.environ, "PYTHONPATH": str(PLUGIN)}
     asked = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert asked.stdout.strip() == "[]"
+
+
+def test_a_retriever_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ranks:
+        identity = "ranks"
+
+    monkeypatch.setattr(registry, "load", lambda group, name: Ranks)
+
+    with pytest.raises(RpobenchError, match=r"retriever odd: Ranks is no Retriever; inherit it from rpobench.api"):
+        get_retriever("odd")

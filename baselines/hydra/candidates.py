@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rpobench.method.answering import blank
-from rpobench.method.context import Context
+from rpobench.method.context import Context, FitContext
 from rpobench.models.kept_answers import KeptAnswers
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Evidence, Example, RpobenchError, Usage
@@ -50,7 +50,7 @@ def propose(
     else:
         found = [_texts(task, own) for own in _written(task, chats, ctx, counts)]
     failures = [one.failure for one in found if one.failure]
-    if failures and ctx.folder is not None:
+    if failures and isinstance(ctx, FitContext):
         raise RpobenchError(
             f"{task.name}: the base model gave no answer to {len(failures)} of {len(found)} training prompts "
             f"({failures[0]}): the same command asks them again and goes on"
@@ -90,7 +90,7 @@ def _written(task: Task, chats: Sequence[Chat], ctx: Context, counts: Sequence[i
 
 def _chosen(task: Task, chats: Sequence[Chat], neutral: Sequence[Chat], ctx: Context) -> Sequence[Completion]:
     """The model's choices; a fit keeps them in its folder, so that a killed one asks only for what is missing."""
-    if ctx.folder is None:
+    if not isinstance(ctx, FitContext):
         return ctx.answer(task, chats, neutral=neutral)
 
     def ask(indices: Sequence[int]) -> Sequence[Completion]:

@@ -20,7 +20,7 @@ from rpobench.baselines.hydra.judged_rows import candidate_rows, item_rows
 from safetensors.torch import load_file, save_file
 
 from rpobench.method.config import UNCUT, EvidenceConfig
-from rpobench.method.context import Context
+from rpobench.method.context import Context, PredictContext
 from rpobench.method.per_user import PartKey, find_part, keep_part, part_key, past_examples
 from rpobench.models.encoder import Encoder
 from rpobench.store.files import read_json, write_json
@@ -98,8 +98,8 @@ class Chooser:
 
     def _heads(self, examples: Sequence[Example]) -> list[Heads]:
         """Each example's heads: kept from earlier, or learned now from its profile. Equal profiles share them."""
+        assert isinstance(self.ctx, PredictContext)
         folder = self.ctx.users
-        assert folder is not None
         keys = [self._key(example) for example in examples]
         new = {key: example for key, example in zip(keys, examples, strict=True) if find_part(folder, key) is None}
         learned = dict(zip(new, self._learn([self._past(example) for example in new.values()]), strict=True))

@@ -13,7 +13,7 @@ from rpobench.baselines.hydra.config import ChooserConfig
 
 from rpobench.method.answering import blanks
 from rpobench.method.config import QUICK_EVIDENCE
-from rpobench.method.context import Context
+from rpobench.method.context import Context, FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.method.per_user import pair_words
 from rpobench.models.encoder import Encoder
@@ -63,17 +63,16 @@ class Hydra(Method):
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
         return [[pair_words(task) for task in tasks], *blanks(tasks)]
 
-    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: FitContext) -> None:
         if not is_first():
             return  # a fit of seconds, for one process
-        assert ctx.folder is not None
         self.fit_usage, self._learned = Usage(), ctx.folder / JUDGES
         for task, labelled in train.items():
             chooser = self._chooser(task, ctx)
             self.fit_usage += chooser.fit(labelled)
             chooser.save(self._learned / task.name)
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         yield from self._chooser(task, ctx).predictions(examples)
 
     def save(self, path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rpobench.baselines.per_user_lora.config import AdapterConfig
 
-from rpobench.method.context import Context
+from rpobench.method.context import PredictContext
 from rpobench.method.per_user import pair_words, past_examples
 from rpobench.rpo.decoding import Answer, answers
 from rpobench.rpo.form import Form, Trajectory, one_line
@@ -44,7 +44,7 @@ class PerUserLora(TrainedModule):
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
         return [[(self.form.sample(task), pair_words(task)) for task in tasks]]
 
-    def _answers(self, task: Task, asked: Sequence[Question], ctx: Context) -> list[Answer]:
+    def _answers(self, task: Task, asked: Sequence[Question], ctx: PredictContext) -> list[Answer]:
         """Users in turn, so that an adapter is put on the model once for all questions of its user."""
         places: dict[tuple[tuple[Chat, str], ...], list[int]] = {}
         for place, one in enumerate(asked):
@@ -59,14 +59,14 @@ class PerUserLora(TrainedModule):
                 advance(len(own))
         return [found[place] for place in range(len(asked))]
 
-    def _adapters(self, ctx: Context) -> UserAdapters:
+    def _adapters(self, ctx: PredictContext) -> UserAdapters:
         from rpobench.baselines.per_user_lora.lora import UserAdapters
 
         from rpobench.models.local.transformers import TransformersModel
 
         if self._held is None:
             knobs, model = self.config, self._reflector
-            assert ctx.users is not None and isinstance(model, TransformersModel)
+            assert isinstance(model, TransformersModel)
             self._held = UserAdapters(model, knobs.training(ctx.seed), ctx.users, memory_mb=knobs.user_memory_mb)
         return self._held
 

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from datetime import date
 from itertools import chain
 
-from rpobench.evidence.retrievers import BM25, Recency
+from rpobench.evidence.retrievers import BM25, Recency, Retriever
 from rpobench.models.encoder import EMBEDDED, Encoder
 
 RRF = 60  # the constant of reciprocal rank fusion (Cormack et al. 2009, section 2)
 
 
-class Dense:
+class Dense(Retriever):
     """By the dot product of query and text (Contriever in LaMP, arXiv 2304.11406, section 3); ties keep file order."""
+
+    batches_texts = True
 
     def __init__(self, encoder: str = EMBEDDED) -> None:
         self._encoder = Encoder(encoder)
@@ -36,7 +38,6 @@ class Dense:
     def rank(
         self, query: str, texts: Sequence[str], *, dates: Sequence[date | None] | None = None, key: str = ""
     ) -> Sequence[int]:
-        """See `Retriever.rank`."""
         if not texts:
             return []
         vectors = self._encoder.encode([query, *texts])
@@ -54,7 +55,6 @@ class Hybrid(Dense):
     def rank(
         self, query: str, texts: Sequence[str], *, dates: Sequence[date | None] | None = None, key: str = ""
     ) -> Sequence[int]:
-        """See `Retriever.rank`."""
         scores: dict[int, float] = defaultdict(float)
         for order in (BM25().rank(query, texts), super().rank(query, texts)):
             for rank, place in enumerate(order, start=1):

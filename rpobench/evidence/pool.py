@@ -43,15 +43,15 @@ class Job:
 def rank_all(ranker: Retriever, jobs: Iterable[Job], items: int) -> Iterator[Sequence[int]]:
     """The order of each job, in the order of the jobs; `items` is how many texts they have together.
 
-    A ranker with a `prepare` gets all texts first. One that says `in_pool` is copied to worker processes where each
-    would have a second's work; then only a few chunks of jobs are held at a time. Raises RpobenchError where a worker
-    dies.
+    A ranker that `batches_texts` gets all of them first. One that says `in_pool` is copied to worker processes where
+    each would have a second's work; then only a few chunks of jobs are held at a time. Raises RpobenchError where a
+    worker dies.
     """
-    if prepare := getattr(ranker, "prepare", None):
+    if ranker.batches_texts:
         jobs = list(jobs)
         if jobs:
-            prepare([text for job in jobs for text in (job.query, *job.texts)])
-    workers = min(_processors(), items // ITEMS_A_WORKER) if getattr(ranker, "in_pool", False) else 1
+            ranker.prepare([text for job in jobs for text in (job.query, *job.texts)])
+    workers = min(_processors(), items // ITEMS_A_WORKER) if ranker.in_pool else 1
     if workers < 2:
         yield from (job.rank(ranker) for job in jobs)
         return

@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from rpobench.method.answering import answer, prediction
+from rpobench.method.config import EvidenceConfig
 from rpobench.models.protocol import LanguageModel
 from rpobench.task.contract import Task
-from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction
-
-if TYPE_CHECKING:
-    from rpobench.evidence.source import RankedEvidence
-    from rpobench.method.config import EvidenceConfig
+from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, ProfileItem
 
 
 class DraftStore(Protocol):
@@ -34,21 +31,37 @@ class DraftStore(Protocol):
         ...
 
 
+class EvidenceSource(Protocol):
+    """Ranks profiles and cuts the best items to a token budget, equally for every method."""
+
+    def evidence(
+        self, task: Task, examples: Sequence[Example], *, retriever: str, limits: EvidenceConfig
+    ) -> list[Evidence]:
+        """Evidence for each example, in order; empty where the profile is."""
+        ...
+
+    def fitted(
+        self, task: Task, examples: Sequence[Example], chosen: Sequence[Sequence[ProfileItem]], limits: EvidenceConfig
+    ) -> list[Evidence]:
+        """Evidence of the items that a method ranked itself, best first; empty where there are none."""
+        ...
+
+
 @dataclass(frozen=True)
 class Context:
-    """Handed to `Method.fit` and `Method.predict`.
+    """What `Method.fit` and `Method.predict` are both lent. See `FitContext` and `PredictContext`.
 
-    `folder` is where a fit may keep files; None while predicting. `users` is where a method keeps what it learns of
-    single users while predicting (`rpobench.method.per_user`); None where nothing is predicted. A method that ranks
-    items itself has them cut by `evidence_source.fitted`.
+    Attributes:
+        base_model: The black box.
+        draft_store: Its answers without history, shared by all methods.
+        evidence_source: Profile items, ranked and cut. A method that ranks items itself has them cut by `fitted`.
+        seed: Of everything that draws lots.
     """
 
     base_model: LanguageModel
     draft_store: DraftStore
-    evidence_source: RankedEvidence
+    evidence_source: EvidenceSource
     seed: int
-    folder: Path | None = None
-    users: Path | None = None
 
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """The shared drafts of these examples, by example id."""
@@ -90,3 +103,25 @@ class Context:
     def prediction(self, task: Task, example: Example, completion: Completion) -> Prediction:
         """The completion as this example's prediction."""
         return prediction(task, example, completion)
+
+
+@dataclass(frozen=True)
+class FitContext(Context):
+    """Lent to `Method.fit`.
+
+    Attributes:
+        folder: Where a fit keeps its files. It is the same after a kill, and removed when the fit is finished.
+    """
+
+    folder: Path
+
+
+@dataclass(frozen=True)
+class PredictContext(Context):
+    """Lent to `Method.predict`.
+
+    Attributes:
+        users: The folder in which a method keeps what it learns of single users (`rpobench.method.per_user`).
+    """
+
+    users: Path

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from rpobench.method.config import MethodConfig
-from rpobench.method.context import Context
+from rpobench.method.context import FitContext, PredictContext
 from rpobench.store.identity import digest
 from rpobench.task.contract import Task
 from rpobench.types import Example, Labelled, Prediction, Usage
@@ -82,11 +82,11 @@ class Method(ABC):
         """Which tasks are fitted together: one fit a task unless a method shares what it learns."""
         return [(name,) for name in tasks]
 
-    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: FitContext) -> None:
         """Learn from training users. Files go to `ctx.folder`; called again after a kill, it must continue there."""
 
     @abstractmethod
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         """Yield one prediction for each example. Never sees a target."""
 
     def save(self, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
-from rpobench.method.context import Context
+from rpobench.method.context import Context, FitContext
 from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.context_window import Room
 from rpobench.rpo.form import Form
@@ -42,7 +42,7 @@ def _fitted(
 
 
 def training_rows(
-    train: Mapping[Task, Sequence[Labelled]], ctx: Context, form: Form, config: ModuleConfig, room: Room
+    train: Mapping[Task, Sequence[Labelled]], ctx: FitContext, form: Form, config: ModuleConfig, room: Room
 ) -> list[TrainingRow]:
     """The rows of all tasks whose question fits; the others are counted on stderr."""
     rows = []

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from rpobench.method.config import QUICK_EVIDENCE
-from rpobench.method.context import Context
+from rpobench.method.context import FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel
 from rpobench.registry import get_model
@@ -64,11 +64,10 @@ class TrainedModule(Method):
     def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:
         return [tuple(tasks)] if self.config.scope == "shared" else super().fit_groups(tasks)
 
-    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: FitContext) -> None:
         from rpobench.rpo.training.common import check_reports, trained_tokens
         from rpobench.rpo.training.stages import train_stages, writing_usage
 
-        assert ctx.folder is not None
         check_reports(self.config.report_to)  # before the training examples are drafted
         checkpoint = reflection_checkpoint(self.config.reflection_model)
         self._work = ctx.folder
@@ -77,7 +76,7 @@ class TrainedModule(Method):
         self.fit_usage = writing_usage(ctx.folder)
         self.fit_tokens = trained_tokens(ctx.folder)
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         asked = questions(task, examples, ctx, self.form, self.config, self._room)
         fitting = [one for one in asked if one.fits]
         made = self._answers(task, fitting, ctx)
@@ -86,7 +85,7 @@ class TrainedModule(Method):
         for one in asked:
             yield _prediction(one, judged.get(one.example.id), has_gate=self._gate is not None)
 
-    def _answers(self, task: Task, asked: Sequence[Question], ctx: Context) -> list[Answer]:
+    def _answers(self, task: Task, asked: Sequence[Question], ctx: PredictContext) -> list[Answer]:
         """The module's answer to each question, in order."""
         return answers(self._reflector, self.form, task, asked, self.config, self._room, seed=ctx.seed)
 

@@ -161,7 +161,7 @@ class Estimator:
         with TemporaryDirectory() as folder:
             method = self._fitted(work, Path(folder)) if work.method.trains else work.method
             stand_in, drafts, few = Rehearsal(self.model.identity), StandInDrafts(), _few(work.examples)
-            for _ in method.predict(work.task, few, work.runner.rehearsal(stand_in, drafts, users=Path(folder))):
+            for _ in method.predict(work.task, few, work.runner.predict_rehearsal(stand_in, drafts, Path(folder))):
                 pass
         self.total.add(stand_in, len(work.examples) / len(few))
         if drafts.asked:
@@ -172,7 +172,7 @@ class Estimator:
         method, few = type(work.method)(work.method.config), _few(work.train or work.examples)
         target = work.task.labels[0] if work.task.labels else "an answer"
         stand_in, drafts = Rehearsal(self.model.identity), StandInDrafts()
-        context = work.runner.rehearsal(stand_in, drafts, folder=folder)
+        context = work.runner.fit_rehearsal(stand_in, drafts, folder)
         method.fit({work.task: [Labelled(example, target) for example in few]}, context)
         self.total.add(stand_in, len(work.train) / len(few))
         if drafts.asked:

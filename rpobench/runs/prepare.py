@@ -126,7 +126,7 @@ def _usable(method: Method, one: _Loaded, adapter: Adapter | None) -> bool:
 
 
 def _needs_dates(method: Method) -> bool:
-    return any(getattr(get_retriever(name), "needs_dates", False) for name in method.retrievers())
+    return any(get_retriever(name).needs_dates for name in method.retrievers())
 
 
 def _load(plan: Plan) -> list[_Loaded]:

@@ -14,7 +14,7 @@ from typing import Any
 from rpobench.data.dataset import DataSet
 from rpobench.evidence.source import RankedEvidence
 from rpobench.method.answering import model_for, naming_the_example
-from rpobench.method.context import Context, DraftStore
+from rpobench.method.context import DraftStore, FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel, batch_of
 from rpobench.registry import get_retriever
@@ -76,7 +76,7 @@ class Runner:
     def _fit(self, method: Method, folder: Path, work: Path, train: Mapping[Task, Sequence[Labelled]]) -> None:
         work.mkdir(parents=True, exist_ok=True)
         with attempt(folder / FIT_COST, work, method, self._drafts) if is_first() else nullcontext():
-            method.fit(train, self._context(train, work))
+            method.fit(train, self._fit_context(train, work))
         if is_first():
             half = folder / "checkpoint.part"
             shutil.rmtree(half, ignore_errors=True)
@@ -138,7 +138,7 @@ class Runner:
     ) -> dict[str, Prediction]:
         finished = {id_: one for id_, one in self.store.done(spec).items() if not one.unanswered}
         missing = [example for example in examples if example.id not in finished]
-        context, size = self._context([task]), batch_of(self.base_model, CHUNK)
+        context, size = self._predict_context(task), batch_of(self.base_model, CHUNK)
         label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
         with progress(label, len(missing)) as advance:
             for start in range(0, len(missing), size):
@@ -155,11 +155,13 @@ class Runner:
                 advance(len(made))
         return {example.id: finished[example.id] for example in examples}
 
-    def rehearsal(
-        self, model: LanguageModel, drafts: DraftStore, *, folder: Path | None = None, users: Path | None = None
-    ) -> Context:
-        """A context for estimates: real evidence, stand-ins for model and drafts."""
-        return Context(model, drafts, self._evidence, self.seed, folder, users)
+    def predict_rehearsal(self, model: LanguageModel, drafts: DraftStore, users: Path) -> PredictContext:
+        """A context for estimates of predicting: real evidence, stand-ins for model and drafts."""
+        return PredictContext(model, drafts, self._evidence, self.seed, users)
+
+    def fit_rehearsal(self, model: LanguageModel, drafts: DraftStore, folder: Path) -> FitContext:
+        """A context for estimates of fitting: real evidence, stand-ins for model and drafts."""
+        return FitContext(model, drafts, self._evidence, self.seed, folder)
 
     def undrafted(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
         """The examples whose drafts are yet to be made, by draft key."""
@@ -182,11 +184,13 @@ class Runner:
             for one in made
         ]
 
-    def _context(self, tasks: Iterable[Task], folder: Path | None = None) -> Context:
-        """Of a fit, which has a folder, or of predicting."""
-        drafts = CompleteDrafts(self._drafts) if folder else self._drafts
+    def _fit_context(self, tasks: Iterable[Task], folder: Path) -> FitContext:
         model = model_for(self.base_model, tasks)
-        return Context(model, drafts, self._evidence, self.seed, folder, self.store.users_folder)
+        return FitContext(model, CompleteDrafts(self._drafts), self._evidence, self.seed, folder)
+
+    def _predict_context(self, task: Task) -> PredictContext:
+        model = model_for(self.base_model, [task])
+        return PredictContext(model, self._drafts, self._evidence, self.seed, self.store.users_folder)
 
 
 def _tell_unanswered(run: str, predictions: Mapping[str, Prediction]) -> None:

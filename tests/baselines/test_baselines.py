@@ -12,7 +12,7 @@ from words import Words
 from rpobench import get_method, get_retriever, get_task
 from rpobench.data.synth.world import generate
 from rpobench.evidence.source import RankedEvidence
-from rpobench.method.context import Context
+from rpobench.method.context import PredictContext
 from rpobench.models.scripted import ScriptedModel
 from rpobench.runs.drafts import StoredDrafts
 from rpobench.store.result_store import ResultStore
@@ -26,7 +26,7 @@ def predict(
     method_class = get_method(method_name)
     store = ResultStore(folder)
     evidence = RankedEvidence(get_retriever, Words, seed=0)
-    context = Context(model, StoredDrafts(store, model), evidence, seed=0)
+    context = PredictContext(model, StoredDrafts(store, model), evidence, seed=0, users=folder / "users")
     method = method_class(method_class.Config(**config))
     return list(method.predict(get_task(task_name), examples, context)), model
 

@@ -12,26 +12,32 @@ from words import Words
 from rpobench import get_method, get_retriever, get_task
 from rpobench.data.synth.world import generate
 from rpobench.evidence.source import RankedEvidence
-from rpobench.method.context import Context
+from rpobench.method.context import FitContext, PredictContext
 from rpobench.models.scripted import ScriptedModel
 from rpobench.runs.drafts import StoredDrafts
 from rpobench.store.result_store import ResultStore
 from rpobench.types import Chat, Completion, Example, Labelled, Prediction, ProfileItem
 
 
-def context(folder: Path, model: ScriptedModel) -> Context:
+def fit_context(folder: Path, model: ScriptedModel) -> FitContext:
     drafts = StoredDrafts(ResultStore(folder), model)
-    return Context(model, drafts, RankedEvidence(get_retriever, Words, seed=0), seed=0, folder=folder)
+    return FitContext(model, drafts, RankedEvidence(get_retriever, Words, seed=0), 0, folder)
+
+
+def context(folder: Path, model: ScriptedModel) -> PredictContext:
+    drafts = StoredDrafts(ResultStore(folder), model)
+    return PredictContext(model, drafts, RankedEvidence(get_retriever, Words, seed=0), 0, folder / "users")
 
 
 def answers(
     name: str, task_name: str, asked: list[Example], folder: Path, train: list[Labelled] | None = None, **config: Any
 ) -> list[Prediction]:
     method = get_method(name)(get_method(name).Config(**config))
-    given = context(folder, ScriptedModel(lambda chat: "never asked"))
+    model = ScriptedModel(lambda chat: "never asked")
+
     if train is not None:
-        method.fit({get_task(task_name): train}, given)
-    return list(method.predict(get_task(task_name), asked, given))
+        method.fit({get_task(task_name): train}, fit_context(folder, model))
+    return list(method.predict(get_task(task_name), asked, context(folder, model)))
 
 
 def reviews(*scores: str) -> Example:

@@ -19,7 +19,7 @@ from words import Hashes, Words
 from rpobench import get_method, get_retriever, get_task
 from rpobench.data.synth.world import generate
 from rpobench.evidence.source import RankedEvidence
-from rpobench.method.context import Context
+from rpobench.method.context import Context, FitContext, PredictContext
 from rpobench.method.per_user import ITEM_WORDS, past_examples
 from rpobench.models import encoder
 from rpobench.models.scripted import ScriptedModel, echo
@@ -63,17 +63,21 @@ class Bench:
         method_class: Any = get_method("hydra")
         self.method = method_class(method_class.Config(**{"history": 2, "n": 3, "steps": 20, **config}))
 
-    def context(self, *, fitting: bool = False) -> Context:
+    def fit_context(self) -> FitContext:
         evidence = RankedEvidence(get_retriever, Words, seed=0)
         drafts = StoredDrafts(ResultStore(self.folder), self.model)
-        work = self.folder / "work" if fitting else None
-        return Context(self.model, drafts, evidence, 0, work, self.folder / "users")
+        return FitContext(self.model, drafts, evidence, 0, self.folder / "work")
+
+    def predict_context(self) -> PredictContext:
+        evidence = RankedEvidence(get_retriever, Words, seed=0)
+        drafts = StoredDrafts(ResultStore(self.folder), self.model)
+        return PredictContext(self.model, drafts, evidence, 0, self.folder / "users")
 
     def fit(self, task: Any, count: int = 5) -> None:
-        self.method.fit({task: list(generate(task.name, "train", count).labelled)}, self.context(fitting=True))
+        self.method.fit({task: list(generate(task.name, "train", count).labelled)}, self.fit_context())
 
     def predict(self, task: Any, examples: Sequence[Example]) -> list[Prediction]:
-        return list(self.method.predict(task, examples, self.context()))
+        return list(self.method.predict(task, examples, self.predict_context()))
 
 
 def dev(task: Any, count: int = 4) -> list[Example]:
@@ -178,7 +182,13 @@ def proposals(task: Any, model: ScriptedModel, folder: Path, counts: Sequence[in
     asked = dev(task, len(counts))
     drafts: Any = StoredDrafts(ResultStore(folder), model)
     nothing: Any = None
-    return propose(task, asked, [Evidence()] * len(counts), Context(model, drafts, nothing, 0), counts=counts)
+    return propose(
+        task,
+        asked,
+        [Evidence()] * len(counts),
+        PredictContext(model, drafts, nothing, 0, folder / "users"),
+        counts=counts,
+    )
 
 
 def test_a_texts_candidates_are_the_greedy_answer_and_other_samples_and_a_label_tasks_all_labels(

@@ -18,7 +18,7 @@ from rpobench.baselines.per_user_lora.lora import UserAdapters
 
 from rpobench import get_method, get_task
 from rpobench.data.synth.world import generate
-from rpobench.method.context import Context
+from rpobench.method.context import FitContext, PredictContext
 from rpobench.models.local.transformers import TransformersModel
 from rpobench.models.scripted import ScriptedModel
 from rpobench.runs.benchmark import run
@@ -37,9 +37,14 @@ class Unused:
         raise AssertionError("no draft is needed")
 
 
-def context(folder: Path, *, fitting: bool = False) -> Context:
+def fit_context(folder: Path) -> FitContext:
     unused: Any = Unused()
-    return Context(ScriptedModel(str), unused, unused, 0, folder / "work" if fitting else None, folder / "users")
+    return FitContext(ScriptedModel(str), unused, unused, 0, folder / "work")
+
+
+def predict_context(folder: Path) -> PredictContext:
+    unused: Any = Unused()
+    return PredictContext(ScriptedModel(str), unused, unused, 0, folder / "users")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +54,7 @@ def fitted(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     method_class: Any = get_method("per-user-lora")
     method = method_class(method_class.Config(reflection_model=f"hf:{tiny_checkpoint}", **LEARNS))
     train = {get_task(name): list(generate(name, "train", 4).labelled) for name in ("LaMP-2", "LaMP-7")}
-    method.fit(train, context(folder, fitting=True))
+    method.fit(train, fit_context(folder))
     (folder / "saved").mkdir()
     method.save(folder / "saved")
     return folder / "saved"
@@ -63,7 +68,7 @@ def loaded(fitted: Path, tiny_checkpoint: Path, **config: Any) -> Any:
 
 
 def answers(method: Any, task: str, asked: Sequence[Example], folder: Path) -> list[Prediction]:
-    return list(method.predict(get_task(task), asked, context(folder)))
+    return list(method.predict(get_task(task), asked, predict_context(folder)))
 
 
 def odd_examples(task: str) -> list[Example]:

@@ -13,7 +13,7 @@ from words import Words
 from rpobench import get_method, get_retriever, get_task
 from rpobench.data.synth.world import generate
 from rpobench.evidence.source import RankedEvidence
-from rpobench.method.context import Context
+from rpobench.method.context import PredictContext
 from rpobench.models.scripted import ScriptedModel
 from rpobench.runs.drafts import StoredDrafts
 from rpobench.store.result_store import ResultStore
@@ -31,7 +31,8 @@ def reply(chat: Chat) -> str:
 
 def predict(name: str, asked: Sequence[Example], folder: Path, model: ScriptedModel) -> list[Prediction]:
     method, drafts = get_method(name), StoredDrafts(ResultStore(folder), model)
-    context = Context(model, drafts, RankedEvidence(get_retriever, Words, seed=0), seed=0)
+    evidence = RankedEvidence(get_retriever, Words, seed=0)
+    context = PredictContext(model, drafts, evidence, seed=0, users=folder / "users")
     return list(method(method.Config()).predict(TASK, asked, context))
 
 
@@ -139,9 +140,8 @@ def test_each_kind_of_task_asks_for_something_else(tmp_path: Path) -> None:
     for name in ("LaMP-1", "LaMP-2", "LaMP-3", "LaMP-7"):
         model, one = ScriptedModel(reply), generate(name, "dev", 1).labelled[0].example
         method = get_method("profile-summary")
-        context = Context(
-            model, StoredDrafts(ResultStore(tmp_path), model), RankedEvidence(get_retriever, Words, seed=0), seed=0
-        )
+        drafts, evidence = StoredDrafts(ResultStore(tmp_path), model), RankedEvidence(get_retriever, Words, seed=0)
+        context = PredictContext(model, drafts, evidence, seed=0, users=tmp_path / "users")
         list(method(method.Config()).predict(get_task(name), [one], context))
         asked.add(of_kind(model, "Past items")[0].rsplit("say ", 1)[1])
     assert len(asked) == 4

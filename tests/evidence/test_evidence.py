@@ -13,6 +13,7 @@ from words import Words
 
 from rpobench import get_retriever, get_task
 from rpobench.evidence.budget import fit_evidence
+from rpobench.evidence.retrievers import Retriever
 from rpobench.evidence.source import RankedEvidence
 from rpobench.method.config import EvidenceConfig
 from rpobench.types import Example, ProfileItem
@@ -20,7 +21,7 @@ from rpobench.types import Example, ProfileItem
 TASK = get_task("LaMP-4")
 
 
-class Counting:
+class Counting(Retriever):
     """BM25 that counts its calls."""
 
     identity = "counting"

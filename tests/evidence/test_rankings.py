@@ -12,12 +12,13 @@ import pytest
 from rpobench import get_retriever, get_task
 from rpobench.evidence import rankings as orders
 from rpobench.evidence.rankings import Orders, read_orders, write_orders
+from rpobench.evidence.retrievers import Retriever
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 TASK = get_task("LaMP-3")
 
 
-class Counting:
+class Counting(Retriever):
     """BM25 that counts its calls."""
 
     identity = "counting"

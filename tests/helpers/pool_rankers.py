@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 from datetime import date
 
+from rpobench.evidence.retrievers import Retriever
 from rpobench.types import RpobenchError
 
 
-class Telling:
+class Telling(Retriever):
     """Instead of an order: the process that ranked, and whether torch is loaded there."""
 
     identity = "telling"

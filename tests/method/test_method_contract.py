@@ -15,7 +15,7 @@ from words import Hashes, Words
 from rpobench import get_method, get_retriever, get_task
 from rpobench.data.synth.world import generate
 from rpobench.evidence.source import RankedEvidence
-from rpobench.method.context import Context
+from rpobench.method.context import FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.models import encoder
 from rpobench.models.scripted import ScriptedModel
@@ -53,16 +53,17 @@ class Bench:
         self.method_class = get_method(name)
         evidence = RankedEvidence(get_retriever, Words, seed=0)
         drafts = StoredDrafts(ResultStore(folder), self.model)
-        self.context = Context(self.model, drafts, evidence, seed=0, folder=folder, users=folder / "users")
+        self.fit_context = FitContext(self.model, drafts, evidence, 0, folder)
+        self.predict_context = PredictContext(self.model, drafts, evidence, 0, folder / "users")
 
     def fitted(self, task_name: str, **config: Any) -> Method:
         method = self.method_class(self.method_class.Config(**config))
         if method.trains:
-            method.fit({get_task(task_name): world(task_name, "train", 6)}, self.context)
+            method.fit({get_task(task_name): world(task_name, "train", 6)}, self.fit_context)
         return method
 
     def predict(self, method: Method, task_name: str, examples: Sequence[Example]) -> list[Prediction]:
-        return list(method.predict(get_task(task_name), examples, self.context))
+        return list(method.predict(get_task(task_name), examples, self.predict_context))
 
 
 def applies(name: str, task_name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from rpobench.method.context import Context
+from rpobench.method.context import FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.task.contract import Task
 from rpobench.task.kinds import PairedItems, TextTask
@@ -27,7 +27,7 @@ class Peek(Method):
     class Config(Method.Config):
         place: int = 0
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         drafts = ctx.drafts(task, examples)
         for example in examples:
             assert isinstance(example, Example) and not hasattr(example, "target")
@@ -43,7 +43,7 @@ class Ponder(Method):
     name = "ponder"
     reads_profile = False
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         for example in examples:
             (completion,) = ctx.answer(task, [task.prompt(example)])
             yield ctx.prediction(task, example, completion)
@@ -62,8 +62,7 @@ class Learner(Method):
     def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:
         return [tuple(tasks)] if self.config.scope == "shared" else super().fit_groups(tasks)
 
-    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: Context) -> None:
-        assert ctx.folder is not None
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: FitContext) -> None:
         _log({"fit": [task.name for task in train], "examples": [len(some) for some in train.values()]})
         for task, labelled in train.items():
             ctx.drafts(task, [one.example for one in labelled])
@@ -76,7 +75,7 @@ class Learner(Method):
             task.name: Counter(one.target for one in labelled).most_common(1)[0][0] for task, labelled in train.items()
         }
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         for example in examples:
             yield Prediction(example.id, self._answers[task.name], "")
 
@@ -95,7 +94,7 @@ class Silent(Method):
 
     name = "silent"
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         yield from ()
 
 
@@ -108,7 +107,7 @@ class OnlyRatings(Method):
     def applies_to(self, task: Task) -> bool:
         return task.kind == "rating"
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: Context) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
         for example in examples:
             yield Prediction(example.id, "3", "3")
 

@@ -12,7 +12,7 @@ import pytest
 
 from rpobench import get_method, get_task
 from rpobench.data.synth.world import generate
-from rpobench.method.context import Context
+from rpobench.method.context import FitContext, PredictContext
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.trained_module import TrainedModule
 from rpobench.rpo.training.sft import Written, sft_rows
@@ -55,7 +55,7 @@ def fit(
               "validation": 0, "rl_steps": 1, "rl_group": 2, "rl_prompts": 1, "max_new_tokens": 4}  # fmt: skip
     made = method_class(method_class.Config(**{**values, **config}))
     made.fit(
-        train or {TWEET: labelled()}, Context(ScriptedModel(str), Drafts(), Items(), seed=0, folder=folder / "work")
+        train or {TWEET: labelled()}, FitContext(ScriptedModel(str), Drafts(), Items(), seed=0, folder=folder / "work")
     )
     (folder / "saved").mkdir(parents=True)
     made.save(folder / "saved")
@@ -82,7 +82,7 @@ def odd_examples() -> list[Example]:
 def test_each_trained_module_does_what_every_method_owes(method: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     made, saved = fit(method, tiny_checkpoint, tmp_path, rl="grpo")
     loaded = type(made).load(saved, made.config)
-    examples, context = odd_examples(), Context(ScriptedModel(str), Drafts(), Items(), seed=0)
+    examples, context = odd_examples(), PredictContext(ScriptedModel(str), Drafts(), Items(), 0, Path("unused"))
     other = [replace(one, profile=two.profile) for one, two in zip(examples, reversed(examples), strict=True)]
     first, second, swapped = (
         list(one.predict(TWEET, asked, context)) for one, asked in ((made, examples), (loaded, examples), (made, other))

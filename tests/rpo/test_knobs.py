@@ -14,7 +14,7 @@ from rpobench import get_task
 from rpobench.data.synth.world import generate
 from rpobench.evidence.reference_tokenizer import ReferenceTokenizer
 from rpobench.evidence.source import RankedEvidence
-from rpobench.method.context import Context
+from rpobench.method.context import FitContext
 from rpobench.models.scripted import ScriptedModel
 from rpobench.registry import get_retriever
 from rpobench.rpo.config import RPOConfig
@@ -69,7 +69,7 @@ def fitted(checkpoint: Path, folder: Path, tasks: Sequence[str] = ("LaMP-7",), *
     """The trajectories and the adapter of stage 1 on six users a task with real evidence."""
     made = RPO(RPOConfig(**{**SMALL, "reflection_model": f"hf:{checkpoint}", **changes}))
     evidence = RankedEvidence(get_retriever, lambda: ReferenceTokenizer(checkpoint / "tokenizer.json"), seed=0)
-    context = Context(ScriptedModel(str), Drafts(), evidence, seed=0, folder=folder / "work")  # type: ignore[arg-type]
+    context = FitContext(ScriptedModel(str), Drafts(), evidence, seed=0, folder=folder / "work")  # type: ignore[arg-type]
     made.fit({get_task(name): generate(name, "train", 6).labelled for name in tasks}, context)
     (folder / "saved").mkdir(parents=True)
     made.save(folder / "saved")

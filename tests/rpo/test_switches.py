@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from rpobench import get_method, get_task
-from rpobench.method.context import Context
+from rpobench.method.context import PredictContext
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.form import Form, Trajectory
 from rpobench.rpo.method import RPO
@@ -58,7 +59,7 @@ def predict(
     made = method_class(method_class.Config(**config), reflector=module)  # type: ignore[call-arg]
     drafts = Drafts(drafted, allowed=method == "rpo" and config.get("draft", True))
     example = Example("1", "u", "my input", PROFILE)
-    (prediction,) = made.predict(get_task(task), [example], Context(module, drafts, Items(), seed=0))
+    (prediction,) = made.predict(get_task(task), [example], PredictContext(module, drafts, Items(), 0, Path("unused")))
     return prediction
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from rpobench import get_task
 from rpobench.data.synth.world import generate
-from rpobench.method.context import Context
+from rpobench.method.context import PredictContext
 from rpobench.models.local.transformers import TransformersModel
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.form import Form, Trajectory
@@ -47,7 +47,7 @@ def predict(
     one = generate(task_name, "dev", 1).labelled[0]
     module = ScriptedModel(module_text if callable(module_text) else lambda chat: module_text)
     method = RPO(RPO.Config(k=2), reflector=module)
-    context = Context(module, Drafts(draft), FirstItems(), seed=0)
+    context = PredictContext(module, Drafts(draft), FirstItems(), 0, Path("unused"))
     (prediction,) = method.predict(task, [one.example], context)
     return prediction, module, task.score(prediction.text, one.target)
 
@@ -121,7 +121,9 @@ def test_a_prompt_beyond_the_context_loses_evidence_and_then_the_draft_stands(
     profile = tuple(ProfileItem(str(i), {"text": "word " * 40}) for i in range(3))
     examples = [Example("some", "u", "tweet", profile), Example("none", "u", "tweet " * 600, profile)]
     method = RPO(RPO.Config(k=3, max_new_tokens=16), reflector=module)
-    some, none = method.predict(task, examples, Context(module, Drafts("draft"), FirstItems(), seed=0))
+    some, none = method.predict(
+        task, examples, PredictContext(module, Drafts("draft"), FirstItems(), 0, Path("unused"))
+    )
     assert some.evidence == ("0", "1") and some.trajectory is not None
     assert none.evidence == () and none.text == "draft" and none.trajectory is None
     assert none.failure == "the input alone exceeds the module's context: the draft stands"

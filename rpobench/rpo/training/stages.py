@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rpobench.method.context import Context
+from rpobench.method.context import FitContext
 from rpobench.rpo.config import ModuleConfig, RPOConfig
 from rpobench.rpo.context_window import Room, checkpoint_room
 from rpobench.rpo.form import Form
@@ -34,12 +34,11 @@ def train_stages(
     form: Form,
     config: ModuleConfig,
     checkpoint: Path,
-    ctx: Context,
+    ctx: FitContext,
     writer: TrajectoryWriter,
     trajectories: Path,
 ) -> Path:
     """The adapter after all stages; the trajectories are stored in a file. Continues in `ctx.folder` after a kill."""
-    assert ctx.folder is not None
     room = checkpoint_room(checkpoint)
     with first_goes_first():
         rows = training_rows(train, ctx, form, config, room)
@@ -79,10 +78,9 @@ def _refined(
     form: Form,
     config: ModuleConfig,
     checkpoint: Path,
-    ctx: Context,
+    ctx: FitContext,
 ) -> Path:
     """Stage 2 from the stage-1 adapter `start`, if the config asks for one."""
-    assert ctx.folder is not None
     if isinstance(config, RPOConfig) and config.rl == "dpo":
         return finished_stage(
             ctx.folder / "dpo",
