@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from rpobench.models.meter import Meter
 from rpobench.store.identity import KEY, digest
 from rpobench.store.locks import locked
 from rpobench.store.predictions import append_predictions, read_predictions, seconds_spent
 from rpobench.store.recorded import recorded_chat_key, recorded_choice_key
 from rpobench.terminal import progress
 from rpobench.types import Chat, Completion, Prediction
-
-OnMaking = Callable[[float], None]
 
 
 @dataclass
@@ -29,14 +28,14 @@ class KeptAnswers:
         file: Where the answers are; need not exist.
         label: What the progress bar calls them.
         chunk: How many prompts are asked for between two writes: what a kill can cost.
-        on_making: Called with the seconds of each step of making answers: of every chunk, and of waiting for another
-            process that makes some.
+        meter: Counts the seconds of making answers, or of waiting for another process that makes some, and what the
+            answers that are handed out took.
     """
 
     file: Path
     label: str
     chunk: int
-    on_making: OnMaking | None = None
+    meter: Meter = field(default_factory=Meter)
     _is_read: bool = field(default=False, init=False)
     _answers: dict[str, Prediction] = field(default_factory=dict, init=False)
     _failures: dict[str, Prediction] = field(default_factory=dict, init=False)
@@ -58,10 +57,11 @@ class KeptAnswers:
         if self.missing(chats):
             started = time.monotonic()
             with locked(self.file):
-                self._report(time.monotonic() - started)
+                self.meter.making_seconds += time.monotonic() - started
                 self._read()  # another process may have asked for some of them meanwhile
                 self._ask_missing(chats, ask)
 
+        self.meter.worth_seconds += self.seconds(chats)
         return [self._find(chat) or self._failures[prompt_keys(chat)[0]] for chat in chats]
 
     def completions(
@@ -122,7 +122,7 @@ class KeptAnswers:
                 seconds = time.monotonic() - started
 
                 self._keep(records, seconds)
-                self._report(seconds)
+                self.meter.making_seconds += seconds
                 advance(len(indices))
 
     def _keep(self, records: Sequence[Prediction], seconds: float) -> None:
@@ -148,10 +148,6 @@ class KeptAnswers:
         self._answers = {key: record for key, record in records.items() if not record.unanswered}
         self._seconds |= seconds_spent(self.file)
         self._is_read = True
-
-    def _report(self, seconds: float) -> None:
-        if self.on_making:
-            self.on_making(seconds)
 
 
 def prompt_keys(chat: Chat) -> tuple[str, ...]:

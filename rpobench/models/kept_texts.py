@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rpobench.models.kept_answers import KeptAnswers, OnMaking
+from rpobench.models.kept_answers import KeptAnswers
+from rpobench.models.meter import Meter
 from rpobench.models.protocol import LanguageModel, batch_size
 from rpobench.store.identity import SPEC_DIGEST, digest
 from rpobench.store.recorded import recorded_decoding, recorded_digest
@@ -22,15 +23,15 @@ class KeptTexts:
         name: What the texts are; the first part of the file's name.
         model: Writes what is missing.
         decoding: How it samples.
-        on_making: Called with the seconds of each step of writing them.
+        meter: Counts the seconds of writing them and of those handed out; nobody is charged without one.
     """
 
     def __init__(
-        self, folder: Path, name: str, model: LanguageModel, decoding: Decoding, *, on_making: OnMaking | None = None
+        self, folder: Path, name: str, model: LanguageModel, decoding: Decoding, *, meter: Meter | None = None
     ) -> None:
         self._model, self._decoding = model, decoding
         file = _file(folder, name, model, decoding)
-        self._answers = KeptAnswers(file, name, batch_size(model, CHUNK), on_making)
+        self._answers = KeptAnswers(file, name, batch_size(model, CHUNK), meter or Meter())
 
     def generate(self, chats: Sequence[Chat]) -> list[Completion]:
         """The model's text for each chat, in order; it is asked only for those that are not kept."""

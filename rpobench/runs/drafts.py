@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rpobench.method.answering import answer, blank, model_for, naming_the_example, prediction
-from rpobench.models.kept_answers import KeptAnswers, OnMaking, prompt_keys
+from rpobench.models.kept_answers import KeptAnswers, prompt_keys
 from rpobench.models.kept_texts import KeptTexts
+from rpobench.models.meter import Meter
 from rpobench.models.prices import at_todays_price
 from rpobench.models.protocol import LanguageModel, batch_size
+from rpobench.runs.fit_cost import FitAttempt
 from rpobench.store.result_store import ResultStore
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Example, Prediction, RpobenchError
@@ -23,17 +25,18 @@ CHUNK = 32  # examples between two writes: what a kill can cost
 class StoredDrafts:
     """Drafts on disk, one file for each (base model, task). A draft's key is its prompt, so no two data sets clash.
 
-    `making` is the seconds spent here on making drafts and other texts of the base model, or on waiting for another
-    process that does, `worth` the seconds that those handed out took when they were made: who asks for one is charged
-    the same, whether it was made for him or found. So are dollars, at the model's price of today. `on_making` is told
-    the seconds of each piece of `making`.
+    Whoever asks for a text is charged the same, whether it was made then or earlier: its seconds by the meter, its
+    dollars at the model's price of today.
+
+    Attributes:
+        store: Where the files are.
+        model: Makes the drafts that are missing.
+        meter: Counts the seconds of drafts and of the other texts.
     """
 
     store: ResultStore
     model: LanguageModel
-    making: float = 0.0
-    worth: float = 0.0
-    on_making: OnMaking | None = None
+    meter: Meter = field(default_factory=Meter)
     _answers_by_file: dict[Path, KeptAnswers] = field(default_factory=dict)
 
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
@@ -45,7 +48,6 @@ class StoredDrafts:
         answers = self._answers(task)
         chats = [task.prompt(example) for example in examples]
         records = answers.predictions(chats, ask)
-        self.worth += answers.seconds(chats)
 
         drafts = {}
         for example, record in zip(examples, records, strict=True):
@@ -57,9 +59,8 @@ class StoredDrafts:
         self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
     ) -> Sequence[Completion]:
         """The model's text for each chat, in order; see `KeptTexts`."""
-        texts = KeptTexts(self.store.written_folder, name, model, decoding, on_making=self._add_making)
+        texts = KeptTexts(self.store.written_folder, name, model, decoding, meter=self.meter)
         completions = texts.generate(chats)
-        self.worth += texts.seconds(chats)
         return [replace(completion, usage=at_todays_price(model, completion.usage)) for completion in completions]
 
     def missing(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
@@ -86,34 +87,43 @@ class StoredDrafts:
 
         if file not in self._answers_by_file:
             chunk = batch_size(self.model, CHUNK)
-            self._answers_by_file[file] = KeptAnswers(file, f"{task.name} drafts", chunk, self._add_making)
+            self._answers_by_file[file] = KeptAnswers(file, f"{task.name} drafts", chunk, self.meter)
         return self._answers_by_file[file]
-
-    def _add_making(self, seconds: float) -> None:
-        self.making += seconds
-        if self.on_making:
-            self.on_making(seconds)
 
 
 @dataclass(frozen=True)
-class CompleteDrafts:
-    """The same drafts for a fit, which must not learn from one that is missing."""
+class FitDrafts:
+    """The same drafts for a fit, which must not learn from one that is missing.
+
+    Attributes:
+        store: Where they are.
+        attempt: The attempt at the fit; notes how long the drafts took. None in a process that notes no cost.
+    """
 
     store: StoredDrafts
+    attempt: FitAttempt | None
 
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """The draft of each example. Raises RpobenchError where one stayed without answer."""
-        found = self.store.drafts(task, examples)
-        failures = [draft.failure for draft in found.values() if draft.unanswered]
+        drafts = self.store.drafts(task, examples)
+        self._note_making()
+
+        failures = [draft.failure for draft in drafts.values() if draft.unanswered]
         if failures:
             raise RpobenchError(
-                f"{task.name}: {len(failures)} of {len(found)} training drafts have no answer ({failures[0]}): "
+                f"{task.name}: {len(failures)} of {len(drafts)} training drafts have no answer ({failures[0]}): "
                 "the same command asks them again and goes on"
             )
-        return found
+        return drafts
 
     def written(
         self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
     ) -> Sequence[Completion]:
         """The model's text for each chat, in order."""
-        return self.store.written(name, chats, decoding, model)
+        completions = self.store.written(name, chats, decoding, model)
+        self._note_making()
+        return completions
+
+    def _note_making(self) -> None:
+        if self.attempt:
+            self.attempt.note_start()

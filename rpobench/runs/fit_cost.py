@@ -1,65 +1,133 @@
-"""What a fit cost: `fit.json` beside its spec, with the seconds of every attempt and tokens where they are counted.
-
-`usage` is what its models were asked for, `tokens` what was trained on, by stage.
-"""
+"""What a fit cost: `fit.json` beside its spec, with the seconds of every attempt, and tokens where they are counted."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rpobench.method.contract import Method
-from rpobench.runs.drafts import StoredDrafts
+from rpobench.models.meter import Meter
 from rpobench.store.files import read_json, write_json
+from rpobench.types import Usage
 
 FIT_COST = "fit.json"
 
 
+@dataclass(frozen=True)
+class FitCost:
+    """The content of `fit.json`. What is not known is None.
+
+    Attributes:
+        seconds: Of all attempts together.
+        started: When the attempt began that is under way or was killed, in seconds since 1970.
+        usage: What the fit's models were asked for.
+        tokens: What was trained on, in tokens by stage.
+    """
+
+    seconds: float = 0.0
+    started: float | None = None
+    usage: Usage | None = None
+    tokens: Mapping[str, int] | None = None
+
+    def write(self, file: Path) -> None:
+        """Write it to `fit.json`."""
+        usage = asdict(self.usage) if self.usage else None
+        seconds = round(self.seconds, 3)
+        write_json(file, {"seconds": seconds, "started": self.started, "usage": usage, "tokens": self.tokens})
+
+
+def read_fit_cost(file: Path) -> FitCost:
+    """What a fit cost so far.
+
+    Args:
+        file: Its `fit.json`, which need not exist. Older ones count no `tokens`.
+
+    Returns:
+        The cost; zero seconds where there is no file.
+
+    Raises:
+        RpobenchError: The file is not readable.
+    """
+    if not file.exists():
+        return FitCost()
+
+    content = read_json(file, "seconds", "started", "usage")
+    usage = Usage(**content["usage"]) if content["usage"] else None
+    return FitCost(content["seconds"], content["started"], usage, content.get("tokens"))
+
+
+class FitAttempt:
+    """An attempt at a fit that is under way, noted on the disk so that it counts even if it is killed.
+
+    Args:
+        file: The `fit.json` of the fit.
+        work: The folder to which the fit writes while it goes on.
+        meter: Counts the drafts that are made and handed out.
+    """
+
+    def __init__(self, file: Path, work: Path, meter: Meter) -> None:
+        self._file, self._meter = file, meter
+        self._earlier_seconds = _seconds_of_earlier_attempts(read_fit_cost(file), work)
+        self._begin, self._started = meter.read(), time.time()
+        self.note_start()
+
+    def note_start(self) -> None:
+        """Note when the attempt began, put off by the time it has spent on making drafts.
+
+        Drafts are charged at the end, so the seconds up to a kill must not hold them too.
+        """
+        making_seconds = self._meter.making_seconds - self._begin.making_seconds
+        FitCost(self._earlier_seconds, started=self._started + making_seconds).write(self._file)
+
+    def note_end(self, finished: Method | None) -> None:
+        """Note what the attempt cost.
+
+        Args:
+            finished: The fitted method; None where a fault ended the attempt, which is charged no drafts then.
+        """
+        charge = self._meter.charge_since(self._begin)
+        seconds = self._earlier_seconds + charge.own_seconds
+
+        if finished is None:
+            cost = FitCost(seconds)
+        else:
+            cost = FitCost(seconds + charge.worth_seconds, None, finished.fit_usage, finished.fit_tokens)
+        cost.write(self._file)
+
+
 @contextmanager
-def attempt(file: Path, work: Path, method: Method, drafts: StoredDrafts) -> Iterator[None]:
-    """Add to `file` what is spent inside, also where it ends by a fault.
+def fit_attempt(file: Path, work: Path, method: Method, meter: Meter) -> Iterator[FitAttempt]:
+    """Add what is spent inside to what the fit cost, also where it ends by a fault.
 
     A killed attempt could not say when it ended: it counts up to its last write under `work`. Drafts are charged when
-    the fit is finished, at what they took when they were made, whoever made them; so the time in which this attempt
-    makes some is no part of it, and `started` is put off by as much.
+    the fit is finished, at what they took when they were made, whoever made them. So the time in which this attempt
+    makes some is no part of its own.
+
+    Args:
+        file: The `fit.json` of the fit.
+        work: The folder to which the fit writes while it goes on.
+        method: The method that is fitted.
+        meter: Counts the drafts that are made and handed out.
+
+    Yields:
+        The attempt.
     """
-    told = fit_cost(file)
-    seconds = told["seconds"]
-    if told["started"] is not None:
-        seconds += max(0.0, _last_write(work, told["started"]) - told["started"])
-    under_way = {"seconds": round(seconds, 3), "started": time.time(), "usage": None, "tokens": None}
-
-    def put_off(making: float) -> None:
-        under_way["started"] += making
-        write_json(file, under_way)
-
-    put_off(0.0)
-    began, making, worth, finished = time.monotonic(), drafts.making, drafts.worth, False
-    drafts.on_making = put_off
+    attempt = FitAttempt(file, work, meter)
+    finished = None
     try:
-        yield
-        finished = True
+        yield attempt
+        finished = method
     finally:
-        drafts.on_making = None
-        seconds += time.monotonic() - began - (drafts.making - making)
-        seconds += drafts.worth - worth if finished else 0
-        usage = asdict(method.fit_usage) if finished and method.fit_usage else None
-        tokens = method.fit_tokens if finished else None
-        write_json(file, {"seconds": round(seconds, 3), "started": None, "usage": usage, "tokens": tokens})
+        attempt.note_end(finished)
 
 
-def fit_cost(file: Path) -> dict[str, Any]:
-    """`seconds` over all attempts, `started` (seconds since 1970) of one under way or killed, `usage` and `tokens`.
+def _seconds_of_earlier_attempts(cost: FitCost, work: Path) -> float:
+    if cost.started is None:
+        return cost.seconds
 
-    What is not known is None. `tokens` came later than the others: a file may lack it.
-    """
-    nothing = {"seconds": 0.0, "started": None, "usage": None}
-    return {"tokens": None, **(read_json(file, *nothing) if file.exists() else nothing)}
-
-
-def _last_write(work: Path, started: float) -> float:
-    return max((path.stat().st_mtime for path in work.rglob("*")), default=started)
+    # The last attempt was killed: it counts up to its last write.
+    last_write = max((path.stat().st_mtime for path in work.rglob("*")), default=cost.started)
+    return cost.seconds + max(0.0, last_write - cost.started)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -18,9 +17,9 @@ from rpobench.method.context import DraftStore, FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel, batch_of
 from rpobench.registry import get_retriever
-from rpobench.runs.drafts import CHUNK, CompleteDrafts, StoredDrafts
+from rpobench.runs.drafts import CHUNK, FitDrafts, StoredDrafts
 from rpobench.runs.environment import _note_used, _same_prompts, prompt_hashes
-from rpobench.runs.fit_cost import FIT_COST, attempt, fit_cost
+from rpobench.runs.fit_cost import FIT_COST, FitAttempt, fit_attempt, read_fit_cost
 from rpobench.runs.swapped_profiles import swapped
 from rpobench.scoring.result import score
 from rpobench.store.files import write_json
@@ -75,8 +74,9 @@ class Runner:
 
     def _fit(self, method: Method, folder: Path, work: Path, train: Mapping[Task, Sequence[Labelled]]) -> None:
         work.mkdir(parents=True, exist_ok=True)
-        with attempt(folder / FIT_COST, work, method, self._drafts) if is_first() else nullcontext():
-            method.fit(train, self._fit_context(train, work))
+        meter = self._drafts.meter
+        with fit_attempt(folder / FIT_COST, work, method, meter) if is_first() else nullcontext() as attempt:
+            method.fit(train, self._fit_context(train, work, attempt))
         if is_first():
             half = folder / "checkpoint.part"
             shutil.rmtree(half, ignore_errors=True)
@@ -120,11 +120,11 @@ class Runner:
             self._evidence.orders.expect(task, examples, f"{data.sha256}/{spec.profiles}/{spec.seed}")
             predictions = self._predict(method, task, examples, spec, folder)
             seconds = seconds_spent(folder / "predictions.jsonl")
-            fit = fit_cost(self.store.fit_folder(spec.fit) / FIT_COST) if spec.fit else None
+            fit = read_fit_cost(self.store.fit_folder(spec.fit) / FIT_COST) if spec.fit else None
             result = score(task, data, predictions) | {
                 "seconds": round(sum(seconds[key] for key in predictions), 3),
-                "fit_seconds": fit["seconds"] if fit else None,
-                **({"fit_tokens": fit["tokens"]} if fit and fit["tokens"] else {}),
+                "fit_seconds": fit.seconds if fit else None,
+                **({"fit_tokens": fit.tokens} if fit and fit.tokens else {}),
                 "texts": self.texts and (data.synthetic or not task.licensed),
                 "schema": SCHEMA_VERSION,
                 "synthetic": data.synthetic,
@@ -142,14 +142,13 @@ class Runner:
         label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
         with progress(label, len(missing)) as advance:
             for start in range(0, len(missing), size):
-                chunk, started = missing[start : start + size], time.monotonic()
-                making, worth = self._drafts.making, self._drafts.worth
+                chunk, before = missing[start : start + size], self._drafts.meter.read()
                 with naming_the_example(task, chunk):
                     made = list(method.predict(task, chunk, context))
                 _check_answered(method, chunk, made)
                 made = self._with_draft_failures(task, chunk, made)
-                own = time.monotonic() - started - (self._drafts.making - making)
-                append_predictions(folder / "predictions.jsonl", made, seconds=own + self._drafts.worth - worth)
+                charge = self._drafts.meter.charge_since(before)
+                append_predictions(folder / "predictions.jsonl", made, seconds=charge.seconds)
                 _note_used(folder / "environment.json", self._evidence.used())
                 finished |= {prediction.example_id: prediction for prediction in made}
                 advance(len(made))
@@ -184,9 +183,10 @@ class Runner:
             for one in made
         ]
 
-    def _fit_context(self, tasks: Iterable[Task], folder: Path) -> FitContext:
+    def _fit_context(self, tasks: Iterable[Task], folder: Path, attempt: FitAttempt | None) -> FitContext:
+        drafts = FitDrafts(self._drafts, attempt)
         model = model_for(self.base_model, tasks)
-        return FitContext(model, CompleteDrafts(self._drafts), self._evidence, self.seed, folder)
+        return FitContext(model, drafts, self._evidence, self.seed, folder)
 
     def _predict_context(self, task: Task) -> PredictContext:
         model = model_for(self.base_model, [task])

@@ -10,6 +10,7 @@ import pytest
 
 from rpobench.models.kept_answers import KeptAnswers, prompt_keys
 from rpobench.models.kept_texts import KeptTexts
+from rpobench.models.meter import Meter
 from rpobench.models.scripted import ScriptedModel
 from rpobench.types import Chat, Completion, Decoding, Message, Usage
 
@@ -91,16 +92,17 @@ def test_failures_are_returned_but_not_kept(tmp_path: Path) -> None:
 
 
 def test_seconds_of_making_and_worth_agree(tmp_path: Path) -> None:
-    making: list[float] = []
+    meter = Meter()
     model = ScriptedModel(lambda chat: "text", delay=0.02)
 
-    texts = KeptTexts(tmp_path, "summary", model, Decoding(8), on_making=making.append)
+    texts = KeptTexts(tmp_path, "summary", model, Decoding(8), meter=meter)
     texts.generate(CHATS)
-    later = KeptTexts(tmp_path, "summary", model, Decoding(8), on_making=making.append)
+    later = KeptTexts(tmp_path, "summary", model, Decoding(8), meter=meter)
     later.generate(CHATS)
 
     assert model.calls == 5
-    assert sum(making) == pytest.approx(texts.seconds(CHATS), abs=0.02)
+    assert meter.making_seconds == pytest.approx(texts.seconds(CHATS), abs=0.02)
+    assert meter.worth_seconds == pytest.approx(2 * texts.seconds(CHATS), abs=1e-3)
     assert texts.seconds(CHATS) >= 0.1
     assert later.seconds(CHATS) == pytest.approx(texts.seconds(CHATS), abs=1e-4)
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from rpobench.models.meter import Meter
 from rpobench.models.scripted import ScriptedModel, echo
 from rpobench.registry import get_method
 from rpobench.runs.benchmark import run
-from rpobench.runs.fit_cost import attempt, fit_cost
+from rpobench.runs.fit_cost import fit_attempt, read_fit_cost
 from rpobench.runs.plan import Plan, make_plan
 from rpobench.store.files import read_json, write_json
 from rpobench.store.result_store import ResultStore
@@ -61,18 +62,19 @@ def test_a_fit_says_what_it_cost_and_a_result_repeats_it(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(learner, "fit", slow)
     trained, untrained = run(plan(tmp_path, method="learner,zero-shot"))
-    cost = fit_cost(fit_folder(tmp_path) / "fit.json")
-    assert cost["seconds"] >= 0.2 and cost["started"] is None and cost["usage"]["prompt_tokens"] == 40
+    cost = read_fit_cost(fit_folder(tmp_path) / "fit.json")
+    assert cost.seconds >= 0.2 and cost.started is None
+    assert cost.usage and cost.usage.prompt_tokens == 40
     result = read_json(tmp_path / "runs" / trained["run"] / "result.json")
-    assert result["fit_seconds"] == cost["seconds"] and "fit_seconds" not in trained
-    assert result["fit_tokens"] == cost["tokens"] == {"sft": 7}
+    assert result["fit_seconds"] == cost.seconds and "fit_seconds" not in trained
+    assert result["fit_tokens"] == cost.tokens == {"sft": 7}
     without = read_json(tmp_path / "runs" / untrained["run"] / "result.json")
     assert without["fit_seconds"] is None and "fit_tokens" not in without
 
 
 def test_a_fit_from_before_tokens_were_counted_is_read(tmp_path: Path) -> None:
     write_json(tmp_path / "fit.json", {"seconds": 5.0, "started": None, "usage": None})
-    assert fit_cost(tmp_path / "fit.json")["tokens"] is None
+    assert read_fit_cost(tmp_path / "fit.json").tokens is None
 
 
 def test_interrupted_attempts_cost_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +92,7 @@ def test_interrupted_attempts_cost_too(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(RpobenchError, match="the power went"):
         run(plan(tmp_path))
     run(plan(tmp_path))
-    assert fit_cost(fit_folder(tmp_path) / "fit.json")["seconds"] >= 0.3
+    assert read_fit_cost(fit_folder(tmp_path) / "fit.json").seconds >= 0.3
 
 
 def test_a_killed_attempt_counts_up_to_its_last_write(tmp_path: Path) -> None:
@@ -99,10 +101,9 @@ def test_a_killed_attempt_counts_up_to_its_last_write(tmp_path: Path) -> None:
     write_json(cost, {"seconds": 5.0, "started": 1000.0, "usage": None})
     (work / "state").write_text("")
     os.utime(work / "state", (1030.0, 1030.0))
-    drafts: Any = type("NoDrafts", (), {"making": 0.0, "worth": 0.0})
-    with attempt(cost, work, get_method("learner")(None), drafts):  # type: ignore[arg-type]
+    with fit_attempt(cost, work, get_method("learner")(None), Meter()):  # type: ignore[arg-type]
         assert json.loads(cost.read_text())["seconds"] == 35.0, "told at once: this attempt may be killed too"
-    assert 35.0 <= fit_cost(cost)["seconds"] < 36.0
+    assert 35.0 <= read_fit_cost(cost).seconds < 36.0
 
 
 def test_drafts_made_for_a_fit_are_charged_at_what_they_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +112,7 @@ def test_drafts_made_for_a_fit_are_charged_at_what_they_took(tmp_path: Path, mon
     run(plan(tmp_path))
     run(plan(tmp_path, seeds=(1,)))
     assert slow.calls == 6, "the second fit finds the drafts of the first"
-    first, second = (fit_cost(file)["seconds"] for file in (tmp_path / "runs" / "fits").glob("*/fit.json"))
+    first, second = (read_fit_cost(file).seconds for file in (tmp_path / "runs" / "fits").glob("*/fit.json"))
     assert first >= 0.18 and second >= 0.18
 
 
@@ -132,7 +133,7 @@ def test_drafts_of_a_killed_attempt_are_charged_once(tmp_path: Path, monkeypatch
     monkeypatch.setattr(learner, "fit", fit)
     monkeypatch.setattr("rpobench.runs.fit_cost.write_json", written)
     run(plan(tmp_path))
-    assert 0.6 <= fit_cost(fit_folder(tmp_path) / "fit.json")["seconds"] < 1.2, "six drafts of a tenth of a second"
+    assert 0.6 <= read_fit_cost(fit_folder(tmp_path) / "fit.json").seconds < 1.2, "six drafts of a tenth of a second"
 
 
 def test_a_finished_run_can_be_marked_as_without_texts(tmp_path: Path) -> None:

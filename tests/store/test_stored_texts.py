@@ -31,8 +31,9 @@ def taken(folder: Path, model: LanguageModel, kind: str) -> tuple[StoredDrafts, 
 @pytest.mark.parametrize("kind", ["drafts", "written"])
 def test_who_finds_texts_is_charged_the_seconds_they_took(tmp_path: Path, kind: str) -> None:
     (first, _), (second, _) = (taken(tmp_path, ScriptedModel(echo, delay=0.05), kind) for _ in range(2))
-    assert first.making >= 0.2 and second.making < 0.1
-    assert first.worth >= 0.2 and second.worth == pytest.approx(first.worth, abs=1e-4)
+    assert first.meter.making_seconds >= 0.2 and second.meter.making_seconds < 0.1
+    assert first.meter.worth_seconds >= 0.2
+    assert second.meter.worth_seconds == pytest.approx(first.meter.worth_seconds, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["drafts", "written"])
