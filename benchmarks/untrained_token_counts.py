@@ -21,7 +21,7 @@ from transformers import AutoTokenizer
 import rpobench
 from rpobench.models.local.embedded import fetch_checkpoint
 from rpobench.models.scripted import ScriptedModel
-from rpobench.runs.plan import method_names
+from rpobench.runs.plan import parse_method_names
 from rpobench.store.predictions import read_predictions
 from rpobench.types import Chat, Completion, Decoding, Usage
 
@@ -68,7 +68,7 @@ class Counter(ScriptedModel):
 def carried_out(method: str, limit: int, out: Path, tokenizer: Any) -> tuple[int, int, list[Usage]]:
     """Tokens read and written for one method on all tasks with its control, and the cost of each own prediction."""
     counter = Counter(tokenizer)
-    with patch("rpobench.runs.benchmark.get_model", lambda spec: counter):
+    with patch("rpobench.runs.prepare.get_model", lambda spec: counter):
         runs = rpobench.run(method, "all", limit=limit, out=out)
     files = [out / one["run"] / "predictions.jsonl" for one in runs]
     return counter.read, counter.written, [made.usage for file in files for made in read_predictions(file).values()]
@@ -83,7 +83,7 @@ def main() -> None:
     totals = {"alone": 0.0, "together": 0.0}
     print("| method | calls | read | written | minutes alone | minutes together |\n|---|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as place:
-        for method in method_names("untrained"):
+        for method in parse_method_names("untrained"):
             minutes = {}
             for name, out in (("alone", Path(place) / method), ("together", Path(place) / "together")):
                 read, written, costs = carried_out(method, limit, out, tokenizer)

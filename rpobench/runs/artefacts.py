@@ -14,7 +14,7 @@ from typing import Any
 
 from rpobench.method.contract import Method, prompts_digest
 from rpobench.registry import get_method, get_task, model_identities
-from rpobench.runs.plan import Plan, checked, method_names
+from rpobench.runs.plan import Plan, make_config, parse_method_names
 from rpobench.store.locks import locked
 from rpobench.store.recorded import recorded_prompts
 from rpobench.store.result_store import ResultStore
@@ -43,7 +43,7 @@ class Adapter:
         for key in settings.keys() - known.applied:
             free = ", ".join(sorted(known.applied)) or "nothing"
             raise RpobenchError(f"--set {key}: --adapter {self.run} was trained as it is; only {free} can be set anew")
-        made = known(checked(known, {**self.spec.config, **settings}))
+        made = known(make_config(known, {**self.spec.config, **settings}))
         tasks = [get_task(name.split("@")[0]) for name in self.spec.train_tasks]
         words = made.prompts(tasks)
         is_of_today = self.spec.knobs is not None
@@ -96,7 +96,7 @@ def find_adapter(plan: Plan) -> Adapter | None:
     if not (folder / "spec.json").exists():
         folder = ResultStore(plan.out).find(plan.adapter)
     run = read_run_spec(folder / "spec.json")
-    if method_names(plan.method) != [run["method"]]:
+    if parse_method_names(plan.method) != [run["method"]]:
         raise RpobenchError(f"--adapter {plan.adapter}: is a run of {run['method']}: give --method {run['method']}")
     if plan.seeds != (run["seed"],):
         raise RpobenchError(f"--adapter {plan.adapter}: was trained with seed {run['seed']}: give --seed {run['seed']}")

@@ -1,4 +1,4 @@
-"""What `rpobench run` is asked to do: its options, checked, and the names of tasks and methods they mean."""
+"""The plan of `rpobench run`: its options, checked, and which tasks and configured methods they mean."""
 
 from __future__ import annotations
 
@@ -19,17 +19,22 @@ GROUPS = ("all", "trained", "untrained")  # of methods, as `--method` takes them
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
 OPTIONS = {"seeds": "seed"}  # fields of a plan that the command line spells otherwise
 
-Place = Annotated[str, BeforeValidator(lambda given: str(given) if isinstance(given, Path) else given)]
+
+def _path_as_text(option: object) -> object:
+    return str(option) if isinstance(option, Path) else option
+
+
+Location = Annotated[str, BeforeValidator(_path_as_text)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Plan:
-    """The options of `rpobench run`; see the CLI for their meaning. Made by `make_plan`, which says what is wrong."""
+    """The options of `rpobench run`; see the CLI for their meaning. `make_plan` makes it and says what is wrong."""
 
     method: str
     task: str
-    data: Place = "synth"
+    data: Location = "synth"
     split: str = "dev"
     base_model: str = "smollm2-135m"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -39,7 +44,7 @@ class Plan:
     holdout: Annotated[float, Field(ge=0, le=1)] | None = None
     profiles: Literal["own", "swapped"] = "own"
     swap: bool = True
-    adapter: Place | None = None  # a run whose trained module is applied instead of training one
+    adapter: Location | None = None  # a run whose trained module is applied instead of training one
     out: Path = Path("runs")
     texts: bool = True
     base_url: str | None = None
@@ -48,41 +53,74 @@ class Plan:
     max_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
     def model_options(self) -> dict[str, Any]:
-        """What the base model's factory is given beside its spec."""
-        given = {"base_url": self.base_url, "concurrency": self.concurrency}
-        return {name: value for name, value in given.items() if value is not None}
+        """Collect what the base model's factory is given beside its spec.
+
+        Returns:
+            The options that were set, by name.
+        """
+        options = {"base_url": self.base_url, "concurrency": self.concurrency}
+        return {name: value for name, value in options.items() if value is not None}
 
 
 def make_plan(**options: Any) -> Plan:
-    """The plan with these options. Raises RpobenchError that names the first wrong one."""
+    """Make the plan with these options.
+
+    Args:
+        **options: The fields of a `Plan`, by name.
+
+    Returns:
+        The plan.
+
+    Raises:
+        RpobenchError: An option is wrong; the message names the first one.
+    """
     try:
         return Plan(**options)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
+
         if first["type"] == "unexpected_keyword_argument":
-            known = Plan.__dataclass_fields__
-            raise RpobenchError(f"run has no option '{name}': {advice(name, known)}") from error
+            raise RpobenchError(f"run has no option '{name}': {advice(name, Plan.__dataclass_fields__)}") from error
+
         option = OPTIONS.get(name, name).replace("_", "-")
         raise RpobenchError(f"--{option} {first['input']}: {first['msg']}") from error
 
 
-def task_names(asked: str) -> dict[str, bool]:
-    """The tasks asked for, in order, and whether each was named: what only `all` brought may lack data."""
-    parts = [part.strip() for part in asked.split(",")]
-    wanted = [name for part in parts for name in (ALL_TASKS if part == "all" else (part,))]
-    return {name: name in parts for name in wanted}
+def parse_task_names(text: str) -> dict[str, bool]:
+    """Read which tasks `--task` means.
+
+    Args:
+        text: Names separated by commas; `all` stands for LaMP-1 to LaMP-7.
+
+    Returns:
+        For each name, in order, whether it was named by itself. Only a task that `all` brought may lack data.
+    """
+    parts = [part.strip() for part in text.split(",")]
+
+    names_in_order: list[str] = []
+    for part in parts:
+        names_in_order += ALL_TASKS if part == "all" else (part,)
+    return {name: name in parts for name in names_in_order}
 
 
-def method_names(asked: str) -> list[str]:
-    """The methods asked for, in order; `all`, `trained` and `untrained` may stand among names."""
-    wanted: list[str] = []
-    for part in (part.strip() for part in asked.split(",")):
+def parse_method_names(text: str) -> list[str]:
+    """Read which methods `--method` means.
+
+    Args:
+        text: Names separated by commas; `all`, `trained` and `untrained` may stand among them.
+
+    Returns:
+        The names in order, each once.
+    """
+    names_in_order: list[str] = []
+    for part in (part.strip() for part in text.split(",")):
         if part in GROUPS:
-            wanted += [name for name in names("methods") if part in _groups(get_method(name))]
+            names_in_order += [name for name in names("methods") if part in _groups(get_method(name))]
         else:
-            wanted.append(part)
-    return list(dict.fromkeys(wanted))
+            names_in_order.append(part)
+
+    return list(dict.fromkeys(names_in_order))
 
 
 def _groups(method: type[Method]) -> tuple[str, ...]:
@@ -91,35 +129,66 @@ def _groups(method: type[Method]) -> tuple[str, ...]:
     return ("all", "trained" if method.trains and not method.only_counts else "untrained")
 
 
-def configured(plan: Plan) -> list[Method]:
-    """Each method, not yet fitted, with its config: defaults, then the preset's values, then `--set`."""
+def configure_methods(plan: Plan) -> list[Method]:
+    """Configure each method of a plan: with its defaults, then the preset's values, then those of `--set`.
+
+    Args:
+        plan: What to run.
+
+    Returns:
+        The methods in order, not yet fitted.
+
+    Raises:
+        RpobenchError: The preset, a method, an option of `--set` or its value is unknown.
+    """
     get_preset(plan.preset)
-    classes = [get_method(name) for name in method_names(plan.method)]
-    known = {key for one in classes for key in one.Config.model_fields}
-    for key in plan.settings:
-        if key not in known:
-            raise RpobenchError(f"--set {key}: no such option of {plan.method}: {advice(key, sorted(known))}")
-    return [one(_config(one, plan)) for one in classes]
+    method_classes = [get_method(name) for name in parse_method_names(plan.method)]
+
+    knobs: set[str] = set()
+    for method_class in method_classes:
+        knobs |= method_class.Config.model_fields.keys()
+    for knob in plan.settings:
+        if knob not in knobs:
+            raise RpobenchError(f"--set {knob}: no such option of {plan.method}: {advice(knob, sorted(knobs))}")
+
+    return [method_class(_config(method_class, plan)) for method_class in method_classes]
 
 
-def _config(method: type[Method], plan: Plan) -> BaseModel:
-    own = {key: value for key, value in plan.settings.items() if key in method.Config.model_fields}
-    return checked(method, {**method.presets.get(plan.preset, {}), **own})
+def _config(method_class: type[Method], plan: Plan) -> BaseModel:
+    values = dict(method_class.presets.get(plan.preset, {}))
+    values |= {knob: value for knob, value in plan.settings.items() if knob in method_class.Config.model_fields}
+    return make_config(method_class, values)
 
 
-def checked(method: type[Method], values: Mapping[str, Any]) -> BaseModel:
-    """The method's config with these values. Raises RpobenchError that names the first wrong one."""
+def make_config(method_class: type[Method], values: Mapping[str, Any]) -> BaseModel:
+    """Make a method's config.
+
+    Args:
+        method_class: The method.
+        values: Its knobs that are set; the others have their defaults.
+
+    Returns:
+        The config.
+
+    Raises:
+        RpobenchError: A value is wrong; the message names the first one.
+    """
     try:
-        return method.Config(**values)
+        return method_class.Config(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise RpobenchError(f"--set {place}={first['input']}: {first['msg']}") from error
+        knob = ".".join(map(str, first["loc"]))
+        raise RpobenchError(f"--set {knob}={first['input']}: {first['msg']}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """Examples scored, and training examples a task."""
+    """How many examples a run takes where `--limit` does not say.
+
+    Attributes:
+        scored: Examples scored, a task.
+        trained: Training examples, a task.
+    """
 
     scored: int
     trained: int
@@ -129,7 +198,17 @@ PRESETS = {"quick": Preset(scored=32, trained=40), "full": Preset(scored=200, tr
 
 
 def get_preset(name: str) -> Preset:
-    """The preset of this name."""
+    """Look up a preset.
+
+    Args:
+        name: `quick` or `full`.
+
+    Returns:
+        The preset.
+
+    Raises:
+        RpobenchError: There is no such preset.
+    """
     if name not in PRESETS:
         raise RpobenchError(f"unknown preset '{name}': {advice(name, PRESETS)}")
     return PRESETS[name]

@@ -16,7 +16,7 @@ from rpobench.models.protocol import LanguageModel
 from rpobench.registry import get_model, get_retriever, get_task, model_identities
 from rpobench.runs.artefacts import Adapter, find_adapter
 from rpobench.runs.estimate import check_counted, priced
-from rpobench.runs.plan import Plan, configured, get_preset, task_names
+from rpobench.runs.plan import Plan, configure_methods, get_preset, parse_task_names
 from rpobench.runs.swapped_profiles import swapped
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
@@ -73,7 +73,7 @@ class _Chosen:
 def _checked(plan: Plan) -> tuple[list[_Chosen], LanguageModel]:
     """The plan's methods, tasks and base model, with everything in place that they need."""
     adapter = find_adapter(plan)
-    methods = [adapter.method(plan.settings)] if adapter else configured(plan)
+    methods = [adapter.method(plan.settings)] if adapter else configure_methods(plan)
     methods = [method for method in methods if _other_split(plan, method)]
     for method in methods:
         for name in method.retrievers():
@@ -135,9 +135,9 @@ def _load(plan: Plan) -> list[_Loaded]:
     source = Source(plan.data, plan.split, plan.limit, plan.limit, plan.holdout)
     if source.made_here and plan.limit is None:
         source = replace(source, scored=preset.scored, trained=preset.trained)
-    tasks = {name: get_task(name) for name in task_names(plan.task)}
+    tasks = {name: get_task(name) for name in parse_task_names(plan.task)}
     loaded = []
-    for name, named in task_names(plan.task).items():
+    for name, named in parse_task_names(plan.task).items():
         try:
             loaded.append(_Loaded(tasks[name], source, source.scored_on(tasks[name]), plan.limit, named))
         except MissingData as error:

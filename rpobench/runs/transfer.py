@@ -8,7 +8,7 @@ from typing import Any
 
 from rpobench.registry import get_method, get_model
 from rpobench.runs.benchmark import run
-from rpobench.runs.plan import Plan, method_names
+from rpobench.runs.plan import Plan, parse_method_names
 from rpobench.store.result_store import ResultStore
 from rpobench.store.results import read_run_spec
 from rpobench.types import RpobenchError
@@ -20,7 +20,7 @@ def transfer(plan: Plan, train_on: Sequence[str], apply_to: Sequence[str]) -> li
     One object a module, base model and task: `trained_on`, `applied_to`, and what `rpobench run --json` prints of it.
     Everything is an ordinary run in the plan's folder, so what is finished there is not done again.
     """
-    names = method_names(plan.method)
+    names = parse_method_names(plan.method)
     if len(names) != 1 or not get_method(names[0]).trains:
         raise RpobenchError(f"--method {plan.method}: give one method that trains, such as rpo")
     for model in (*train_on, *apply_to):

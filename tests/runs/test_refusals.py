@@ -17,7 +17,7 @@ from rpobench.method.config import MethodConfig
 from rpobench.models.scripted import ScriptedModel
 from rpobench.registry import get_method, get_task, names
 from rpobench.runs.benchmark import run
-from rpobench.runs.plan import make_plan, method_names, task_names
+from rpobench.runs.plan import make_plan, parse_method_names, parse_task_names
 from rpobench.store.files import read_json
 from rpobench.store.result_store import ResultStore
 from rpobench.types import RpobenchError
@@ -135,21 +135,21 @@ def test_from_python_paths_and_values_may_be_of_either_kind(tmp_path: Path) -> N
 
 
 def test_names_and_groups_may_be_mixed() -> None:
-    assert list(task_names("all,LaMP-2N")) == [*(f"LaMP-{n}" for n in range(1, 8)), "LaMP-2N"]
-    assert task_names("LaMP-2N, all,LaMP-3")["LaMP-3"] and not task_names("LaMP-2N,all")["LaMP-3"]
-    assert method_names("peek,trained,rpo")[0] == "peek" and method_names("peek,trained").count("rpo") == 1
+    assert list(parse_task_names("all,LaMP-2N")) == [*(f"LaMP-{n}" for n in range(1, 8)), "LaMP-2N"]
+    assert parse_task_names("LaMP-2N, all,LaMP-3")["LaMP-3"] and not parse_task_names("LaMP-2N,all")["LaMP-3"]
+    assert parse_method_names("peek,trained,rpo")[0] == "peek" and parse_method_names("peek,trained").count("rpo") == 1
 
 
 def test_what_only_counts_is_untrained_and_what_runs_by_name_is_of_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    groups = {name: method_names(name) for name in ("all", "trained", "untrained")}
+    groups = {name: parse_method_names(name) for name in ("all", "trained", "untrained")}
     assert "majority" in groups["untrained"] and "majority" not in groups["trained"] and "rpo" in groups["trained"]
     named = {name for name in names("methods") if get_method(name).by_name_only}
     assert named == {"hydra", "per-user-lora"}
     assert sorted(groups["trained"] + groups["untrained"]) == groups["all"] == sorted({*names("methods")} - named)
     monkeypatch.setattr(get_method("learner"), "by_name_only", True)
     for name, members in groups.items():
-        assert method_names(name) == [member for member in members if member != "learner"]
-    assert method_names("learner") == ["learner"]
+        assert parse_method_names(name) == [member for member in members if member != "learner"]
+    assert parse_method_names("learner") == ["learner"]
 
 
 @pytest.mark.parametrize(("split", "fault"), [("train", "counts on --split train"), ("dev", "no train split")])

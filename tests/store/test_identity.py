@@ -15,7 +15,7 @@ from rpobench import get_task
 from rpobench.method.contract import prompts_digest
 from rpobench.rpo.method import RPO
 from rpobench.rpo.trained_module import reflection_checkpoint
-from rpobench.runs.plan import configured, make_plan
+from rpobench.runs.plan import configure_methods, make_plan
 from rpobench.store.files import read_json
 from rpobench.store.identity import digest
 from rpobench.task.contract import Task
@@ -51,7 +51,7 @@ def test_fit_and_run_hold_the_models_and_prompts_of_their_method(
 
 
 def test_the_words_of_the_module_are_part_of_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    (method,) = configured(make_plan(method="rpo", task="LaMP-3"))
+    (method,) = configure_methods(make_plan(method="rpo", task="LaMP-3"))
     tasks: Sequence[Task] = [get_task(f"LaMP-{number}") for number in (1, 2, 3, 4, 5, 6, 7, "2N")]
     before = [prompts_digest(method, [task]) for task in tasks]
     assert before == [prompts_digest(method, [task]) for task in tasks] and len(set(before)) > 1
