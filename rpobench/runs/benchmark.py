@@ -15,7 +15,7 @@ from rpobench.method.contract import Method, prompts_digest
 from rpobench.models.protocol import LanguageModel
 from rpobench.runs.estimate import Estimate, Work, add_up
 from rpobench.runs.plan import Plan
-from rpobench.runs.prepare import _checked, _Chosen, _Loaded
+from rpobench.runs.prepare import PreparedMethod, PreparedTask, prepare
 from rpobench.runs.runner import Runner, RunResult
 from rpobench.runs.swapped_profiles import NoSwap
 from rpobench.store.processes import is_first
@@ -46,13 +46,14 @@ def estimate(plan: Plan) -> Estimate:
 
 
 def _runs(plan: Plan) -> tuple[LanguageModel, list[_MethodRuns]]:
-    chosen, model = _checked(plan)
-    store = ResultStore(plan.out)
-    return model, [
-        _MethodRuns(plan, Runner(store, model, seed=seed, texts=plan.texts), one)
-        for seed in plan.seeds
-        for one in chosen
-    ]
+    preparation = prepare(plan)
+    store, model = ResultStore(plan.out), preparation.base_model
+
+    runs = []
+    for seed in plan.seeds:
+        for method in preparation.methods:
+            runs.append(_MethodRuns(plan, Runner(store, model, seed=seed, texts=plan.texts), method))
+    return model, runs
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class _MethodRuns:
 
     plan: Plan
     runner: Runner
-    chosen: _Chosen
+    chosen: PreparedMethod
 
     def all(self) -> Iterator[dict[str, Any]]:
         """One object a run, in the order of the tasks."""
@@ -113,16 +114,15 @@ class _MethodRuns:
         control = self.plan.swap and self.plan.profiles == "own" and self.chosen.method.reads_profile
         return ("own", "swapped") if control else (self.plan.profiles,)
 
-    def _fit_spec(self, members: Sequence[_Loaded]) -> FitSpec:
-        data = [member.source.spec(member.train, len(member.train.labelled)) for member in members]
+    def _fit_spec(self, members: Sequence[PreparedTask]) -> FitSpec:
         spec = FitSpec(
             **self._identity([member.task for member in members]),
             train_tasks=tuple(member.task.versioned for member in members),
-            data=tuple(data),
+            data=tuple(member.train_spec for member in members),
         )
         return spec.model_copy(update={"recorded": spec.as_recorded()})
 
-    def _fit(self, members: Sequence[_Loaded]) -> tuple[FitName | None, bool]:
+    def _fit(self, members: Sequence[PreparedTask]) -> tuple[FitName | None, bool]:
         """The digest of the fit that these tasks need, None where nothing is trained; and whether it is finished."""
         if not self.chosen.method.trains:
             return None, True
@@ -133,7 +133,7 @@ class _MethodRuns:
         digest = self.runner.store.fit_digest(spec)
         return FitName(digest, spec.as_recorded().digest()), self.runner.has_fit(spec)
 
-    def _fitted(self, members: Sequence[_Loaded]) -> Method:
+    def _fitted(self, members: Sequence[PreparedTask]) -> Method:
         """The trained method, made or loaded."""
         method, adapter = self.chosen.method, self.chosen.adapter
         if adapter:
@@ -156,11 +156,11 @@ class _MethodRuns:
             "seed": self.runner.seed,
         }
 
-    def _run(self, fitted: Callable[[], Method], one: _Loaded, fit: FitName | None) -> dict[str, Any]:
+    def _run(self, fitted: Callable[[], Method], one: PreparedTask, fit: FitName | None) -> dict[str, Any]:
         result = self._result(fitted, one, fit, self.plan.profiles)
         return summary(one.task, result, self._control(fitted, one, fit))
 
-    def _control(self, fitted: Callable[[], Method], one: _Loaded, fit: FitName | None) -> RunResult | None:
+    def _control(self, fitted: Callable[[], Method], one: PreparedTask, fit: FitName | None) -> RunResult | None:
         """The same run with swapped profiles, where there is to be one."""
         if len(self._profiles()) < 2:
             return None
@@ -171,18 +171,18 @@ class _MethodRuns:
             return None
 
     def _result(
-        self, fitted: Callable[[], Method], one: _Loaded, fit: FitName | None, profiles: Literal["own", "swapped"]
+        self, fitted: Callable[[], Method], one: PreparedTask, fit: FitName | None, profiles: Literal["own", "swapped"]
     ) -> RunResult:
         """The result as it stands; without one the method is fitted or loaded, and run."""
         spec = self._spec(one, fit, profiles)
         finished = self.runner.finished(one.task, one.scored, spec)
         return finished or self.runner.run(fitted(), one.task, one.scored, spec)
 
-    def _spec(self, one: _Loaded, fit: FitName | None, profiles: Literal["own", "swapped"]) -> RunSpec:
+    def _spec(self, one: PreparedTask, fit: FitName | None, profiles: Literal["own", "swapped"]) -> RunSpec:
         spec = RunSpec(
             **self._identity([one.task]),
             task=one.task.versioned,
-            data=one.source.spec(one.scored, one.limit),
+            data=one.scored_spec,
             profiles=profiles,
             fit=fit.digest if fit else None,
         )

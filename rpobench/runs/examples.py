@@ -15,7 +15,7 @@ from rpobench.evidence.budget import fit_evidence
 from rpobench.evidence.reference_tokenizer import reference_tokenizer
 from rpobench.registry import get_task
 from rpobench.rpo.trajectories.records import TRAJECTORIES, trajectory_records
-from rpobench.runs.swapped_profiles import swapped
+from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.store.predictions import read_predictions
 from rpobench.store.result_store import ResultStore
 from rpobench.store.results import read_fit_spec, read_result, read_run_spec
@@ -82,7 +82,7 @@ def entries_of(folder: Path, *, data: str | None = None) -> list[dict[str, Any]]
     loaded = _loaded(task.name, json.dumps(spec["data"]), result["n"], data)
     shown = [one.example for one in loaded.labelled]
     if spec["profiles"] == "swapped":
-        shown = swapped(shown, seed=spec["seed"])
+        shown = swap_profiles(shown, seed=spec["seed"])
     targets = {one.example.id: one.target for one in loaded.labelled}
     predictions = read_predictions(folder / "predictions.jsonl")
     budget = spec["config"].get("max_prompt_tokens")

@@ -1,9 +1,9 @@
-"""What a plan needs before a model works: data, splits, retrievers and models."""
+"""What a run needs before a model works: data, splits, retrievers and models, all of it checked."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,20 +17,29 @@ from rpobench.registry import get_model, get_retriever, get_task, model_identiti
 from rpobench.runs.artefacts import Adapter, find_adapter
 from rpobench.runs.estimate import check_counted, priced
 from rpobench.runs.plan import Plan, configure_methods, get_preset, parse_task_names
-from rpobench.runs.swapped_profiles import swapped
+from rpobench.runs.swapped_profiles import swap_profiles
+from rpobench.store.spec import DataSpec
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
 
 
 @dataclass(frozen=True)
-class _Loaded:
-    """One task's data, as scored on and (loaded only when a method trains) trained on."""
+class PreparedTask:
+    """One task's data, as scored on and (loaded only when a method trains) trained on.
+
+    Attributes:
+        task: The task.
+        source: Where its data is from.
+        scored: The examples that are scored.
+        limit: `--limit`, if it was given.
+        is_named: Whether `--task` names it by itself, and not only by `all`.
+    """
 
     task: Task
     source: Source
     scored: DataSet
     limit: int | None
-    named: bool  # by itself, and not only by `all`
+    is_named: bool
 
     @cached_property
     def train(self) -> DataSet:
@@ -39,111 +48,187 @@ class _Loaded:
         self._check_apart(train)
         return train
 
+    @property
+    def scored_spec(self) -> DataSpec:
+        """What names the scored examples in the spec of a run."""
+        return self.source.spec(self.scored, self.limit)
+
+    @property
+    def train_spec(self) -> DataSpec:
+        """What names the training examples in the spec of a fit."""
+        return self.source.spec(self.train, len(self.train.labelled))
+
+    @cached_property
+    def is_dated(self) -> bool:
+        """Whether every item of every profile has a date."""
+        profiles = [labelled.example.profile for labelled in self.scored.labelled]
+        return all(item.date for profile in profiles for item in profile)
+
     def check_unseen(self) -> None:
-        """Raises RpobenchError where the training data of this folder, if it has some, holds a scored example."""
+        """Check that this folder's own training data, if it has some, holds no scored example.
+
+        Raises:
+            RpobenchError: It holds one.
+        """
         if self.source.made_here:
             return  # the splits of a world have no user in common
+
         with suppress(MissingData):
             self._check_apart(replace(self.source, trained=None).trained_on(self.task))
 
     def _check_apart(self, train: DataSet) -> None:
-        both = shared_example(train, self.scored)
-        if both is not None:
+        example_id = shared_example(train, self.scored)
+        if example_id is not None:
             raise RpobenchError(
-                f"--split {self.source.split}: id {both!r} of {self.task.name} is trained on and scored too: "
+                f"--split {self.source.split}: id {example_id!r} of {self.task.name} is trained on and scored too: "
                 "score another split, or take it out of one"
             )
 
-    @cached_property
-    def dated(self) -> bool:
-        """Whether every item of every profile has a date."""
-        return all(item.date for one in self.scored.labelled for item in one.example.profile)
-
 
 @dataclass(frozen=True)
-class _Chosen:
-    """A method, not yet fitted, with the tasks it runs on and the identities of the models it uses."""
+class PreparedMethod:
+    """A method, not yet fitted, and what it runs with.
+
+    Attributes:
+        method: The method with its config; with an adapter it is fitted already.
+        tasks: The tasks that it runs on, by name.
+        models: Identities of the models that it uses beside the base model, by role.
+        adapter: The trained artefact that is applied, if training is left out.
+    """
 
     method: Method
-    tasks: Mapping[str, _Loaded]
+    tasks: Mapping[str, PreparedTask]
     models: dict[str, str]
     adapter: Adapter | None = None
 
 
-def _checked(plan: Plan) -> tuple[list[_Chosen], LanguageModel]:
-    """The plan's methods, tasks and base model, with everything in place that they need."""
+@dataclass(frozen=True)
+class Preparation:
+    """All that a plan needs.
+
+    Attributes:
+        base_model: The model that is personalized, with its price and budget.
+        methods: The methods in the plan's order.
+    """
+
+    base_model: LanguageModel
+    methods: Sequence[PreparedMethod]
+
+
+def prepare(plan: Plan) -> Preparation:
+    """Load and check everything that a plan needs. Nothing is asked of a model, and nothing is written.
+
+    What is left out, such as a task without data that only `all` brought, is named on stderr.
+
+    Args:
+        plan: What to run.
+
+    Returns:
+        The base model, and each method with its tasks.
+
+    Raises:
+        RpobenchError: Something is missing or does not fit together.
+    """
     adapter = find_adapter(plan)
     methods = [adapter.method(plan.settings)] if adapter else configure_methods(plan)
-    methods = [method for method in methods if _other_split(plan, method)]
+    methods = [method for method in methods if _can_learn_elsewhere(plan, method)]
     for method in methods:
-        for name in method.retrievers():
-            get_retriever(name)
-    loaded = _load(plan)
+        for retriever in method.retrievers():
+            get_retriever(retriever)
+
+    tasks = _load_tasks(plan)
     if plan.profiles == "swapped":
-        for one in loaded:
-            swapped([labelled.example for labelled in one.scored.labelled], seed=plan.seeds[0])
-    usable = [{one.task.name: one for one in loaded if _usable(method, one, adapter)} for method in methods]
-    if not any(usable):
+        for task in tasks:
+            swap_profiles([labelled.example for labelled in task.scored.labelled], seed=plan.seeds[0])
+
+    prepared = [_prepare_method(method, tasks, adapter) for method in methods]
+    if not any(method.tasks for method in prepared):
         raise RpobenchError(f"--method {plan.method} --task {plan.task}: applies to none of these tasks here")
-    model = priced(get_model(plan.base_model, **plan.model_options()), plan)
+
+    base_model = priced(get_model(plan.base_model, **plan.model_options()), plan)
     check_counted(plan, [] if adapter else methods)  # with an adapter nothing is trained, so no teacher is asked
-    pairs = zip(methods, usable, strict=True)
-    return [_Chosen(method, tasks, model_identities(method), adapter) for method, tasks in pairs], model
+    return Preparation(base_model, prepared)
 
 
-def _other_split(plan: Plan, method: Method) -> bool:
-    """Whether the method learns from another split than the scored one; one that only counts is left out if not."""
+def _can_learn_elsewhere(plan: Plan, method: Method) -> bool:
+    """Whether a method has another split to learn from than the scored one; one that only counts may lack it."""
     if not method.trains or plan.split != "train" or plan.holdout is not None:
         return True
+
     if method.only_counts:
         print(f"{method.name} skipped, it counts on --split train itself", file=sys.stderr)
         return False
+
     raise RpobenchError(
         f"--split train: {method.name} trains on this split: score dev or test, or leave {method.name} out"
     )
 
 
-def _usable(method: Method, one: _Loaded, adapter: Adapter | None) -> bool:
-    """Whether the method runs on this task; one that only counts, or a task that only `all` brought, may lack training
-    data. Nothing is trained with an adapter, which must know the task."""
-    if not method.applies_to(one.task):
-        print(f"{one.task.name}: {method.name} does not apply, n/a", file=sys.stderr)
+def _load_tasks(plan: Plan) -> list[PreparedTask]:
+    preset = get_preset(plan.preset)
+    source = Source(plan.data, plan.split, plan.limit, plan.limit, plan.holdout)
+    if source.made_here and plan.limit is None:
+        source = replace(source, scored=preset.scored, trained=preset.trained)
+
+    is_named_by_task = {get_task(name): is_named for name, is_named in parse_task_names(plan.task).items()}
+
+    prepared = []
+    for task, is_named in is_named_by_task.items():
+        try:
+            scored = source.scored_on(task)
+        except MissingData as error:
+            if is_named:
+                raise
+            print(f"{task.name}: skipped, {error}", file=sys.stderr)
+            continue
+        prepared.append(PreparedTask(task, source, scored, plan.limit, is_named))
+
+    if not prepared:
+        raise RpobenchError(f"--data {plan.data}: holds no task of --task {plan.task}")
+    return prepared
+
+
+def _prepare_method(method: Method, tasks: Sequence[PreparedTask], adapter: Adapter | None) -> PreparedMethod:
+    """The method with those of the tasks that it can run on."""
+    usable_tasks = {}
+    for task in tasks:
+        if _can_run(method, task) and _can_train(method, task, adapter):
+            usable_tasks[task.task.name] = task
+    return PreparedMethod(method, usable_tasks, model_identities(method), adapter)
+
+
+def _can_run(method: Method, task: PreparedTask) -> bool:
+    if not method.applies_to(task.task):
+        print(f"{task.task.name}: {method.name} does not apply, n/a", file=sys.stderr)
         return False
-    if _needs_dates(method) and not one.dated:
-        print(f"{one.task.name}: {method.name} needs dates, which this data has not, n/a", file=sys.stderr)
+
+    if _needs_dates(method) and not task.is_dated:
+        print(f"{task.task.name}: {method.name} needs dates, which this data has not, n/a", file=sys.stderr)
         return False
-    if adapter:
-        adapter.check_task(one.task, one.source.spec(one.scored, one.limit))
-        one.check_unseen()
-        return True
-    try:
-        return not method.trains or bool(one.train.labelled)
-    except MissingData as error:
-        if one.named and not method.only_counts:
-            raise
-        print(f"{one.task.name}: {method.name} skipped, {error}", file=sys.stderr)
-        return False
+    return True
 
 
 def _needs_dates(method: Method) -> bool:
     return any(get_retriever(name).needs_dates for name in method.retrievers())
 
 
-def _load(plan: Plan) -> list[_Loaded]:
-    """The data of every task; one that only `all` brought and that has no data is told and left out."""
-    preset = get_preset(plan.preset)
-    source = Source(plan.data, plan.split, plan.limit, plan.limit, plan.holdout)
-    if source.made_here and plan.limit is None:
-        source = replace(source, scored=preset.scored, trained=preset.trained)
-    tasks = {name: get_task(name) for name in parse_task_names(plan.task)}
-    loaded = []
-    for name, named in parse_task_names(plan.task).items():
-        try:
-            loaded.append(_Loaded(tasks[name], source, source.scored_on(tasks[name]), plan.limit, named))
-        except MissingData as error:
-            if named:
-                raise
-            print(f"{name}: skipped, {error}", file=sys.stderr)
-    if not loaded:
-        raise RpobenchError(f"--data {plan.data}: holds no task of --task {plan.task}")
-    return loaded
+def _can_train(method: Method, task: PreparedTask, adapter: Adapter | None) -> bool:
+    """Whether a method finds what it learns from. An adapter was trained already, and must know the task.
+
+    A method that only counts, or a task that only `all` brought, may lack training data.
+    """
+    if adapter:
+        adapter.check_task(task.task, task.scored_spec)
+        task.check_unseen()
+        return True
+
+    if not method.trains:
+        return True
+
+    try:
+        return bool(task.train.labelled)
+    except MissingData as error:
+        if task.is_named and not method.only_counts:
+            raise
+        print(f"{task.task.name}: {method.name} skipped, {error}", file=sys.stderr)
+        return False

@@ -20,7 +20,7 @@ from rpobench.registry import get_retriever
 from rpobench.runs.drafts import CHUNK, FitDrafts, StoredDrafts
 from rpobench.runs.environment import _note_used, _same_prompts, prompt_hashes
 from rpobench.runs.fit_cost import FIT_COST, FitAttempt, fit_attempt, read_fit_cost
-from rpobench.runs.swapped_profiles import swapped
+from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.scoring.result import score
 from rpobench.store.files import write_json
 from rpobench.store.locks import locked
@@ -110,7 +110,7 @@ class Runner:
         """Predict what is missing of `data`, score all of it, and save. Raises NoSwap before anything is written."""
         examples = [one.example for one in data.labelled]
         if spec.profiles == "swapped":
-            examples = swapped(examples, seed=spec.seed)
+            examples = swap_profiles(examples, seed=spec.seed)
         folder = self.store.run_folder(spec)
         with locked(folder):
             if standing := self.finished(task, data, spec):

@@ -15,7 +15,7 @@ from rpobench.data.sources import rescored
 from rpobench.registry import get_task
 from rpobench.runs.environment import prompt_hashes
 from rpobench.runs.fit_cost import FIT_COST
-from rpobench.runs.swapped_profiles import swapped
+from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.scoring.by_user import by_user
 from rpobench.scoring.result import counted, score
 from rpobench.store.files import read_json
@@ -125,7 +125,7 @@ def _foreign_evidence(spec: Mapping[str, Any], data: DataSet, predictions: Mappi
     """Evidence that is in nobody's profile, or in that of another user than the run was shown."""
     examples = [one.example for one in data.labelled]
     if spec["profiles"] == "swapped":
-        examples = swapped(examples, seed=spec["seed"])
+        examples = swap_profiles(examples, seed=spec["seed"])
     return [
         f"predictions.jsonl: {example.id}: evidence {key!r} is not in the profile it was shown"
         for example in examples

@@ -26,7 +26,7 @@ from rpobench.models.scripted import ScriptedModel, echo
 from rpobench.runs.benchmark import estimate, run
 from rpobench.runs.drafts import StoredDrafts
 from rpobench.runs.plan import make_plan
-from rpobench.runs.swapped_profiles import swapped
+from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.store.result_store import ResultStore
 from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, ProfileItem, RpobenchError, Usage
 
@@ -99,7 +99,7 @@ def test_a_users_heads_are_learned_once_and_charged_always(tmp_path: Path) -> No
     bench.fit(TAGS)
     first, before = bench.predict(TAGS, asked), bench.model.calls
     again = bench.predict(TAGS, asked)
-    bench.predict(TAGS, swapped(asked, seed=0))
+    bench.predict(TAGS, swap_profiles(asked, seed=0))
     assert bench.model.calls == before + 4 + 4, "only the answers themselves"
     assert [(one.text, one.usage.calls) for one in again] == [(one.text, one.usage.calls) for one in first]
     assert {path.suffix for path in (tmp_path / "users").rglob("*.*") if ".locks" not in path.parts} == {

@@ -23,7 +23,7 @@ from rpobench.models.local.transformers import TransformersModel
 from rpobench.models.scripted import ScriptedModel
 from rpobench.runs.benchmark import run
 from rpobench.runs.plan import make_plan
-from rpobench.runs.swapped_profiles import swapped
+from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.types import Example, Message, Prediction, ProfileItem, RpobenchError
 
 TASKS = ("LaMP-1", "LaMP-2", "LaMP-3", "LaMP-4", "LaMP-5", "LaMP-6", "LaMP-7", "LaMP-2N")
@@ -96,7 +96,7 @@ def test_swapped_profiles_change_answers_and_train_no_new_adapter(
     method = loaded(fitted, tiny_checkpoint)
     first = answers(method, "LaMP-7", own, tmp_path)
     kept = sorted((tmp_path / "users").glob("*/*"))
-    control = answers(method, "LaMP-7", swapped(own, seed=0), tmp_path)
+    control = answers(method, "LaMP-7", swap_profiles(own, seed=0), tmp_path)
     assert [one.raw for one in first] != [one.raw for one in control]
     assert sorted((tmp_path / "users").glob("*/*")) == kept
 

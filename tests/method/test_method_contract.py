@@ -21,7 +21,7 @@ from rpobench.models import encoder
 from rpobench.models.scripted import ScriptedModel
 from rpobench.registry import names
 from rpobench.runs.drafts import StoredDrafts
-from rpobench.runs.swapped_profiles import swapped
+from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.store.result_store import ResultStore
 from rpobench.types import Chat, Example, Labelled, Prediction
 
@@ -122,7 +122,7 @@ def test_swapped_profiles_move_personalized_methods_and_nobody_else(name: str, t
     method = bench.fitted(task_name)
     answers = [
         [(one.text, one.raw) for one in bench.predict(method, task_name, examples)]
-        for examples in (own, swapped(own, seed=0))
+        for examples in (own, swap_profiles(own, seed=0))
     ]
     no_answers_in_items = name == "majority" and task_name == "LaMP-1"
     assert (answers[0] == answers[1]) is (no_answers_in_items or not method.reads_profile)
