@@ -19,7 +19,8 @@ def run(method: str, task: str, **options: Any) -> list[dict[str, Any]]:
     from rpobench.runs.benchmark import run as run_plan
     from rpobench.runs.plan import make_plan
 
-    return run_plan(make_plan(method=method, task=task, **options))
+    summaries = run_plan(make_plan(method=method, task=task, **options))
+    return [summary.as_json() for summary in summaries]
 
 
 def score(task: str, golds: Any, preds: Any) -> dict[str, float]:

@@ -103,11 +103,11 @@ def _carry_out(plan: Plan, *, as_json: bool) -> None:
     from rpobench.runs.benchmark import run as run_plan
 
     with stoppable():
-        found = run_plan(plan)
+        summaries = run_plan(plan)
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps([summary.as_json() for summary in summaries]))
     else:
-        print_summary(found, synthetic=Source(plan.data).synthetic, out=plan.out)
+        print_summary(summaries, synthetic=Source(plan.data).synthetic, out=plan.out)
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -2,63 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-
-def gain(run: Mapping[str, Any]) -> float | None:
-    """Personalization gain in the main metric: own minus swapped profiles, positive when the own profile is better."""
-    swapped = run["references"]["swapped"]
-    if swapped is None:
-        return None
-    own = run["metrics"][run["main_metric"]]
-    return float(own - swapped if run["higher_is_better"] else swapped - own)
+from rpobench.runs.summary import RunSummary
 
 
-def print_summary(runs: Sequence[Mapping[str, Any]], *, synthetic: bool, out: Path) -> None:
-    """Print one row a run on stdout; wide enough for its cells also where the output is piped."""
+def print_summary(runs: Sequence[RunSummary], *, synthetic: bool, out: Path) -> None:
+    """Print one row a run on stdout; wide enough for its cells also where the output is piped.
+
+    Args:
+        runs: The finished runs.
+        synthetic: Whether their data is synthetic, which the title says.
+        out: The folder of the runs, for the caption.
+    """
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)
+
     table = Table(title="synthetic, not LaMP" if synthetic else None, caption=escape(f"runs in {out}"))
-    for name in ("task", "method", "metric"):
-        table.add_column(name)
-    gated = ("drafts kept",) if any("kept" in run for run in runs) else ()
-    for name in ("draft", _answer(runs), "swapped", "gain", "best generic", "oracle", "n", "failed", "seconds", *gated):
-        table.add_column(name, justify="right")
+    for heading in ("task", "method", "metric"):
+        table.add_column(heading)
+
+    with_gate = any(run.kept_share is not None for run in runs)
+    headings = ["draft", _answer_heading(runs), "swapped", "gain", "best generic", "oracle", "n", "failed", "seconds"]
+    if with_gate:
+        headings.append("drafts kept")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+
     for run in runs:
-        references = run["references"]
-        table.add_row(
-            escape(run["task"]),
-            escape(run["method"]),
-            f"{run['main_metric']} {'↑' if run['higher_is_better'] else '↓'}",
-            _figure(references["draft"]),
-            f"[bold]{_figure(run['metrics'][run['main_metric']])}[/]",
-            _figure(references["swapped"]),
-            _figure(gain(run), signed=True),
-            _figure(references["best_generic"]),
-            _figure(references["oracle"]),
-            str(run["n"]),
-            str(run["failed"]),
-            f"{run['seconds']:.0f}",
-            *(f"{run['kept']:.0%}" if "kept" in run else "-" for _ in gated),
-        )
+        table.add_row(*_cells(run, with_gate=with_gate))
     console.print(table)
 
 
-def _answer(runs: Sequence[Mapping[str, Any]]) -> str:
+def _cells(run: RunSummary, *, with_gate: bool) -> list[str]:
+    cells = [
+        escape(run.task),
+        escape(run.method),
+        f"{run.main_metric} {'↑' if run.higher_is_better else '↓'}",
+        _format_score(run.references.draft),
+        f"[bold]{_format_score(run.main_score)}[/]",
+        _format_score(run.references.swapped),
+        _format_score(run.personalization_gain, signed=True),
+        _format_score(run.references.best_generic),
+        _format_score(run.references.oracle),
+        str(run.n),
+        str(run.failed),
+        f"{run.seconds:.0f}",
+    ]
+    if with_gate:
+        cells.append("-" if run.kept_share is None else f"{run.kept_share:.0%}")
+    return cells
+
+
+def _answer_heading(runs: Sequence[RunSummary]) -> str:
     """What the methods' answers are called: rewrites where every one starts from a draft and does not just keep it."""
-    drafts = [run["references"]["draft"] for run in runs]
-    scores = [run["metrics"][run["main_metric"]] for run in runs]
+    drafts = [run.references.draft for run in runs]
+    scores = [run.main_score for run in runs]
     return "rewrite" if None not in drafts and drafts != scores else "score"
 
 
-def _figure(value: float | None, *, signed: bool = False) -> str:
-    if value is None:
+def _format_score(score: float | None, *, signed: bool = False) -> str:
+    if score is None:
         return "-"
-    return f"{value:+z.3f}" if signed else f"{value:z.3f}"
+    return f"{score:+z.3f}" if signed else f"{score:z.3f}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,10 @@ from rpobench.cli.options import (
     stoppable,
 )
 from rpobench.types import RpobenchError
+
+if TYPE_CHECKING:
+    from rpobench.runs.summary import RunSummary
+    from rpobench.runs.transfer import TransferCell
 
 
 def transfer(
@@ -60,11 +64,11 @@ def transfer(
         out=out,
     )
     with stoppable():
-        found = run_transfer(plan, homes, others)
+        cells = run_transfer(plan, homes, others)
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps([cell.as_json() for cell in cells]))
     else:
-        _print(found, homes, others)
+        _print(cells, homes, others)
 
 
 def _models(option: str, text: str) -> list[str]:
@@ -74,19 +78,20 @@ def _models(option: str, text: str) -> list[str]:
     return named
 
 
-def _print(found: Sequence[Mapping[str, Any]], homes: Sequence[str], others: Sequence[str]) -> None:
+def _print(cells: Sequence[TransferCell], homes: Sequence[str], others: Sequence[str]) -> None:
     """A row for each task and module, a column for each base model; tab-separated where the output is piped."""
     from rich.table import Table
 
     from rpobench.terminal import console, plain, printable
 
-    cells = {(one["task"], one["trained_on"], one["applied_to"]): one for one in found}
+    runs = {(cell.summary.task, cell.trained_on, cell.applied_to): cell.summary for cell in cells}
     heads = ["task", "metric", "trained on", *others]
-    rows = [
-        [task, _metric(cells[task, home, others[0]]), home, *(_cell(cells[task, home, other]) for other in others)]
-        for task in dict.fromkeys(one["task"] for one in found)
-        for home in homes
-    ]
+    rows = []
+    for task in dict.fromkeys(cell.summary.task for cell in cells):
+        for home in homes:
+            scores = [_cell(runs[task, home, other]) for other in others]
+            rows.append([task, _metric(runs[task, home, others[0]]), home, *scores])
+
     screen = console()
     if not screen.is_terminal:
         print("\n".join("\t".join(map(printable, row)) for row in (heads, *rows)))
@@ -99,11 +104,11 @@ def _print(found: Sequence[Mapping[str, Any]], homes: Sequence[str], others: Seq
     screen.print(table)
 
 
-def _metric(one: Mapping[str, Any]) -> str:
-    return f"{one['main_metric']} {'↑' if one['higher_is_better'] else '↓'}"
+def _metric(run: RunSummary) -> str:
+    return f"{run.main_metric} {'↑' if run.higher_is_better else '↓'}"
 
 
-def _cell(one: Mapping[str, Any]) -> str:
+def _cell(run: RunSummary) -> str:
     """The module's score, and in brackets that of the drafts it started from, where it reads drafts."""
-    draft = one["references"]["draft"]
-    return f"{one['metrics'][one['main_metric']]:.3f}" + (f" ({draft:.3f})" if draft is not None else "")
+    draft = run.references.draft
+    return f"{run.main_score:.3f}" + (f" ({draft:.3f})" if draft is not None else "")

@@ -17,6 +17,7 @@ from rpobench.runs.estimate import Estimate, Work, add_up
 from rpobench.runs.plan import Plan
 from rpobench.runs.prepare import PreparedMethod, PreparedTask, prepare
 from rpobench.runs.runner import Runner, RunResult
+from rpobench.runs.summary import RunSummary, summarize
 from rpobench.runs.swapped_profiles import NoSwap
 from rpobench.store.processes import is_first
 from rpobench.store.recorded import recorded_prompts
@@ -25,8 +26,8 @@ from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.task.contract import Task
 
 
-def run(plan: Plan) -> list[dict[str, Any]]:
-    """Run every method on every task and seed; one object a run, as `--json` prints them.
+def run(plan: Plan) -> list[RunSummary]:
+    """Run every method on every task and seed.
 
     Of several processes (`ranks`) the further ones only take part in the fits, and return nothing.
     """
@@ -72,7 +73,7 @@ class _MethodRuns:
     runner: Runner
     chosen: PreparedMethod
 
-    def all(self) -> Iterator[dict[str, Any]]:
+    def all(self) -> Iterator[RunSummary]:
         """One object a run, in the order of the tasks."""
         untrained = self.chosen.method
         for group in untrained.fit_groups(list(self.chosen.tasks)):
@@ -156,9 +157,9 @@ class _MethodRuns:
             "seed": self.runner.seed,
         }
 
-    def _run(self, fitted: Callable[[], Method], one: PreparedTask, fit: FitName | None) -> dict[str, Any]:
+    def _run(self, fitted: Callable[[], Method], one: PreparedTask, fit: FitName | None) -> RunSummary:
         result = self._result(fitted, one, fit, self.plan.profiles)
-        return summary(one.task, result, self._control(fitted, one, fit))
+        return summarize(one.task, result, self._control(fitted, one, fit))
 
     def _control(self, fitted: Callable[[], Method], one: PreparedTask, fit: FitName | None) -> RunResult | None:
         """The same run with swapped profiles, where there is to be one."""
@@ -188,24 +189,3 @@ class _MethodRuns:
         )
         recorded = spec.as_recorded(fit=fit.recorded if fit else None)
         return spec.model_copy(update={"recorded": recorded})
-
-
-def summary(task: Task, run: RunResult, control: RunResult | None) -> dict[str, Any]:
-    """What `--json` prints of a run."""
-    main, references = task.main_metric, run.result["references"]
-    values = {
-        name: references[name][main] if name in references else None for name in ("draft", "best_generic", "oracle")
-    }
-    return {
-        "run": run.folder.name,
-        "task": task.name,
-        "method": run.spec.method,
-        "metrics": run.result["metrics"],
-        "main_metric": main,
-        "higher_is_better": task.metrics[main] == "max",
-        "n": run.result["n"],
-        "failed": run.result["failed"],
-        "seconds": run.result["seconds"],
-        "references": {**values, "swapped": control.result["metrics"][main] if control else None},
-        **{name: run.result[name] for name in ("kept",) if name in run.result},  # of methods with a gate
-    }

@@ -196,12 +196,12 @@ def test_a_run_and_its_control_share_users_and_user_knobs_need_no_other_fit(
     settings = {"reflection_model": f"hf:{tiny_checkpoint}", "max_new_tokens": 8, **LEARNS}
     options: dict[str, Any] = {"method": "per-user-lora", "task": "LaMP-7", "limit": 3, "out": tmp_path / "runs"}
     (first,) = run(make_plan(**options, settings=settings))
-    assert first["references"]["swapped"] is not None
+    assert first.references.swapped is not None
     users = tmp_path / "runs" / "users"
     assert len(list(users.glob("*/adapter_model.safetensors"))) == 3
     monkeypatch.setattr(get_method("per-user-lora"), "fit", None)
-    (more,) = run(make_plan(**options, adapter=first["run"], settings={"user_epochs": 4.0}))
-    assert more["run"] != first["run"] and len(list(users.glob("*/adapter_model.safetensors"))) == 6
+    (more,) = run(make_plan(**options, adapter=first.run, settings={"user_epochs": 4.0}))
+    assert more.run != first.run and len(list(users.glob("*/adapter_model.safetensors"))) == 6
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rpobench.cli.summary import print_summary
+from rpobench.runs.summary import ReferenceScores, RunSummary
 
 RUN = ("run", "--base-model", "scripted:echo", "--limit", "2", "--method", "zero-shot", "--task", "LaMP-3")
 
@@ -59,12 +60,19 @@ def test_a_reader_that_leaves_is_no_fault(unbuffered: str) -> None:
     assert run.returncode == 1
 
 
-def row(method: str, draft: float | None, score: float) -> dict[str, object]:
-    references = {"draft": draft, "best_generic": None, "oracle": None, "swapped": None}
-    return {
-        "task": "LaMP-3", "method": method, "main_metric": "MAE", "higher_is_better": False, "n": 1, "failed": 0,
-        "seconds": 1.0, "metrics": {"MAE": score}, "references": references,
-    }  # fmt: skip
+def row(method: str, draft: float | None, score: float) -> RunSummary:
+    return RunSummary(
+        run="run",
+        task="LaMP-3",
+        method=method,
+        metrics={"MAE": score},
+        main_metric="MAE",
+        higher_is_better=False,
+        n=1,
+        failed=0,
+        seconds=1.0,
+        references=ReferenceScores(draft, None, None, None),
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +84,7 @@ def row(method: str, draft: float | None, score: float) -> dict[str, object]:
     ],
 )
 def test_answers_are_rewrites_where_all_start_from_drafts(
-    rows: list[dict[str, object]], name: str, capsys: pytest.CaptureFixture[str]
+    rows: list[RunSummary], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_summary(rows, synthetic=False, out=Path("runs"))
     heads = capsys.readouterr().out

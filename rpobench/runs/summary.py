@@ -1,0 +1,118 @@
+"""The summary of a finished run: what `rpobench run` prints of it, as a table row or with `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rpobench.runs.runner import RunResult
+from rpobench.task.contract import Task
+
+
+@dataclass(frozen=True)
+class ReferenceScores:
+    """What a run is compared with, in its main metric. None where there is no such reference.
+
+    Attributes:
+        draft: The drafts that the method started from.
+        best_generic: The best answers without personalization, on synthetic data.
+        oracle: The answers of somebody who knows the user's habits, on synthetic data.
+        swapped: The same run with swapped profiles.
+    """
+
+    draft: float | None
+    best_generic: float | None
+    oracle: float | None
+    swapped: float | None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A finished run in short.
+
+    Attributes:
+        run: The name of its folder.
+        task: The task's name.
+        method: The method's name.
+        metrics: The official metrics, by name.
+        main_metric: The metric that methods are compared by.
+        higher_is_better: Whether more of the main metric is better.
+        n: Examples scored.
+        failed: Examples of which no answer could be read.
+        seconds: What predicting took, with the drafts at what they took when they were made.
+        references: What the main metric is compared with.
+        kept_share: Share of the examples whose draft a gate kept; None for methods without a gate.
+    """
+
+    run: str
+    task: str
+    method: str
+    metrics: Mapping[str, float]
+    main_metric: str
+    higher_is_better: bool
+    n: int
+    failed: int
+    seconds: float
+    references: ReferenceScores
+    kept_share: float | None = None
+
+    @property
+    def main_score(self) -> float:
+        """The score in the main metric."""
+        return self.metrics[self.main_metric]
+
+    @property
+    def personalization_gain(self) -> float | None:
+        """Own minus swapped profiles in the main metric, positive when the own profile is better.
+
+        None where there is no run with swapped profiles.
+        """
+        swapped_score = self.references.swapped
+        if swapped_score is None:
+            return None
+        return self.main_score - swapped_score if self.higher_is_better else swapped_score - self.main_score
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `--json` prints. It has `kept` only for methods with a gate."""
+        content = asdict(self)
+        kept_share = content.pop("kept_share")
+        return content if kept_share is None else content | {"kept": kept_share}
+
+
+def summarize(task: Task, run: RunResult, control: RunResult | None) -> RunSummary:
+    """Sum up a finished run.
+
+    Args:
+        task: Its task.
+        run: The run.
+        control: The same run with swapped profiles, if there is one.
+
+    Returns:
+        The summary.
+    """
+    result, metric = run.result, task.main_metric
+    references = ReferenceScores(
+        draft=_reference_score(result, "draft", metric),
+        best_generic=_reference_score(result, "best_generic", metric),
+        oracle=_reference_score(result, "oracle", metric),
+        swapped=control.result["metrics"][metric] if control else None,
+    )
+    return RunSummary(
+        run=run.folder.name,
+        task=task.name,
+        method=run.spec.method,
+        metrics=result["metrics"],
+        main_metric=metric,
+        higher_is_better=task.metrics[metric] == "max",
+        n=result["n"],
+        failed=result["failed"],
+        seconds=result["seconds"],
+        references=references,
+        kept_share=result.get("kept"),
+    )
+
+
+def _reference_score(result: Mapping[str, Any], name: str, metric: str) -> float | None:
+    references = result["references"]
+    return references[name][metric] if name in references else None
