@@ -12,13 +12,13 @@ import pytest
 from rpobench.models.local.transformers import TransformersModel
 from rpobench.models.scripted import ScriptedModel
 from rpobench.runs.benchmark import estimate, run
-from rpobench.runs.plan import make_plan
+from rpobench.runs.plan import Plan, make_plan
 from rpobench.types import RpobenchError
 
 pytestmark = pytest.mark.usefixtures("model")
 
 
-def plan(out: Path, method: str, **options: Any) -> Any:
+def plan(out: Path, method: str, **options: Any) -> Plan:
     return make_plan(**{"method": method, "task": "LaMP-3", "limit": 9, "out": out / "runs", **options})
 
 
@@ -35,29 +35,34 @@ def plan(out: Path, method: str, **options: Any) -> Any:
 def test_as_many_calls_as_are_then_made(
     tmp_path: Path, model: ScriptedModel, method: str, options: dict[str, Any]
 ) -> None:
-    found = estimate(plan(tmp_path, method, **options))
+    estimated = estimate(plan(tmp_path, method, **options))
     assert model.calls == 0 and not (tmp_path / "runs").exists()
+
     run(plan(tmp_path, method, **options))
-    drafts_nobody_needs = (
-        9 if method == "learner" else 0
-    )  # a trained method may draft what it predicts; this one does not
-    assert found.calls == model.calls + drafts_nobody_needs
-    read = sum(len(message.content) for chat in model.chats for message in chat) / 4
-    assert found.prompt_tokens >= 0.9 * read and found.dollars is None
+
+    # A trained method may draft what it predicts; this one does not.
+    drafts_nobody_needs = 9 if method == "learner" else 0
+    assert estimated.calls == model.calls + drafts_nobody_needs
+
+    tokens_read = sum(len(message.content) for chat in model.chats for message in chat) / 4
+    assert estimated.prompt_tokens >= 0.9 * tokens_read and estimated.dollars is None
     assert estimate(plan(tmp_path, method, **options)).calls == 0, "all of it is there"
 
 
 def test_what_is_left_of_a_plan(tmp_path: Path, model: ScriptedModel) -> None:
     run(plan(tmp_path, "zero-shot"))
+
     assert estimate(plan(tmp_path, "zero-shot,peek")).calls == 0, "the drafts are there"
     assert estimate(plan(tmp_path, "zero-shot", limit=20)).calls == 11
     assert estimate(plan(tmp_path, "ponder")).calls == 9
 
 
 def test_dollars_where_there_is_a_price(tmp_path: Path) -> None:
-    found = estimate(plan(tmp_path, "ponder", price="1,1"))
-    assert found.dollars == pytest.approx((found.prompt_tokens + found.new_tokens) / 1e6)
-    assert f"at most about ${found.dollars:.4f}" in found.line()
+    estimated = estimate(plan(tmp_path, "ponder", price="1,1"))
+
+    assert estimated.dollars == pytest.approx((estimated.prompt_tokens + estimated.new_tokens) / 1e6)
+    assert f"at most about ${estimated.dollars:.4f}" in estimated.line()
+
     run(plan(tmp_path, "ponder", price="1,1"))
     assert estimate(plan(tmp_path, "ponder", price="1,1")).dollars == 0
 
@@ -65,13 +70,15 @@ def test_dollars_where_there_is_a_price(tmp_path: Path) -> None:
 def test_a_budget_wants_a_price(tmp_path: Path, model: ScriptedModel) -> None:
     with pytest.raises(RpobenchError, match="--max-cost 1: the price of smollm2-135m is unknown; give --price"):
         run(plan(tmp_path, "zero-shot", max_cost=1.0))
+
     (tmp_path / "prices.json").write_text('{"openai:other": [1, 2]}')
     with pytest.raises(RpobenchError, match="--max-cost"):
         run(plan(tmp_path, "zero-shot", max_cost=1.0, price=str(tmp_path / "prices.json")))
     assert model.calls == 0
-    for wrong in (-1.0, float("nan")):
+
+    for max_cost in (-1.0, float("nan")):
         with pytest.raises(RpobenchError, match="--max-cost"):
-            plan(tmp_path, "zero-shot", max_cost=wrong)
+            plan(tmp_path, "zero-shot", max_cost=max_cost)
 
 
 def test_a_served_teacher_is_outside_of_every_budget(
@@ -79,10 +86,11 @@ def test_a_served_teacher_is_outside_of_every_budget(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     settings = {"writer": "teacher", "teacher": "openai:wise"}
-    with pytest.raises(
-        RpobenchError, match=r"--max-cost 1: rpo also asks its teacher openai:wise.*leave --max-cost out"
-    ):
+
+    fault = r"--max-cost 1: rpo also asks its teacher openai:wise.*leave --max-cost out"
+    with pytest.raises(RpobenchError, match=fault):
         run(plan(tmp_path, "rpo", max_cost=1.0, price="1,1", settings=settings))
+
     estimate(plan(tmp_path, "rpo", settings=settings))
     assert "rpo also asks its teacher openai:wise" in capsys.readouterr().err
     assert model.calls == 0
@@ -91,9 +99,11 @@ def test_a_served_teacher_is_outside_of_every_budget(
 def test_a_local_prompt_beyond_the_context_names_its_example(
     tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = Path(shutil.copytree(tiny_checkpoint, tmp_path / "tiny"))
-    config = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 90}))
-    monkeypatch.setattr("rpobench.runs.prepare.get_model", lambda spec: TransformersModel(copy))
-    with pytest.raises(RpobenchError, match=r"LaMP-3 example '[^']+': tiny: a prompt of \d+ tokens .* context of 90; "):
+    small = Path(shutil.copytree(tiny_checkpoint, tmp_path / "tiny"))
+    config = json.loads((small / "config.json").read_text())
+    (small / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 90}))
+    monkeypatch.setattr("rpobench.runs.prepare.get_model", lambda spec: TransformersModel(small))
+
+    fault = r"LaMP-3 example '[^']+': tiny: a prompt of \d+ tokens .* context of 90; "
+    with pytest.raises(RpobenchError, match=fault):
         run(plan(tmp_path, "zero-shot"))

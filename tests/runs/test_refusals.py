@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from official_files import write_official_split
 
 import rpobench
 from rpobench import registry
@@ -17,6 +17,7 @@ from rpobench.method.config import MethodConfig
 from rpobench.models.scripted import ScriptedModel
 from rpobench.registry import get_method, get_task, names
 from rpobench.runs.benchmark import run
+from rpobench.runs.examples import examples_of
 from rpobench.runs.plan import make_plan, parse_method_names, parse_task_names
 from rpobench.store.files import read_json
 from rpobench.store.result_store import ResultStore
@@ -25,52 +26,45 @@ from rpobench.types import RpobenchError
 pytestmark = pytest.mark.usefixtures("model")
 
 
-def official(folder: Path, *splits: str, task: str = "LaMP-3", made: str = "dev", count: int = 6) -> Path:
-    """An official folder whose splits all hold the same examples."""
-    place = folder / "lamp" / task.replace("-", "_")
-    place.mkdir(parents=True, exist_ok=True)
-    data = generate(task, made, count)
+def write_data(root: Path, *splits: str) -> Path:
+    """Write an official folder of LaMP-3 whose splits all hold the same six examples."""
+    labelled = generate("LaMP-3", "dev", 6).labelled
     for split in splits:
-        questions = [
-            {
-                "id": one.example.id,
-                "input": one.example.input,
-                "user_id": one.example.user_id,
-                "profile": [{"id": item.id, **item.fields} for item in one.example.profile],
-            }
-            for one in data.labelled
-        ]
-        golds = [{"id": one.example.id, "output": one.target} for one in data.labelled]
-        (place / f"{split}_questions.json").write_text(json.dumps(questions))
-        (place / f"{split}_outputs.json").write_text(json.dumps({"task": task.replace("-", "_"), "golds": golds}))
-    return place.parent
+        write_official_split(root / "lamp", "LaMP-3", split, labelled)
+    return root / "lamp"
 
 
-def refused(model: ScriptedModel, out: Path, fault: str, **options: Any) -> None:
-    with pytest.raises(RpobenchError, match=fault) as raised:
+def check_refusal(model: ScriptedModel, out: Path, fault: str, **options: Any) -> None:
+    with pytest.raises(RpobenchError, match=fault) as error:
         rpobench.run(**{"method": "zero-shot", "task": "LaMP-3", "limit": 4, "out": out / "runs", **options})
-    assert "\n" not in str(raised.value)
+
+    assert "\n" not in str(error.value)
     assert model.calls == 0 and not (out / "runs").exists(), "nothing worked and nothing is written"
 
 
 @pytest.mark.parametrize("data", ["synth", "folder"])
 def test_nothing_is_scored_that_was_trained_on(tmp_path: Path, model: ScriptedModel, data: str) -> None:
-    data = str(official(tmp_path, "train", "dev")) if data == "folder" else data
+    source = str(write_data(tmp_path, "train", "dev")) if data == "folder" else data
     fault = "--split train: learner trains on this split: score dev or test"
-    refused(model, tmp_path, fault, method="zero-shot,learner", split="train", data=data)
-    rpobench.run("zero-shot", "LaMP-3", split="train", data=data, limit=2, out=tmp_path / "runs")
+
+    check_refusal(model, tmp_path, fault, method="zero-shot,learner", split="train", data=source)
+
+    rpobench.run("zero-shot", "LaMP-3", split="train", data=source, limit=2, out=tmp_path / "runs")
 
 
 def test_a_split_that_holds_training_examples_is_refused(tmp_path: Path, model: ScriptedModel) -> None:
-    folder = official(tmp_path, "train", "dev")
-    refused(
-        model, tmp_path, "--split dev: id 'lamp-3-dev-0-dev' of LaMP-3 is trained on", method="learner", data=folder
-    )
+    folder = write_data(tmp_path, "train", "dev")
+    fault = "--split dev: id 'lamp-3-dev-0-dev' of LaMP-3 is trained on"
+
+    check_refusal(model, tmp_path, fault, method="learner", data=folder)
+
     rpobench.run("learner", "LaMP-3", split="train", holdout=0.5, data=folder, out=tmp_path / "runs")
 
 
 def test_holdout_means_nothing_on_synth(tmp_path: Path, model: ScriptedModel) -> None:
-    refused(model, tmp_path, r"--holdout 0.5: synth:3 has training users of its own", data="synth:3", holdout=0.5)
+    fault = r"--holdout 0.5: synth:3 has training users of its own"
+
+    check_refusal(model, tmp_path, fault, data="synth:3", holdout=0.5)
 
 
 @pytest.mark.parametrize(
@@ -117,35 +111,47 @@ def test_refused_before_any_work(
 ) -> None:
     monkeypatch.setattr("rpobench.rpo.method.get_model", registry.get_model)
     if options.get("data") == "FOLDER":
-        options = {**options, "data": official(tmp_path, "dev")}
-    refused(model, tmp_path, fault, **options)
+        options = {**options, "data": write_data(tmp_path, "dev")}
+
+    check_refusal(model, tmp_path, fault, **options)
 
 
 def test_an_unknown_base_model_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: ScriptedModel
 ) -> None:
     monkeypatch.setattr("rpobench.runs.prepare.get_model", registry.get_model)
-    refused(model, tmp_path, "unknown model 'scritped': did you mean scripted", base_model="scritped:echo")
+
+    fault = "unknown model 'scritped': did you mean scripted"
+    check_refusal(model, tmp_path, fault, base_model="scritped:echo")
 
 
 def test_from_python_paths_and_values_may_be_of_either_kind(tmp_path: Path) -> None:
-    folder = official(tmp_path, "dev")
-    (one,) = rpobench.run("peek", "LaMP-3", data=folder, out=str(tmp_path / "runs"), settings={"place": 1}, swap=False)
-    assert read_json(tmp_path / "runs" / one["run"] / "spec.json")["config"] == {"place": 1}
+    folder = write_data(tmp_path, "dev")
+    out = tmp_path / "runs"
+
+    (run_object,) = rpobench.run("peek", "LaMP-3", data=folder, out=str(out), settings={"place": 1}, swap=False)
+
+    assert read_json(out / run_object["run"] / "spec.json")["config"] == {"place": 1}
 
 
 def test_names_and_groups_may_be_mixed() -> None:
     assert list(parse_task_names("all,LaMP-2N")) == [*(f"LaMP-{n}" for n in range(1, 8)), "LaMP-2N"]
     assert parse_task_names("LaMP-2N, all,LaMP-3")["LaMP-3"] and not parse_task_names("LaMP-2N,all")["LaMP-3"]
-    assert parse_method_names("peek,trained,rpo")[0] == "peek" and parse_method_names("peek,trained").count("rpo") == 1
+    assert parse_method_names("peek,trained,rpo")[0] == "peek"
+    assert parse_method_names("peek,trained").count("rpo") == 1
 
 
-def test_what_only_counts_is_untrained_and_what_runs_by_name_is_of_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_groups_of_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only counts is untrained, and what runs by name alone is of no group."""
     groups = {name: parse_method_names(name) for name in ("all", "trained", "untrained")}
+
     assert "majority" in groups["untrained"] and "majority" not in groups["trained"] and "rpo" in groups["trained"]
-    named = {name for name in names("methods") if get_method(name).by_name_only}
-    assert named == {"hydra", "per-user-lora"}
-    assert sorted(groups["trained"] + groups["untrained"]) == groups["all"] == sorted({*names("methods")} - named)
+    by_name_only = {name for name in names("methods") if get_method(name).by_name_only}
+    assert by_name_only == {"hydra", "per-user-lora"}
+    assert (
+        sorted(groups["trained"] + groups["untrained"]) == groups["all"] == sorted({*names("methods")} - by_name_only)
+    )
+
     monkeypatch.setattr(get_method("learner"), "by_name_only", True)
     for name, members in groups.items():
         assert parse_method_names(name) == [member for member in members if member != "learner"]
@@ -153,20 +159,27 @@ def test_what_only_counts_is_untrained_and_what_runs_by_name_is_of_no_group(monk
 
 
 @pytest.mark.parametrize(("split", "fault"), [("train", "counts on --split train"), ("dev", "no train split")])
-def test_what_only_counts_steps_aside_where_it_has_nothing_to_count(
+def test_what_only_counts_is_left_out_without_training_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], split: str, fault: str
 ) -> None:
-    options = {"data": official(tmp_path, split), "split": split, "out": tmp_path / "runs", "swap": False}
-    made = rpobench.run("zero-shot,majority", "LaMP-3", **options)
-    assert [one["method"] for one in made] == ["zero-shot"] and fault in capsys.readouterr().err
+    folder = write_data(tmp_path, split)
+
+    objects = rpobench.run("zero-shot,majority", "LaMP-3", data=folder, split=split, out=tmp_path / "runs", swap=False)
+
+    assert [run_object["method"] for run_object in objects] == ["zero-shot"]
+    assert fault in capsys.readouterr().err
 
 
-def test_with_all_only_what_was_named_must_have_data(
+def test_with_all_only_a_named_task_must_have_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], model: ScriptedModel
 ) -> None:
-    folder = official(tmp_path, "dev", task="LaMP-3")
-    made = rpobench.run("zero-shot", "all,LaMP-3", data=folder, out=tmp_path / "runs")
-    assert [one["task"] for one in made] == ["LaMP-3"] and "LaMP-7: skipped" in capsys.readouterr().err
+    folder = write_data(tmp_path, "dev")
+
+    objects = rpobench.run("zero-shot", "all,LaMP-3", data=folder, out=tmp_path / "runs")
+
+    assert [run_object["task"] for run_object in objects] == ["LaMP-3"]
+    assert "LaMP-7: skipped" in capsys.readouterr().err
+
     calls = model.calls
     with pytest.raises(RpobenchError, match="LaMP_2N"):
         rpobench.run("zero-shot", "all,LaMP-2N", data=folder, out=tmp_path / "runs")
@@ -180,20 +193,20 @@ def test_with_all_only_what_was_named_must_have_data(
         ("synth-v1:7", "synth-v1", {"version": "synth-v1"}),
     ],
 )
-def test_knobs_and_version_of_the_world_are_part_of_what_a_run_is_named_by(
+def test_knobs_and_version_of_the_world_name_a_run(
     tmp_path: Path, data: str, source: str, world: dict[str, Any]
 ) -> None:
-    from rpobench.runs.examples import examples_of
+    runs = tmp_path / "runs"
 
-    plain, other = (
-        rpobench.run("zero-shot", "LaMP-7", data=one, limit=3, out=tmp_path / "runs")[0]["run"]
-        for one in ("synth:7", data)
-    )
-    assert plain != other
-    assert read_json(tmp_path / "runs" / other / "spec.json")["data"]["source"] == source
-    targets = [one.target for one in generate("LaMP-7", "dev", 3, seed=7, **world).labelled]
-    assert [entry["target"] for entry in examples_of(tmp_path / "runs", other)] == targets
-    assert [entry["target"] for entry in examples_of(tmp_path / "runs", plain)] != targets
+    (plain,) = rpobench.run("zero-shot", "LaMP-7", data="synth:7", limit=3, out=runs)
+    (other,) = rpobench.run("zero-shot", "LaMP-7", data=data, limit=3, out=runs)
+
+    assert plain["run"] != other["run"]
+    assert read_json(runs / other["run"] / "spec.json")["data"]["source"] == source
+
+    targets = [labelled.target for labelled in generate("LaMP-7", "dev", 3, seed=7, **world).labelled]
+    assert [entry["target"] for entry in examples_of(runs, other["run"])] == targets
+    assert [entry["target"] for entry in examples_of(runs, plain["run"])] != targets
 
 
 def test_a_knob_at_its_default_is_not_part_of_the_name() -> None:
@@ -202,7 +215,9 @@ def test_a_knob_at_its_default_is_not_part_of_the_name() -> None:
 
 def test_knobs_come_back_from_their_text() -> None:
     knobs = Knobs(noise=0.25, profile_items=(4, 8), traits=2, drift=1.0, cold_start=0.5, split="time")
-    assert parse_knobs(knobs_text(knobs)) == knobs and parse_knobs("") == Knobs() and knobs_text(Knobs()) == ""
+
+    assert parse_knobs(knobs_text(knobs)) == knobs
+    assert parse_knobs("") == Knobs() and knobs_text(Knobs()) == ""
 
 
 def test_every_methods_config_inherits_what_a_knob_may_be() -> None:
@@ -212,6 +227,7 @@ def test_every_methods_config_inherits_what_a_knob_may_be() -> None:
 
 def test_the_swap_is_tried_before_a_folder_is_begun(tmp_path: Path) -> None:
     run(make_plan(method="peek", task="LaMP-3", limit=1, out=tmp_path / "runs"))
+
     assert [path.name for path in (tmp_path / "runs").glob("*-swapped-*")] == []
     assert len(ResultStore(tmp_path / "runs").results()) == 1
 
@@ -219,17 +235,15 @@ def test_the_swap_is_tried_before_a_folder_is_begun(tmp_path: Path) -> None:
 def test_what_needs_dates_is_not_applicable_on_data_without(
     tmp_path: Path, model: ScriptedModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = official(tmp_path, "dev")
-    found = rpobench.run("rag-recency,zero-shot", "LaMP-3", data=folder, out=tmp_path / "runs")
-    assert [one["method"] for one in found] == ["zero-shot"]
+    folder = write_data(tmp_path, "dev")
+
+    objects = rpobench.run("rag-recency,zero-shot", "LaMP-3", data=folder, out=tmp_path / "runs")
+
+    assert [run_object["method"] for run_object in objects] == ["zero-shot"]
     assert "LaMP-3: rag-recency needs dates, which this data has not, n/a" in capsys.readouterr().err
 
 
-def test_methods_that_apply_to_nothing_asked_for_are_refused(tmp_path: Path, model: ScriptedModel) -> None:
-    refused(
-        model,
-        tmp_path,
-        "applies to none of these tasks",
-        method="copy-input,rag-recency",
-        data=official(tmp_path, "dev"),
-    )
+def test_methods_that_apply_to_no_task_are_refused(tmp_path: Path, model: ScriptedModel) -> None:
+    folder = write_data(tmp_path, "dev")
+
+    check_refusal(model, tmp_path, "applies to none of these tasks", method="copy-input,rag-recency", data=folder)
