@@ -1,6 +1,6 @@
 """The nouns of the benchmark: what tasks, methods, models and the runner hand to each other.
 
-Nothing here computes; nothing here holds a target except `Labelled`, which only training and scoring see.
+This module computes nothing. Only `Labelled` holds a target, and only training and scoring see it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,18 @@ from datetime import date
 
 
 class RpobenchError(Exception):
-    """A fault of input, option or environment: its text is one line that names the culprit and says what to do."""
+    """A fault of input, option or environment. Its text is one line that names the culprit and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileItem:
-    """One past item of a user. `fields` are the official ones of the task (title, abstract, score ...)."""
+    """One past item of a user.
+
+    Attributes:
+        id: Its official id.
+        fields: The official fields of the task (title, abstract, score ...).
+        date: When the user wrote it, where the data say so.
+    """
 
     id: str
     fields: Mapping[str, str]
@@ -25,7 +31,14 @@ class ProfileItem:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One input and the user's profile in official file order. Never holds the target."""
+    """One input with the user's profile. It never holds the target.
+
+    Attributes:
+        id: Its official id.
+        user_id: Whose example it is.
+        input: The official input, with the task's instruction.
+        profile: The user's past items in the order of the official file.
+    """
 
     id: str
     user_id: str
@@ -35,7 +48,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """An example with its target (the gold). Seen by `Method.fit` and by scoring, never by `Method.predict`."""
+    """An example with its target (the gold). `Method.fit` and scoring see it, `Method.predict` never does."""
 
     example: Example
     target: str
@@ -55,7 +68,16 @@ Chat = tuple[Message, ...]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer cost. `cached` counts calls answered from a cache; `dollars` is None while no price is known."""
+    """What an answer cost.
+
+    Attributes:
+        calls: How often a model was asked.
+        prompt_tokens: Tokens that the model read.
+        completion_tokens: Tokens that the model wrote.
+        seconds: Time spent, in seconds.
+        cached: How many of the calls were answered from a cache.
+        dollars: The price; None while no price is known.
+    """
 
     calls: int = 0
     prompt_tokens: int = 0
@@ -65,20 +87,29 @@ class Usage:
     dollars: float | None = None
 
     def __add__(self, other: Usage) -> Usage:
-        known = [d for d in (self.dollars, other.dollars) if d is not None]
+        """Return the sum of two usages; its price is that of the parts whose price is known."""
+        prices = [price for price in (self.dollars, other.dollars) if price is not None]
+
         return Usage(
             self.calls + other.calls,
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.seconds + other.seconds,
             self.cached + other.cached,
-            sum(known) if known else None,
+            sum(prices) if prices else None,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How text is sampled. Temperature 0 is greedy; a seed makes sampling repeatable."""
+    """How text is sampled.
+
+    Attributes:
+        max_new_tokens: The longest text, in tokens.
+        temperature: 0 is greedy.
+        top_p: Probability mass of the tokens to choose from, in (0, 1].
+        seed: Makes sampling repeatable.
+    """
 
     max_new_tokens: int = 64
     temperature: float = 0.0
@@ -88,7 +119,13 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A model's answer. `failure` says why there is none (text is then empty); None means it answered."""
+    """A model's answer.
+
+    Attributes:
+        text: What the model wrote; empty where it gave no answer.
+        usage: What the answer cost.
+        failure: Why there is no answer; None where there is one.
+    """
 
     text: str
     usage: Usage = field(default_factory=Usage)
@@ -97,9 +134,11 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The profile items a model is shown, best first, after fitting to the token budget.
+    """The profile items that a model reads, after fitting to the token budget.
 
-    `cut` counts reference-tokenizer tokens that were cut from the items to fit.
+    Attributes:
+        items: The items, best first.
+        cut: How many tokens of the reference tokenizer were cut from the items to fit.
     """
 
     items: tuple[ProfileItem, ...] = ()
@@ -107,6 +146,7 @@ class Evidence:
 
     @property
     def ids(self) -> tuple[str, ...]:
+        """The ids of the items, best first."""
         return tuple(item.id for item in self.items)
 
 
@@ -114,12 +154,19 @@ class Evidence:
 class Prediction:
     """A method's answer to one example.
 
-    `text` is the answer in the task's form, `raw` the model's words before parsing, `draft` the base model's answer
-    where the method used one, `evidence` the ids of the items shown, best first, `cut` the tokens cut from them.
-    `trajectory` is what a reflection model wrote around the answer.
-    `failure` says in a few words why the method has no answer of its own (then `text` is its fallback).
-    `unanswered`: the failure is of the model, which gave no answer at all; the next run asks again.
-    `kept`: whether a gate kept the draft in place of the method's own answer; None, and not stored, without a gate.
+    Attributes:
+        example_id: The example that it answers.
+        text: The answer in the task's form; a fallback where `failure` is set.
+        raw: The model's words before parsing.
+        draft: The base model's answer, where the method started from one.
+        evidence: The ids of the profile items that the model read, best first.
+        usage: What the answer cost.
+        cut: How many tokens were cut from the items to fit.
+        failure: In a few words, why the method has no answer of its own.
+        trajectory: What a reflection model wrote around the answer.
+        unanswered: Whether the failure is the model's, which gave no answer at all; the next run asks again.
+        draft_kept: Whether a gate kept the draft in place of the method's own answer; None for a method without a
+            gate. Stored as `kept`, and not stored where it is None.
     """
 
     example_id: str
@@ -132,4 +179,4 @@ class Prediction:
     failure: str | None = None
     trajectory: str | None = None
     unanswered: bool = False
-    kept: bool | None = None
+    draft_kept: bool | None = None

@@ -179,5 +179,5 @@ def _prediction(one: Question, answer: Answer | None, *, has_gate: bool) -> Pred
         cut=one.evidence.cut,
         failure=f"{failure}: the draft stands" if failure and draft else failure,
         trajectory=answer.written if answer else None,
-        kept=kept if has_gate else None,
+        draft_kept=kept if has_gate else None,
     )

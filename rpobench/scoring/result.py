@@ -87,5 +87,5 @@ def counted(task: Task, predictions: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def _kept(predictions: Sequence[Prediction]) -> dict[str, float]:
-    gated = [one.kept for one in predictions if one.kept is not None]
+    gated = [one.draft_kept for one in predictions if one.draft_kept is not None]
     return {"kept": sum(gated) / len(predictions)} if gated else {}

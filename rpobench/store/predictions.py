@@ -7,20 +7,19 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rpobench.store.files import UNPACKED, UNREADABLE_ZIP, _write_synced, disk_faults, write_bytes
 from rpobench.types import Prediction, RpobenchError, Usage
 
 PACKED = ".gz"
+KEPT = "kept"  # what `Prediction.draft_kept` is called in the file
 
 
 def append_predictions(file: Path, predictions: Sequence[Prediction], *, seconds: float = 0.0) -> None:
     """Append finished predictions; they are on the disk when this returns. `seconds` is what all of them took."""
     share = round(seconds / max(len(predictions), 1), 6)
-    records = [{**asdict(prediction), "seconds": share} for prediction in predictions]
-    for record in records:
-        if record["kept"] is None:
-            del record["kept"]  # most methods have no gate
+    records = [_record(prediction, share) for prediction in predictions]
     lines = "".join(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
     with disk_faults(file):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -28,6 +27,17 @@ def append_predictions(file: Path, predictions: Sequence[Prediction], *, seconds
         _cut_torn_line(file)
         with file.open("ab", buffering=0) as sink:
             _write_synced(sink.fileno(), lines.encode())
+
+
+def _record(prediction: Prediction, seconds: float) -> dict[str, Any]:
+    """A prediction as a line of the file."""
+    record = asdict(prediction)
+
+    draft_kept = record.pop("draft_kept")
+    if draft_kept is not None:  # most methods have no gate
+        record[KEPT] = draft_kept
+
+    return {**record, "seconds": seconds}
 
 
 def _cut_torn_line(file: Path) -> None:
@@ -99,6 +109,7 @@ def _whole_lines(file: Path) -> Iterator[tuple[Prediction, float]]:
             record = json.loads(line)
             seconds = float(record.pop("seconds", 0))
             evidence, usage = tuple(record["evidence"]), Usage(**record["usage"])
-            yield Prediction(**{**record, "evidence": evidence, "usage": usage}), seconds
+            draft_kept = record.pop(KEPT, None)
+            yield Prediction(**{**record, "evidence": evidence, "usage": usage, "draft_kept": draft_kept}), seconds
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RpobenchError(f"{file}: line {number} is no prediction ({error}): move the file away") from error

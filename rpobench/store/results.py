@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from rpobench.store.files import read_json
+from rpobench.store.predictions import KEPT
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.types import Prediction, RpobenchError
 
@@ -96,6 +97,9 @@ def published_schema() -> dict[str, Any]:
         "result.json": TypeAdapter(StoredResult),
     }
     shapes, defined = TypeAdapter.json_schemas([(name, "validation", shape) for name, shape in files.items()])
+    line = defined["$defs"][Prediction.__name__]["properties"]
+    line[KEPT] = {**line.pop("draft_kept"), "title": "Kept"}
+
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Files of an rpobench run, schema {SCHEMA_VERSION}",

@@ -150,7 +150,7 @@ def test_the_gate_keeps_a_draft_that_is_likelier_by_the_margin(
     module = Sampler(texts("the rewrite"), {"the draft": 1.0})
     prediction = predict("rpo", module, gate=gate)
     assert prediction.text == text and prediction.failure is None
-    assert prediction.kept is (None if kept is None else bool(kept))
+    assert prediction.draft_kept is (None if kept is None else bool(kept))
     assert capsys.readouterr().err == ("" if kept is None else f"LaMP-7: the gate kept {kept} of 1 drafts\n")
     if gate:
         assert module.chats[-1][-1].content == "History shows: s\nDraft lacks: l\nRewrite:"

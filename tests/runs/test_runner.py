@@ -75,7 +75,7 @@ def test_only_a_gate_has_a_share_of_drafts(
 
     def predict_with_gate(self: Any, task: Any, examples: Any, ctx: Any) -> Any:
         for index, prediction in enumerate(predict(self, task, examples, ctx)):
-            yield replace(prediction, kept=index < 2)
+            yield replace(prediction, draft_kept=index < 2)
 
     monkeypatch.setattr(peek, "predict", predict_with_gate)
     (gated,) = run(plan(tmp_path, "peek"))
