@@ -37,10 +37,10 @@ def import_(
     answers = read_answers(task, "preds", preds)
     if not name.strip():
         raise RpobenchError("--name: is empty, say what the row is called")
-    judge, source = get_task(task), Source(data, split, scored=limit)
-    if source.made_here:
-        source = replace(source, scored=limit or len(answers))
-    held = source.scored_on(judge)
+    judge, source = get_task(task), Source(data, split, scored_limit=limit)
+    if source.is_generated:
+        source = replace(source, scored_limit=limit or len(answers))
+    held = source.load_scored(judge)
     spec = RunSpec(
         task=f"{judge.name}@{judge.version}",
         data=source.spec(held, limit),
@@ -53,6 +53,6 @@ def import_(
     )
     spec = spec.model_copy(update={"recorded": spec.as_recorded()})
     folder = write_import(out, spec, held, answers, preds)
-    world = f" world {spec.data.seed}" if source.made_here else ""  # worlds of two versions have the same ids
+    world = f" world {spec.data.seed}" if source.is_generated else ""  # worlds of two versions have the same ids
     print(f"scored on {spec.data.source}{world}, {split}", file=sys.stderr)
     print(folder)

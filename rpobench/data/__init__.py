@@ -1,1 +1,1 @@
-"""Data sets: official LaMP folders and the synthetic world."""
+"""Data sets: official LaMP folders, their download, and the synthetic world."""

@@ -17,7 +17,7 @@ class DataSet:
 
     `source` is "synth-v1" or a folder's name. `references` maps a reference's name ("best_generic", "oracle") to its
     answer for each example id, `topics` an example's or a profile item's id to what it is about; both are empty where
-    nobody knows. `users` says whether user ids were given or inferred.
+    nobody knows. `users` says whether user ids were "given" or "inferred".
     """
 
     task: str
@@ -33,19 +33,32 @@ class DataSet:
     def sha256(self) -> str:
         """Hash of every example and target: two data sets with the same hash ask and expect the same."""
         digest = hashlib.sha256()
-        for one in self.labelled:
-            example = one.example
-            profile = [
-                [item.id, sorted(item.fields.items()), item.date.isoformat() if item.date else None]
-                for item in example.profile
-            ]
-            record = [example.id, example.user_id, example.input, profile, one.target]
+        for labelled in self.labelled:
+            example = labelled.example
+
+            profile = []
+            for item in example.profile:
+                day = item.date.isoformat() if item.date else None
+                profile.append([item.id, sorted(item.fields.items()), day])
+
+            record = [example.id, example.user_id, example.input, profile, labelled.target]
             digest.update(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
 
-def shared_example(one: DataSet, other: DataSet) -> str | None:
-    """The id of an example that stands in both with the same input; None where they share none."""
-    held = {(labelled.example.id, labelled.example.input) for labelled in one.labelled}
-    asked = (labelled.example for labelled in other.labelled)
-    return next((example.id for example in asked if (example.id, example.input) in held), None)
+def find_shared_example(first: DataSet, second: DataSet) -> str | None:
+    """Find an example that stands in two data sets with the same input.
+
+    Args:
+        first: A data set.
+        second: Another data set of the same task.
+
+    Returns:
+        The id of the first such example of `second`; None where they share none.
+    """
+    first_keys = {(labelled.example.id, labelled.example.input) for labelled in first.labelled}
+    for labelled in second.labelled:
+        example = labelled.example
+        if (example.id, example.input) in first_keys:
+            return example.id
+    return None

@@ -1,4 +1,4 @@
-"""What `--data` names: the synthetic world or an official folder, as training and scored examples of one task."""
+"""Opens what `--data` names, the synthetic world or an official folder, as training and scored examples of a task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rpobench.data.official.folder import (
     load_official,
     split_users,
 )
-from rpobench.data.synth.knobs import knobs_text, parse_knobs
+from rpobench.data.synth.knobs import format_knobs, parse_knobs
 from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, VERSIONS, Knobs, generate
 from rpobench.store.spec import DataSpec
 from rpobench.task.contract import Task
@@ -28,6 +28,8 @@ SEED_DIGITS = 18  # of a world seed: the rest of the project keeps seeds as 64-b
 
 
 class _World(NamedTuple):
+    """A synthetic world: its version, seed and knobs."""
+
     version: str
     seed: int
     knobs: Knobs
@@ -38,14 +40,14 @@ class Source:
     """Which data, how much of it, and how it is split.
 
     `data` is `synth`, `synth:SEED?KNOBS` for another world, `synth-v1:SEED?KNOBS` for one of an older version, or a
-    folder; `scored` and `trained` cap the examples (None: all there are); with `holdout` (0..1) a folder's users of
-    the scored split are divided, and the others train.
+    folder. `scored_limit` and `training_limit` cap the examples (None: all there are). With `holdout` (0..1) a folder's
+    users of the scored split are divided: about that share is scored, and the others train.
     """
 
     data: str = "synth"
     split: str = "dev"
-    scored: int | None = None
-    trained: int | None = None
+    scored_limit: int | None = None
+    training_limit: int | None = None
     holdout: float | None = None
     seed: int = 0
 
@@ -53,19 +55,41 @@ class Source:
         if self.holdout is not None and self._world is not None:
             raise RpobenchError(f"--holdout {self.holdout}: {self.data} has training users of its own: leave it out")
 
-    def scored_on(self, task: Task) -> DataSet:
-        """The examples that predictions are scored on. Raises MissingData where there are none."""
+    def load_scored(self, task: Task) -> DataSet:
+        """Load the examples that predictions are scored on.
+
+        Args:
+            task: The task.
+
+        Returns:
+            At most `scored_limit` examples of the split.
+
+        Raises:
+            MissingData: There are none of this task.
+        """
         if self._world is not None:
-            return self._synth(task, self._world, self.split, self.scored)
+            return self._generate(task, self._world, self.split, self.scored_limit)
+
         data = load_official(task, Path(self.data), self.split)
         if self.holdout is not None:
             data = split_users(data, self.holdout, seed=self.seed)[1]
-        return replace(data, labelled=data.labelled[: self.scored])
+        return replace(data, labelled=data.labelled[: self.scored_limit])
 
-    def trained_on(self, task: Task) -> DataSet:
-        """The training examples: the train split, or with `holdout` the other users of the scored split."""
+    def load_training(self, task: Task) -> DataSet:
+        """Load the training examples: the train split, or with `holdout` the other users of the scored split.
+
+        Args:
+            task: The task.
+
+        Returns:
+            At most `training_limit` examples.
+
+        Raises:
+            MissingData: There are none of this task.
+        """
         if self._world is not None:
-            return self._synth(task, self._world, "train", self.trained)
+            return self._generate(task, self._world, "train", self.training_limit)
+
         folder = Path(self.data)
         if self.holdout is not None:
             data = split_users(load_official(task, folder, self.split), self.holdout, seed=self.seed)[0]
@@ -73,10 +97,18 @@ class Source:
             data = load_official(task, folder, "train")
         else:
             raise MissingData(f"{folder}: no train split of {task.name}: --holdout 0.5 trains on half of the users")
-        return replace(data, labelled=data.labelled[: self.trained])
+        return replace(data, labelled=data.labelled[: self.training_limit])
 
     def spec(self, data: DataSet, limit: int | None) -> DataSpec:
-        """The part of a spec that names this data."""
+        """Return the part of a spec that names this data.
+
+        Args:
+            data: What was loaded.
+            limit: The limit that the user gave; None for all.
+
+        Returns:
+            The data spec.
+        """
         return DataSpec(
             source=data.source,
             split=data.split,
@@ -87,25 +119,27 @@ class Source:
         )
 
     @property
-    def made_here(self) -> bool:
-        """Whether the examples are generated, as many as are asked for."""
+    def is_generated(self) -> bool:
+        """Whether the examples are generated here, as many as are asked for."""
         return self._world is not None
 
     @property
     def synthetic(self) -> bool:
-        """Whether this is the synthetic world, made here or written to a folder."""
+        """Whether this is the synthetic world, generated here or written to a folder."""
         return self._world is not None or is_synthetic(Path(self.data))
 
     @cached_property
     def _world(self) -> _World | None:
         """The world that `synth[-vN][:SEED][?KNOBS]` names; None for a folder."""
-        place, _, knobs = self.data.partition("?")
-        name, _, seed = place.partition(":")
+        version_and_seed, _, knobs = self.data.partition("?")
+        name, _, seed = version_and_seed.partition(":")
         version = SYNTH_VERSION if name == "synth" else name
+
         if version not in VERSIONS:
             if is_world_name(name) and not Path(self.data).exists():
                 raise RpobenchError(f"--data {self.data[:80]}: no such version: choose one of {', '.join(VERSIONS)}")
             return None
+
         if seed and not (seed.isascii() and seed.isdecimal() and len(seed) <= SEED_DIGITS):
             raise RpobenchError(
                 f"--data {self.data[:80]}: the world seed after the colon must be a whole number of at most "
@@ -113,23 +147,39 @@ class Source:
             )
         return _World(version, int(seed or 0), parse_knobs(knobs))
 
-    def _synth(self, task: Task, world: _World, split: str, count: int | None) -> DataSet:
+    def _generate(self, task: Task, world: _World, split: str, limit: int | None) -> DataSet:
         if task.name not in MECHANISMS:
             raise MissingData(f"{world.version}: has no {task.name}")
+
         data = generate(
-            task.name, split, count or DEFAULT_SYNTH, seed=world.seed, knobs=world.knobs, version=world.version
+            task.name, split, limit or DEFAULT_SYNTH, seed=world.seed, knobs=world.knobs, version=world.version
         )
-        return replace(data, source="?".join(filter(None, (world.version, knobs_text(world.knobs)))))
+        return replace(data, source=_with_knobs(world.version, format_knobs(world.knobs)))
 
 
-def rescored(spec: Mapping[str, Any], count: int, folder: str | None) -> Source:
-    """Where the scored examples of a run come from again, by the data of its spec; `folder` unless it was made here.
+def _with_knobs(world: str, knobs: str) -> str:
+    """Join a world's name and its knobs as text, which may be empty."""
+    return f"{world}?{knobs}" if knobs else world
 
-    Raises RpobenchError where a folder is needed and none is given.
+
+def restore_source(spec: Mapping[str, Any], count: int, folder: str | None) -> Source:
+    """Say where the scored examples of a run come from again.
+
+    Args:
+        spec: The data part of the run's spec.
+        count: How many examples the run scored.
+        folder: Where an official folder is; a generated world needs none.
+
+    Returns:
+        The source.
+
+    Raises:
+        RpobenchError: A folder is needed and `folder` is None.
     """
     version, _, knobs = spec["source"].partition("?")
     if version in VERSIONS:
-        folder = "?".join(filter(None, (f"{version}:{spec['seed']}", knobs)))
+        folder = _with_knobs(f"{version}:{spec['seed']}", knobs)
+
     if folder is None:
         raise RpobenchError(f"the run is on '{spec['source']}': say where that folder is with --data")
-    return Source(folder, spec["split"], scored=count, holdout=spec["holdout"], seed=spec["seed"])
+    return Source(folder, spec["split"], scored_limit=count, holdout=spec["holdout"], seed=spec["seed"])

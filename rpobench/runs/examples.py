@@ -10,7 +10,7 @@ from typing import Any
 
 from rpobench.data.dataset import DataSet
 from rpobench.data.official.folder import is_world_name
-from rpobench.data.sources import rescored
+from rpobench.data.sources import restore_source
 from rpobench.evidence.budget import fit_evidence
 from rpobench.evidence.reference_tokenizer import reference_tokenizer
 from rpobench.registry import get_task
@@ -154,8 +154,8 @@ def _facts(prediction: Prediction, user: str, score: float) -> dict[str, Any]:
 def _loaded(task_name: str, data_spec: str, count: int, folder: str | None) -> DataSet:
     """The run's scored examples; the last two sets are kept, since runs on one task follow each other."""
     spec = json.loads(data_spec)
-    source = rescored(spec, count, folder)
-    loaded = source.scored_on(get_task(task_name))
+    source = restore_source(spec, count, folder)
+    loaded = source.load_scored(get_task(task_name))
     if loaded.sha256 != spec["sha256"]:
         raise RpobenchError(f"--data {source.data}: is other data than the run saw (sha256 differs)")
     return loaded

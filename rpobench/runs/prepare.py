@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from rpobench.data.dataset import DataSet, shared_example
+from rpobench.data.dataset import DataSet, find_shared_example
 from rpobench.data.official.folder import MissingData
 from rpobench.data.sources import Source
 from rpobench.method.contract import Method
@@ -44,7 +44,7 @@ class PreparedTask:
     @cached_property
     def train(self) -> DataSet:
         """The training examples, loaded once for all methods and seeds."""
-        train = self.source.trained_on(self.task)
+        train = self.source.load_training(self.task)
         self._check_apart(train)
         return train
 
@@ -70,14 +70,14 @@ class PreparedTask:
         Raises:
             RpobenchError: It holds one.
         """
-        if self.source.made_here:
+        if self.source.is_generated:
             return  # the splits of a world have no user in common
 
         with suppress(MissingData):
-            self._check_apart(replace(self.source, trained=None).trained_on(self.task))
+            self._check_apart(replace(self.source, training_limit=None).load_training(self.task))
 
     def _check_apart(self, train: DataSet) -> None:
-        example_id = shared_example(train, self.scored)
+        example_id = find_shared_example(train, self.scored)
         if example_id is not None:
             raise RpobenchError(
                 f"--split {self.source.split}: id {example_id!r} of {self.task.name} is trained on and scored too: "
@@ -167,15 +167,15 @@ def _can_learn_elsewhere(plan: Plan, method: Method) -> bool:
 def _load_tasks(plan: Plan) -> list[PreparedTask]:
     preset = get_preset(plan.preset)
     source = Source(plan.data, plan.split, plan.limit, plan.limit, plan.holdout)
-    if source.made_here and plan.limit is None:
-        source = replace(source, scored=preset.scored, trained=preset.trained)
+    if source.is_generated and plan.limit is None:
+        source = replace(source, scored_limit=preset.scored, training_limit=preset.trained)
 
     is_named_by_task = {get_task(name): is_named for name, is_named in parse_task_names(plan.task).items()}
 
     prepared = []
     for task, is_named in is_named_by_task.items():
         try:
-            scored = source.scored_on(task)
+            scored = source.load_scored(task)
         except MissingData as error:
             if is_named:
                 raise

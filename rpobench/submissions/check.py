@@ -11,7 +11,7 @@ from typing import Any
 
 from rpobench.data.dataset import DataSet
 from rpobench.data.official.folder import MissingData
-from rpobench.data.sources import rescored
+from rpobench.data.sources import restore_source
 from rpobench.registry import get_task
 from rpobench.runs.environment import prompt_hashes
 from rpobench.runs.fit_cost import FIT_COST
@@ -181,7 +181,7 @@ def _data(spec: Mapping[str, Any], count: int, folder: str | None, report: Repor
         report.notes.append(f"not scored anew: is of {spec['task']}, installed is version {task.version}")
         return None
     try:
-        held = rescored(spec["data"], count, folder).scored_on(task)
+        held = restore_source(spec["data"], count, folder).load_scored(task)
     except RpobenchError as error:
         if folder is not None and not isinstance(error, MissingData):
             raise

@@ -87,7 +87,7 @@ def test_the_command_writes_tasks_and_splits_of_a_world(tmp_path: Path) -> None:
         for part in ("outputs", "questions")
     ]
     loaded = load_official(get_task("LaMP-7"), tmp_path, "train")
-    assert loaded.sha256 == Source("synth:5", trained=3).trained_on(get_task("LaMP-7")).sha256
+    assert loaded.sha256 == Source("synth:5", training_limit=3).load_training(get_task("LaMP-7")).sha256
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_folder_that_would_pass_for_the_world_in_a_spec_is_refused(tmp_path: P
     write_official(generate("LaMP-3", "dev", 2), tmp_path / "synth-v1")
     for folder in ("synth-v1", "synth-v1/LaMP_3"):
         with pytest.raises(RpobenchError, match="'synth-v1' stands for the synthetic world: rename the folder"):
-            Source(str(tmp_path / folder)).scored_on(get_task("LaMP-3"))
+            Source(str(tmp_path / folder)).load_scored(get_task("LaMP-3"))
 
 
 def test_two_versions_of_the_world_are_not_written_to_one_folder(tmp_path: Path) -> None:

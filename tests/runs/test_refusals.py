@@ -11,7 +11,7 @@ from official_files import write_official_split
 import rpobench
 from rpobench import registry
 from rpobench.data.sources import Source
-from rpobench.data.synth.knobs import knobs_text, parse_knobs
+from rpobench.data.synth.knobs import format_knobs, parse_knobs
 from rpobench.data.synth.world import SYNTH_VERSION, Knobs, generate
 from rpobench.method.config import MethodConfig
 from rpobench.models.scripted import ScriptedModel
@@ -210,14 +210,14 @@ def test_knobs_and_version_of_the_world_name_a_run(
 
 
 def test_a_knob_at_its_default_is_not_part_of_the_name() -> None:
-    assert Source("synth:7?noise=0.05").scored_on(get_task("LaMP-3")).source == SYNTH_VERSION
+    assert Source("synth:7?noise=0.05").load_scored(get_task("LaMP-3")).source == SYNTH_VERSION
 
 
 def test_knobs_come_back_from_their_text() -> None:
     knobs = Knobs(noise=0.25, profile_items=(4, 8), traits=2, drift=1.0, cold_start=0.5, split="time")
 
-    assert parse_knobs(knobs_text(knobs)) == knobs
-    assert parse_knobs("") == Knobs() and knobs_text(Knobs()) == ""
+    assert parse_knobs(format_knobs(knobs)) == knobs
+    assert parse_knobs("") == Knobs() and format_knobs(Knobs()) == ""
 
 
 def test_every_methods_config_inherits_what_a_knob_may_be() -> None:

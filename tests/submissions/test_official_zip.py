@@ -40,7 +40,7 @@ def golds(folder: Path) -> Path:
     file = folder / "golds.zip"
     with ZipFile(file, "w") as zipped:
         for name in TASKS:
-            data = Source(scored=6).scored_on(rpobench.get_task(name))
+            data = Source(scored_limit=6).load_scored(rpobench.get_task(name))
             records = [{"id": one.example.id, "output": one.target} for one in data.labelled]
             official = name.replace("-", "_")
             zipped.writestr(f"{official}.json", json.dumps({"task": official, "golds": records}))

@@ -36,7 +36,7 @@ def parse_knobs(text: str) -> Knobs:
     return Knobs(**values)
 
 
-def knobs_text(knobs: Knobs) -> str:
+def format_knobs(knobs: Knobs) -> str:
     """The knobs that are not at their defaults, in the order of `Knobs`; what `parse_knobs` reads. Else ""."""
     changed = [(one.name, getattr(knobs, one.name)) for one in fields(knobs) if getattr(knobs, one.name) != one.default]
     return "&".join(
