@@ -17,8 +17,8 @@ from rpobench.data.official.folder import (
     load_official,
     split_users,
 )
-from rpobench.data.synth.knobs import format_knobs, parse_knobs
-from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, VERSIONS, Knobs, generate
+from rpobench.data.synth.knobs import Knobs, format_knobs, parse_knobs
+from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, VERSIONS, generate
 from rpobench.store.spec import DataSpec
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError

@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 
 from rpobench.data.dataset import DataSet
-from rpobench.data.synth import Knobs, generate, mechanism, stories
+from rpobench.data.synth import Knobs, generate, generate_stories, make_mechanism
 from rpobench.registry import get_task
 from rpobench.types import Example
 
@@ -124,22 +124,22 @@ def test_the_citation_question_is_silent_about_the_line() -> None:
 
 
 def test_some_papers_show_no_line() -> None:
-    past = [piece for story in stories("LaMP-1", "dev", 100) for piece in story.past]
-    made = mechanism("LaMP-1")
-    plain = sum(made.item(p.slots, p.answer)["title"] == p.slots["title"] for p in past)
+    past = [piece for story in generate_stories("LaMP-1", "dev", 100) for piece in story.past]
+    made = make_mechanism("LaMP-1")
+    plain = sum(made.write_item(p.slots, p.answer)["title"] == p.slots["title"] for p in past)
     assert 0.05 <= plain / len(past) <= 0.15
 
 
 def test_every_tag_is_somebodys_and_each_film_has_two() -> None:
     data = generate("LaMP-2", "dev", 1000, knobs=Knobs(noise=0))
     assert set(data.references["oracle"].values()) == set(get_task("LaMP-2").labels)
-    made = mechanism("LaMP-2")
-    for story in stories("LaMP-2", "dev", 50):
-        pair = made.traits[story.asked.slots["question"]]
+    made = make_mechanism("LaMP-2")
+    for story in generate_stories("LaMP-2", "dev", 50):
+        pair = made.traits[story.question.slots["question"]]
         others = {trait: values[0] for trait, values in made.traits.items()}
-        assert {made.write(story.asked.slots, {**others, story.asked.slots["question"]: tag}) for tag in pair} == set(
-            pair
-        )
+        assert {
+            made.write_answer(story.question.slots, {**others, story.question.slots["question"]: tag}) for tag in pair
+        } == set(pair)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_stars_follow_what_is_weighed_and_how_harshly(
     price: str, comfort: str, weighs: str, harshness: str, stars: str
 ) -> None:
     slots = {"question": "price or comfort", "price": price, "comfort": comfort}
-    assert mechanism("LaMP-3").write(slots, {"price or comfort": weighs, "harshness": harshness}) == stars
+    assert make_mechanism("LaMP-3").write_answer(slots, {"price or comfort": weighs, "harshness": harshness}) == stars
 
 
 def test_no_constant_beats_the_generic_rating() -> None:

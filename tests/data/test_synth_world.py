@@ -10,7 +10,17 @@ from random import Random
 
 import pytest
 
-from rpobench.data.synth import MECHANISMS, SYNTH_VERSION, VERSIONS, Knobs, Piece, Story, generate, mechanism, stories
+from rpobench.data.synth import (
+    MECHANISMS,
+    SYNTH_VERSION,
+    VERSIONS,
+    Knobs,
+    Piece,
+    Story,
+    generate,
+    generate_stories,
+    make_mechanism,
+)
 from rpobench.registry import get_task
 from rpobench.types import RpobenchError
 
@@ -90,9 +100,9 @@ def test_profiles_are_dated_sized_and_older_than_the_question(task: str) -> None
     data = generate(task, "dev", 100)
     sizes = [len(one.example.profile) for one in data.labelled]
     assert min(sizes) == 8 and max(sizes) == 16
-    for one, story in zip(data.labelled, stories(task, "dev", 100), strict=True):
+    for one, story in zip(data.labelled, generate_stories(task, "dev", 100), strict=True):
         dates = [item.date for item in one.example.profile]
-        assert all(day is not None and day < story.asked.date for day in dates)
+        assert all(day is not None and day < story.question.date for day in dates)
         assert dates != sorted(dates), "the order of a profile must not give dates away"
         assert all(item.fields.keys() >= set(get_task(task).fields) for item in one.example.profile)
     ids = [item.id for one in data.labelled for item in one.example.profile]
@@ -112,21 +122,21 @@ def test_the_oracle_misses_only_the_noise(task: str) -> None:
 
 @every_task
 def test_items_carry_noise_too(task: str) -> None:
-    past = [piece for story in stories(task, "dev", 200) for piece in story.past]
-    slips = sum(mechanism(task).write(piece.slots, piece.traits) != piece.answer for piece in past)
+    past = [piece for story in generate_stories(task, "dev", 200) for piece in story.past]
+    slips = sum(make_mechanism(task).write_answer(piece.slots, piece.traits) != piece.answer for piece in past)
     assert 0.03 <= slips / len(past) <= 0.07
 
 
 @every_task
 def test_every_trait_moves_an_official_metric(task: str) -> None:
-    made, scored = mechanism(task), get_task(task)
-    asked = [story.asked for story in stories(task, "dev", 400, knobs=Knobs(profile_items=(1, 1)))]
+    made, scored = make_mechanism(task), get_task(task)
+    asked = [story.question for story in generate_stories(task, "dev", 400, knobs=Knobs(profile_items=(1, 1)))]
     targets = [piece.answer for piece in asked]
-    oracle = scored.aggregate([made.write(p.slots, p.traits) for p in asked], targets)
+    oracle = scored.aggregate([made.write_answer(p.slots, p.traits) for p in asked], targets)
     rng = Random(0)
     for trait, values in made.traits.items():
         others = [rng.choice([v for v in values if v != p.traits[trait]]) for p in asked]
-        wrong = [made.write(p.slots, {**p.traits, trait: other}) for p, other in zip(asked, others, strict=True)]
+        wrong = [made.write_answer(p.slots, {**p.traits, trait: other}) for p, other in zip(asked, others, strict=True)]
         worse = scored.aggregate(wrong, targets)
         # The order of words moves ROUGE-L alone, so the drop may be in either official metric.
         drops = [(oracle[m] - worse[m]) * (1 if way == "max" else -1) for m, way in scored.metrics.items()]
@@ -135,19 +145,19 @@ def test_every_trait_moves_an_official_metric(task: str) -> None:
 
 def revealed(task: str, piece: Piece) -> dict[str, str]:
     """The traits this piece shows: those whose change would have changed what was written."""
-    made = mechanism(task)
-    right = made.write(piece.slots, piece.traits)
+    made = make_mechanism(task)
+    right = made.write_answer(piece.slots, piece.traits)
     return {
         trait: piece.traits[trait]
         for trait, values in made.traits.items()
-        if any(made.write(piece.slots, {**piece.traits, trait: value}) != right for value in values)
+        if any(made.write_answer(piece.slots, {**piece.traits, trait: value}) != right for value in values)
     }
 
 
 def read_traits(task: str, choose: Callable[[Story, Random], list[Piece]], knobs: Knobs) -> float:
     """Quality of a predictor that reads the traits shown by some pieces; what they don't show is guessed."""
-    made, rng = mechanism(task), Random(0)
-    told = list(stories(task, "dev", 300, knobs=knobs))
+    made, rng = make_mechanism(task), Random(0)
+    told = list(generate_stories(task, "dev", 300, knobs=knobs))
     answers = []
     for story in told:
         votes: dict[str, Counter[str]] = defaultdict(Counter)
@@ -156,14 +166,14 @@ def read_traits(task: str, choose: Callable[[Story, Random], list[Piece]], knobs
                 votes[trait][value] += 1
         guessed = {trait: rng.choice(values) for trait, values in made.traits.items()}
         traits = guessed | {trait: counts.most_common(1)[0][0] for trait, counts in votes.items()}
-        answers.append(made.write(story.asked.slots, traits))
-    return quality(task, answers, [story.asked.answer for story in told])
+        answers.append(made.write_answer(story.question.slots, traits))
+    return quality(task, answers, [story.question.answer for story in told])
 
 
 @every_task
 def test_relevant_items_tell_more_than_random_ones(task: str) -> None:
     def relevant(story: Story, rng: Random) -> list[Piece]:
-        same = [piece for piece in story.past if piece.topic == story.asked.topic]
+        same = [piece for piece in story.past if piece.topic == story.question.topic]
         return rng.sample(same, min(3, len(same)))
 
     def any_items(story: Story, rng: Random) -> list[Piece]:
@@ -176,10 +186,10 @@ def test_relevant_items_tell_more_than_random_ones(task: str) -> None:
 @every_task
 def test_recent_items_tell_more_than_old_ones(task: str) -> None:
     def recent(story: Story, rng: Random) -> list[Piece]:
-        return [piece for piece in story.past if piece.topic == story.asked.topic][-2:]
+        return [piece for piece in story.past if piece.topic == story.question.topic][-2:]
 
     def old(story: Story, rng: Random) -> list[Piece]:
-        return [piece for piece in story.past if piece.topic == story.asked.topic][:2]
+        return [piece for piece in story.past if piece.topic == story.question.topic][:2]
 
     assert read_traits(task, recent, Knobs()) > read_traits(task, old, Knobs()) + 0.01
 
@@ -217,14 +227,14 @@ def test_texts_are_short(task: str) -> None:
 
 
 def test_fewer_traits_make_users_alike() -> None:
-    told = list(stories("LaMP-3", "dev", 30, knobs=Knobs(traits=1)))
-    fixed = {trait: values[0] for trait, values in list(mechanism("LaMP-3").traits.items())[1:]}
-    assert all(story.asked.traits[trait] == value for story in told for trait, value in fixed.items())
-    assert len({story.asked.traits["harshness"] for story in told}) > 1
+    told = list(generate_stories("LaMP-3", "dev", 30, knobs=Knobs(traits=1)))
+    fixed = {trait: values[0] for trait, values in list(make_mechanism("LaMP-3").traits.items())[1:]}
+    assert all(story.question.traits[trait] == value for story in told for trait, value in fixed.items())
+    assert len({story.question.traits["harshness"] for story in told}) > 1
 
 
 def test_traits_by_topic_differ_between_a_users_topics() -> None:
-    for story in stories("LaMP-1", "dev", 30, knobs=Knobs(drift=0.0)):
+    for story in generate_stories("LaMP-1", "dev", 30, knobs=Knobs(drift=0.0)):
         by_topic = {piece.topic: piece.traits["theory"] for piece in story.past}
         assert len(set(by_topic.values())) == len(by_topic) >= 2
         assert len({piece.traits["concern"] for piece in story.past}) == 1
@@ -232,10 +242,10 @@ def test_traits_by_topic_differ_between_a_users_topics() -> None:
 
 def test_drift_changes_a_trait_once_inside_the_profile() -> None:
     changed = 0
-    for story in stories("LaMP-1", "dev", 200):
+    for story in generate_stories("LaMP-1", "dev", 200):
         values = [piece.traits["concern"] for piece in story.past]
         turns = sum(one != other for one, other in pairwise(values))
-        assert turns <= 1 and values[-1] == story.asked.traits["concern"]
+        assert turns <= 1 and values[-1] == story.question.traits["concern"]
         changed += turns
     assert 70 <= changed <= 130
 
@@ -247,13 +257,13 @@ def test_cold_start_users_have_no_items() -> None:
 
 def test_a_time_split_asks_the_same_users_later() -> None:
     knobs = Knobs(split="time")
-    told = [list(stories("LaMP-7", split, 20, knobs=knobs)) for split in ("train", "dev", "test")]
+    told = [list(generate_stories("LaMP-7", split, 20, knobs=knobs)) for split in ("train", "dev", "test")]
     for train, dev, test in zip(*told, strict=True):
         assert train.user_id == dev.user_id == test.user_id
-        assert train.asked.date < dev.asked.date < test.asked.date
-        assert train.asked.slots != dev.asked.slots
+        assert train.question.date < dev.question.date < test.question.date
+        assert train.question.slots != dev.question.slots
         assert set(map(str, train.past)) & set(map(str, dev.past)), "the past is one and the same"
-        assert all(piece.date < dev.asked.date for piece in dev.past)
+        assert all(piece.date < dev.question.date for piece in dev.past)
 
 
 @pytest.mark.parametrize(

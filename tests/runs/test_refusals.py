@@ -11,8 +11,8 @@ from official_files import write_official_split
 import rpobench
 from rpobench import registry
 from rpobench.data.sources import Source
-from rpobench.data.synth.knobs import format_knobs, parse_knobs
-from rpobench.data.synth.world import SYNTH_VERSION, Knobs, generate
+from rpobench.data.synth.knobs import Knobs, format_knobs, parse_knobs
+from rpobench.data.synth.world import SYNTH_VERSION, generate
 from rpobench.method.config import MethodConfig
 from rpobench.models.scripted import ScriptedModel
 from rpobench.registry import get_method, get_task, names

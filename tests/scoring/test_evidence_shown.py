@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import rpobench
-from rpobench.data.synth.world import generate, stories
+from rpobench.data.synth.world import generate, generate_stories
 from rpobench.models.scripted import ScriptedModel, echo
 from rpobench.scoring.result import evidence_shown
 from rpobench.store.files import read_json
@@ -30,8 +30,8 @@ def test_items_cuts_and_topics_are_counted_over_what_was_shown() -> None:
 @pytest.mark.parametrize("task", ["LaMP-1", "LaMP-3", "LaMP-7"])
 def test_the_world_knows_what_every_example_and_item_is_about(task: str) -> None:
     data = generate(task, "dev", 5)
-    for one, story in zip(data.labelled, stories(task, "dev", 5), strict=True):
-        assert data.topics[one.example.id] == story.asked.topic
+    for one, story in zip(data.labelled, generate_stories(task, "dev", 5), strict=True):
+        assert data.topics[one.example.id] == story.question.topic
         wrote = sorted((piece.date, piece.topic) for piece in story.past)
         assert sorted((item.date, data.topics[item.id]) for item in one.example.profile if item.date) == wrote
 

@@ -1,35 +1,86 @@
-"""The knobs of the synthetic world as text: `noise=0.1&split=time`, behind the `?` of `--data synth:7?...`."""
+"""The knobs of the synthetic world, and their text form: `noise=0.1&split=time`, behind the `?` of `synth:7?...`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from rpobench.data.synth.world import Knobs
 from rpobench.registry import advice
 from rpobench.types import RpobenchError
 
+MOST_ITEMS = 10_000  # of a profile: the last one is then written in the year 3249
 
-def _pair(text: str) -> tuple[int, int]:
+
+@dataclass(frozen=True)
+class Knobs:
+    """How hard the world is. `noise`, `drift` and `cold_start` are shares in [0, 1].
+
+    `profile_items` bounds the items of a profile. `traits` lets only the first so many traits of a mechanism vary
+    between users (None: all); the others keep their first value. `drift` is the share of users whose drifting traits
+    change once, `cold_start` the share with an empty profile. With `split="user"` every split has its own users; with
+    "time" all splits have the same users, and a later split asks about a later date.
+    """
+
+    noise: float = 0.05
+    profile_items: tuple[int, int] = (8, 16)
+    traits: int | None = None
+    drift: float = 0.5
+    cold_start: float = 0.0
+    split: Literal["user", "time"] = "user"
+
+    def __post_init__(self) -> None:
+        for name in ("noise", "drift", "cold_start"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RpobenchError(f"synth knob {name}={getattr(self, name)}: give a share between 0 and 1")
+
+        low, high = self.profile_items
+        if not 1 <= low <= high <= MOST_ITEMS:
+            raise RpobenchError(
+                f"synth knob profile_items={low},{high}: give two numbers, 1 <= low <= high <= {MOST_ITEMS}"
+            )
+
+        if self.traits is not None and self.traits < 0:
+            raise RpobenchError(f"synth knob traits={self.traits}: give 0 or more")
+        if self.split not in ("user", "time"):
+            raise RpobenchError(f"synth knob split={self.split}: give user or time")
+
+
+def _parse_pair(text: str) -> tuple[int, int]:
     low, high = text.split(",")
     return int(low), int(high)
 
 
-READ: dict[str, Callable[[str], Any]] = {
-    "noise": float, "profile_items": _pair, "traits": int, "drift": float, "cold_start": float, "split": str,
-}  # fmt: skip
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "noise": float,
+    "profile_items": _parse_pair,
+    "traits": int,
+    "drift": float,
+    "cold_start": float,
+    "split": str,
+}
 
 
 def parse_knobs(text: str) -> Knobs:
-    """The knobs that `text` sets, the others at their defaults. Raises RpobenchError that names the knob."""
+    """Parse the knobs that a text sets; the others stay at their defaults.
+
+    Args:
+        text: Such as `noise=0.1&split=time`; it may be empty.
+
+    Returns:
+        The knobs.
+
+    Raises:
+        RpobenchError: Names the knob that does not exist or has a wrong value.
+    """
     values: dict[str, Any] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
-        if name not in READ:
-            raise RpobenchError(f"synth knob {name}: no such knob: {advice(name, READ)}")
+        if name not in _PARSERS:
+            raise RpobenchError(f"synth knob {name}: no such knob: {advice(name, _PARSERS)}")
+
         try:
-            values[name] = READ[name](value)
+            values[name] = _PARSERS[name](value)
         except ValueError as error:
             kind = "two whole numbers, such as 8,16" if name == "profile_items" else "a number"
             raise RpobenchError(f"synth knob {name}={value}: give {kind}") from error
@@ -37,8 +88,18 @@ def parse_knobs(text: str) -> Knobs:
 
 
 def format_knobs(knobs: Knobs) -> str:
-    """The knobs that are not at their defaults, in the order of `Knobs`; what `parse_knobs` reads. Else ""."""
-    changed = [(one.name, getattr(knobs, one.name)) for one in fields(knobs) if getattr(knobs, one.name) != one.default]
-    return "&".join(
-        f"{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}" for name, value in changed
-    )
+    """Write the knobs that are not at their defaults as text that `parse_knobs` reads.
+
+    Args:
+        knobs: The knobs.
+
+    Returns:
+        The changed knobs in the order of `Knobs`; empty where all are at their defaults.
+    """
+    assignments = []
+    for knob in fields(knobs):
+        value = getattr(knobs, knob.name)
+        if value != knob.default:
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            assignments.append(f"{knob.name}={text}")
+    return "&".join(assignments)

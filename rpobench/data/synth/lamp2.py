@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from random import Random
 from typing import ClassVar
 
@@ -50,16 +51,16 @@ class Tags(Mechanism):
     task = "LaMP-2"
     topics = tuple(_QUESTIONS)
     traits: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        question: tuple(question.split(" or "))
-        for question in dict.fromkeys(question for pair in _QUESTIONS.values() for question in pair)
+        question: tuple(question.split(" or ")) for question in dict.fromkeys(chain(*_QUESTIONS.values()))
     }
     by_topic = ("sci-fi or dystopia", "comedy or dark comedy", "fantasy or romance")
     drifting = ("action or violence", "psychology or twist ending")
 
-    def content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
+    def draw_content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
         question = rng.choice(_QUESTIONS[topic])
         tags = list(self.traits[question])
         rng.shuffle(tags)
+
         entities = {"name": names.surname(rng), "town": names.place(rng)}
         return {
             "question": question,
@@ -72,15 +73,15 @@ class Tags(Mechanism):
             "item_layout": rng.choice(_ITEM_LAYOUTS),
         }
 
-    def input(self, slots: Slots) -> str:
+    def write_input(self, slots: Slots) -> str:
         return _INSTRUCTION + sentences(slots["layout"].format(**slots))
 
-    def write(self, slots: Slots, traits: Traits) -> str:
+    def write_answer(self, slots: Slots, traits: Traits) -> str:
         return traits[slots["question"]]
 
-    def generic(self, slots: Slots) -> str:
+    def write_generic_answer(self, slots: Slots) -> str:
         """Viewers are split evenly, so one side is as good as the other."""
         return self.traits[slots["question"]][0]
 
-    def item(self, slots: Slots, answer: str) -> Mapping[str, str]:
+    def write_item(self, slots: Slots, answer: str) -> Mapping[str, str]:
         return {"description": sentences(slots["item_layout"].format(**slots)), "tag": answer}

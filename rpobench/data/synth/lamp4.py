@@ -40,7 +40,7 @@ class Headlines(Mechanism):
     by_topic = ("angle",)
     drifting = ("kicker",)
 
-    def content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
+    def draw_content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
         beat = BEATS[topic]
         verb, thing = rng.choice(beat.acts)
         slots = {
@@ -54,23 +54,24 @@ class Headlines(Mechanism):
             "people": f"{rng.randrange(12, 99)} {rng.choice(beat.people)}",
             "cause": rng.choice(beat.causes),
         }
+
         slots["lead"] = capital(spell(rng, rng.choice(LEADS), slots)) + "."
         slots["brief"] = capital(spell(rng, rng.choice(BRIEFS), slots)) + "."
-        first, second, third = rng.sample(FACTS, 3)
-        slots["facts"] = capital(spell(rng, rng.choice(FACT_FRAMES).format(first, second, third), slots))
+        facts = rng.sample(FACTS, 3)
+        slots["facts"] = capital(spell(rng, rng.choice(FACT_FRAMES).format(*facts), slots))
         return slots
 
-    def input(self, slots: Slots) -> str:
+    def write_input(self, slots: Slots) -> str:
         return f"Generate a headline for the following article: {slots['lead']} {slots['facts']}"
 
-    def write(self, slots: Slots, traits: Traits) -> str:
+    def write_answer(self, slots: Slots, traits: Traits) -> str:
         core = _FORMS[traits["form"]].format(**{**slots, "lead": _VERBS[traits["verb"]]})
         detail = _DETAILS[traits["detail"]].format(**slots)
         angle = _ANGLES[traits["angle"]].format(**slots)
         return phrase(_KICKERS[traits["kicker"]], core, detail, angle)
 
-    def generic(self, slots: Slots) -> str:
+    def write_generic_answer(self, slots: Slots) -> str:
         return f"{slots['actor']} will {slots['verb']} {slots['thing']} in {slots['place']}"
 
-    def item(self, slots: Slots, answer: str) -> Mapping[str, str]:
+    def write_item(self, slots: Slots, answer: str) -> Mapping[str, str]:
         return {"title": answer, "text": slots["brief"]}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
+
+from rpobench.data.synth.wording import split_bank
 
 
 class Beat(NamedTuple):
@@ -14,18 +17,17 @@ class Beat(NamedTuple):
     causes: tuple[str, ...]
 
 
-def _bank(words: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in words.split(","))
-
-
 def _acts(groups: str) -> tuple[tuple[str, str], ...]:
-    """Every verb of a group with every thing of the same group; `verb verb: thing, thing; verb ...`."""
-    split = (group.split(":") for group in groups.split(";"))
-    return tuple((verb, thing) for verbs, things in split for verb in verbs.split() for thing in _bank(things))
+    """Pair every verb of a group with every thing of the same group; `verb verb: thing, thing; verb ...`."""
+    acts: list[tuple[str, str]] = []
+    for group in groups.split(";"):
+        verbs, things = group.split(":")
+        acts += product(verbs.split(), split_bank(things))
+    return tuple(acts)
 
 
 def _beat(actors: str, acts: str, people: str, causes: str) -> Beat:
-    return Beat(_bank(actors), _acts(acts), _bank(people), _bank(causes))
+    return Beat(split_bank(actors), _acts(acts), split_bank(people), split_bank(causes))
 
 
 BEATS = {

@@ -37,7 +37,7 @@ class Titles(Mechanism):
     by_topic = ("scope",)
     drifting: ClassVar[tuple[str, ...]] = ("form", "adjective", "noun")
 
-    def content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
+    def draw_content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
         field = FIELDS[topic]
         approach = rng.choice(field.approaches)
         slots = {
@@ -51,23 +51,24 @@ class Titles(Mechanism):
             "measure": rng.choice(MEASURES),
             "part": rng.choice(PARTS),
         }
-        frames = (OPENINGS, PROPOSALS, RESULTS, BRIEFS)
-        opening, proposal, result, brief = (capital(spell(rng, rng.choice(bank), slots)) for bank in frames)
-        return {**slots, "opening": opening, "proposal": proposal, "result": result, "brief": brief}
 
-    def input(self, slots: Slots) -> str:
+        banks = {"opening": OPENINGS, "proposal": PROPOSALS, "result": RESULTS, "brief": BRIEFS}
+        sentences = {name: capital(spell(rng, rng.choice(bank), slots)) for name, bank in banks.items()}
+        return {**slots, **sentences}
+
+    def write_input(self, slots: Slots) -> str:
         abstract = f"{slots['opening']}. {slots['proposal']}. {slots['result']}."
         return f"Generate a title for the following abstract of a paper: {abstract}"
 
-    def write(self, slots: Slots, traits: Traits) -> str:
+    def write_answer(self, slots: Slots, traits: Traits) -> str:
         core = _ORDERS[traits["order"]].format(**{**slots, "adjective": traits["adjective"], "noun": traits["noun"]})
         form, scope = _FORMS[traits["form"]].format(**slots), _SCOPES[traits["scope"]].format(**slots)
         return phrase(form, core, scope)
 
-    def generic(self, slots: Slots) -> str:
+    def write_generic_answer(self, slots: Slots) -> str:
         return f"{capital(slots['a_approach'])} for {slots['problem']}"
 
-    def item(self, slots: Slots, answer: str) -> Mapping[str, str]:
+    def write_item(self, slots: Slots, answer: str) -> Mapping[str, str]:
         return {"title": answer, "abstract": f"{slots['brief']}."}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rpobench.data.synth.wording import split_bank
+
 
 class Field(NamedTuple):
     """One research field: problem heads, their modifiers, approaches, domains and kinds of data."""
@@ -17,7 +19,7 @@ class Field(NamedTuple):
 
 def _field(problems: str, modifiers: str, approaches: str, domains: str, data: str) -> Field:
     banks = (problems, modifiers, approaches, domains, data)
-    return Field(*(tuple(part.strip() for part in bank.split(",")) for bank in banks))
+    return Field(*map(split_bank, banks))
 
 
 FIELDS = {

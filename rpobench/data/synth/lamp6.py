@@ -41,7 +41,7 @@ class Subjects(Mechanism):
     by_topic = ("opener",)
     drifting = ("closer",)
 
-    def content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
+    def draw_content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
         work = WORKS[topic]
         slots = {
             "paper": rng.choice(work.papers),
@@ -49,25 +49,32 @@ class Subjects(Mechanism):
             "occasion": rng.choice(work.occasions),
             "project": names.project(rng),
             "deadline": rng.choice(DEADLINES),
-            "reader": names.given(rng),
-            "sender": names.given(rng),
+            "reader": names.given_name(rng),
+            "sender": names.given_name(rng),
         }
-        frames = (GREETINGS, STATES, REQUESTS, REASONS, CLOSINGS, BRIEFS)
-        said = [capital(spell(rng, rng.choice(bank), slots)) for bank in frames]
-        parts = ("greeting", "state", "request", "reason", "closing", "brief")
-        return {**slots, **dict(zip(parts, said, strict=True))}
 
-    def input(self, slots: Slots) -> str:
+        banks = {
+            "greeting": GREETINGS,
+            "state": STATES,
+            "request": REQUESTS,
+            "reason": REASONS,
+            "closing": CLOSINGS,
+            "brief": BRIEFS,
+        }
+        sentences = {name: capital(spell(rng, rng.choice(bank), slots)) for name, bank in banks.items()}
+        return {**slots, **sentences}
+
+    def write_input(self, slots: Slots) -> str:
         mail = f"{slots['greeting']} {slots['state']}. {slots['request']}. {slots['reason']}. {slots['closing']}"
         return f"Generate a subject for the following email: {mail}"
 
-    def write(self, slots: Slots, traits: Traits) -> str:
+    def write_answer(self, slots: Slots, traits: Traits) -> str:
         words = {**slots, "ask": _ASKS[traits["ask"]], "due": _DUES[traits["due"]].format(**slots)}
         core = _ORDERS[traits["order"]].format(**words)
         return phrase(_OPENERS[traits["opener"]], core, _CLOSERS[traits["closer"]].format(**slots))
 
-    def generic(self, slots: Slots) -> str:
+    def write_generic_answer(self, slots: Slots) -> str:
         return f"{capital(slots['verb'])} {slots['paper']} for {slots['project']} before {slots['deadline']}"
 
-    def item(self, slots: Slots, answer: str) -> Mapping[str, str]:
+    def write_item(self, slots: Slots, answer: str) -> Mapping[str, str]:
         return {"title": answer, "text": f"{slots['brief']}."}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rpobench.data.synth.wording import split_bank
+
 
 class Work(NamedTuple):
     """One kind of work: the papers that circulate, the verbs asked of the reader, the occasions ahead."""
@@ -14,7 +16,7 @@ class Work(NamedTuple):
 
 
 def _work(papers: str, verbs: str, occasions: str) -> Work:
-    return Work(*(tuple(part.strip() for part in bank.split(",")) for bank in (papers, verbs, occasions)))
+    return Work(*map(split_bank, (papers, verbs, occasions)))
 
 
 WORKS = {

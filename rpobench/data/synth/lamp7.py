@@ -36,9 +36,14 @@ class Tweets(Mechanism):
     by_topic = ("aside",)
     drifting: ClassVar[tuple[str, ...]] = ("opener", "intensity", "sign-off")
 
-    def content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
+    def draw_content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
         talk = TALKS[topic]
-        entities = {kind: getattr(names, kind)(rng) for kind in ("org", "place", "given", "surname")}
+        entities = {
+            "org": names.org(rng),
+            "place": names.place(rng),
+            "given": names.given_name(rng),
+            "surname": names.surname(rng),
+        }
         slots = {
             "deed": rng.choice(talk.deeds),
             "thing": rng.choice(talk.things),
@@ -47,24 +52,27 @@ class Tweets(Mechanism):
             "advice": rng.choice(talk.advice),
             "when": rng.choice(WHENS),
         }
-        event, verdict, advice = (spell(rng, rng.choice(bank), slots) for bank in (EVENTS, VERDICTS, ADVICE))
-        return {**slots, "plain": f"{event} {verdict}. {capital(advice)}.".replace(" ,", ",")}
 
-    def input(self, slots: Slots) -> str:
+        event, verdict, advice = (spell(rng, rng.choice(bank), slots) for bank in (EVENTS, VERDICTS, ADVICE))
+        plain_tweet = f"{event} {verdict}. {capital(advice)}.".replace(" ,", ",")
+        return {**slots, "plain": plain_tweet}
+
+    def write_input(self, slots: Slots) -> str:
         return f"Paraphrase the following tweet without any explanation before or after it: {slots['plain']}"
 
-    def write(self, slots: Slots, traits: Traits) -> str:
+    def write_answer(self, slots: Slots, traits: Traits) -> str:
         core = _ORDERS[traits["order"]].format(**{**slots, "intensity": traits["intensity"]})
+
         spelling = SPELLINGS[traits["spelling"]]
         advice = f", {spelling['you should']} {slots['advice']} {spelling.get(slots['when'], slots['when'])}"
+
         parts = (_OPENERS[traits["opener"]], core, _ASIDES[traits["aside"]], advice, _SIGN_OFFS[traits["sign-off"]])
         return " ".join(part for part in parts if part).replace(" ,", ",")
 
-    def generic(self, slots: Slots) -> str:
-        said = "The {thing} {spot} was very {verdict}, you should {advice} {when}"
-        return said.format(**slots)
+    def write_generic_answer(self, slots: Slots) -> str:
+        return "The {thing} {spot} was very {verdict}, you should {advice} {when}".format(**slots)
 
-    def item(self, slots: Slots, answer: str) -> Mapping[str, str]:
+    def write_item(self, slots: Slots, answer: str) -> Mapping[str, str]:
         return {"text": answer}
 
 

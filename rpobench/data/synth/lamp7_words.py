@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rpobench.data.synth.wording import split_bank
+
 
 class Talk(NamedTuple):
     """One topic: what was done to it, the things, where they were met, how they were, and the advice."""
@@ -17,7 +19,7 @@ class Talk(NamedTuple):
 
 def _talk(deeds: str, things: str, spots: str, verdicts: str, advice: str) -> Talk:
     banks = (deeds, things, spots, verdicts, advice)
-    return Talk(*(tuple(part.strip() for part in bank.split(",")) for bank in banks))
+    return Talk(*map(split_bank, banks))
 
 
 TALKS = {

@@ -1,6 +1,6 @@
-"""What a task must say for the synthetic world to write it: topics, traits, and how a trait shapes an answer.
+"""The contract of a task in the synthetic world: its topics, its traits, and how traits shape an answer.
 
-The world (users, dates, drift, profiles, splits, noise, references) is the same for every task and lives in `world.py`.
+The world (users, dates, drift, profiles, splits, noise, references) is the same for every task: see `world.py`.
 """
 
 from __future__ import annotations
@@ -29,21 +29,31 @@ class Mechanism(ABC):
     drifting: ClassVar[tuple[str, ...]] = ()  # traits that change once in a user's life
 
     @abstractmethod
-    def content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
-        """Fresh content of this topic. Reads `traits` only where content itself is chosen by the user (LaMP-1)."""
+    def draw_content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
+        """Draw fresh content of a topic.
+
+        Args:
+            rng: The random stream to draw from.
+            topic: One of the mechanism's topics.
+            names: Draws names of the right split.
+            traits: Read only where the user chooses the content itself (LaMP-1).
+
+        Returns:
+            The content.
+        """
 
     @abstractmethod
-    def input(self, slots: Slots) -> str:
-        """The official input: instruction and content, up to about 60 tokens of content."""
+    def write_input(self, slots: Slots) -> str:
+        """Write the official input: instruction and content, up to about 60 tokens of content."""
 
     @abstractmethod
-    def write(self, slots: Slots, traits: Traits) -> str:
-        """The answer of a user with these traits: the gold, and without noise the oracle's."""
+    def write_answer(self, slots: Slots, traits: Traits) -> str:
+        """Write the answer of a user with these traits: the gold, and without noise the oracle's."""
 
     @abstractmethod
-    def generic(self, slots: Slots) -> str:
-        """The best answer of somebody who knows the content and nothing of the user."""
+    def write_generic_answer(self, slots: Slots) -> str:
+        """Write the best answer of somebody who knows the content and nothing of the user."""
 
     @abstractmethod
-    def item(self, slots: Slots, answer: str) -> Mapping[str, str]:
-        """The official profile fields of this content with the user's own answer, up to about 30 tokens."""
+    def write_item(self, slots: Slots, answer: str) -> Mapping[str, str]:
+        """Write the official profile fields of a content with the user's own answer, up to about 30 tokens."""

@@ -1,4 +1,4 @@
-"""Entity names made from syllables: thousands of each kind, and no name occurs in two splits."""
+"""Makes entity names from syllables: thousands of each kind, and no name occurs in two splits."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _ENDINGS = {
 
 
 class Names:
-    """Draws names of one split. A made-up word belongs to exactly one split, by its checksum.
+    """Draws the names of one split. A made-up word belongs to exactly one split, by its checksum.
 
     Every method takes the random stream and returns ASCII letters (with a space in `person`), capitalised.
     """
 
     def __init__(self, split: str) -> None:
-        self._part = SPLITS.index(split)
+        self._split_index = SPLITS.index(split)
 
-    def given(self, rng: Random) -> str:
+    def given_name(self, rng: Random) -> str:
         return self._word(rng, "given")
 
     def surname(self, rng: Random) -> str:
         return self._word(rng, "surname")
 
     def person(self, rng: Random) -> str:
-        """Given name and surname."""
-        return f"{self.given(rng)} {self.surname(rng)}"
+        """A given name and a surname."""
+        return f"{self.given_name(rng)} {self.surname(rng)}"
 
     def place(self, rng: Random) -> str:
         return self._word(rng, "place")
@@ -60,12 +60,13 @@ class Names:
         return self._word(rng, "film")
 
     def method(self, rng: Random) -> str:
-        """The name of a scholarly method."""
+        """The name of a scholarly method, such as a model."""
         return self._word(rng, "method")
 
     def _word(self, rng: Random, kind: str) -> str:
         while True:
-            parts = (rng.choice(_ONSETS), rng.choice(_VOWELS), rng.choice(_LINKS), rng.choice(_ENDINGS[kind]))
-            word = "".join(parts).capitalize()
-            if zlib.crc32(word.encode()) % len(SPLITS) == self._part:
+            syllables = (rng.choice(_ONSETS), rng.choice(_VOWELS), rng.choice(_LINKS), rng.choice(_ENDINGS[kind]))
+            word = "".join(syllables).capitalize()
+
+            if zlib.crc32(word.encode()) % len(SPLITS) == self._split_index:
                 return word
