@@ -1,1 +1,1 @@
-"""Official files from their servers, and LaMP-6 from the Avocado mails."""
+"""Downloads LaMP's official files, and makes LaMP-6 from the licensed Avocado mails."""

@@ -1,4 +1,4 @@
-"""LaMP-6 out of the licensed Avocado collection and LaMP's id files, as LaMP's released script makes it.
+"""Makes LaMP-6 from the licensed Avocado collection and LaMP's id files, as LaMP's released script makes it.
 
 An id file is a questions file that says a mail's file name where its text belongs: in `input`, and in each profile
 item's `text`. The collection (`avocado-1.0.2/data/text`) is a folder of zips of such files.
@@ -7,7 +7,7 @@ item's `text`. The collection (`avocado-1.0.2/data/text`) is a folder of zips of
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,118 +30,173 @@ class Mail:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One question of an id file, and its location for errors."""
+
+    location: str
+    record: dict[str, Any]
+
+
 def build_lamp6(task: Task, avocado: Path, ids: Path, out: Path) -> None:
     """Write `out/LaMP_6/SPLIT_questions.json`, and the outputs of train and dev, for every id file in `ids`.
 
-    Whatever else a question or an item holds (`user_id` in the time split, dates) stays as it is. Raises RpobenchError,
-    and writes nothing, where a mail is absent, no mail, or in two versions, or where a file stands already.
+    Whatever else a question or an item holds (`user_id` in the time split, dates) stays as it is.
+
+    Args:
+        task: LaMP-6.
+        avocado: The collection's folder data/text.
+        ids: The folder of LaMP's id files.
+        out: The official folder to write to.
+
+    Raises:
+        RpobenchError: A mail is absent, no mail, or in two versions, or a file stands already. Nothing is written.
     """
-    parse = _parser()
+    parse = _import_parser()
     folder = out / official_name(task.name)
-    asked = {split: list(_questions(file)) for split, file in _id_files(ids).items()}
-    for split in asked:
-        for part in ("questions", "outputs"):
-            if (file := folder / f"{split}_{part}.json").exists():
-                raise RpobenchError(f"{file}: stands already: move it away or use --out")
-    wanted = {name: at for records in asked.values() for at, record in records for name in _mails(record)}
-    mails = _read_mails(avocado, wanted, parse)
-    for split, records in asked.items():
-        made = [_with_texts(task, record, mails) for _, record in records]
-        write_text(folder / f"{split}_questions.json", json.dumps(made, ensure_ascii=False) + "\n")
+    questions_by_split = {split: list(_read_questions(file)) for split, file in _find_id_files(ids).items()}
+    _check_free(folder, questions_by_split)
+
+    # Where each mail is asked for, for the error if it is absent.
+    locations: dict[str, str] = {}
+    for questions in questions_by_split.values():
+        for question in questions:
+            locations.update(dict.fromkeys(_mail_names(question.record), question.location))
+
+    mails = _read_mails(avocado, locations, parse)
+    for split, questions in questions_by_split.items():
+        records = [_with_texts(task, question.record, mails) for question in questions]
+        write_text(folder / f"{split}_questions.json", _to_json(records))
+
         if split != "test":  # as LaMP does: the targets of test are withheld
-            golds = [{"id": record["id"], "output": mails[record["input"]].subject} for _, record in records]
-            answers = {"task": official_name(task.name), "golds": golds}
-            write_text(folder / f"{split}_outputs.json", json.dumps(answers, ensure_ascii=False) + "\n")
+            golds = [
+                {"id": question.record["id"], "output": mails[question.record["input"]].subject}
+                for question in questions
+            ]
+            outputs = {"task": official_name(task.name), "golds": golds}
+            write_text(folder / f"{split}_outputs.json", _to_json(outputs))
 
 
-def _parser() -> Callable[[bytes], Any]:
+def _to_json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False) + "\n"
+
+
+def _check_free(folder: Path, splits: Iterable[str]) -> None:
+    """Refuse to write over files that stand already."""
+    for split in splits:
+        for part in ("questions", "outputs"):
+            file = folder / f"{split}_{part}.json"
+            if file.exists():
+                raise RpobenchError(f"{file}: stands already: move it away or use --out")
+
+
+def _import_parser() -> Callable[[bytes], Any]:
     try:
         from mailparser import parse_from_bytes
     except ImportError as error:
         raise RpobenchError(
             "data build-lamp6 needs the package mail-parser: pip install 'rpobench[avocado]'"
         ) from error
+
     parse: Callable[[bytes], Any] = parse_from_bytes
     return parse
 
 
-def _id_files(ids: Path) -> dict[str, Path]:
-    """The id file of each split that the folder has, there or in a folder of the split's name."""
-    places = {split: [ids / f"{split}_questions.json", ids / split / f"{split}_questions.json"] for split in SPLITS}
-    found = {split: file for split, files in places.items() for file in reversed(files) if file.exists()}
-    if not found:
+def _find_id_files(ids: Path) -> dict[str, Path]:
+    """Find the id file of each split that the folder has, there or in a folder of the split's name."""
+    id_files = {}
+    for split in SPLITS:
+        name = f"{split}_questions.json"
+        for file in (ids / name, ids / split / name):
+            if file.exists():
+                id_files[split] = file
+                break
+
+    if not id_files:
         raise RpobenchError(f"--ids {ids}: no dev_questions.json or the like: `rpobench data download` fetches them")
-    return found
+    return id_files
 
 
-def _questions(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each question of an id file with its place, for errors."""
-    for place, record in enumerate(stream_records(file)):
-        at = f"{file}: record {place}"
+def _read_questions(file: Path) -> Iterator[_Question]:
+    """Yield each question of an id file."""
+    for position, record in enumerate(stream_records(file)):
+        location = f"{file}: record {position}"
         profile = record.get("profile") if isinstance(record, dict) else None
         if not isinstance(profile, list) or not {"id", "input"} <= record.keys():
-            raise RpobenchError(f"{at}: expected an object with 'id', 'input' and a list 'profile'")
+            raise RpobenchError(f"{location}: expected an object with 'id', 'input' and a list 'profile'")
         if not all(isinstance(item, dict) and "id" in item for item in profile):
-            raise RpobenchError(f"{at}: expected profile items with 'id' and 'text'")
-        if not all(isinstance(name, str) for name in _mails(record)):
-            raise RpobenchError(f"{at}: 'input' and each item's 'text' must be a mail's file name")
-        yield at, record
+            raise RpobenchError(f"{location}: expected profile items with 'id' and 'text'")
+        if not all(isinstance(name, str) for name in _mail_names(record)):
+            raise RpobenchError(f"{location}: 'input' and each item's 'text' must be a mail's file name")
+
+        yield _Question(location, record)
 
 
-def _mails(record: dict[str, Any]) -> list[Any]:
-    """The names of all mails of one question."""
+def _mail_names(record: dict[str, Any]) -> list[Any]:
+    """List the names of all mails of one question."""
     return [record["input"], *(item.get("text") for item in record["profile"])]
 
 
-def _read_mails(avocado: Path, wanted: dict[str, str], parse: Callable[[bytes], Any]) -> dict[str, Mail]:
-    """The wanted mails by name; `wanted` gives a place where each is asked for."""
+def _read_mails(avocado: Path, locations: dict[str, str], parse: Callable[[bytes], Any]) -> dict[str, Mail]:
+    """Read mails by name. `locations` holds the names of the mails to read and where each is asked for."""
     zips = sorted(avocado.glob("*.zip"))
     if not zips:
         raise RpobenchError(f"--avocado {avocado}: holds no zip: give the collection's folder data/text")
+
     mails: dict[str, Mail] = {}
     with progress("Avocado", len(zips)) as advance:
         for file in zips:
-            for name, content in _members(file, wanted):
-                mail = _mail(parse, content, f"{file}: {name}")
+            for name, content in _read_members(file, locations):
+                mail = _parse_mail(parse, content, f"{file}: {name}")
                 if mails.setdefault(name, mail) != mail:
                     raise RpobenchError(f"{file}: {name}: another zip holds another mail of this name, keep one")
             advance(1)
-    if absent := [name for name in wanted if name not in mails]:
+
+    absent_names = [name for name in locations if name not in mails]
+    if absent_names:
+        name = absent_names[0]
         raise RpobenchError(
-            f"{wanted[absent[0]]}: mail {absent[0][:60]!r} is in no zip of {avocado} ({len(absent)} in all): ids and "
+            f"{locations[name]}: mail {name[:60]!r} is in no zip of {avocado} ({len(absent_names)} in all): ids and "
             "collection (avocado-1.0.2) do not belong together"
         )
     return mails
 
 
-def _members(file: Path, wanted: dict[str, str]) -> Iterator[tuple[str, bytes]]:
-    """Name and content of the wanted members of a zip; nothing is unpacked to disk."""
+def _read_members(file: Path, names: Container[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the members of a zip that have these names; nothing is unpacked to disk."""
     try:
-        with ZipFile(file) as zipped:
-            for member in zipped.infolist():
+        with ZipFile(file) as archive:
+            for member in archive.infolist():
                 name = PurePosixPath(member.filename).name
-                if name in wanted:
-                    yield name, zipped.read(member)
+                if name in names:
+                    yield name, archive.read(member)
     except UNREADABLE_ZIP as error:
         raise RpobenchError(f"{file}: no readable zip ({error}): copy it again from the collection") from error
 
 
-def _mail(parse: Callable[[bytes], Any], content: bytes, at: str) -> Mail:
+def _parse_mail(parse: Callable[[bytes], Any], content: bytes, location: str) -> Mail:
     from mailparser.exceptions import MailParserError
 
     try:
-        parsed = parse(content)
+        message = parse(content)
     except MailParserError as error:
-        raise RpobenchError(f"{at}: no readable mail ({error}): copy its zip again from the collection") from error
-    subject = parsed.subject if isinstance(parsed.subject, str) else parsed.subject[0]  # a list where it stands twice
-    mail = Mail(subject, parsed.body.strip())
+        raise RpobenchError(
+            f"{location}: no readable mail ({error}): copy its zip again from the collection"
+        ) from error
+
+    # A list where the header stands twice.
+    subject = message.subject if isinstance(message.subject, str) else message.subject[0]
+    mail = Mail(subject, message.body.strip())
     if not (mail.subject or mail.body):
-        raise RpobenchError(f"{at}: is no mail: it has neither subject nor text: copy its zip again")
+        raise RpobenchError(f"{location}: is no mail: it has neither subject nor text: copy its zip again")
     return mail
 
 
 def _with_texts(task: Task, record: dict[str, Any], mails: dict[str, Mail]) -> dict[str, Any]:
-    profile = [
-        {**item, "text": mails[item["text"]].body, "title": mails[item["text"]].subject} for item in record["profile"]
-    ]
+    """Return the question with the mails' texts in place of their names."""
+    profile = []
+    for item in record["profile"]:
+        mail = mails[item["text"]]
+        profile.append({**item, "text": mail.body, "title": mail.subject})
+
     return {**record, "input": f"{task.instruction}{mails[record['input']].body}", "profile": profile}

@@ -1,4 +1,7 @@
-"""One file over HTTP into a part file, continued where it was cut: nothing half stands under a final name."""
+"""Fetches one file over HTTP into a part file, and continues it where it was cut.
+
+Nothing incomplete stands under a final name.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import math
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,37 +22,45 @@ from rpobench.types import RpobenchError
 
 BLOCK = 2**16
 MEGA = 10**6
-STEPS = 50  # moves of the progress bar
+PROGRESS_STEPS = 50  # moves of the progress bar
 TRIES = 5  # attempts in a row that bring no new byte
 BACKOFF = wait_exponential(multiplier=1, max=30)
 TIMEOUT = (20, 60)  # seconds to connect, seconds between two blocks
 HEADERS = {"User-Agent": f"rpobench/{version('rpobench')}", "Accept-Encoding": "identity"}
 TRANSIENT = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+BOM_AND_SPACE = b"\xef\xbb\xbf \t\r\n"
 
 
 class Interrupted(Exception):
-    """An attempt that failed in a way that the next may not."""
+    """An attempt failed in a way that the next may not."""
 
 
 def fetch(address: str, part: Path, *, label: str) -> None:
-    """Make `part` the whole body at this address; what an earlier call left of the same address is continued.
+    """Fetch the whole body at an address into a part file; what an earlier call left of the same address is continued.
 
     Cut connections, 5xx and 429 are tried again with growing pauses, as long as new bytes come or five times in a row.
-    Raises RpobenchError where the address is wrong, answers with a web page, or fails too often; the part then stays.
+
+    Args:
+        address: The file's address.
+        part: Where the body goes.
+        label: Names the file on stderr.
+
+    Raises:
+        RpobenchError: The address is wrong, answers with a web page, or fails too often; the part then stays.
     """
     transfer = _Transfer(address, part, label)
     attempts = Retrying(
-        stop=lambda state: transfer.fruitless >= TRIES,
+        stop=lambda state: transfer.fruitless_attempts >= TRIES,
         wait=BACKOFF,
         retry=retry_if_exception_type(Interrupted),
-        before_sleep=transfer.tell,
+        before_sleep=transfer.announce_retry,
         reraise=True,
     )
     try:
         attempts(transfer.attempt)
     except Interrupted as error:
-        kept = "what has arrived is kept: run the command again, or give another --mirror"
-        raise RpobenchError(f"{address}: {error}, {TRIES} times without a new byte; {kept}") from error
+        advice = "what has arrived is kept: run the command again, or give another --mirror"
+        raise RpobenchError(f"{address}: {error}, {TRIES} times without a new byte; {advice}") from error
     except requests.RequestException as error:
         raise RpobenchError(f"{address}: {error}: check --mirror") from error
     except OSError as error:
@@ -56,20 +68,20 @@ def fetch(address: str, part: Path, *, label: str) -> None:
 
 
 def discard(part: Path) -> None:
-    """Forget what has arrived."""
+    """Remove a part file and the note of its origin."""
     part.unlink(missing_ok=True)
-    _note(part).unlink(missing_ok=True)
+    _origin_file(part).unlink(missing_ok=True)
 
 
-def keep(part: Path, file: Path) -> None:
-    """Give a whole part its final name."""
-    _note(part).unlink(missing_ok=True)
+def finish(part: Path, file: Path) -> None:
+    """Give a complete part file its final name."""
+    _origin_file(part).unlink(missing_ok=True)
     part.replace(file)
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """Where a part comes from: it is continued only with the same file. `size` is None where the server tells none."""
+    """Where a part comes from: it is continued only with the same file. `size` is None where no server said one."""
 
     address: str
     version: str
@@ -80,115 +92,139 @@ class _Transfer:
     """The attempts at one file."""
 
     def __init__(self, address: str, part: Path, label: str) -> None:
-        self.address, self.part, self.label = address, part, label
-        self.fruitless, self.most = 0, self._held(self._origin())
+        self._address = address
+        self._part = part
+        self._label = label
+        self._most_bytes = self._count_bytes(self._read_origin())
+        self.fruitless_attempts = 0  # in a row
 
     def attempt(self) -> None:
         """Fetch what is missing. Raises Interrupted where another attempt may do better."""
-        origin = self._origin()
-        held = self._held(origin)
-        if origin and origin.size is not None and held == origin.size:
+        origin = self._read_origin()
+        start = self._count_bytes(origin)
+        if origin and origin.size is not None and start == origin.size:
             return
+
         try:
-            self._fetch(origin if held else None, held)
+            self._request(origin if start else None, start)
         except TRANSIENT as error:
             raise self._interrupted(f"connection cut or refused ({type(error).__name__})") from error
 
-    def tell(self, state: RetryCallState) -> None:
+    def announce_retry(self, state: RetryCallState) -> None:
         """Say on stderr why and when it is tried again."""
-        why = state.outcome.exception() if state.outcome else None
+        reason = state.outcome.exception() if state.outcome else None
         pause = state.next_action.sleep if state.next_action else 0
-        print(f"{self.label}: {why}, again in {pause:.0f} s", file=sys.stderr)
+        print(f"{self._label}: {reason}, again in {pause:.0f} s", file=sys.stderr)
 
-    def _fetch(self, origin: _Origin | None, held: int) -> None:
+    def _request(self, origin: _Origin | None, start: int) -> None:
+        """Ask for the file from byte `start` on, and write what comes."""
         headers = dict(HEADERS)
         if origin:
-            headers["Range"] = f"bytes={held}-"
+            headers["Range"] = f"bytes={start}-"
             if origin.version:
                 headers["If-Range"] = origin.version
-        with requests.get(self.address, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            self._judge(response)
-            if response.status_code == 206 and not (origin and _continues(response, held, origin.size)):
-                discard(self.part)
+
+        with requests.get(self._address, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            self._check_status(response)
+
+            if response.status_code == 206 and not (origin and _continues(response, start, origin.size)):
+                discard(self._part)
                 raise self._interrupted("the server continued with another file")
             if response.status_code != 206:
-                origin, held = _origin_of(self.address, response), 0
-            assert origin is not None  # 206 without one was refused above
-            self._write(response, origin, held)
+                origin, start = _origin_of(self._address, response), 0
 
-    def _judge(self, response: requests.Response) -> None:
+            assert origin is not None  # 206 without one was refused above
+            self._write(response, origin, start)
+
+    def _check_status(self, response: requests.Response) -> None:
+        """Refuse an answer without a file."""
         code = response.status_code
         if code == 404:
-            raise RpobenchError(f"{self.address}: not found (404): check --data, --task and --split, or the --mirror")
+            raise RpobenchError(f"{self._address}: not found (404): check --data, --task and --split, or the --mirror")
         if code == 416:
-            discard(self.part)
+            discard(self._part)
             raise self._interrupted("the server has no such rest (416)")
         if code >= 500 or code == 429:
             raise self._interrupted(f"the server answered {code}")
         if code not in (200, 206):
-            raise RpobenchError(f"{self.address}: the server answered {code}: give another --mirror")
+            raise RpobenchError(f"{self._address}: the server answered {code}: give another --mirror")
 
-    def _write(self, response: requests.Response, origin: _Origin, held: int) -> None:
+    def _write(self, response: requests.Response, origin: _Origin, start: int) -> None:
+        """Write the body to the part file, from byte `start` on."""
         blocks = response.iter_content(BLOCK)
-        first = next(blocks, b"")
-        if not held and first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-            raise RpobenchError(
-                f"{self.address}: answered with a web page and not JSON: LaMP's server does so where there is no such "
-                "file: check --data, --task and --split, or the --mirror"
-            )
-        if not held:
-            discard(self.part)
-            _note(self.part).write_text(json.dumps(asdict(origin)), encoding="utf-8")
-        total = math.ceil((origin.size or 0) / MEGA)
-        with self.part.open("ab" if held else "wb") as file, progress(f"{self.label} (MB)", total) as advance:
-            shown, step = 0, max(1, total // STEPS)
-            file.write(first)
+        first_block = next(blocks, b"")
+        if not start:
+            if first_block.lstrip(BOM_AND_SPACE).startswith(b"<"):
+                raise RpobenchError(
+                    f"{self._address}: answered with a web page and not JSON: LaMP's server does so where there is no "
+                    "such file: check --data, --task and --split, or the --mirror"
+                )
+            discard(self._part)
+            _origin_file(self._part).write_text(json.dumps(asdict(origin)), encoding="utf-8")
+
+        self._append(first_block, blocks, origin.size or 0, is_new=not start)
+
+        size = self._part.stat().st_size
+        if origin.size is not None and size != origin.size:
+            raise self._interrupted(f"{size} of {origin.size} bytes arrived")
+
+    def _append(self, first_block: bytes, blocks: Iterator[bytes], size: int, *, is_new: bool) -> None:
+        """Write all blocks to the part file, with a progress bar over a file of this size."""
+        total = math.ceil(size / MEGA)
+        step = max(1, total // PROGRESS_STEPS)
+        reported = 0
+        with self._part.open("wb" if is_new else "ab") as file, progress(f"{self._label} (MB)", total) as advance:
+            file.write(first_block)
             for block in blocks:
                 file.write(block)
-                done = math.ceil(file.tell() / MEGA)
-                if done - shown >= step:
-                    advance(done - shown)
-                    shown = done
-            if total > shown:
-                advance(total - shown)
-        arrived = self.part.stat().st_size
-        if origin.size is not None and arrived != origin.size:
-            raise self._interrupted(f"{arrived} of {origin.size} bytes arrived")
+                megabytes = math.ceil(file.tell() / MEGA)
+                if megabytes - reported >= step:
+                    advance(megabytes - reported)
+                    reported = megabytes
 
-    def _interrupted(self, why: str) -> Interrupted:
-        """The fault of this attempt, after counting whether it brought anything."""
-        held = self._held(self._origin())
-        self.fruitless = 0 if held > self.most else self.fruitless + 1
-        self.most = max(self.most, held)
-        return Interrupted(why)
+            if total > reported:
+                advance(total - reported)
 
-    def _origin(self) -> _Origin | None:
-        """Where the part comes from; None where there is none, or one of another address."""
-        note = _note(self.part)
-        if not (note.exists() and self.part.exists()):
+    def _interrupted(self, reason: str) -> Interrupted:
+        """Make the fault of this attempt, after counting whether the attempt brought anything."""
+        byte_count = self._count_bytes(self._read_origin())
+        self.fruitless_attempts = 0 if byte_count > self._most_bytes else self.fruitless_attempts + 1
+        self._most_bytes = max(self._most_bytes, byte_count)
+        return Interrupted(reason)
+
+    def _read_origin(self) -> _Origin | None:
+        """Read where the part comes from; None where there is none, or one of another address."""
+        origin_file = _origin_file(self._part)
+        if not (origin_file.exists() and self._part.exists()):
             return None
+
         try:
-            origin = _Origin(**json.loads(note.read_text(encoding="utf-8")))
+            origin = _Origin(**json.loads(origin_file.read_text(encoding="utf-8")))
         except (ValueError, TypeError):  # torn by a kill: the part cannot be trusted
             return None
-        return origin if origin.address == self.address else None
+        return origin if origin.address == self._address else None
 
-    def _held(self, origin: _Origin | None) -> int:
-        return self.part.stat().st_size if origin else 0
+    def _count_bytes(self, origin: _Origin | None) -> int:
+        return self._part.stat().st_size if origin else 0
 
 
-def _note(part: Path) -> Path:
+def _origin_file(part: Path) -> Path:
     return part.with_name(f"{part.name}-origin")
 
 
 def _origin_of(address: str, response: requests.Response) -> _Origin:
+    """Note which version of a file a response brings: a strong ETag, else the time of its change."""
     tag = response.headers.get("ETag", "")
-    version = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
+    is_strong = tag and not tag.startswith("W/")
+    file_version = tag if is_strong else response.headers.get("Last-Modified", "")
+
     length = response.headers.get("Content-Length", "")
-    return _Origin(address, version, int(length) if length.isdigit() else None)
+    return _Origin(address, file_version, int(length) if length.isdigit() else None)
 
 
-def _continues(response: requests.Response, held: int, size: int | None) -> bool:
-    """Whether a partial answer is the rest of the file that was begun."""
-    told = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
-    return told is not None and int(told[1]) == held and size in (None, int(told[2]))
+def _continues(response: requests.Response, start: int, size: int | None) -> bool:
+    """Tell whether a partial answer is the rest of the file that was begun."""
+    content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+    if content_range is None:
+        return False
+    return int(content_range[1]) == start and size in (None, int(content_range[2]))

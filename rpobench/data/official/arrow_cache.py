@@ -23,6 +23,7 @@ from rpobench.data.official.lazy_examples import LazyExamples
 from rpobench.data.official.records import stream_questions
 from rpobench.store.files import read_json, write_json
 from rpobench.store.user_cache import cache_folder
+from rpobench.store.whole_folder import whole_folder
 from rpobench.task.contract import Task
 from rpobench.terminal import progress
 from rpobench.types import Example, ProfileItem, RpobenchError
@@ -94,12 +95,9 @@ def map_questions(task: Task, file: Path) -> tuple[LazyExamples, str]:
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f"{name}.lock"):
             if not folder.exists():
-                aside = folder.with_suffix(".part")
-                shutil.rmtree(aside, ignore_errors=True)  # of a killed process
-                aside.mkdir()
-                _write_entry(task, file, aside)
-                _remove_former(cache, name, aside)
-                aside.rename(folder)
+                with whole_folder(folder) as aside:
+                    _write_entry(task, file, aside)
+                    _remove_former(cache, name, aside)
     except OSError as error:
         raise RpobenchError(
             f"{cache}: cannot keep {file.name} there ({error}): free {status.st_size // MEGA} MB or set RPOBENCH_CACHE"
