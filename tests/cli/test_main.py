@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import CommandResult, run_rpobench
 from paths import LAMP_SAMPLE, PLUGIN
 from shared_data import require_shared
 
 import rpobench
 from rpobench import registry
-from rpobench.cli.main import main
 from rpobench.types import RpobenchError
-
-
-@dataclass
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -40,19 +30,7 @@ def surroundings() -> Iterator[None]:
     registry._declared.cache_clear()
 
 
-def rpo(*arguments: str | Path) -> Done:
-    """What the command does, run in this process: its parts are imported once."""
-    out, told = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(told):
-        patch.setattr(sys, "argv", ["rpobench", *map(str, arguments)])
-        try:
-            main()
-        except SystemExit as end:
-            return Done(int(end.code or 0), out.getvalue(), told.getvalue())
-    raise AssertionError("a command ends with an exit code")
-
-
-def fails(done: Done, *words: str) -> None:
+def fails(done: CommandResult, *words: str) -> None:
     assert done.returncode == 1 and done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("rpobench: ")
     for word in words:
@@ -63,7 +41,7 @@ def fails(done: Done, *words: str) -> None:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with runs of two methods on two tasks."""
     folder = tmp_path_factory.mktemp("cli") / "runs"
-    done = rpo(*PLAN, "--method", "zero-shot,peek", "--task", "LaMP-3,LaMP-7", "--out", folder)
+    done = run_rpobench(*PLAN, "--method", "zero-shot,peek", "--task", "LaMP-3,LaMP-7", "--out", folder)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -72,7 +50,7 @@ PLAN = ("run", "--base-model", "scripted:echo", "--limit", "6")
 
 
 def test_help_is_quick_to_import_and_names_the_commands() -> None:
-    done = rpo("--help")
+    done = run_rpobench("--help")
     assert done.returncode == 0
     for name in ("run", "list", "score", "show", "report"):
         assert f" {name} " in done.stdout
@@ -88,19 +66,19 @@ def test_help_is_quick_to_import_and_names_the_commands() -> None:
 
 
 def test_version() -> None:
-    assert rpo("--version").stdout.strip() == rpobench.__version__
+    assert run_rpobench("--version").stdout.strip() == rpobench.__version__
 
 
 def test_a_command_of_another_package_is_imported_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "toy_methods", raising=False)
-    rpo("list", "tasks")
+    run_rpobench("list", "tasks")
     assert "toy_methods" not in sys.modules
-    assert rpo("greet").stdout == "hello\n"
-    assert "A command of somebody else" in rpo("--help").stdout
+    assert run_rpobench("greet").stdout == "hello\n"
+    assert "A command of somebody else" in run_rpobench("--help").stdout
 
 
 def test_run_json_is_one_array_and_the_rest_goes_to_stderr(runs: Path) -> None:
-    done = rpo(*PLAN, "--method", "zero-shot,peek", "--task", "LaMP-3,LaMP-7", "--out", runs, "--json")
+    done = run_rpobench(*PLAN, "--method", "zero-shot,peek", "--task", "LaMP-3,LaMP-7", "--out", runs, "--json")
     found = json.loads(done.stdout)
     assert [(one["method"], one["task"]) for one in found] == [
         (method, task) for method in ("zero-shot", "peek") for task in ("LaMP-3", "LaMP-7")
@@ -109,33 +87,33 @@ def test_run_json_is_one_array_and_the_rest_goes_to_stderr(runs: Path) -> None:
 
 
 def test_run_ends_with_a_table_that_says_what_it_rests_on(tmp_path: Path) -> None:
-    done = rpo(*PLAN, "--method", "peek", "--task", "LaMP-3", "--out", tmp_path / "runs")
+    done = run_rpobench(*PLAN, "--method", "peek", "--task", "LaMP-3", "--out", tmp_path / "runs")
     for word in ("synthetic, not LaMP", "MAE ↓", "draft", "swapped", "gain", "best generic", "oracle", "seconds"):
         assert word in done.stdout
     assert "LaMP-3 peek" in done.stderr and "/s" in done.stderr and "left" in done.stderr, "progress in plain lines"
 
 
 def test_lists(runs: Path) -> None:
-    assert rpo("list", "tasks").stdout.split()[:2] == ["LaMP-1", "LaMP-2"]
-    assert {"zero-shot", "rag-bm25", "rpo", "peek"} <= set(json.loads(rpo("list", "methods", "--json").stdout))
-    assert "smollm2-135m" in rpo("list", "models").stdout
-    assert "bm25" in rpo("list", "retrievers").stdout
-    assert sum("peek" in line for line in rpo("list", "runs", "--runs", runs).stdout.splitlines()) == 4
+    assert run_rpobench("list", "tasks").stdout.split()[:2] == ["LaMP-1", "LaMP-2"]
+    assert {"zero-shot", "rag-bm25", "rpo", "peek"} <= set(json.loads(run_rpobench("list", "methods", "--json").stdout))
+    assert "smollm2-135m" in run_rpobench("list", "models").stdout
+    assert "bm25" in run_rpobench("list", "retrievers").stdout
+    assert sum("peek" in line for line in run_rpobench("list", "runs", "--runs", runs).stdout.splitlines()) == 4
 
 
 def test_show_puts_input_draft_and_target_side_by_side(runs: Path) -> None:
-    name = json.loads(rpo("list", "runs", "--runs", runs, "--json").stdout)
+    name = json.loads(run_rpobench("list", "runs", "--runs", runs, "--json").stdout)
     swapped = next(one for one in map(str_of, name) if "LaMP-7-peek-swapped" in one)
     own = next(one for one in map(str_of, name) if "LaMP-7-peek" in one and "swapped" not in one)
-    shown = json.loads(rpo("show", own, "--runs", runs, "--json").stdout)
+    shown = json.loads(run_rpobench("show", own, "--runs", runs, "--json").stdout)
     assert len(shown) == 6
     assert {"example", "input", "evidence", "draft", "prediction", "target", "score"} <= set(shown[0])
-    other = json.loads(rpo("show", swapped, "--runs", runs, "--json").stdout)
+    other = json.loads(run_rpobench("show", swapped, "--runs", runs, "--json").stdout)
     assert shown[0]["prediction"] != other[0]["prediction"] and shown[0]["target"] == other[0]["target"]
-    one = rpo("show", own, "--runs", runs, "--example", shown[2]["example"]).stdout
+    one = run_rpobench("show", own, "--runs", runs, "--example", shown[2]["example"]).stdout
     assert shown[2]["target"] in one and shown[1]["example"] not in one
-    fails(rpo("show", own, "--runs", runs, "--example", "none"), "--example none", shown[0]["example"])
-    fails(rpo("show", "no-such-run", "--runs", runs), "no-such-run", "rpobench list runs")
+    fails(run_rpobench("show", own, "--runs", runs, "--example", "none"), "--example none", shown[0]["example"])
+    fails(run_rpobench("show", "no-such-run", "--runs", runs), "no-such-run", "rpobench list runs")
 
 
 def str_of(listed: Any) -> str:
@@ -143,22 +121,22 @@ def str_of(listed: Any) -> str:
 
 
 def test_report_in_both_forms(runs: Path, tmp_path: Path) -> None:
-    text = rpo("report", "--runs", runs).stdout
+    text = run_rpobench("report", "--runs", runs).stdout
     assert "synthetic, not LaMP" in text and "| peek |" in text and "**" in text
-    done = rpo("report", "--runs", runs, "--format", "csv", "--out", tmp_path / "table.csv", "--no-text")
+    done = run_rpobench("report", "--runs", runs, "--format", "csv", "--out", tmp_path / "table.csv", "--no-text")
     assert done.stdout == "" and len((tmp_path / "table.csv").read_text().splitlines()) == 9
-    fails(rpo("report", "--runs", runs, "--format", "xls"), "--format xls", "md, csv")
-    fails(rpo("report", "--runs", tmp_path / "none"), "no finished run")
+    fails(run_rpobench("report", "--runs", runs, "--format", "xls"), "--format xls", "md, csv")
+    fails(run_rpobench("report", "--runs", tmp_path / "none"), "no finished run")
 
 
 def test_score_takes_official_files(tmp_path: Path) -> None:
     golds, preds = tmp_path / "golds.json", tmp_path / "preds.json"
     golds.write_text(json.dumps({"task": "LaMP_3", "golds": [{"id": "1", "output": "5"}, {"id": "2", "output": "3"}]}))
     preds.write_text(json.dumps({"task": "LaMP_3", "golds": [{"id": "2", "output": "3"}, {"id": "1", "output": "x"}]}))
-    done = rpo("score", "--task", "LaMP-3", "--golds", golds, "--preds", preds, "--json")
+    done = run_rpobench("score", "--task", "LaMP-3", "--golds", golds, "--preds", preds, "--json")
     assert json.loads(done.stdout) == {"MAE": 2.0, "RMSE": pytest.approx(8**0.5)}
     preds.write_text("<html>")
-    fails(rpo("score", "--task", "LaMP-3", "--golds", golds, "--preds", preds), "preds.json", "web page")
+    fails(run_rpobench("score", "--task", "LaMP-3", "--golds", golds, "--preds", preds), "preds.json", "web page")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +158,7 @@ def test_score_takes_official_files(tmp_path: Path) -> None:
 def test_a_fault_is_one_line_and_no_traceback(
     tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    done = rpo("run", "--limit", "2", "--base-model", "scripted:echo", *arguments, "--out", tmp_path / "runs")
+    done = run_rpobench("run", "--limit", "2", "--base-model", "scripted:echo", *arguments, "--out", tmp_path / "runs")
     assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("rpobench: ")]
     for word in words:
@@ -189,19 +167,19 @@ def test_a_fault_is_one_line_and_no_traceback(
 
 def test_debug_shows_the_traceback() -> None:
     with pytest.raises(RpobenchError, match="unknown method 'nothing'"):
-        rpo("--debug", "run", "--method", "nothing", "--task", "LaMP-3")
+        run_rpobench("--debug", "run", "--method", "nothing", "--task", "LaMP-3")
 
 
 @pytest.mark.parametrize("arguments", [("run",), ("nonsense",), ("run", "--nonsense"), ("run", "--limit", "0")])
 def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
-    done = rpo(*arguments)
+    done = run_rpobench(*arguments)
     assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     out = tmp_path / "file" / "runs"
-    done = rpo(*PLAN, "--method", "zero-shot", "--task", "LaMP-3", "--out", out)
+    done = run_rpobench(*PLAN, "--method", "zero-shot", "--task", "LaMP-3", "--out", out)
     assert done.returncode == 1 and str(out) in done.stderr and "Traceback" not in done.stderr
 
 
@@ -236,7 +214,7 @@ def test_the_real_sample_is_split_by_user(tmp_path: Path) -> None:
         "scripted:echo",
         "--json",
     )
-    done = rpo("run", "--method", "zero-shot,peek,learner", *options, "--out", tmp_path / "runs")
+    done = run_rpobench("run", "--method", "zero-shot,peek,learner", *options, "--out", tmp_path / "runs")
     assert done.returncode == 0, done.stderr
     found = {one["method"]: one for one in json.loads(done.stdout)}
     assert found["learner"]["n"] == found["zero-shot"]["n"] == 25
@@ -244,23 +222,23 @@ def test_the_real_sample_is_split_by_user(tmp_path: Path) -> None:
 
 
 def test_show_leaves_texts_out_of_a_run_made_with_no_text(tmp_path: Path) -> None:
-    made = rpo(
+    made = run_rpobench(
         *("run", "--method", "zero-shot", "--task", "LaMP-7", "--limit", "2", "--base-model", "scripted:echo"),
         *("--out", tmp_path, "--no-text", "--json"),
     )
     (run,) = json.loads(made.stdout)
-    shown = json.loads(rpo("show", run["run"], "--runs", tmp_path, "--json").stdout)
+    shown = json.loads(run_rpobench("show", run["run"], "--runs", tmp_path, "--json").stdout)
     assert [entry["input"] for entry in shown] == [None, None] == [entry["target"] for entry in shown]
     assert all(entry["example"] and entry["score"] is not None for entry in shown)
 
 
 def test_runs_of_a_folder_that_is_not_there_are_no_empty_list(tmp_path: Path) -> None:
-    fails(rpo("list", "runs", "--runs", tmp_path / "none"), f"--runs {tmp_path / 'none'}", "no such folder")
-    assert rpo("list", "runs", "--runs", tmp_path, "--json").stdout == "[]\n"
+    fails(run_rpobench("list", "runs", "--runs", tmp_path / "none"), f"--runs {tmp_path / 'none'}", "no such folder")
+    assert run_rpobench("list", "runs", "--runs", tmp_path, "--json").stdout == "[]\n"
 
 
 @pytest.mark.parametrize("seed", ["-1", "0,4294967296"])
 def test_a_seed_that_no_library_takes_is_refused(tmp_path: Path, seed: str) -> None:
-    done = rpo(*PLAN, "--method", "zero-shot", "--task", "LaMP-3", "--seed", seed, "--out", tmp_path / "runs")
+    done = run_rpobench(*PLAN, "--method", "zero-shot", "--task", "LaMP-3", "--seed", seed, "--out", tmp_path / "runs")
     fails(done, "--seed")
     assert not (tmp_path / "runs").exists()

@@ -7,11 +7,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lamp_folder import write_split
 
 from rpobench import get_task
 from rpobench.data.official import arrow_cache, questions
@@ -30,15 +30,6 @@ def record(key: int, **more: Any) -> dict[str, Any]:
     return {"id": str(key), "input": f"{TASK.instruction}text {key}", "profile": items, **more}
 
 
-def folder(path: Path, records: Sequence[Any], name: str = "LaMP_3") -> Path:
-    place = path / name
-    place.mkdir(exist_ok=True)
-    (place / "dev_questions.json").write_text(json.dumps(records))
-    golds = [{"id": one["id"], "output": "5"} for one in records]
-    (place / "dev_outputs.json").write_text(json.dumps({"task": name, "golds": golds}))
-    return path
-
-
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every file is large, batches are small, and the cache is the test's own."""
@@ -54,7 +45,7 @@ def entries(cache: Path) -> list[Path]:
 
 @pytest.mark.parametrize("more", [{}, {"user_id": "u"}])
 def test_mapped_examples_are_those_that_reading_gives(tmp_path: Path, cache: Path, more: dict[str, str]) -> None:
-    place = folder(tmp_path, [record(key, **more) for key in range(30)])
+    place = write_split(tmp_path, [record(key, **more) for key in range(30)])
     first, again = (load_official(TASK, place, "dev") for _ in range(2))
     with pytest.MonkeyPatch.context() as small:
         small.setattr(questions, "LARGE", 2**40)
@@ -72,7 +63,7 @@ def test_mapped_examples_are_those_that_reading_gives(tmp_path: Path, cache: Pat
 
 
 def test_a_file_is_read_once_and_its_sum_is_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = folder(tmp_path, [record(key) for key in range(9)])
+    place = write_split(tmp_path, [record(key) for key in range(9)])
     file = place / "LaMP_3" / "dev_questions.json"
     load_official(TASK, place, "dev")
     (entry,) = entries(cache)
@@ -84,7 +75,7 @@ def test_a_file_is_read_once_and_its_sum_is_kept(tmp_path: Path, cache: Path, mo
 
 
 def test_only_what_is_asked_for_is_made(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, made = folder(tmp_path, [record(key) for key in range(20)]), []
+    place, made = write_split(tmp_path, [record(key) for key in range(20)]), []
     whole = arrow_cache.CacheEntry.example
 
     def counted(self: arrow_cache.CacheEntry, row: int) -> Example:
@@ -100,11 +91,11 @@ def test_only_what_is_asked_for_is_made(tmp_path: Path, cache: Path, monkeypatch
 
 @pytest.mark.parametrize("change", ["size", "time"])
 def test_a_changed_file_is_read_anew_and_its_old_entry_goes(tmp_path: Path, cache: Path, change: str) -> None:
-    place = folder(tmp_path, [record(key) for key in range(3)])
+    place = write_split(tmp_path, [record(key) for key in range(3)])
     load_official(TASK, place, "dev")
     (old,) = entries(cache)
     if change == "size":
-        folder(tmp_path, [record(key) for key in range(4)])
+        write_split(tmp_path, [record(key) for key in range(4)])
     else:
         os.utime(place / "LaMP_3" / "dev_questions.json", ns=(1, 1))
     assert len(load_official(TASK, place, "dev").labelled) == (4 if change == "size" else 3)
@@ -113,11 +104,11 @@ def test_a_changed_file_is_read_anew_and_its_old_entry_goes(tmp_path: Path, cach
 
 
 def test_a_broken_file_is_named_and_leaves_no_entry(tmp_path: Path, cache: Path) -> None:
-    place = folder(tmp_path, [*(record(key) for key in range(8)), {"id": "8", "input": "x"}])
+    place = write_split(tmp_path, [*(record(key) for key in range(8)), {"id": "8", "input": "x"}])
     with pytest.raises(RpobenchError, match=r"dev_questions.json: record 8: id '8': no list 'profile'"):
         load_official(TASK, place, "dev")
     assert all(path.suffix == ".part" for path in entries(cache))
-    folder(tmp_path, [record(key) for key in range(8)])
+    write_split(tmp_path, [record(key) for key in range(8)])
     assert len(load_official(TASK, place, "dev").labelled) == 8
 
 
@@ -133,7 +124,7 @@ questions.read_questions(get_task("LaMP-3"), Path(sys.argv[1]))
 
 
 def test_what_a_kill_left_is_not_read(tmp_path: Path, cache: Path) -> None:
-    place = folder(tmp_path, [record(key) for key in range(8)])
+    place = write_split(tmp_path, [record(key) for key in range(8)])
     file = place / "LaMP_3" / "dev_questions.json"
     assert subprocess.run([sys.executable, "-c", KILLED, str(file)]).returncode == -9
     (half,) = entries(cache)
@@ -143,7 +134,7 @@ def test_what_a_kill_left_is_not_read(tmp_path: Path, cache: Path) -> None:
 
 
 def test_a_damaged_entry_is_named(tmp_path: Path, cache: Path) -> None:
-    place = folder(tmp_path, [record(key) for key in range(8)])
+    place = write_split(tmp_path, [record(key) for key in range(8)])
     load_official(TASK, place, "dev")
     (entry,) = entries(cache)
     (entry / "examples.arrow").write_bytes(b"ARROW1")
@@ -152,7 +143,7 @@ def test_a_damaged_entry_is_named(tmp_path: Path, cache: Path) -> None:
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, cache: Path) -> None:
-    place = folder(tmp_path, [record(key) for key in range(8)])
+    place = write_split(tmp_path, [record(key) for key in range(8)])
     cache.parent.write_text("a file")
     with pytest.raises(RpobenchError, match=r"cannot keep dev_questions.json there .* set RPOBENCH_CACHE"):
         load_official(TASK, place, "dev")
@@ -160,7 +151,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, cache: Path) ->
 
 def test_licensed_texts_stay_beside_their_file(tmp_path: Path, cache: Path) -> None:
     mail = {"id": "1", "input": "x", "profile": [{"id": "2", "title": "secret", "text": "secret"}]}
-    place = folder(tmp_path, [mail], "LaMP_6")
+    place = write_split(tmp_path, [mail], name="LaMP_6")
     assert len(load_official(get_task("LaMP-6"), place, "dev").labelled) == 1
     assert not cache.exists() and len(list((place / "LaMP_6" / ".rpobench").glob("*/examples.arrow"))) == 1
 

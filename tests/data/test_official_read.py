@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lamp_folder import write_split
 from paths import LAMP_SAMPLE
 from shared_data import require_shared
 
@@ -28,21 +29,10 @@ def question(key: str, **changes: Any) -> dict[str, Any]:
     return {"id": key, "input": f"review: text {key}", "profile": [item], **changes}
 
 
-def folder(path: Path, questions: Any, outputs: Any = None, *, split: str = "dev") -> Path:
-    place = path / "LaMP_3"
-    place.mkdir(exist_ok=True)
-    if outputs is None:
-        outputs = {"task": "LaMP_3", "golds": [{"id": one["id"], "output": "5"} for one in questions]}
-    for name, content in ((f"{split}_questions.json", questions), (f"{split}_outputs.json", outputs)):
-        text = content if isinstance(content, bytes) else json.dumps(content).encode()
-        (place / name).write_bytes(text)
-    return path
-
-
 def test_an_official_folder_loads_with_ids_dates_and_targets(tmp_path: Path) -> None:
     item = {"id": "7", "text": "a", "score": 3, "date": "2014"}
     data = load_official(
-        TASK, folder(tmp_path, [question("1", user_id=9, profile=[item]), question("2", user_id=9)]), "dev"
+        TASK, write_split(tmp_path, [question("1", user_id=9, profile=[item]), question("2", user_id=9)]), "dev"
     )
     first = data.labelled[0]
     assert (first.example.user_id, first.target, data.users) == ("9", "5", "given")
@@ -51,7 +41,7 @@ def test_an_official_folder_loads_with_ids_dates_and_targets(tmp_path: Path) -> 
 
 
 def test_the_task_folder_itself_and_split_folders_load_too(tmp_path: Path) -> None:
-    assert len(load_official(TASK, folder(tmp_path, [question("1")]) / "LaMP_3", "dev").labelled) == 1
+    assert len(load_official(TASK, write_split(tmp_path, [question("1")]) / "LaMP_3", "dev").labelled) == 1
     inner = tmp_path / "LaMP_3" / "train"
     inner.mkdir()
     for name in ("questions", "outputs"):
@@ -63,7 +53,7 @@ def test_the_task_folder_itself_and_split_folders_load_too(tmp_path: Path) -> No
 def test_without_ids_users_are_those_whose_profiles_share_an_item(tmp_path: Path) -> None:
     shared = [{"id": "x", "text": "the same", "score": "1"}]
     questions = [question("1", profile=shared), question("2"), question("3", profile=[{**shared[0], "id": "y"}])]
-    data = load_official(TASK, folder(tmp_path, questions), "dev")
+    data = load_official(TASK, write_split(tmp_path, questions), "dev")
     one, two, three = (labelled.example.user_id for labelled in data.labelled)
     assert data.users == "inferred" and one == three != two
 
@@ -78,7 +68,7 @@ def test_one_shared_item_makes_no_user_of_two_and_half_a_profile_does(tmp_path: 
     for user in range(40):
         own = [item(user, place) for place in range(6)]
         questions += [question(f"{user}a", profile=own[:5]), question(f"{user}b", profile=[*own, item(user + 1, 0)])]
-    data = load_official(TASK, folder(tmp_path, questions), "dev")
+    data = load_official(TASK, write_split(tmp_path, questions), "dev")
     users = [one.example.user_id for one in data.labelled]
     assert users[::2] == users[1::2] and len(set(users)) == 40
 
@@ -92,7 +82,7 @@ def test_users_are_found_in_any_order_whoever_else_holds_their_items(tmp_path: P
         own = rng.sample(known, 20)
         questions += [question(f"{user}-{asked}", profile=rng.sample(own, 18)) for asked in range(4)]
     rng.shuffle(questions)
-    data = load_official(TASK, folder(tmp_path, questions), "dev")
+    data = load_official(TASK, write_split(tmp_path, questions), "dev")
     users: dict[str, set[str]] = {}
     for one in data.labelled:
         users.setdefault(one.example.user_id, set()).add(one.example.id.split("-")[0])
@@ -103,19 +93,21 @@ def test_one_item_of_a_small_profile_glues_no_strangers_together(tmp_path: Path)
     """Each of twenty users holds two items, one of which the next user holds too."""
     items = [{"id": str(place), "text": f"film {place}", "score": "1"} for place in range(21)]
     questions = [question(str(user), profile=items[user : user + 2]) for user in range(20)]
-    data = load_official(TASK, folder(tmp_path, questions), "dev")
+    data = load_official(TASK, write_split(tmp_path, questions), "dev")
     assert len({one.example.user_id for one in data.labelled}) == 20
 
 
 def test_both_ways_to_give_a_folder_name_the_same_source(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    place = folder(tmp_path / "mine", [question("1")])
+    place = write_split(tmp_path / "mine", [question("1")])
     inner = next(place.glob("LaMP_3"))
     assert {load_official(TASK, one, "dev").source for one in (place, inner)} == {place.name}
 
 
 def test_an_empty_profile_is_kept(tmp_path: Path) -> None:
-    assert load_official(TASK, folder(tmp_path, [question("1", profile=[])]), "dev").labelled[0].example.profile == ()
+    assert (
+        load_official(TASK, write_split(tmp_path, [question("1", profile=[])]), "dev").labelled[0].example.profile == ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,12 +116,12 @@ def test_an_empty_profile_is_kept(tmp_path: Path) -> None:
 )
 def test_dates_may_be_a_year_a_month_or_a_day(tmp_path: Path, written: Any, read: tuple[int, int, int] | None) -> None:
     item = {"id": "7", "text": "a", "score": "3", "date": written}
-    data = load_official(TASK, folder(tmp_path, [question("1", profile=[item])]), "dev")
+    data = load_official(TASK, write_split(tmp_path, [question("1", profile=[item])]), "dev")
     assert data.labelled[0].example.profile[0].date == (date(*read) if read else None)
 
 
 def test_a_user_id_of_null_is_none_given(tmp_path: Path) -> None:
-    data = load_official(TASK, folder(tmp_path, [question("1", user_id=None), question("2", user_id=None)]), "dev")
+    data = load_official(TASK, write_split(tmp_path, [question("1", user_id=None), question("2", user_id=None)]), "dev")
     assert data.users == "inferred" and len({one.example.user_id for one in data.labelled}) == 2
 
 
@@ -149,7 +141,7 @@ def test_movies_are_found_in_new_and_news_beside_it(tmp_path: Path) -> None:
 
 
 def test_a_holdout_divides_users_and_not_examples(tmp_path: Path) -> None:
-    data = load_official(TASK, folder(tmp_path, [question(str(i), user_id=i // 3) for i in range(12)]), "dev")
+    data = load_official(TASK, write_split(tmp_path, [question(str(i), user_id=i // 3) for i in range(12)]), "dev")
     train, scored = split_users(data, 0.5, seed=0)
     users = [{one.example.user_id for one in part.labelled} for part in (train, scored)]
     assert users[0].isdisjoint(users[1]) and len(users[0]) == len(users[1]) == 2
@@ -211,14 +203,14 @@ BROKEN: dict[str, tuple[Any, Any, str]] = {
 def test_broken_files_are_named_in_one_line(tmp_path: Path, name: str) -> None:
     questions, outputs, message = BROKEN[name]
     with pytest.raises(RpobenchError) as caught:
-        load_official(TASK, folder(tmp_path, questions, outputs), "dev")
+        load_official(TASK, write_split(tmp_path, questions, outputs), "dev")
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_absent_files_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match="no LaMP_3/dev_questions"):
         load_official(TASK, tmp_path, "dev")
-    (folder(tmp_path, [question("1")]) / "LaMP_3" / "dev_outputs.json").unlink()
+    (write_split(tmp_path, [question("1")]) / "LaMP_3" / "dev_outputs.json").unlink()
     with pytest.raises(MissingData, match="without targets"):
         load_official(TASK, tmp_path, "dev")
 

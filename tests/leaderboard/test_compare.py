@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from rpobench.leaderboard.comparison import chosen_runs, comparisons
 from rpobench.leaderboard.formats.blocks import Entry
+from run_answers import good, poor
 from typer.testing import CliRunner
 
 from rpobench import get_task
@@ -21,14 +22,6 @@ from rpobench.store.result_store import ResultStore
 from rpobench.types import RpobenchError
 
 Make = Callable[..., Path]
-
-
-def good(place: int, target: str, rng: Random) -> str:
-    return target if rng.random() < 0.9 else "3"
-
-
-def poor(place: int, target: str, rng: Random) -> str:
-    return str(rng.randint(1, 5))
 
 
 def compared(tmp_path: Path, *names: str) -> dict[str, Any]:

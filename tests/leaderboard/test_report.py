@@ -10,7 +10,6 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from rpobench.leaderboard.formats.latex import as_latex, escaped
 from rpobench.leaderboard.formats.markdown import as_markdown, print_report
 from rpobench.leaderboard.published import FOLDER, published
 from rpobench.leaderboard.rows import sections
+from run_answers import good, poor
 from typer.testing import CliRunner
 
 from rpobench import get_task
@@ -32,14 +32,6 @@ from rpobench.types import RpobenchError
 
 Make = Callable[..., Path]
 HOSTILE = 'a_b%c&d$e#f{g}h~i^j\\k "q" <script>x</script> {{7*7}} |p| \u202ebidi 漢 é\x1b[2J'
-
-
-def good(place: int, target: str, rng: Random) -> str:
-    return target if rng.random() < 0.9 else "3"
-
-
-def poor(place: int, target: str, rng: Random) -> str:
-    return str(rng.randint(1, 5))
 
 
 @pytest.fixture

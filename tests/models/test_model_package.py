@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import spawn_rpobench
 
 pytestmark = pytest.mark.slow
 
@@ -66,20 +66,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
-def rpobench(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from rpobench.cli.main import main; main()", *arguments],
-        env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
 def test_it_is_listed_beside_ours(site: Path) -> None:
-    assert {"loud", "openai", "smollm2-135m"} <= set(json.loads(rpobench(site, "list", "models", "--json").stdout))
+    assert {"loud", "openai", "smollm2-135m"} <= set(
+        json.loads(spawn_rpobench("list", "models", "--json", PYTHONPATH=str(site)).stdout)
+    )
 
 
 def test_it_runs_by_its_name(site: Path, tmp_path: Path) -> None:
     plan = ["run", "--method", "zero-shot", "--task", "LaMP-3,LaMP-7", "--limit", "3", "--out", str(tmp_path), "--json"]
-    done = rpobench(site, *plan, "--base-model", "loud:bass", "--base-url", "http://here", "--price", "1,1")
+    done = spawn_rpobench(
+        *plan, "--base-model", "loud:bass", "--base-url", "http://here", "--price", "1,1", PYTHONPATH=str(site)
+    )
     assert done.returncode == 0, done.stderr
     rating, tweet = json.loads(done.stdout)
     assert (rating["failed"], tweet["failed"]) == (0, 0)
@@ -91,6 +88,9 @@ def test_it_runs_by_its_name(site: Path, tmp_path: Path) -> None:
 
 def test_what_it_refuses_is_one_line(site: Path, tmp_path: Path) -> None:
     plan = ["run", "--method", "zero-shot", "--task", "LaMP-3", "--limit", "3", "--out", str(tmp_path)]
-    assert rpobench(site, *plan, "--base-model", "loud").stderr == "rpobench: loud: wants a voice, as in loud:bass\n"
-    refused = rpobench(site, *plan, "--base-model", "loud:bass", "--concurrency", "3")
+    assert (
+        spawn_rpobench(*plan, "--base-model", "loud", PYTHONPATH=str(site)).stderr
+        == "rpobench: loud: wants a voice, as in loud:bass\n"
+    )
+    refused = spawn_rpobench(*plan, "--base-model", "loud:bass", "--concurrency", "3", PYTHONPATH=str(site))
     assert refused.stderr == "rpobench: --concurrency: base model 'loud' has no such option; leave it out\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from rpobench.leaderboard.report_command import LOGGED
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from text_files import read_training_log
 
 from rpobench import get_task
 from rpobench.rpo.config import ModuleConfig, RPOConfig
@@ -48,10 +48,6 @@ def config(**changes: Any) -> ModuleConfig:
     values = {"lora_rank": 4, "sft_learning_rate": 1e-2, "rl_steps": 2, "rl_group": 2, "rl_prompts": 2, "k": 4,
               "rl_learning_rate": 1e-2, "max_new_tokens": 8}  # fmt: skip
     return ModuleConfig(**{**values, **changes})
-
-
-def log(adapter: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (adapter / "log.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +85,7 @@ def test_sft_measures_the_loss_on_held_out_rows_stops_early_and_keeps_the_best(
         return trained["last"]
 
     adapter = finished_stage(tmp_path, train)
-    losses = [entry["eval_loss"] for entry in log(adapter) if "eval_loss" in entry]
+    losses = [entry["eval_loss"] for entry in read_training_log(adapter) if "eval_loss" in entry]
     assert len(losses) < 12, "the loss on other words rises, so training must end early"
     assert losses.index(min(losses)) == len(losses) - 2
     last = trained["last"].model.state_dict()
@@ -166,7 +162,7 @@ def test_grpo_asks_in_the_order_of_the_curriculum_and_its_kl_is_to_stage_one(
     ordered = curriculum(rows(6), steps=4, prompts=2, k=4, seed=0)
     wanted = [(row.target, "\n".join(row.task.show(item) for item in row.evidence)) for row in ordered]
     assert asked[::2] == asked[1::2] == wanted, "trl shuffles unless told otherwise"
-    kl = [entry["kl"] for entry in log(adapter) if "kl" in entry]
+    kl = [entry["kl"] for entry in read_training_log(adapter) if "kl" in entry]
     assert kl[0] == pytest.approx(0, abs=1e-5) and kl[-1] > 1e-4, "from the policy of stage 1 and not from the base"
 
 
@@ -241,7 +237,7 @@ def test_held_out_users_may_be_of_a_task_that_no_other_user_has(
     adapter = finished_stage(
         tmp_path, lambda work: train_grpo(rows(4), other, FORM, tiny_checkpoint, start, work, config(), seed=0)
     )
-    assert any("eval_reward" in entry for entry in log(adapter))
+    assert any("eval_reward" in entry for entry in read_training_log(adapter))
 
 
 def test_held_out_rows_are_measured_without_answers_that_contradict_their_analysis() -> None:
@@ -271,9 +267,9 @@ def test_a_stage_that_ended_is_not_trained_on_after_a_kill(
         patch.setattr("rpobench.rpo.training.common._put_in_place", killed)
         stage(tmp_path / "killed")
     again = stage(tmp_path / "killed")
-    assert log(whole)[-1]["step"] < 24, "the loss on held-out users must end the eight epochs early"
+    assert read_training_log(whole)[-1]["step"] < 24, "the loss on held-out users must end the eight epochs early"
     assert (again / ADAPTER).read_bytes() == (whole / ADAPTER).read_bytes()
-    assert log(again)[-1]["step"] == log(whole)[-1]["step"]
+    assert read_training_log(again)[-1]["step"] == read_training_log(whole)[-1]["step"]
 
 
 def test_a_full_disk_in_a_stage_is_one_line(tmp_path: Path) -> None:
@@ -324,7 +320,7 @@ def test_dpo_prefers_the_rewrite_in_one_form_and_moves_the_adapter(
         lambda work: train_dpo([equal, *some[1:]], (), FORM, tiny_checkpoint, start, work, config(), seed=0),
     )
     assert "3 of 4 rewrites can be preferred" in capsys.readouterr().err
-    losses = [entry["loss"] for entry in log(adapter) if "loss" in entry]
+    losses = [entry["loss"] for entry in read_training_log(adapter) if "loss" in entry]
     assert len(losses) == 2 and losses[0] == pytest.approx(0.6931, abs=1e-3)
     assert (adapter / ADAPTER).read_bytes() != (start / ADAPTER).read_bytes()
 
@@ -370,7 +366,7 @@ def test_dpo_keeps_the_adapter_that_prefers_best_on_held_out_users(
     adapter = finished_stage(
         tmp_path, lambda work: train_dpo(pairs(4), turned, FORM, tiny_checkpoint, start, work, config(), seed=0)
     )
-    measured = [entry["eval_loss"] for entry in log(adapter) if "eval_loss" in entry]
+    measured = [entry["eval_loss"] for entry in read_training_log(adapter) if "eval_loss" in entry]
     assert len(measured) == 3 and min(measured) == measured[0] == pytest.approx(0.6931, abs=1e-3)
     kept, first = (load_file(folder / ADAPTER) for folder in (adapter, start))
     assert all(torch.equal(kept[name], first[name]) for name in first)

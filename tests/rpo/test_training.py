@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rpobench.leaderboard.report_command import LOGGED
 from safetensors.torch import load_file
+from text_files import read_training_log
 from transformers import TrainerState
 
 from rpobench import get_task
@@ -70,10 +71,6 @@ def grpo(checkpoint: Path, adapter: Path, folder: Path, held_out=(), **changes):
     )
 
 
-def log(adapter: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (adapter / "log.jsonl").read_text().splitlines()]
-
-
 def test_sft_trains_the_completion_only(tiny_checkpoint: Path, tmp_path: Path) -> None:
     row = data(1)[0]
     assert row["completion"][0]["content"].startswith("History shows: likes\nDraft lacks: short\nRewrite: ")
@@ -132,7 +129,7 @@ def test_rows_that_are_too_long_or_do_not_read_back_are_left_out_and_counted(
 
 def test_sft_lowers_the_loss_and_is_repeatable(tiny_checkpoint: Path, tmp_path: Path) -> None:
     one = sft(tiny_checkpoint, tmp_path / "one", sft_epochs=6.0)
-    losses = [entry["loss"] for entry in log(one) if "loss" in entry]
+    losses = [entry["loss"] for entry in read_training_log(one) if "loss" in entry]
     assert losses[-1] < 0.8 * losses[0]
     two = sft(tiny_checkpoint, tmp_path / "two", sft_epochs=6.0)
     assert (one / ADAPTER).read_bytes() == (two / ADAPTER).read_bytes()
@@ -158,8 +155,8 @@ def test_a_training_killed_within_a_later_epoch_goes_on_in_that_epochs_order(
     left = last_checkpoint(tmp_path / "killed" / "work")
     assert left is not None and left.name == "checkpoint-15"
     again = sft(tiny_checkpoint, tmp_path / "killed", sft_epochs=3.0)
-    assert [entry.get("num_input_tokens_seen") for entry in log(again)] == [
-        entry.get("num_input_tokens_seen") for entry in log(whole)
+    assert [entry.get("num_input_tokens_seen") for entry in read_training_log(again)] == [
+        entry.get("num_input_tokens_seen") for entry in read_training_log(whole)
     ]
     assert (again / ADAPTER).read_bytes() == (whole / ADAPTER).read_bytes()
 
@@ -186,7 +183,7 @@ def test_grpo_changes_the_adapter_and_logs_its_reward(tiny_checkpoint: Path, tmp
     end = grpo(tiny_checkpoint, start, tmp_path / "grpo")
     before, after = load_file(start / ADAPTER), load_file(end / ADAPTER)
     assert before.keys() == after.keys()
-    steps = [entry for entry in log(end) if "reward" in entry]
+    steps = [entry for entry in read_training_log(end) if "reward" in entry]
     assert len(steps) == 3
     own = {"loss", "reward", "reward_std", "frac_reward_zero_std", "kl", "completions/mean_length", "parse_rate"}
     assert all(own <= entry.keys() for entry in steps)
@@ -199,7 +196,7 @@ def test_the_tokens_of_a_stage_are_those_it_read(tiny_checkpoint: Path, tmp_path
     tokenizer = load_tokenizer(tiny_checkpoint)
     read = [tokenizer.apply_chat_template(row["prompt"] + row["completion"], return_dict=False) for row in data()]
     grpo(tiny_checkpoint, start, tmp_path / "grpo")
-    (*_, last) = (entry for entry in log(tmp_path / "grpo" / "adapter") if "num_tokens" in entry)
+    (*_, last) = (entry for entry in read_training_log(tmp_path / "grpo" / "adapter") if "num_tokens" in entry)
     assert trained_tokens(tmp_path) == {"sft": 2 * sum(map(len, read)), "grpo": last["num_tokens"]}
 
 
