@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from paths import PLUGIN
+from text_files import read_lines
 
 
 def start(folder: Path, method: str) -> subprocess.Popen[str]:
@@ -26,10 +27,6 @@ def start(folder: Path, method: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def read_lines(file: Path) -> list[str]:
-    return file.read_text().splitlines() if file.exists() else []
 
 
 def run_two(folder: Path, first_method: str, second_method: str) -> list[list[dict[str, Any]]]:

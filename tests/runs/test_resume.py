@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from paths import PLUGIN
+from text_files import read_lines
 
 CHUNK = 32
 
@@ -29,10 +30,6 @@ def command(folder: Path, method: str, *options: str) -> list[str]:
 def environment(folder: Path, **variables: str) -> dict[str, str]:
     logs = {"RPOBENCH_SCRIPTED_LOG": str(folder / "calls.log"), "TOY_LOG": str(folder / "fits.log")}
     return {**os.environ, "PYTHONPATH": str(PLUGIN), **logs, **variables}
-
-
-def read_lines(file: Path) -> list[str]:
-    return file.read_text().splitlines() if file.exists() else []
 
 
 def read_last_words(folder: Path) -> list[str]:
