@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from rpobench.method.contract import Method, prompts_digest
 from rpobench.models.protocol import LanguageModel
-from rpobench.runs.estimate import Estimate, Work, add_up
+from rpobench.runs.estimate import Estimate, Work, estimate_work
 from rpobench.runs.plan import Plan
 from rpobench.runs.prepare import PreparedMethod, PreparedTask, prepare
 from rpobench.runs.runner import Runner, RunResult
@@ -36,14 +36,14 @@ def run(plan: Plan) -> list[RunSummary]:
         for runs in every:
             runs.join()
         return []
-    print(add_up(model, (work for runs in every for work in runs.work())).line(), file=sys.stderr)
+    print(estimate_work(model, (work for runs in every for work in runs.work())).line(), file=sys.stderr)
     return [made for runs in every for made in runs.all()]
 
 
 def estimate(plan: Plan) -> Estimate:
     """What `run` would ask of the base model; nothing is asked."""
     model, every = _runs(plan)
-    return add_up(model, (work for runs in every for work in runs.work()))
+    return estimate_work(model, (work for runs in every for work in runs.work()))
 
 
 def _runs(plan: Plan) -> tuple[LanguageModel, list[_MethodRuns]]:

@@ -15,8 +15,8 @@ from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel
 from rpobench.registry import get_model, get_retriever, get_task, model_identities
 from rpobench.runs.artefacts import Adapter, find_adapter
-from rpobench.runs.estimate import check_counted, priced
 from rpobench.runs.plan import Plan, configure_methods, get_preset, parse_task_names
+from rpobench.runs.pricing import apply_price, report_uncounted_models
 from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.store.spec import DataSpec
 from rpobench.task.contract import Task
@@ -145,8 +145,8 @@ def prepare(plan: Plan) -> Preparation:
     if not any(method.tasks for method in prepared):
         raise RpobenchError(f"--method {plan.method} --task {plan.task}: applies to none of these tasks here")
 
-    base_model = priced(get_model(plan.base_model, **plan.model_options()), plan)
-    check_counted(plan, [] if adapter else methods)  # with an adapter nothing is trained, so no teacher is asked
+    base_model = apply_price(get_model(plan.base_model, **plan.model_options()), plan)
+    report_uncounted_models(plan, [] if adapter else methods)  # an adapter was trained: no teacher is asked
     return Preparation(base_model, prepared)
 
 

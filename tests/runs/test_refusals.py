@@ -148,9 +148,8 @@ def test_groups_of_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "majority" in groups["untrained"] and "majority" not in groups["trained"] and "rpo" in groups["trained"]
     by_name_only = {name for name in names("methods") if get_method(name).by_name_only}
     assert by_name_only == {"hydra", "per-user-lora"}
-    assert (
-        sorted(groups["trained"] + groups["untrained"]) == groups["all"] == sorted({*names("methods")} - by_name_only)
-    )
+    grouped = sorted(groups["trained"] + groups["untrained"])
+    assert grouped == groups["all"] == sorted({*names("methods")} - by_name_only)
 
     monkeypatch.setattr(get_method("learner"), "by_name_only", True)
     for name, members in groups.items():

@@ -20,8 +20,8 @@ from rpobench.models.scripted import ScriptedModel, echo
 from rpobench.registry import get_method
 from rpobench.runs.benchmark import run
 from rpobench.runs.drafts import CHUNK
-from rpobench.runs.estimate import Rehearsal
 from rpobench.runs.plan import Plan, make_plan
+from rpobench.runs.stand_ins import StandInModel
 from rpobench.store.files import read_json
 from rpobench.store.result_store import ResultStore
 from rpobench.types import RpobenchError
@@ -173,7 +173,7 @@ def test_predictions_are_written_in_chunks(tmp_path: Path, monkeypatch: pytest.M
     predict = peek.predict
 
     def fail_at_second_chunk(self: Any, task: Any, examples: Any, ctx: Any) -> Any:
-        if isinstance(ctx.base_model, Rehearsal):
+        if isinstance(ctx.base_model, StandInModel):
             return predict(self, task, examples, ctx)
         chunk_sizes.append(len(examples))
         if len(chunk_sizes) == 2:

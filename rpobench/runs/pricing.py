@@ -1,0 +1,54 @@
+"""What a plan may spend: the price and budget of its base model, and the models that no budget covers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rpobench.method.contract import Method
+from rpobench.models.prices import Budget, PricedModel, read_price
+from rpobench.models.protocol import LanguageModel
+from rpobench.registry import model_identities
+from rpobench.runs.plan import Plan
+from rpobench.types import RpobenchError
+
+
+def apply_price(model: LanguageModel, plan: Plan) -> LanguageModel:
+    """Give a base model the plan's price and budget, where there is one.
+
+    Args:
+        model: The base model.
+        plan: Says `price` and `max_cost`.
+
+    Returns:
+        The model, which counts dollars if a price is known.
+
+    Raises:
+        RpobenchError: The price is none, or --max-cost has no price to count with.
+    """
+    price = read_price(plan.price, plan.base_model.partition("?")[0]) if plan.price else None
+    if price is None and plan.max_cost is not None:
+        raise RpobenchError(f"--max-cost {plan.max_cost:g}: the price of {plan.base_model} is unknown; give --price")
+
+    return model if price is None else PricedModel(model, price, Budget(plan.max_cost))
+
+
+def report_uncounted_models(plan: Plan, methods: Sequence[Method]) -> None:
+    """Tell on stderr which served models are asked beside the base model: they are neither estimated nor priced.
+
+    Args:
+        plan: Says `max_cost`.
+        methods: The methods, which may ask a teacher, for example.
+
+    Raises:
+        RpobenchError: There is such a model, and --max-cost, which could not be kept.
+    """
+    for method in methods:
+        for role, identity in model_identities(method).items():
+            if not identity.startswith("openai:"):
+                continue
+
+            notice = f"{method.name} also asks its {role} {identity}, whose calls are not in the estimate"
+            if plan.max_cost is not None:
+                raise RpobenchError(f"--max-cost {plan.max_cost:g}: {notice} nor in the budget; leave --max-cost out")
+            print(notice, file=sys.stderr)

@@ -1,0 +1,105 @@
+"""Stand-ins for a base model and its drafts: methods rehearse with them, so that their calls can be counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rpobench.models.protocol import LanguageModel
+from rpobench.models.served.openai import CHOICE_TOKENS
+from rpobench.task.contract import Task
+from rpobench.types import Chat, Completion, Decoding, Example, Prediction, Usage
+
+CHARACTERS = 4  # a token, about, of English text in today's vocabularies
+
+
+@dataclass
+class StandInModel:
+    """Stands in for a base model: counts what it is asked and answers with words of the question, at no cost.
+
+    Attributes:
+        identity: That of the base model.
+        calls: How often it was asked; a fraction where counts were scaled.
+        prompt_tokens: Tokens that it read, about.
+        new_tokens: Tokens that it was allowed to write.
+    """
+
+    identity: str
+    calls: float = 0.0
+    prompt_tokens: float = 0.0
+    new_tokens: float = 0.0
+
+    def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
+        """Answer each chat with its last words."""
+        completions = []
+        for chat in chats:
+            self.count(chat, decoding.max_new_tokens)
+            completions.append(Completion(_last_words(chat[-1].content), Usage(1)))
+        return completions
+
+    def choose(
+        self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
+    ) -> Sequence[Completion]:
+        """Choose the first option."""
+        for chat in chats:
+            self.count(chat, CHOICE_TOKENS)
+        return [Completion(options[0], Usage(1)) for _ in chats]
+
+    def loglikelihood(self, chats: Sequence[Chat], texts: Sequence[str]) -> Sequence[float]:
+        """Find all texts alike."""
+        for chat in chats:
+            self.count(chat, 0)
+        return [0.0] * len(chats)
+
+    def count(self, chat: Chat, new_tokens: int) -> None:
+        """Count one call.
+
+        Args:
+            chat: What is asked.
+            new_tokens: How many tokens may be written.
+        """
+        self.calls += 1
+        self.prompt_tokens += sum(len(message.content) for message in chat) / CHARACTERS
+        self.new_tokens += new_tokens
+
+    def add(self, other: StandInModel, factor: float) -> None:
+        """Add what another one counted.
+
+        Args:
+            other: The other one.
+            factor: How many times its counts are added.
+        """
+        self.calls += other.calls * factor
+        self.prompt_tokens += other.prompt_tokens * factor
+        self.new_tokens += other.new_tokens * factor
+
+
+@dataclass
+class StandInDrafts:
+    """Hands out words of the input as drafts.
+
+    Attributes:
+        were_requested: Whether anybody asked for drafts.
+    """
+
+    were_requested: bool = False
+
+    def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
+        """Make up a draft of each example, by example id."""
+        self.were_requested = True
+
+        drafts = {}
+        for example in examples:
+            text = task.labels[0] if task.labels else _last_words(example.input)
+            drafts[example.id] = Prediction(example.id, text, text, text)
+        return drafts
+
+    def written(
+        self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
+    ) -> Sequence[Completion]:
+        """Let the stand-in for the model write."""
+        return model.generate(chats, decoding)
+
+
+def _last_words(text: str) -> str:
+    return " ".join(text.split()[-12:])
