@@ -24,7 +24,8 @@ KINDS: dict[str, PreTrainedConfig] = {
     "convolutions": Lfm2Config(**SMALL, **HEADS, layer_types=["conv", "full_attention"]),
 }
 CHATS: list[Chat] = [
-    (Message("user", f"a review number {i} of " + "a sturdy kettle and a lamp " * (i % 5)),) for i in range(7)
+    (Message("user", f"a review number {number} of " + "a sturdy kettle and a lamp " * (number % 5)),)
+    for number in range(7)
 ]
 OPTIONS = ["[1]", "[2]", "true story", "true story and more of it", "5"]
 
@@ -34,16 +35,23 @@ def folder(request: pytest.FixtureRequest, tiny_checkpoint: Path, tmp_path: Path
     """Random weights of the kind, with the tiny model's tokenizer."""
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(KINDS[request.param]).save_pretrained(tmp_path)
+
     for file in (*tiny_checkpoint.glob("tokenizer*"), tiny_checkpoint / "chat_template.jinja"):
         shutil.copy(file, tmp_path)
     return tmp_path
 
 
 def test_it_writes_and_chooses_alike_whatever_the_batch(folder: Path) -> None:
-    one, all_of_them = (TransformersModel(folder, budget=TokenBudget(rows=rows)) for rows in (1, len(CHATS)))
-    written = [[answer.text for answer in model.generate(CHATS, Decoding(10))] for model in (one, all_of_them)]
-    assert written[0] == written[1] and len(set(written[0])) > 1
-    scores = [one.loglikelihood(CHATS, [option] * len(CHATS)) for option in OPTIONS]
-    best = [OPTIONS[max(range(len(OPTIONS)), key=lambda i: row[i])] for row in zip(*scores, strict=True)]
-    for model in (one, all_of_them):
-        assert [answer.text for answer in model.choose(CHATS, OPTIONS)] == best
+    single, batched = (TransformersModel(folder, budget=TokenBudget(rows=rows)) for rows in (1, len(CHATS)))
+
+    single_texts = [completion.text for completion in single.generate(CHATS, Decoding(10))]
+    batched_texts = [completion.text for completion in batched.generate(CHATS, Decoding(10))]
+
+    assert single_texts == batched_texts and len(set(single_texts)) > 1
+
+    scores = [single.loglikelihood(CHATS, [option] * len(CHATS)) for option in OPTIONS]
+    best_options = []
+    for chat_scores in zip(*scores, strict=True):
+        best_options.append(OPTIONS[chat_scores.index(max(chat_scores))])
+    for model in (single, batched):
+        assert [completion.text for completion in model.choose(CHATS, OPTIONS)] == best_options

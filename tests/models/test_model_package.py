@@ -61,36 +61,43 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, site = tmp_path_factory.mktemp("loud"), tmp_path_factory.mktemp("site")
     (source / "pyproject.toml").write_text(PROJECT)
     (source / "loud_models.py").write_text(MODULE)
+
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
     subprocess.run([*command, "--disable-pip-version-check", "--target", str(site), str(source)], check=True)
     return site
 
 
 def test_it_is_listed_beside_ours(site: Path) -> None:
-    assert {"loud", "openai", "smollm2-135m"} <= set(
-        json.loads(spawn_rpobench("list", "models", "--json", PYTHONPATH=str(site)).stdout)
-    )
+    process = spawn_rpobench("list", "models", "--json", PYTHONPATH=str(site))
+
+    assert {"loud", "openai", "smollm2-135m"} <= set(json.loads(process.stdout))
 
 
 def test_it_runs_by_its_name(site: Path, tmp_path: Path) -> None:
     plan = ["run", "--method", "zero-shot", "--task", "LaMP-3,LaMP-7", "--limit", "3", "--out", str(tmp_path), "--json"]
-    done = spawn_rpobench(
-        *plan, "--base-model", "loud:bass", "--base-url", "http://here", "--price", "1,1", PYTHONPATH=str(site)
-    )
-    assert done.returncode == 0, done.stderr
-    rating, tweet = json.loads(done.stdout)
+    model = ["--base-model", "loud:bass", "--base-url", "http://here", "--price", "1,1"]
+
+    process = spawn_rpobench(*plan, *model, PYTHONPATH=str(site))
+
+    assert process.returncode == 0, process.stderr
+    rating, tweet = json.loads(process.stdout)
     assert (rating["failed"], tweet["failed"]) == (0, 0)
+
     spec = json.loads((tmp_path / tweet["run"] / "spec.json").read_text())
     assert spec["base_model"] == "loud:bass@http://here"
-    lines = (tmp_path / tweet["run"] / "predictions.jsonl").read_text().splitlines()
-    assert all((one := json.loads(line))["raw"].isupper() and one["usage"]["dollars"] == 5e-6 for line in lines)
+
+    for line in (tmp_path / tweet["run"] / "predictions.jsonl").read_text().splitlines():
+        prediction = json.loads(line)
+        assert prediction["raw"].isupper() and prediction["usage"]["dollars"] == 5e-6
 
 
 def test_what_it_refuses_is_one_line(site: Path, tmp_path: Path) -> None:
     plan = ["run", "--method", "zero-shot", "--task", "LaMP-3", "--limit", "3", "--out", str(tmp_path)]
-    assert (
-        spawn_rpobench(*plan, "--base-model", "loud", PYTHONPATH=str(site)).stderr
-        == "rpobench: loud: wants a voice, as in loud:bass\n"
-    )
-    refused = spawn_rpobench(*plan, "--base-model", "loud:bass", "--concurrency", "3", PYTHONPATH=str(site))
-    assert refused.stderr == "rpobench: --concurrency: base model 'loud' has no such option; leave it out\n"
+    concurrent = ["--base-model", "loud:bass", "--concurrency", "3"]
+
+    without_voice = spawn_rpobench(*plan, "--base-model", "loud", PYTHONPATH=str(site))
+    with_concurrency = spawn_rpobench(*plan, *concurrent, PYTHONPATH=str(site))
+
+    assert without_voice.stderr == "rpobench: loud: wants a voice, as in loud:bass\n"
+    expected = "rpobench: --concurrency: base model 'loud' has no such option; leave it out\n"
+    assert with_concurrency.stderr == expected

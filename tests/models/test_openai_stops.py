@@ -22,15 +22,17 @@ from rpobench.types import Completion, Decoding, RpobenchError
 GREEDY = Decoding(max_new_tokens=8)
 
 
-def stopped(model: ServedModel, count: int = 1) -> str:
+def error_of(model: ServedModel, count: int = 1) -> str:
+    """The one-line error that ends a call of that many chats."""
     with pytest.raises(RpobenchError) as error:
         model.generate(chats(count), GREEDY)
+
     assert "\n" not in str(error.value) and KEY not in str(error.value)
     return str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("status", "content", "said"),
+    ("status", "content", "pattern"),
     [
         (401, {"message": f"Incorrect API key provided: {KEY}"}, "refuses the key .*set OPENAI_API_KEY"),
         (403, {"message": "not for you"}, "refuses the key"),
@@ -39,11 +41,13 @@ def stopped(model: ServedModel, count: int = 1) -> str:
         (429, {"message": "pay", "code": "insufficient_quota"}, "refuses the request .*pay"),
     ],
 )
-def test_what_every_request_would_meet(server: ChatServer, status: int, content: dict[str, Any], said: str) -> None:
+def test_what_every_request_would_meet(server: ChatServer, status: int, content: dict[str, Any], pattern: str) -> None:
     server.error = (status, content)
-    line = stopped(ServedModel("tiny", base_url=server.url))
-    assert line.startswith(f"openai:tiny at {server.url}: ")
-    assert re.search(said, line)
+
+    message = error_of(ServedModel("tiny", base_url=server.url))
+
+    assert message.startswith(f"openai:tiny at {server.url}: ")
+    assert re.search(pattern, message)
 
 
 @pytest.mark.parametrize(
@@ -57,8 +61,10 @@ def test_what_every_request_would_meet(server: ChatServer, status: int, content:
 )
 def test_a_chat_beyond_the_context_is_named(server: ChatServer, content: dict[str, Any]) -> None:
     server.error = (400, content)
+
     with pytest.raises(PromptTooLong, match="exceeds the model's context") as error:
         ServedModel("tiny", base_url=server.url).generate(chats(1), GREEDY)
+
     assert error.value.chat == chats(1)[0]
 
 
@@ -66,52 +72,69 @@ def test_an_unreachable_server(server: ChatServer) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    line = stopped(ServedModel("tiny", base_url=f"http://127.0.0.1:{port}/v1"))
-    assert f"http://127.0.0.1:{port}/v1" in line and "connection" in line and "check --base-url" in line
+
+    message = error_of(ServedModel("tiny", base_url=f"http://127.0.0.1:{port}/v1"))
+
+    assert f"http://127.0.0.1:{port}/v1" in message and "connection" in message and "check --base-url" in message
 
 
 def test_a_server_that_is_down_ends_the_run_early(server: ChatServer) -> None:
     model = ServedModel("tiny", base_url=server.url, concurrency=2)
     model.generate(chats(1), GREEDY)
     server.error = (500, {"message": "out of order"})
-    reported: list[int] = []
+
     with pytest.raises(RpobenchError, match=r"10 requests failed, 1 did not; the last: .*out of order.* same command"):
-        model.generate_each(chats(100), GREEDY, lambda place, completion: reported.append(place))
+        model.generate(chats(100), GREEDY)
+
     assert len(server.bodies) <= 1 + 6 * 11
 
 
 def test_a_few_failures_and_never_an_answer_is_no_result(server: ChatServer) -> None:
     server.error = (500, {"message": "out of order"})
-    assert "3 requests failed, 0 did not" in stopped(ServedModel("tiny", base_url=server.url), 3)
+
+    message = error_of(ServedModel("tiny", base_url=server.url), 3)
+
+    assert "3 requests failed, 0 did not" in message
 
 
-def test_the_limit() -> None:
-    row = FailureLimit()
-    assert [row.add(failed=True) for _ in range(10)] == [False] * 9 + [True]
-    share = FailureLimit()
-    passed = [share.add(failed=number % 4 == 0) for number in range(60)]
-    assert passed.index(True) == 49, "a fourth is too much as soon as 50 were asked"
-    fifth = FailureLimit()
-    assert not any(fifth.add(failed=number % 5 == 4) for number in range(1000))
+def test_ten_failures_in_a_row_pass_the_limit() -> None:
+    limit = FailureLimit()
+
+    verdicts = [limit.add(failed=True) for _ in range(10)]
+
+    assert verdicts == [False] * 9 + [True]
+
+
+def test_a_fourth_of_failures_passes_the_limit_and_a_fifth_does_not() -> None:
+    fourth, fifth = FailureLimit(), FailureLimit()
+
+    fourth_verdicts = [fourth.add(failed=number % 4 == 0) for number in range(60)]
+    fifth_verdicts = [fifth.add(failed=number % 5 == 4) for number in range(1000)]
+
+    assert fourth_verdicts.index(True) == 49, "as soon as 50 were asked"
+    assert not any(fifth_verdicts)
 
 
 def test_what_comes_in_after_a_stop_is_still_reported(server: ChatServer) -> None:
     server.delay = 0.1
     reported: list[int] = []
 
-    def ready(place: int, completion: Completion) -> None:
-        reported.append(place)
+    def stop(index: int, completion: Completion) -> None:
+        reported.append(index)
         raise RpobenchError("enough")
 
     with pytest.raises(RpobenchError, match="enough"):
-        ServedModel("tiny", base_url=server.url, concurrency=5).generate_each(chats(50), GREEDY, ready)
+        ServedModel("tiny", base_url=server.url, concurrency=5).generate_each(chats(50), GREEDY, stop)
+
     assert sorted(reported) == [0, 1, 2, 3, 4] and len(server.bodies) == 5
 
 
 def test_a_server_that_repeats_the_key_is_not_quoted(server: ChatServer) -> None:
     model = ServedModel("tiny", base_url=server.url, concurrency=1)
+
     server.reply = lambda body: f"your key is {KEY}"
     assert model.generate(chats(1), GREEDY)[0].text == "your key is [OPENAI_API_KEY]"
+
     server.error = (500, {"message": f"the key {KEY} \x1b[2J broke me"})
     failure = model.generate(chats(1), GREEDY)[0].failure
     assert failure is not None and "the key [OPENAI_API_KEY] ?[2J broke me" in failure
@@ -119,9 +142,10 @@ def test_a_server_that_repeats_the_key_is_not_quoted(server: ChatServer) -> None
 
 def test_words_in_another_form_are_quoted_too(server: ChatServer) -> None:
     server.error, server.error_field = (400, {"message": "pinned to another model"}), "detail"
-    assert "(Error code: 400 - {'detail': {'message': 'pinned to another model'}})" in stopped(
-        ServedModel("tiny", base_url=server.url)
-    )
+
+    message = error_of(ServedModel("tiny", base_url=server.url))
+
+    assert "(Error code: 400 - {'detail': {'message': 'pinned to another model'}})" in message
 
 
 def test_without_likelihoods() -> None:
@@ -132,19 +156,23 @@ def test_without_likelihoods() -> None:
 
 def test_counts_that_are_missing_are_zero(server: ChatServer) -> None:
     server.counts = False
-    (answer,) = ServedModel("tiny", base_url=server.url).generate(chats(1), GREEDY)
-    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (0, 0)
+
+    (completion,) = ServedModel("tiny", base_url=server.url).generate(chats(1), GREEDY)
+
+    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (0, 0)
 
 
-@pytest.mark.parametrize("wrong", [-5, True, "7", 1.5, None, 10**400])
-def test_counts_that_are_none_are_zero(server: ChatServer, wrong: object) -> None:
-    server.usage = {"prompt_tokens": wrong, "completion_tokens": wrong}
-    (answer,) = ServedModel("tiny", base_url=server.url).generate(chats(1), GREEDY)
-    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (0, 0)
+@pytest.mark.parametrize("count", [-5, True, "7", 1.5, None, 10**400])
+def test_counts_that_are_none_are_zero(server: ChatServer, count: object) -> None:
+    server.usage = {"prompt_tokens": count, "completion_tokens": count}
+
+    (completion,) = ServedModel("tiny", base_url=server.url).generate(chats(1), GREEDY)
+
+    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (0, 0)
 
 
 @pytest.mark.parametrize(
-    ("argument", "url", "said"),
+    ("argument", "url", "complaint"),
     [
         ("", "http://x/v1", "names no model"),
         ("tiny?speed=1", "http://x/v1", "openai:tiny?speed=1: unknown option 'speed'; known: deadline, system"),
@@ -162,12 +190,14 @@ def test_counts_that_are_none_are_zero(server: ChatServer, wrong: object) -> Non
         ("tiny", None, "https://api.openai.com/v1: wants a key; set OPENAI_API_KEY"),
     ],
 )
-def test_wrong_options(argument: str, url: str | None, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_options(argument: str, url: str | None, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
     with pytest.raises(RpobenchError) as error:
         open_served(argument, base_url=url)
-    assert said in str(error.value) and KEY not in str(error.value)
+
+    assert complaint in str(error.value) and KEY not in str(error.value)
 
 
 def test_the_address_may_come_from_the_environment(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,30 +212,38 @@ def test_an_option_that_a_model_does_not_take() -> None:
 
 def test_a_refused_key_is_not_asked_again(server: ChatServer) -> None:
     server.error = (401, {"message": "who are you"})
-    stopped(ServedModel("tiny", base_url=server.url, concurrency=3), 50)
+
+    error_of(ServedModel("tiny", base_url=server.url, concurrency=3), 50)
+
     assert len(server.bodies) <= 3, "what was under way, no more"
 
 
 @pytest.mark.parametrize("key", ["sk-sécret-0123456789", "sk-secret\n0123456789", "sk secret 0123456789"])
 def test_a_key_that_no_request_can_carry(server: ChatServer, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
+
     with pytest.raises(RpobenchError, match=r"^OPENAI_API_KEY: holds characters that no key has; ") as error:
         ServedModel("tiny", base_url=server.url)
+
     assert key not in str(error.value)
 
 
 def test_space_around_a_key_is_not_part_of_it(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
-    model = ServedModel("tiny", base_url=server.url, concurrency=1)
     server.reply = lambda body: f"your key is {KEY}"
-    assert model.generate(chats(1), GREEDY)[0].text == "your key is [OPENAI_API_KEY]"
+
+    (completion,) = ServedModel("tiny", base_url=server.url, concurrency=1).generate(chats(1), GREEDY)
+
+    assert completion.text == "your key is [OPENAI_API_KEY]"
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
 
 
 def test_a_server_that_wants_an_hour_is_not_waited_for(server: ChatServer) -> None:
     server.error, server.retry_after = (429, {"message": "later"}), "3600"
-    line = stopped(ServedModel("tiny", base_url=server.url))
-    assert "later, with Retry-After: 3600, asked 1 time;" in line and len(server.bodies) == 1
+
+    message = error_of(ServedModel("tiny", base_url=server.url))
+
+    assert "later, with Retry-After: 3600, asked 1 time;" in message and len(server.bodies) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])
@@ -214,17 +252,19 @@ def test_a_server_that_wants_an_hour_is_not_waited_for(server: ChatServer) -> No
 )
 def test_an_error_in_any_form_is_one_line(server: ChatServer, status: int, body: bytes) -> None:
     server._answer = lambda _: web.Response(status=status, body=body)  # type: ignore[method-assign]
-    assert f"Error code: {status}" in stopped(ServedModel("tiny", base_url=server.url))
+
+    assert f"Error code: {status}" in error_of(ServedModel("tiny", base_url=server.url))
 
 
-def test_a_host_that_takes_no_connection_is_given_up_before_the_deadline() -> None:
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen(0)
-        address = silent.getsockname()
-        with socket.create_connection(address):  # the one place in its queue is taken
-            client = CheckedClient(deadline=60, connections=1)
-            assert (client.timeout.connect, client.timeout.read) == (10, 60)
-            short = CheckedClient(deadline=0.2, connections=1)
-            with pytest.raises(httpx2.TimeoutException):
-                asyncio.run(short.get(f"http://127.0.0.1:{address[1]}/"))
+def test_a_host_without_connections_is_given_up_early() -> None:
+    patient = CheckedClient(deadline=60, connections=1)
+    impatient = CheckedClient(deadline=0.2, connections=1)
+
+    assert (patient.timeout.connect, patient.timeout.read) == (10, 60)
+    with socket.socket() as silent_host:
+        silent_host.bind(("127.0.0.1", 0))
+        silent_host.listen(0)
+        address = silent_host.getsockname()
+        # The connection takes the only seat in its queue.
+        with socket.create_connection(address), pytest.raises(httpx2.TimeoutException):
+            asyncio.run(impatient.get(f"http://127.0.0.1:{address[1]}/"))
