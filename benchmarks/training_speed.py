@@ -24,15 +24,16 @@ from typing import Any
 from rpobench.data.synth.world import generate
 from rpobench.registry import get_task
 from rpobench.rpo.config import RPOConfig
+from rpobench.rpo.context_window import ContextWindow
 from rpobench.rpo.form import Form
-from rpobench.rpo.rows import TrainingRow
-from rpobench.rpo.trained_module import reflection_checkpoint
+from rpobench.rpo.reflection_model import reflection_checkpoint
+from rpobench.rpo.training.job import TrainingData, TrainingJob
+from rpobench.rpo.training_rows import Demonstration, TrainingRow
 from rpobench.rpo.trajectories.rule_writer import Rules
 
 TASKS = ("LaMP-3", "LaMP-4", "LaMP-7")
 SHOWN = 3  # profile items in a prompt
 DRAFT = {"LaMP-3": "3", "LaMP-4": "The council votes on the bridge", "LaMP-7": "I am tired of the late train"}
-FORM = Form()
 
 
 def training_rows(count: int) -> list[TrainingRow]:
@@ -46,24 +47,23 @@ def training_rows(count: int) -> list[TrainingRow]:
     return rows[:count]
 
 
-def rpobench_sft(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOConfig) -> Any:
+def rpobench_sft(job: TrainingJob, data: TrainingData) -> Any:
     """Stage 1 as `rpobench run` trains it, without held-out users."""
-    from rpobench.rpo.training.sft import sft_rows, train_sft
+    from rpobench.rpo.training.sft import train_sft
 
-    pairs = list(zip(rows, Rules().write(rows), strict=True))
-    return train_sft(sft_rows(pairs, FORM), None, checkpoint, work, config, seed=0)
+    return train_sft(job, data, job.folder / "work")
 
 
-def trl_sft(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOConfig) -> Any:
+def trl_sft(job: TrainingJob, data: TrainingData) -> Any:
     """The same rows and settings in trl's own trainer."""
     from trl import SFTConfig, SFTTrainer
 
-    from rpobench.rpo.training.common import load_tokenizer, new_policy
-    from rpobench.rpo.training.sft import sft_rows
+    from rpobench.rpo.training.policy import load_tokenizer, new_policy
+    from rpobench.rpo.training.sft_data import build_sft_dataset
 
-    pairs = list(zip(rows, Rules().write(rows), strict=True))
+    config = job.config
     trainer = SFTTrainer(
-        model=new_policy(checkpoint, rank=config.lora_rank, seed=0),
+        model=new_policy(job.checkpoint, rank=config.lora_rank, seed=job.seed),
         args=SFTConfig(
             num_train_epochs=config.sft_epochs,
             per_device_train_batch_size=config.sft_batch,
@@ -72,35 +72,37 @@ def trl_sft(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOCo
             warmup_steps=0.05,
             max_length=None,
             train_sampling_strategy="group_by_length",
-            **bare(work),
+            **bare(job),
         ),
-        train_dataset=sft_rows(pairs, FORM),
-        processing_class=load_tokenizer(checkpoint),
+        train_dataset=build_sft_dataset(data.training, job.form),
+        processing_class=load_tokenizer(job.checkpoint),
     )
     trainer.train()
     return trainer
 
 
-def rpobench_grpo(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOConfig) -> Any:
+def rpobench_grpo(job: TrainingJob, data: TrainingData) -> Any:
     """Stage 2 as `rpobench run` trains it, from an adapter that changes nothing yet, without held-out users."""
     from rpobench.rpo.training.grpo import train_grpo
 
-    return train_grpo(rows, [], FORM, checkpoint, fresh_adapter(checkpoint, work, config), work, config, seed=0)
+    return train_grpo(job, data, fresh_adapter(job), job.folder / "work")
 
 
-def trl_grpo(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOConfig) -> Any:
+def trl_grpo(job: TrainingJob, data: TrainingData) -> Any:
     """The same prompts, reward and settings in trl's own trainer."""
     from trl import GRPOConfig, GRPOTrainer
 
-    from rpobench.rpo.training.common import load_tokenizer, trained_policy
-    from rpobench.rpo.training.curriculum import curriculum
-    from rpobench.rpo.training.grpo import rl_rows
-    from rpobench.rpo.training.reward import reward
+    from rpobench.rpo.training.curriculum import order_prompts
+    from rpobench.rpo.training.grpo import build_grpo_dataset
+    from rpobench.rpo.training.policy import load_tokenizer, trained_policy
+    from rpobench.rpo.training.reward import make_reward
 
-    ordered = curriculum(rows, steps=config.rl_steps, prompts=config.rl_prompts, k=config.k, seed=0)
+    config = job.config
+    rows = [demonstration.row for demonstration in data.training]
+    prompts = order_prompts(rows, steps=config.rl_steps, prompts_per_step=config.rl_prompts, k=config.k, seed=job.seed)
     trainer = GRPOTrainer(
-        model=trained_policy(checkpoint, fresh_adapter(checkpoint, work, config), seed=0),
-        reward_funcs=reward({row.task.name: row.task for row in rows}, FORM),
+        model=trained_policy(job.checkpoint, fresh_adapter(job), seed=job.seed),
+        reward_funcs=make_reward({row.task.name: row.task for row in rows}, job.form),
         args=GRPOConfig(
             max_steps=config.rl_steps,
             per_device_train_batch_size=config.rl_group,
@@ -112,28 +114,29 @@ def trl_grpo(rows: list[TrainingRow], checkpoint: Path, work: Path, config: RPOC
             learning_rate=config.rl_learning_rate,
             lr_scheduler_type="constant_with_warmup",
             warmup_steps=2,
-            **bare(work),
+            **bare(job),
         ),
-        train_dataset=rl_rows(ordered, FORM),
-        processing_class=load_tokenizer(checkpoint),
+        train_dataset=build_grpo_dataset(prompts, job.form),
+        processing_class=load_tokenizer(job.checkpoint),
     )
     trainer.train()
     return trainer
 
 
-def bare(work: Path) -> dict[str, Any]:
+def bare(job: TrainingJob) -> dict[str, Any]:
     """What both bare scripts have in common with rpobench: the machine's arithmetic. Nothing is saved."""
-    from rpobench.rpo.training.common import common_arguments
+    from rpobench.rpo.training.arguments import common_arguments
 
-    return {**common_arguments(work, report_to="none", seed=0), "save_strategy": "no"}
+    arguments = common_arguments(job.folder / "work", report_to="none", seed=job.seed)
+    return {**arguments, "save_strategy": "no"}
 
 
-def fresh_adapter(checkpoint: Path, work: Path, config: RPOConfig) -> Path:
+def fresh_adapter(job: TrainingJob) -> Path:
     """An adapter before its first step."""
-    from rpobench.rpo.training.common import new_policy
+    from rpobench.rpo.training.policy import new_policy
 
-    folder = work.with_name("fresh")
-    new_policy(checkpoint, rank=config.lora_rank, seed=0).save_pretrained(str(folder))
+    folder = job.folder / "fresh"
+    new_policy(job.checkpoint, rank=job.config.lora_rank, seed=job.seed).save_pretrained(str(folder))
     return folder
 
 
@@ -148,9 +151,11 @@ def train(name: str, given: argparse.Namespace, times: int) -> dict[str, float]:
 
     config = RPOConfig(sft_epochs=1, rl_steps=given.steps)
     checkpoint, rows = reflection_checkpoint(given.model), training_rows(times * given.rows)
+    data = TrainingData([Demonstration(*pair) for pair in zip(rows, Rules().write(rows), strict=True)])
     with tempfile.TemporaryDirectory() as folder:
+        job = TrainingJob(Form(), config, checkpoint, ContextWindow(), Path(folder), seed=0)
         wall, processor = time.perf_counter(), time.process_time()
-        log = CONTESTANTS[name](rows, checkpoint, Path(folder) / "work", config).state.log_history
+        log = CONTESTANTS[name](job, data).state.log_history
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
     took = next(entry["train_runtime"] for entry in reversed(log) if "train_runtime" in entry)
     tokens = max(max(entry.get(key, 0) for key in ("num_tokens", "num_input_tokens_seen")) for entry in log)

@@ -14,7 +14,10 @@ from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set
 from rpobench.method.per_user import PartKey, keep_part, part_key
 from rpobench.models.local.loading import silence_libraries
 from rpobench.models.local.transformers import TransformersModel
-from rpobench.rpo.training.common import IGNORED, common_arguments, load_tokenizer, run_to_end
+from rpobench.rpo.training.arguments import common_arguments
+from rpobench.rpo.training.log_probs import NO_LOSS
+from rpobench.rpo.training.policy import load_tokenizer
+from rpobench.rpo.training.stage import run_to_end
 from rpobench.store.processes import processes
 from rpobench.store.recorded import Called, recorded_text
 from rpobench.types import Chat, RpobenchError
@@ -109,7 +112,7 @@ class UserAdapters:
         return {
             "input_ids": asked + written,
             "attention_mask": [1] * len(asked + written),
-            "labels": [IGNORED] * len(asked) + written,
+            "labels": [NO_LOSS] * len(asked) + written,
         }
 
     def _arguments(self, work: Path) -> TrainingArguments:

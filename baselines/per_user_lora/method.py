@@ -9,9 +9,10 @@ from rpobench.baselines.per_user_lora.config import AdapterConfig
 
 from rpobench.method.context import PredictContext
 from rpobench.method.per_user import pair_words, past_examples
-from rpobench.rpo.decoding import Answer, answers
+from rpobench.rpo.answering import answer_inputs
+from rpobench.rpo.decoding import Answer
 from rpobench.rpo.form import Form, Trajectory, one_line
-from rpobench.rpo.rows import Question
+from rpobench.rpo.module_input import ModuleInput
 from rpobench.rpo.trained_module import TrainedModule
 from rpobench.task.contract import Task
 from rpobench.terminal import progress
@@ -44,20 +45,19 @@ class PerUserLora(TrainedModule):
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
         return [[(self.form.sample(task), pair_words(task)) for task in tasks]]
 
-    def _answers(self, task: Task, asked: Sequence[Question], ctx: PredictContext) -> list[Answer]:
-        """Users in turn, so that an adapter is put on the model once for all questions of its user."""
+    def _answer_inputs(self, task: Task, inputs: Sequence[ModuleInput], ctx: PredictContext) -> list[Answer]:
+        """Users in turn, so that an adapter is put on the model once for all inputs of its user."""
         places: dict[tuple[tuple[Chat, str], ...], list[int]] = {}
-        for place, one in enumerate(asked):
+        for place, one in enumerate(inputs):
             places.setdefault(tuple(self._lessons(task, one.example, ctx.seed)), []).append(place)
         found: dict[int, Answer] = {}
-        with progress(f"{task.name} users", len(asked)) as advance:
+        with progress(f"{task.name} users", len(inputs)) as advance:
             for lessons, own in places.items():
                 self._adapters(ctx).use(lessons)
-                questions = [asked[place] for place in own]
-                made = answers(self._reflector, self.form, task, questions, self.config, self._room, seed=ctx.seed)
+                made = answer_inputs(self._module(ctx.seed), task, [inputs[place] for place in own])
                 found |= dict(zip(own, made, strict=True))
                 advance(len(own))
-        return [found[place] for place in range(len(asked))]
+        return [found[place] for place in range(len(inputs))]
 
     def _adapters(self, ctx: PredictContext) -> UserAdapters:
         from rpobench.baselines.per_user_lora.lora import UserAdapters
@@ -76,6 +76,6 @@ class PerUserLora(TrainedModule):
         for past in past_examples(task, example, limit=self.config.user_items, seed=seed):
             chat = self.form.chat(task, past.example, "", ())
             written = self.form.text(Trajectory("", "", one_line(past.target)))
-            if self._room.holds((*chat, Message("assistant", written))):
+            if self._window.fits((*chat, Message("assistant", written))):
                 found.append((chat, written))
         return found

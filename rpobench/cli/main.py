@@ -135,11 +135,11 @@ def show(
     if training:
         if trajectories or data:
             raise RpobenchError("--training shows what a module learned from: leave --trajectories and --data out")
-        file, records = trained_on(runs, run, example=example)
+        file, stored_trajectories = trained_on(runs, run, example=example)
         if as_json:
-            print(json.dumps(records))
+            print(json.dumps([stored.as_record() for stored in stored_trajectories]))
         else:
-            print_training(file, records)
+            print_training(file, stored_trajectories)
         return
     found = examples_of(runs, run, example=example, data=data)
     if as_json:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from rpobench.rpo.trajectories.records import PARTS
+from rpobench.rpo.trajectories.file import PARTS, StoredTrajectory
 from rpobench.terminal import console, plain
 
 ROWS = ("input", "evidence", "draft", "trajectory", "prediction", "target", "failure")
@@ -30,16 +30,17 @@ def print_examples(entries: Sequence[Mapping[str, Any]], *, trajectories: bool) 
         screen.print(table)
 
 
-def print_training(file: Path, records: Sequence[Mapping[str, str]]) -> None:
+def print_training(file: Path, trajectories: Sequence[StoredTrajectory]) -> None:
     """Print trajectories of a file on stdout, and where to edit them."""
     screen = console()
-    for one in records:
-        table = Table(title=plain(one["example"]), show_header=False, min_width=60)
+    for stored in trajectories:
+        table = Table(title=plain(stored.example_id), show_header=False, min_width=60)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
-        for name in ("draft", *PARTS):
-            if one.get(name):
-                table.add_row(name, plain(one[name]))
+        texts = {"draft": stored.draft} | {name: getattr(stored.trajectory, name) for name in PARTS}
+        for name, text in texts.items():
+            if text:
+                table.add_row(name, plain(text))
         screen.print(table)
     told = f"{file}\nA copy of it, edited, trains another module: --method rpo --set trajectories=FILE"
     screen.print(plain(told), soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from rpobench.method.config import EvidenceConfig
-from rpobench.rpo.trajectories.records import trajectory_records
+from rpobench.rpo.trajectories.file import read_trajectories
 from rpobench.types import RpobenchError
 
 CONTENT = "sha256:"
@@ -20,7 +20,7 @@ def _readable(path: str) -> str:
     if not path.startswith(CONTENT):
         if not Path(path).is_file():
             raise ValueError("no such file")
-        trajectory_records(Path(path))
+        read_trajectories(Path(path))
     return path
 
 

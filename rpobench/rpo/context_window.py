@@ -1,4 +1,4 @@
-"""What fits into a reflection model's context: prompts are fitted by showing fewer profile items, worst first."""
+"""What fits into the reflection model's context. A prompt that is too long drops profile items, worst ones first."""
 
 from __future__ import annotations
 
@@ -13,54 +13,98 @@ from rpobench.types import Chat, Evidence
 SLACK = 32  # tokens for a label after the analysis, and for text that encodes longer than it was generated
 
 
-def messages(chat: Chat) -> list[dict[str, str]]:
-    """A chat in the form that chat templates and trl's conversational data sets have."""
+def template_messages(chat: Chat) -> list[dict[str, str]]:
+    """Write a chat as the list of dicts that chat templates and trl's conversational data sets expect.
+
+    Args:
+        chat: The messages, in order.
+
+    Returns:
+        One dict with `role` and `content` per message.
+    """
     return [{"role": message.role, "content": message.content} for message in chat]
 
 
 @dataclass(frozen=True)
-class Room:
-    """Counts a chat's tokens against a context of `context` tokens; None is without end."""
+class ContextWindow:
+    """Measures chats against the context length of a model.
+
+    Attributes:
+        tokenizer: The model's own. None counts words instead, as a scripted model does.
+        length: The longest context in tokens. None has no limit.
+    """
 
     tokenizer: Any = None
-    context: int | None = None
+    length: int | None = None
 
-    def holds(self, chat: Chat, *, answer: int = 0) -> bool:
-        """Whether the chat and `answer` tokens more fit. A chat that ends with the assistant's message is closed."""
-        return self.context is None or self.tokens(chat) + answer <= self.context
+    def fits(self, chat: Chat, *, answer_tokens: int = 0) -> bool:
+        """Tell whether a chat and an answer to it fit together.
 
-    def tokens(self, chat: Chat) -> int:
-        """The tokens of a chat; words where there is no tokenizer, as a scripted model counts."""
+        Args:
+            chat: What the model reads. A chat that ends with the assistant's message is closed.
+            answer_tokens: How many tokens must be left for the answer.
+
+        Returns:
+            True where both fit.
+        """
+        return self.length is None or self.count_tokens(chat) + answer_tokens <= self.length
+
+    def count_tokens(self, chat: Chat) -> int:
+        """Count the tokens of a chat, those of the chat template included.
+
+        Args:
+            chat: The messages, in order.
+
+        Returns:
+            The number of tokens; of words where there is no tokenizer.
+        """
         if self.tokenizer is None:
             return sum(len(message.content.split()) for message in chat)
+
         from rpobench.models.local.loading import explain_template_errors
 
         with explain_template_errors("the reflection model"):
-            ids = self.tokenizer.apply_chat_template(
-                messages(chat), return_dict=False, add_generation_prompt=chat[-1].role != "assistant", **CHAT_TOKENS
+            token_ids = self.tokenizer.apply_chat_template(
+                template_messages(chat),
+                return_dict=False,
+                add_generation_prompt=chat[-1].role != "assistant",
+                **CHAT_TOKENS,
             )
-        return len(ids)
+        return len(token_ids)
 
-    def fit(self, evidence: Evidence, ask: Callable[[Evidence], Chat], *, answer: int) -> Evidence | None:
-        """The most of the evidence, best items first, with which `ask` leaves room for an answer of that many tokens.
+    def fit_evidence(
+        self, evidence: Evidence, build_chat: Callable[[Evidence], Chat], *, answer_tokens: int
+    ) -> Evidence | None:
+        """Drop profile items, worst first, until the chat leaves room for the answer.
 
-        None where even the question alone does not.
+        Args:
+            evidence: The items, best first.
+            build_chat: Makes the chat that shows these items.
+            answer_tokens: How many tokens must be left for the answer.
+
+        Returns:
+            The most evidence that fits. None where the chat is too long even without any.
         """
-        for count in range(len(evidence.items), -1, -1):
-            fewer = Evidence(evidence.items[:count], evidence.cut)
-            if self.holds(ask(fewer), answer=answer + SLACK):
-                return fewer
+        for item_count in range(len(evidence.items), -1, -1):
+            shorter = Evidence(evidence.items[:item_count], evidence.cut)
+            if self.fits(build_chat(shorter), answer_tokens=answer_tokens + SLACK):
+                return shorter
         return None
 
 
-def checkpoint_room(checkpoint: Path) -> Room:
-    """The room that a local checkpoint has."""
+def read_context_window(checkpoint: Path) -> ContextWindow:
+    """Read the context window of a local checkpoint.
+
+    Args:
+        checkpoint: The folder of the model.
+
+    Returns:
+        The window, with the checkpoint's tokenizer and its `max_position_embeddings`, if it states any.
+    """
     from transformers import AutoConfig, AutoTokenizer
 
     from rpobench.models.local.loading import fix_template_date
 
     config = AutoConfig.from_pretrained(str(checkpoint)).get_text_config()
-    return Room(
-        fix_template_date(AutoTokenizer.from_pretrained(str(checkpoint))),
-        getattr(config, "max_position_embeddings", None),
-    )
+    tokenizer = fix_template_date(AutoTokenizer.from_pretrained(str(checkpoint)))
+    return ContextWindow(tokenizer, getattr(config, "max_position_embeddings", None))

@@ -1,17 +1,15 @@
-"""From questions to answers: the module writes (once, or n times), the answer is read, chosen among n, and gated."""
+"""From inputs to answers: the module writes trajectories, and each is read as an answer of its task."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rpobench.models.protocol import LanguageModel
 from rpobench.rpo.config import ModuleConfig
-from rpobench.rpo.context_window import Room
+from rpobench.rpo.context_window import ContextWindow
 from rpobench.rpo.form import Form, Trajectory
-from rpobench.rpo.rows import Question
+from rpobench.rpo.module_input import ModuleInput
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Message, Usage
 
@@ -21,136 +19,183 @@ NO_ANSWER = "the rewrite is no answer of the task"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One text of the module and what was read from it. `text` is empty where `failure` says why there is no answer."""
+class ReflectionModule:
+    """A trained module with everything that its answers depend on.
 
-    written: str
+    Attributes:
+        model: The reflection model with its adapter.
+        form: What the module reads and writes.
+        config: Its knobs; here `max_new_tokens`, `n` and `select`.
+        window: What fits into its context.
+        seed: What its samples depend on.
+    """
+
+    model: LanguageModel
+    form: Form
+    config: ModuleConfig
+    window: ContextWindow
+    seed: int
+
+
+@dataclass(frozen=True)
+class Retry:
+    """A text that missed a line of the form and is continued from there.
+
+    Attributes:
+        index: The position of its input.
+        prefix: Its lines before the missing one, and the label of that line.
+    """
+
+    index: int
+    prefix: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A text of the module and what was read from it.
+
+    Attributes:
+        module_text: What the module wrote.
+        text: The answer in the task's form; empty where `failure` says why there is no answer.
+        raw: The answer before it was parsed.
+        usage: What the text cost; where it was chosen among samples, what all of them cost.
+        answer_prompt: The input with everything the module wrote before the answer.
+        failure: Why there is no answer; None where there is one.
+        retry_count: How many texts missed a line and were continued: at most one per sample.
+        repair_count: How many of these then had all lines of the form.
+        keeps_draft: Whether a gate keeps the draft instead.
+    """
+
+    module_text: str
     text: str
     raw: str
     usage: Usage
-    lead: Chat  # the question with everything the module wrote before the answer
+    answer_prompt: Chat
     failure: str | None = None
-    kept: bool | None = None  # whether a gate kept the draft instead; None where it was not asked
+    retry_count: int = 0
+    repair_count: int = 0
+    keeps_draft: bool = False
 
 
-def answers(
-    model: LanguageModel,
-    form: Form,
-    task: Task,
-    asked: Sequence[Question],
-    config: ModuleConfig,
-    room: Room,
-    *,
-    seed: int,
+def answer_once(
+    module: ReflectionModule, task: Task, inputs: Sequence[ModuleInput], decoding: Decoding
 ) -> list[Answer]:
-    """The module's answer to each question, in order."""
-    if task.labels and not form.analysis:
-        open_ended = Completion(form.text(Trajectory("", "", task.labels[0])))  # nothing to write before the choice
-        chosen = _read(model, form, task, asked, [open_ended] * len(asked))
-        return [replace(one, written=form.text(Trajectory("", "", one.text))) for one in chosen]
-    rounds = [
-        _read(model, form, task, asked, _written(model, form, task, asked, decoding))
-        for decoding in _decodings(config, seed)
-    ]
-    return [_selected(model, task, list(own), config.select, room) for own in zip(*rounds, strict=True)]
+    """Let the module write one text per input, and read its answer.
 
+    Args:
+        module: The trained module.
+        task: The task of all the inputs.
+        inputs: What the module is asked.
+        decoding: How it samples.
 
-def _decodings(config: ModuleConfig, seed: int) -> list[Decoding]:
-    """Greedy first, then seeded samples."""
-    sampled = [
-        Decoding(config.max_new_tokens, temperature=TEMPERATURE, seed=seed * config.n + place)
-        for place in range(1, config.n)
-    ]
-    return [Decoding(config.max_new_tokens), *sampled]
-
-
-def _written(
-    model: LanguageModel, form: Form, task: Task, asked: Sequence[Question], decoding: Decoding
-) -> list[Completion]:
-    """What the module writes to each question, in order.
-
-    A text that leaves out a line of its form is taken up once more where it left it, with the label of that line given:
-    a small module that forgets a label still knows what to write after it. Told on stderr; the cost of both is counted.
+    Returns:
+        One answer per input, in order.
     """
-    written = list(model.generate([one.chat for one in asked], decoding))
-    strayed = [place for place, one in enumerate(written) if form.parse(one.text) is None]
-    leads = {place: lead for place in strayed if (lead := form.resume(written[place].text))}
-    if not leads:
-        return written
-    chats = [(*asked[place].chat, Message("assistant", lead)) for place, lead in leads.items()]
-    back = 0
-    for (place, lead), more in zip(leads.items(), model.generate(chats, decoding), strict=True):
-        first, text = written[place], f"{lead} {more.text.strip()}"
-        found = form.parse(text) is not None
-        back += found
-        written[place] = replace(first, text=text if found else first.text, usage=first.usage + more.usage)
-    print(f"{task.name}: {len(leads)} of {len(asked)} texts left their form, {back} were led back", file=sys.stderr)
-    return written
+    completions, retries = generate_trajectories(module.model, module.form, inputs, decoding)
+    answers = read_answers(module, task, inputs, completions)
+
+    for retry in retries:
+        answer = answers[retry.index]
+        is_repaired = answer.failure != NO_TRAJECTORY
+        answers[retry.index] = replace(answer, retry_count=1, repair_count=int(is_repaired))
+    return answers
 
 
-def _read(
-    model: LanguageModel, form: Form, task: Task, asked: Sequence[Question], written: Sequence[Completion]
-) -> list[Answer]:
-    """What the texts answer. Label tasks take the most likely label after the module's own analysis."""
-    trajectories = [form.parse(one.text) for one in written]
-    leads = [
-        (*question.chat, Message("assistant", form.lead(one))) if one else question.chat
-        for question, one in zip(asked, trajectories, strict=True)
-    ]
-    raws = [(one.rewrite, Usage()) if one else ("", Usage()) for one in trajectories]
-    parsed = [place for place, one in enumerate(trajectories) if one]
-    if task.labels and parsed:
-        chosen = model.choose([leads[place] for place in parsed], [f" {label}" for label in task.labels])
-        for place, choice in zip(parsed, chosen, strict=True):
-            raws[place] = (choice.text.strip(), choice.usage)
-    found = []
-    for completion, trajectory, lead, (raw, usage) in zip(written, trajectories, leads, raws, strict=True):
-        text = task.parse(raw) if trajectory else ""
-        failure = None if text else NO_ANSWER if trajectory else NO_TRAJECTORY
-        found.append(Answer(completion.text, text, raw, completion.usage + usage, lead, failure))
-    return found
+def generate_trajectories(
+    model: LanguageModel, form: Form, inputs: Sequence[ModuleInput], decoding: Decoding
+) -> tuple[list[Completion], list[Retry]]:
+    """Let the module write one trajectory per input, and help once where a line's label is missing.
 
+    A small module sometimes forgets the label of a line but knows what comes after it. Such a text is cut before the
+    missing line, the label is added, and the module continues from there.
 
-def _selected(model: LanguageModel, task: Task, own: Sequence[Answer], select: str, room: Room) -> Answer:
-    """One of the answers to the same question, with the cost of all; the first of equally good ones.
+    Args:
+        model: The trained reflection model.
+        form: The lines that a trajectory must have.
+        inputs: What the module is asked, in order.
+        decoding: How it samples; the same for both attempts.
 
-    `consensus` takes the answer that the task's score likes best against the others (minimum Bayes risk), `likelihood`
-    the one whose whole text the module itself finds most likely a token.
+    Returns:
+        One completion per input, in order, and the retries that were made. The usage of a completion includes its
+        retry; its text is the first one where the retry did not help.
     """
-    if len(own) == 1:
-        return own[0]
-    usage = sum((one.usage for one in own), Usage())
-    sound = [one for one in own if one.text] or own[:1]
-    if select == "likelihood":
-        asked = [one.lead[:-1] if one.text else one.lead for one in sound]
-        values, costs = _likelihoods(model, asked, [one.written for one in sound], room)
-        usage = sum(costs, usage)
-    else:
-        values = [sum(task.score(one.text, other.text) for other in sound) for one in sound]
-    best = sound[max(range(len(sound)), key=values.__getitem__)]
-    return replace(best, usage=usage)
+    completions = list(model.generate([module_input.chat for module_input in inputs], decoding))
 
+    # Which texts can be helped: those that stopped following the form at a known line.
+    retries = []
+    for index, completion in enumerate(completions):
+        if form.parse(completion.text) is None:
+            prefix = form.prefix_with_next_label(completion.text)
+            if prefix is not None:
+                retries.append(Retry(index, prefix))
 
-def gated(model: LanguageModel, pairs: Sequence[tuple[Answer, str]], margin: float, room: Room) -> list[Answer]:
-    """Each answer beside its draft, with what the comparison cost, and `kept`: whether the module, after its own
-    analysis, finds the draft likelier a token than its answer by over `margin`."""
-    leads = [one.lead for one, _ in pairs for _ in range(2)]
-    texts = [f" {text}" for one, draft in pairs for text in (draft, one.text)]
-    values, costs = _likelihoods(model, leads, texts, room)
-    return [
-        replace(one, kept=of_draft - of_answer > margin, usage=one.usage + first + second)
-        for (one, _), of_draft, of_answer, first, second in zip(
-            pairs, values[::2], values[1::2], costs[::2], costs[1::2], strict=True
+    if not retries:
+        return completions, []
+
+    # Ask again, each time continuing the assistant's own words.
+    retry_chats = [(*inputs[retry.index].chat, Message("assistant", retry.prefix)) for retry in retries]
+    continuations = model.generate(retry_chats, decoding)
+
+    for retry, continuation in zip(retries, continuations, strict=True):
+        first_attempt = completions[retry.index]
+        repaired_text = f"{retry.prefix} {continuation.text.strip()}"
+
+        is_repaired = form.parse(repaired_text) is not None
+        completions[retry.index] = replace(
+            first_attempt,
+            text=repaired_text if is_repaired else first_attempt.text,
+            usage=first_attempt.usage + continuation.usage,
         )
-    ]
+
+    return completions, retries
 
 
-def _likelihoods(
-    model: LanguageModel, chats: Sequence[Chat], texts: Sequence[str], room: Room
-) -> tuple[list[float], list[Usage]]:
-    """The log-likelihood a token of each text after its chat, and what each of them costs: it is read as a whole."""
-    started = time.perf_counter()
-    values = list(model.loglikelihood(chats, texts))
-    seconds = (time.perf_counter() - started) / max(1, len(values))
-    read = [room.tokens((*chat, Message("assistant", text))) for chat, text in zip(chats, texts, strict=True)]
-    return values, [Usage(1, count, 0, seconds) for count in read]
+def read_answers(
+    module: ReflectionModule, task: Task, inputs: Sequence[ModuleInput], completions: Sequence[Completion]
+) -> list[Answer]:
+    """Read what the module's texts answer. Label tasks take the most likely label after the module's own analysis.
+
+    Args:
+        module: The trained module; it is asked for the labels.
+        task: The task of all the inputs.
+        inputs: What the module was asked.
+        completions: What it wrote to each input.
+
+    Returns:
+        One answer per input, in order.
+    """
+    trajectories = [module.form.parse(completion.text) for completion in completions]
+
+    answer_prompts: list[Chat] = []
+    for module_input, trajectory in zip(inputs, trajectories, strict=True):
+        if trajectory:
+            analysis = Message("assistant", module.form.lead(trajectory))
+            answer_prompts.append((*module_input.chat, analysis))
+        else:
+            answer_prompts.append(module_input.chat)
+
+    with_trajectory = [index for index, trajectory in enumerate(trajectories) if trajectory]
+    choices: dict[int, Completion] = {}
+    if task.labels and with_trajectory:
+        labels = [f" {label}" for label in task.labels]
+        chosen = module.model.choose([answer_prompts[index] for index in with_trajectory], labels)
+        choices = dict(zip(with_trajectory, chosen, strict=True))
+
+    answers = []
+    for index, (completion, trajectory) in enumerate(zip(completions, trajectories, strict=True)):
+        answers.append(_read_answer(task, completion, trajectory, answer_prompts[index], choices.get(index)))
+    return answers
+
+
+def _read_answer(
+    task: Task, completion: Completion, trajectory: Trajectory | None, answer_prompt: Chat, choice: Completion | None
+) -> Answer:
+    if trajectory is None:
+        return Answer(completion.text, "", "", completion.usage, answer_prompt, NO_TRAJECTORY)
+
+    raw, usage = trajectory.rewrite, completion.usage
+    if choice:
+        raw, usage = choice.text.strip(), completion.usage + choice.usage
+
+    text = task.parse(raw)
+    return Answer(completion.text, text, raw, usage, answer_prompt, None if text else NO_ANSWER)

@@ -79,7 +79,7 @@ class Form:
             return None
         return Trajectory(parts.get(SHOWS, ""), parts.get(LACKS, ""), parts[labels[-1]])
 
-    def resume(self, text: str) -> str | None:
+    def prefix_with_next_label(self, text: str) -> str | None:
         """The lines of a text that are this form's, from the first on, and the label that should have come next.
 
         None where every line is there and something else is wrong.

@@ -1,4 +1,4 @@
-"""What all trained modules share: fit, save, load and predict."""
+"""What all trained modules share as methods of the benchmark: fit, save, load and predict."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import BaseModel
 
@@ -15,14 +15,14 @@ from rpobench.method.config import QUICK_EVIDENCE
 from rpobench.method.context import FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel
-from rpobench.registry import get_model
+from rpobench.rpo.answering import answer_inputs, apply_gate
 from rpobench.rpo.config import ModuleConfig
-from rpobench.rpo.context_window import Room, checkpoint_room
-from rpobench.rpo.decoding import Answer, answers, gated
+from rpobench.rpo.context_window import ContextWindow, read_context_window
+from rpobench.rpo.decoding import Answer, ReflectionModule
 from rpobench.rpo.form import Form
-from rpobench.rpo.module_input import questions
-from rpobench.rpo.rows import Question
-from rpobench.rpo.trajectories.records import TRAJECTORIES
+from rpobench.rpo.module_input import InputBuilder, ModuleInput
+from rpobench.rpo.reflection_model import reflection_checkpoint, reflection_model
+from rpobench.rpo.trajectories.file import TRAJECTORIES
 from rpobench.rpo.trajectories.writers import get_writer
 from rpobench.task.contract import Task
 from rpobench.types import Example, Labelled, Prediction, RpobenchError, Usage
@@ -48,9 +48,17 @@ class TrainedModule(Method):
     def __init__(
         self, config: BaseModel, *, adapter: Path | None = None, reflector: LanguageModel | None = None
     ) -> None:
+        """Make a module, untrained unless it is handed an adapter.
+
+        Args:
+            config: The knobs.
+            adapter: The folder of a trained adapter.
+            reflector: A model that answers in place of the reflection model and its adapter.
+        """
         super().__init__(config)
-        self._adapter, self._given_reflector = adapter, reflector
-        self._work: Path | None = None
+        self._adapter = adapter
+        self._replacement = reflector
+        self._work_folder: Path | None = None
 
     def models(self) -> Mapping[str, str]:
         return {**super().models(), "reflection": reflection_model(self.config.reflection_model).identity}
@@ -65,119 +73,171 @@ class TrainedModule(Method):
         return [tuple(tasks)] if self.config.scope == "shared" else super().fit_groups(tasks)
 
     def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: FitContext) -> None:
-        from rpobench.rpo.training.common import check_reports, trained_tokens
-        from rpobench.rpo.training.stages import train_stages, writing_usage
+        from rpobench.rpo.training.arguments import check_reports
+        from rpobench.rpo.training.job import TrainingJob
+        from rpobench.rpo.training.stage import count_trained_tokens
+        from rpobench.rpo.training.stages import read_writing_usage, train_module
 
         check_reports(self.config.report_to)  # before the training examples are drafted
+
         checkpoint = reflection_checkpoint(self.config.reflection_model)
-        self._work = ctx.folder
+        job = TrainingJob(
+            form=self.form,
+            config=self.config,
+            checkpoint=checkpoint,
+            window=read_context_window(checkpoint),
+            folder=ctx.folder,
+            seed=ctx.seed,
+        )
         writer = get_writer(self.config, ctx.folder / "written", seed=ctx.seed)
-        self._adapter = train_stages(train, self.form, self.config, checkpoint, ctx, writer, ctx.folder / TRAJECTORIES)
-        self.fit_usage = writing_usage(ctx.folder)
-        self.fit_tokens = trained_tokens(ctx.folder)
+
+        self._work_folder = ctx.folder
+        self._adapter = train_module(job, train, ctx, writer)
+        self.fit_usage = read_writing_usage(ctx.folder)
+        self.fit_tokens = count_trained_tokens(ctx.folder)
 
     def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
-        asked = questions(task, examples, ctx, self.form, self.config, self._room)
-        fitting = [one for one in asked if one.fits]
-        made = self._answers(task, fitting, ctx)
-        found = dict(zip((one.example.id for one in fitting), made, strict=True))
-        judged = self._gated(task, fitting, found)
-        for one in asked:
-            yield _prediction(one, judged.get(one.example.id), has_gate=self._gate is not None)
+        inputs = InputBuilder(self.form, self.config, self._window).build(task, examples, ctx)
+        fitting = [module_input for module_input in inputs if module_input.fits]
 
-    def _answers(self, task: Task, asked: Sequence[Question], ctx: PredictContext) -> list[Answer]:
-        """The module's answer to each question, in order."""
-        return answers(self._reflector, self.form, task, asked, self.config, self._room, seed=ctx.seed)
+        answers = self._answer_inputs(task, fitting, ctx)
+        self._report_repairs(task, answers)
+        if self._gate is not None:
+            answers = self._apply_gate(task, fitting, answers, ctx)
+
+        example_ids = [module_input.example.id for module_input in fitting]
+        answers_by_id = dict(zip(example_ids, answers, strict=True))
+        for module_input in inputs:
+            answer = answers_by_id.get(module_input.example.id)
+            yield write_prediction(module_input, answer, has_gate=self._gate is not None)
+
+    def _answer_inputs(self, task: Task, inputs: Sequence[ModuleInput], ctx: PredictContext) -> list[Answer]:
+        """The module's answer to each input, in order."""
+        return answer_inputs(self._module(ctx.seed), task, inputs)
+
+    def _report_repairs(self, task: Task, answers: Sequence[Answer]) -> None:
+        retry_count = sum(answer.retry_count for answer in answers)
+        repair_count = sum(answer.repair_count for answer in answers)
+        if retry_count:
+            print(
+                f"{task.name}: {retry_count} of {len(answers) * self.config.n} answers missed a line of the required "
+                f"format; {repair_count} were repaired",
+                file=sys.stderr,
+            )
 
     @property
     def _gate(self) -> float | None:
         """By how much the draft must be likelier than the answer to be kept; None where there is no gate."""
         return None
 
-    def _gated(self, task: Task, asked: Sequence[Question], found: Mapping[str, Answer]) -> Mapping[str, Answer]:
-        """The answers, with what the gate says of each. The share kept is told on stderr."""
-        if self._gate is None:
-            return found
-        drafts = {one.example.id: one.draft.text for one in asked if one.draft}
-        contested = {id_: one for id_, one in found.items() if one.text and drafts.get(id_, one.text) != one.text}
-        judged = gated(self._reflector, [(one, drafts[id_]) for id_, one in contested.items()], self._gate, self._room)
+    def _apply_gate(
+        self, task: Task, inputs: Sequence[ModuleInput], answers: Sequence[Answer], ctx: PredictContext
+    ) -> list[Answer]:
+        """The answers, with what the gate says of each. How many drafts it keeps is said on stderr."""
+        assert self._gate is not None
+        contested, drafts = [], []
+        for index, (module_input, answer) in enumerate(zip(inputs, answers, strict=True)):
+            if answer.text and module_input.draft and module_input.draft.text != answer.text:
+                contested.append(index)
+                drafts.append(module_input.draft.text)
+
+        gated = apply_gate(self._module(ctx.seed), [answers[index] for index in contested], drafts, margin=self._gate)
+        keep_count = sum(answer.keeps_draft for answer in gated)
         print(
-            f"{task.name}: the gate kept {sum(bool(one.kept) for one in judged)} of {len(asked)} drafts",
+            f"{task.name}: {keep_count} of {len(inputs)} drafts were kept because the module rated them higher than "
+            "its rewrite",
             file=sys.stderr,
         )
-        return {**found, **dict(zip(contested, judged, strict=True))}
+
+        gated_by_index = dict(zip(contested, gated, strict=True))
+        return [gated_by_index.get(index, answer) for index, answer in enumerate(answers)]
+
+    def _module(self, seed: int) -> ReflectionModule:
+        return ReflectionModule(self._reflector, self.form, self.config, self._window, seed)
 
     @cached_property
     def _reflector(self) -> LanguageModel:
         from rpobench.models.local.transformers import TransformersModel
 
-        return self._given_reflector or TransformersModel(
-            reflection_checkpoint(self.config.reflection_model), adapter=self._adapter
-        )
+        if self._replacement:
+            return self._replacement
+        return TransformersModel(reflection_checkpoint(self.config.reflection_model), adapter=self._adapter)
 
     @cached_property
-    def _room(self) -> Room:
-        path = getattr(self._reflector, "path", None)
-        return checkpoint_room(path) if path else Room()
+    def _window(self) -> ContextWindow:
+        checkpoint = getattr(self._reflector, "path", None)
+        return read_context_window(checkpoint) if checkpoint else ContextWindow()
 
     def save(self, path: Path) -> None:
-        """The adapter, the trajectories it learned from, and the training log and reports of each stage."""
-        from rpobench.rpo.training.common import REPORTS
+        """Save the adapter, the trajectories it learned from, and the training log and reports of each stage."""
+        from rpobench.rpo.training.stage import REPORTS
 
-        assert self._adapter is not None and self._work is not None
+        assert self._adapter is not None and self._work_folder is not None
         shutil.copytree(self._adapter, path / "adapter", ignore=shutil.ignore_patterns("log.jsonl", REPORTS))
-        shutil.copy2(self._work / TRAJECTORIES, path)
-        for log in self._work.glob("*/adapter/log.jsonl"):
-            shutil.copy2(log, path / f"{log.parts[-3]}.jsonl")
-        for reports in self._work.glob(f"*/adapter/{REPORTS}"):
-            shutil.copytree(reports, path / REPORTS / reports.parts[-3])
+        shutil.copy2(self._work_folder / TRAJECTORIES, path)
+
+        for log in self._work_folder.glob("*/adapter/log.jsonl"):
+            stage_name = log.parts[-3]
+            shutil.copy2(log, path / f"{stage_name}.jsonl")
+        for reports in self._work_folder.glob(f"*/adapter/{REPORTS}"):
+            stage_name = reports.parts[-3]
+            shutil.copytree(reports, path / REPORTS / stage_name)
 
     @classmethod
     def load(cls, path: Path, config: BaseModel) -> TrainedModule:
-        """The module with its adapter. Raises RpobenchError where only the logs were kept, as of committed runs."""
+        """Load the module with its adapter.
+
+        Args:
+            path: The folder that `save` wrote to.
+            config: The knobs.
+
+        Returns:
+            The module.
+
+        Raises:
+            RpobenchError: Only the logs were kept, as of committed runs.
+        """
         if not (path / "adapter").is_dir():
             raise RpobenchError(f"{path / 'adapter'}: not there: move {path.parent} away and train it again")
         return cls(config, adapter=path / "adapter")
 
 
-def reflection_checkpoint(spec: str) -> Path:
-    """The folder of the reflection model."""
-    return Path(reflection_model(spec).path)
+def write_prediction(module_input: ModuleInput, answer: Answer | None, *, has_gate: bool) -> Prediction:
+    """Write the prediction: the module's answer, or what stands in its place, with the reason.
 
+    Args:
+        module_input: What the module was asked.
+        answer: What it answered; None where the input did not fit its context.
+        has_gate: Whether the module compares its answers with the drafts.
 
-def reflection_model(spec: str) -> Any:
-    """The reflection model, untrained. Raises RpobenchError unless it is a local checkpoint without options.
-
-    It is trained in the form that its files have, so a dtype, a device or an adapter could not be honoured.
+    Returns:
+        The answer. Where there is none, or where the gate keeps the draft: the draft. Where there is no draft either:
+        the module's bare text.
     """
-    model = get_model(spec)
-    if getattr(model, "path", None) is None:
-        raise RpobenchError(f"reflection model '{spec}' cannot be trained here: name a local one, such as smollm2-135m")
-    name, _, argument = spec.partition(":")
-    if "?" in argument or (name != "hf" and argument):
-        raise RpobenchError(f"reflection model '{spec}': training honours no options: leave them out")
-    return model
+    draft, evidence = module_input.draft, module_input.evidence
+    failure = answer.failure if answer else TOO_LONG
+    keeps_draft = answer is not None and answer.keeps_draft
 
+    usage = draft.usage if draft else Usage()
+    text, raw = "", ""
+    if answer:
+        usage += answer.usage
+        text, raw = answer.text, answer.raw
 
-def _prediction(one: Question, answer: Answer | None, *, has_gate: bool) -> Prediction:
-    """The module's answer, or the draft (else the module's bare text) with the reason why it stands."""
-    draft, failure = one.draft, answer.failure if answer else TOO_LONG
-    kept = bool(answer and answer.kept)
-    usage = (draft.usage if draft else Usage()) + (answer.usage if answer else Usage())
-    text, raw = (answer.text, answer.raw) if answer else ("", "")
-    if draft and (failure or kept):
+    if draft and (failure or keeps_draft):
         text, raw = draft.text, draft.raw
     elif failure and answer:
-        text = raw = answer.written.strip()
+        text = raw = answer.module_text.strip()
+
     return Prediction(
-        one.example.id,
+        module_input.example.id,
         text=text,
         raw=raw,
         draft=draft.text if draft else None,
-        evidence=one.evidence.ids,
+        evidence=evidence.ids,
         usage=usage,
-        cut=one.evidence.cut,
+        cut=evidence.cut,
         failure=f"{failure}: the draft stands" if failure and draft else failure,
-        trajectory=answer.written if answer else None,
-        draft_kept=kept if has_gate else None,
+        trajectory=answer.module_text if answer else None,
+        draft_kept=keeps_draft if has_gate else None,
     )

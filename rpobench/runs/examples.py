@@ -14,7 +14,7 @@ from rpobench.data.sources import restore_source
 from rpobench.evidence.budget import fit_evidence
 from rpobench.evidence.reference_tokenizer import reference_tokenizer
 from rpobench.registry import get_task
-from rpobench.rpo.trajectories.records import TRAJECTORIES, trajectory_records
+from rpobench.rpo.trajectories.file import TRAJECTORIES, StoredTrajectory, read_trajectories
 from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.store.predictions import read_predictions
 from rpobench.store.result_store import ResultStore
@@ -42,7 +42,7 @@ def _finished(runs: Path, run: str) -> Path:
     return folder
 
 
-def trained_on(runs: Path, run: str, *, example: str | None = None) -> tuple[Path, list[dict[str, str]]]:
+def trained_on(runs: Path, run: str, *, example: str | None = None) -> tuple[Path, list[StoredTrajectory]]:
     """The file of the trajectories that a run's module learned, and its lines of the run's task.
 
     Raises:
@@ -59,12 +59,12 @@ def trained_on(runs: Path, run: str, *, example: str | None = None) -> tuple[Pat
     task = get_task(spec["task"].split("@")[0])
     if _is_private(fit, task):
         raise RpobenchError(f"--training: texts that {fit.name} was trained on are not to be shown")
-    found = [one for one in trajectory_records(file) if one["task"] == task.name]
-    found = [one for one in found if example in (None, one["example"])]
-    if not found:
+    trajectories = [stored for stored in read_trajectories(file) if stored.task_name == task.name]
+    trajectories = [stored for stored in trajectories if example in (None, stored.example_id)]
+    if not trajectories:
         named = f"--example {example}: " if example else ""
         raise RpobenchError(f"{named}{file} has no such trajectory of {task.name}")
-    return file, found
+    return file, trajectories
 
 
 def _is_private(fit: Path, task: Task) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rpobench.models.local.transformers import TransformersModel
-from rpobench.rpo.context_window import checkpoint_room
-from rpobench.rpo.training.common import load_tokenizer
+from rpobench.rpo.context_window import read_context_window
+from rpobench.rpo.training.policy import load_tokenizer
 from rpobench.types import Message, RpobenchError
 
 CHAT = (Message("user", "hello"),)
@@ -28,7 +28,7 @@ def prefix_template(checkpoint: Path, prefix: str) -> TransformersModel:
 
 
 def test_no_prompt_holds_the_day_it_was_made(checkpoint: Path) -> None:
-    tokens_without_date = checkpoint_room(checkpoint).tokens(CHAT)
+    tokens_without_date = read_context_window(checkpoint).count_tokens(CHAT)
     model = prefix_template(checkpoint, "Today is {{ strftime_now('%d %b %Y') }}. ")
 
     prompt = model.encode_prompt(CHAT)
@@ -37,7 +37,7 @@ def test_no_prompt_holds_the_day_it_was_made(checkpoint: Path) -> None:
 
     assert model.tokenizer.decode(prompt).startswith("Today is 26 Jul 2024. ")
     assert training_text.startswith("Today is 26 Jul 2024. "), "trained with another date than asked"
-    assert checkpoint_room(checkpoint).tokens(CHAT) == len(prompt) > tokens_without_date
+    assert read_context_window(checkpoint).count_tokens(CHAT) == len(prompt) > tokens_without_date
 
 
 def test_a_model_that_can_leave_reasoning_out_is_asked_to(checkpoint: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_model_that_can_leave_reasoning_out_is_asked_to(checkpoint: Path) -> N
     prompt = model.encode_prompt(CHAT)
 
     assert model.tokenizer.decode(prompt).startswith("no thinking: ")
-    assert checkpoint_room(checkpoint).tokens(CHAT) == len(prompt)
+    assert read_context_window(checkpoint).count_tokens(CHAT) == len(prompt)
 
 
 def test_a_template_that_refuses_a_role_is_one_line(checkpoint: Path) -> None:
@@ -55,4 +55,4 @@ def test_a_template_that_refuses_a_role_is_one_line(checkpoint: Path) -> None:
     prefix_template(checkpoint, refusal)
 
     with pytest.raises(RpobenchError, match=r"its chat template refuses this chat \(no system role\)"):
-        checkpoint_room(checkpoint).tokens((Message("system", "rewrite"), *CHAT))
+        read_context_window(checkpoint).count_tokens((Message("system", "rewrite"), *CHAT))

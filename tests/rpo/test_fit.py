@@ -15,9 +15,10 @@ from rpobench.data.synth.world import generate
 from rpobench.method.context import FitContext, PredictContext
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.trained_module import TrainedModule
-from rpobench.rpo.training.sft import Written, sft_rows
+from rpobench.rpo.training.sft_data import build_sft_dataset
 from rpobench.rpo.training.stages import USAGE
-from rpobench.rpo.trajectories.records import trajectory_records
+from rpobench.rpo.training_rows import Demonstration
+from rpobench.rpo.trajectories.file import read_trajectories
 from rpobench.task.contract import Task
 from rpobench.types import Evidence, Example, Labelled, Prediction
 
@@ -114,11 +115,11 @@ def test_a_user_is_either_trained_on_or_held_out(
 ) -> None:
     sides: list[set[str]] = []
 
-    def watched(pairs: Sequence[Written], form: Any, **held: Any) -> Any:
-        sides.append({row.example.user_id for row, _ in pairs})
-        return sft_rows(pairs, form, **held)
+    def watched(pairs: Sequence[Demonstration], form: Any, **held: Any) -> Any:
+        sides.append({pair.row.example.user_id for pair in pairs})
+        return build_sft_dataset(pairs, form, **held)
 
-    monkeypatch.setattr("rpobench.rpo.training.stages.sft_rows", watched)
+    monkeypatch.setattr("rpobench.rpo.training.sft.build_sft_dataset", watched)
     twice = [Labelled(replace(one.example, id=f"{one.example.id}/{n}"), one.target) for one in labelled() for n in "ab"]
     fit("rpo", tiny_checkpoint, tmp_path, {TWEET: twice}, validation=0.5)
     assert [len(side) for side in sides] == [3, 3] and not sides[0] & sides[1]
@@ -142,24 +143,25 @@ def test_a_trajectory_that_contradicts_its_target_teaches_its_analysis_and_no_an
 ) -> None:
     task, seen = get_task("LaMP-2"), []
 
-    def watched(pairs: Sequence[Written], form: Any) -> Any:
-        seen.append(sft_rows(pairs, form))
+    def watched(pairs: Sequence[Demonstration], form: Any) -> Any:
+        seen.append(build_sft_dataset(pairs, form))
         return seen[-1]
 
-    monkeypatch.setattr("rpobench.rpo.training.stages.sft_rows", watched)
+    monkeypatch.setattr("rpobench.rpo.training.sft.build_sft_dataset", watched)
     train = list(generate("LaMP-2", "train", 12).labelled)
     fit("rpo", tiny_checkpoint, tmp_path, {task: train}, k=8)
     (learned,) = seen
     assert len(learned) == 12
-    records = trajectory_records(tmp_path / "saved" / "trajectories.jsonl")
-    written = {one["example"]: one for one in records}
+    stored = read_trajectories(tmp_path / "saved" / "trajectories.jsonl")
+    written = {one.example_id: one.trajectory for one in stored}
     for one, row in zip(train, learned, strict=True):
-        lacks = written[one.example.id]["lacks"]  # the drafts hold no label, so none begins with "nothing,"
+        lacks = written[one.example.id].lacks  # the drafts hold no label, so none begins with "nothing,"
         assert (row["lead"] == "") == (lacks in (f"{one.target} fits", "nothing known")), lacks
         assert row["completion"][0]["content"].startswith(row["lead"])
     silent = sum(map(bool, learned["lead"]))
     assert 0 < silent < 12
-    assert f"SFT: {silent} of 12 trajectories teach no answer" in capsys.readouterr().err
+    message = f"SFT: {silent} of 12 training trajectories reach a wrong conclusion; only their analysis is trained on"
+    assert message in capsys.readouterr().err
     had = {item.fields["tag"] for item in train[0].example.profile}
     against = [replace(train[0], target=next(label for label in task.labels if label not in had))]
     fit("rpo", tiny_checkpoint, tmp_path / "alone", {task: against})

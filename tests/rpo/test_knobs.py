@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import load_file, save_file
+from training_jobs import demonstrate, make_job, make_rows
 
 from rpobench import get_task
 from rpobench.data.synth.world import generate
@@ -20,13 +21,14 @@ from rpobench.registry import get_retriever
 from rpobench.rpo.config import RPOConfig
 from rpobench.rpo.form import Form, Trajectory
 from rpobench.rpo.method import RPO
-from rpobench.rpo.rows import TrainingRow
-from rpobench.rpo.training.common import finished_stage
 from rpobench.rpo.training.grpo import train_grpo
-from rpobench.rpo.training.sft import sft_rows, train_sft
-from rpobench.types import Example, Prediction, ProfileItem, RpobenchError
+from rpobench.rpo.training.job import TrainingData
+from rpobench.rpo.training.sft import train_sft
+from rpobench.rpo.training.stage import run_stage
+from rpobench.types import Example, Prediction, RpobenchError
 
-TWEET, FORM, WEIGHTS = get_task("LaMP-7"), Form(), "adapter_model.safetensors"
+FORM, WEIGHTS = Form(), "adapter_model.safetensors"
+DATA = TrainingData(demonstrate(make_rows(4, get_task("LaMP-7"))))
 SMALL = {"k": 2, "lora_rank": 2, "sft_epochs": 1, "rl": "none", "validation": 0}
 ROWS = {"k": 1, "retriever": "recency", "max_prompt_tokens": 60, "max_evidence_tokens": 10}
 STAGE_1 = {"lora_rank": 4, "sft_epochs": 2, "sft_learning_rate": 1e-2, "sft_batch": 3}
@@ -131,29 +133,19 @@ def save_other(checkpoint: Path, folder: Path) -> Path:
     return folder
 
 
-def grpo_rows() -> list[TrainingRow]:
-    evidence = tuple(ProfileItem(str(i), {"text": f"word {i}"}) for i in range(4))
-    return [TrainingRow(TWEET, Example(f"{i}", f"u{i}", f"text {i}"), f"t {i}", f"d {i}", evidence) for i in range(4)]
-
-
 def refined(checkpoint: Path, start: Path, folder: Path, **changes: Any) -> bytes:
     """The adapter after stage 2 from `start`."""
     values = {"k": 4, "lora_rank": 2, "rl": "grpo", "rl_steps": 3, "rl_group": 2, "rl_prompts": 1, "max_new_tokens": 8,
               "rl_learning_rate": 1e-2}  # fmt: skip
-    config = RPOConfig(**{**values, **changes})
-    adapter = finished_stage(
-        folder, lambda work: train_grpo(grpo_rows(), [], FORM, checkpoint, start, work, config, seed=0)
-    )
+    job = make_job(checkpoint, folder, **{**values, **changes})
+    adapter = run_stage(folder, lambda work: train_grpo(job, DATA, start, work))
     return (adapter / WEIGHTS).read_bytes()
 
 
 @pytest.fixture(scope="module")
 def start(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data = sft_rows([(row, Trajectory("likes", "short", row.target)) for row in grpo_rows()], FORM)
-    return finished_stage(
-        tmp_path_factory.mktemp("sft"),
-        lambda work: train_sft(data, None, tiny_checkpoint, work, RPOConfig(lora_rank=2, sft_epochs=1), seed=0),
-    )
+    job = make_job(tiny_checkpoint, tmp_path_factory.mktemp("sft"), lora_rank=2, sft_epochs=1)
+    return run_stage(job.folder, lambda work: train_sft(job, DATA, work))
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +156,7 @@ def varied() -> Any:
         return [float(place) for place in range(len(completions))]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rpobench.rpo.training.grpo.reward", lambda tasks, form: by_place)
+        patch.setattr("rpobench.rpo.training.grpo.make_reward", lambda tasks, form: by_place)
         yield
 
 
@@ -185,7 +177,7 @@ def test_a_switch_of_stage_2_moves_the_adapter(
 def test_a_report_whose_package_is_absent_is_refused_before_anything_is_drafted(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rpobench.rpo.training.common.get_available_reporting_integrations", lambda: ["wandb"])
+    monkeypatch.setattr("rpobench.rpo.training.arguments.get_available_reporting_integrations", lambda: ["wandb"])
     monkeypatch.setattr(Drafts, "drafts", lambda *_: pytest.fail("drafted first"))
     with pytest.raises(RpobenchError, match="report_to=tensorboard: not one of none, wandb, or its package is not"):
         fitted(tiny_checkpoint, tmp_path, report_to="tensorboard")

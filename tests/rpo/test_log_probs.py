@@ -7,32 +7,32 @@ from typing import Any
 
 import pytest
 import torch
-from datasets import Dataset
+from training_jobs import demonstrate, make_job
 from trl import GRPOTrainer, SFTTrainer
 
-from rpobench.rpo.config import ModuleConfig
-from rpobench.rpo.training.common import new_policy
-from rpobench.rpo.training.grpo import VaryingGroupsTrainer, _arguments
+from rpobench import get_task
+from rpobench.rpo.form import Form
+from rpobench.rpo.training.grpo import VaryingGroupsTrainer, build_grpo_dataset, grpo_arguments
+from rpobench.rpo.training.job import TrainingData
 from rpobench.rpo.training.log_probs import log_probs_and_entropies
+from rpobench.rpo.training.policy import new_policy
 from rpobench.rpo.training.sft import CompletionTrainer, train_sft
+from rpobench.rpo.training_rows import TrainingRow
+from rpobench.types import Example
 
-ROWS = [
-    {
-        "prompt": [{"role": "user", "content": "x " * length}],
-        "completion": [{"role": "assistant", "content": answer}],
-        "lead": "",
-    }
-    for length, answer in ((3, "short"), (9, "a longer answer"), (5, "fine"), (14, "many more words than that"))
-]
+TWEET = get_task("LaMP-7")
+INPUTS = {3: "short", 9: "a longer answer", 5: "fine", 14: "many more words than that"}  # words, and the answer
+ROWS = [TrainingRow(TWEET, Example("1", "u", "x " * length), answer, "", ()) for length, answer in INPUTS.items()]
+DATA = TrainingData(demonstrate(ROWS))
 
 
 def test_the_loss_of_stage_one_is_trls(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def losses(name: str) -> list[float]:
-        config = ModuleConfig(sft_epochs=3.0, sft_batch=4)
-        trainer = train_sft(Dataset.from_list(ROWS), None, tiny_checkpoint, tmp_path / name, config, seed=0)
+        job = make_job(tiny_checkpoint, tmp_path / name, sft_epochs=3.0, sft_batch=4)
+        trainer = train_sft(job, DATA, job.folder)
         return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
-    monkeypatch.setattr("rpobench.rpo.training.common.mixed_precision", lambda: False)
+    monkeypatch.setattr("rpobench.rpo.training.arguments.mixed_precision", lambda: False)
     ours = losses("ours")
     monkeypatch.setattr(CompletionTrainer, "compute_loss", SFTTrainer.compute_loss)
     assert ours == pytest.approx(losses("theirs"), rel=1e-4)
@@ -46,8 +46,8 @@ def test_the_log_probabilities_of_stage_two_are_trls(tiny_checkpoint: Path, tmp_
     trainer = VaryingGroupsTrainer(
         model=new_policy(tiny_checkpoint, rank=4, seed=0),
         reward_funcs=reward,
-        args=_arguments(tmp_path, ModuleConfig(rl_group=2, rl_prompts=2), held_out=0, seed=0),
-        train_dataset=Dataset.from_list([{"prompt": row["prompt"]} for row in ROWS]),
+        args=grpo_arguments(make_job(tiny_checkpoint, tmp_path), tmp_path, held_out_count=0),
+        train_dataset=build_grpo_dataset(ROWS, Form()),
     )
     ids = torch.arange(30).view(3, 10) % 40
     mask = torch.ones_like(ids)

@@ -25,7 +25,8 @@ CODE = """
 import os
 import torch
 from transformers import AutoModelForCausalLM
-import rpobench.rpo.training.common
+import rpobench.rpo.training.arguments
+import rpobench.rpo.training.policy
 import rpobench.rpo.training.grpo
 from rpobench.cli.main import main
 
@@ -38,9 +39,9 @@ def by_place(completions, log_metric, **columns):
 def in_float64(checkpoint):
     return AutoModelForCausalLM.from_pretrained(str(checkpoint), dtype=torch.float64, use_safetensors=True)
 
-rpobench.rpo.training.common.mixed_precision = lambda: False
-rpobench.rpo.training.common._base = in_float64
-rpobench.rpo.training.grpo.reward = lambda tasks, form: by_place
+rpobench.rpo.training.arguments.mixed_precision = lambda: False
+rpobench.rpo.training.policy.load_base = in_float64
+rpobench.rpo.training.grpo.make_reward = lambda tasks, form: by_place
 main()
 """
 

@@ -22,7 +22,7 @@ import os
 import rpobench.rpo.training.grpo
 from rpobench.cli.main import main
 from rpobench.models.local.transformers import TransformersModel
-from rpobench.rpo.training.common import TrainingProgress
+from rpobench.rpo.training.progress_bar import TrainingProgress
 
 def note(*words):
     with open(os.environ["COUNTS"], "a") as file:
@@ -51,7 +51,7 @@ def on_step_end(self, args, state, control, **kwargs):
 TrainingProgress.on_step_end = on_step_end
 counted("generate")
 counted("choose")
-rpobench.rpo.training.grpo.reward = lambda tasks, form: by_length
+rpobench.rpo.training.grpo.make_reward = lambda tasks, form: by_length
 main()
 """
 

@@ -151,7 +151,8 @@ def test_the_gate_keeps_a_draft_that_is_likelier_by_the_margin(
     prediction = predict("rpo", module, gate=gate)
     assert prediction.text == text and prediction.failure is None
     assert prediction.draft_kept is (None if kept is None else bool(kept))
-    assert capsys.readouterr().err == ("" if kept is None else f"LaMP-7: the gate kept {kept} of 1 drafts\n")
+    message = f"LaMP-7: {kept} of 1 drafts were kept because the module rated them higher than its rewrite\n"
+    assert capsys.readouterr().err == ("" if kept is None else message)
     if gate:
         assert module.chats[-1][-1].content == "History shows: s\nDraft lacks: l\nRewrite:"
         asked = sum(len(message.content.split()) for message in module.chats[-1])

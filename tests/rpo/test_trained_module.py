@@ -17,7 +17,7 @@ from rpobench.models.local.transformers import TransformersModel
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.form import Form, Trajectory
 from rpobench.rpo.method import RPO
-from rpobench.rpo.trained_module import reflection_checkpoint
+from rpobench.rpo.reflection_model import reflection_checkpoint
 from rpobench.types import Chat, Evidence, Example, Prediction, ProfileItem, RpobenchError, Usage
 
 FULL = Form()
@@ -91,7 +91,7 @@ def test_a_text_that_left_out_a_line_is_taken_up_with_the_label_of_that_line(
     assert prediction.trajectory == FULL.text(Trajectory("5 words", "9 words", "ok lunch"))
     assert (prediction.text, prediction.failure) == ("ok lunch", None)
     assert prediction.usage.calls == 3  # draft, text, text led
-    assert "LaMP-7: 1 of 1 texts left their form, 1 were led back" in capsys.readouterr().err
+    assert "LaMP-7: 1 of 1 answers missed a line of the required format; 1 were repaired" in capsys.readouterr().err
 
 
 def test_a_text_that_leaves_its_form_again_stays_as_it_first_was() -> None:

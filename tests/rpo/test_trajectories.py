@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rpobench import get_task
 from rpobench.data.synth.world import generate
 from rpobench.rpo.form import Form, Trajectory
-from rpobench.rpo.rows import TrainingRow
+from rpobench.rpo.training_rows import TrainingRow
 from rpobench.rpo.trajectories.rule_writer import Rules
 from rpobench.rpo.trajectories.rules import HABIT, analyse, contradicts_itself, write_trajectory
 from rpobench.rpo.trajectories.word_habits import Histories
@@ -56,7 +56,7 @@ def test_anything_but_the_three_lines_is_no_trajectory(text: str) -> None:
 @given(st.text())
 def test_parsing_never_fails(text: str) -> None:
     FULL.parse(text)
-    FULL.resume(text)
+    FULL.prefix_with_next_label(text)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_parsing_never_fails(text: str) -> None:
     ],
 )
 def test_a_text_that_leaves_its_form_is_resumed_where_it_left_it(text: str, resumed: str | None) -> None:
-    assert FULL.resume(text) == resumed
-    assert Form(draft=False, analysis=False).resume("Sure! It is 4.") == "Answer:"
+    assert FULL.prefix_with_next_label(text) == resumed
+    assert Form(draft=False, analysis=False).prefix_with_next_label("Sure! It is 4.") == "Answer:"
 
 
 def test_the_prompt_shows_input_draft_and_evidence_best_last() -> None:

@@ -16,9 +16,8 @@ from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.config import RPOConfig
 from rpobench.rpo.form import Form, Trajectory
 from rpobench.rpo.method import RPO
-from rpobench.rpo.rows import TrainingRow
-from rpobench.rpo.trajectories.file import store_trajectories
-from rpobench.rpo.trajectories.records import trajectory_records
+from rpobench.rpo.training_rows import Demonstration, TrainingRow
+from rpobench.rpo.trajectories.file import read_trajectories, store_trajectories
 from rpobench.rpo.trajectories.rule_writer import Rules
 from rpobench.rpo.trajectories.teacher import DEMONSTRATIONS, Teacher, gives_away
 from rpobench.rpo.trajectories.writers import get_writer
@@ -182,7 +181,7 @@ def test_a_stored_file_gives_the_same_trajectories_and_takes_edits(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, rows = tmp_path / "t.jsonl", [row("1"), row("2")]
-    store_trajectories(file, list(zip(rows, Rules().write(rows), strict=True)))
+    store_trajectories(file, [Demonstration(*pair) for pair in zip(rows, Rules().write(rows), strict=True)])
     writer = get_writer(RPOConfig(trajectories=str(file)), tmp_path, seed=0)
     assert writer.write(rows) == Rules().write(rows)
     before = RPOConfig(trajectories=str(file)).model_dump(mode="json")["trajectories"]
@@ -213,7 +212,7 @@ def test_a_line_that_is_no_trajectory_is_named(tmp_path: Path, line: str) -> Non
     file = tmp_path / "t.jsonl"
     file.write_text(f"\n{line}\n")
     with pytest.raises(RpobenchError, match=r"t\.jsonl:2: must be a JSON object"):
-        trajectory_records(file)
+        read_trajectories(file)
     with pytest.raises(RpobenchError, match=r"t\.jsonl:2"):
         RPOConfig(trajectories=str(file))  # at once, not after an hour of drafts
 
@@ -221,12 +220,12 @@ def test_a_line_that_is_no_trajectory_is_named(tmp_path: Path, line: str) -> Non
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_bytes(b"\xff\xfe")
     with pytest.raises(RpobenchError, match=r"t\.jsonl: is no text in UTF-8"):
-        trajectory_records(tmp_path / "t.jsonl")
+        read_trajectories(tmp_path / "t.jsonl")
 
 
 def test_a_trajectory_of_the_same_id_in_another_world_is_not_taken(tmp_path: Path) -> None:
     file, one = tmp_path / "t.jsonl", row("1")
-    store_trajectories(file, [(one, Trajectory("a", "b", "c"))])
+    store_trajectories(file, [Demonstration(one, Trajectory("a", "b", "c"))])
     elsewhere = TrainingRow(TWEET, Example("1", "u", "another tweet"), one.target, one.draft, one.evidence)
     with pytest.raises(RpobenchError, match="other data"):
         get_writer(RPOConfig(trajectories=str(file)), tmp_path, seed=0).write([elsewhere])
@@ -237,7 +236,7 @@ def test_a_trajectory_of_the_same_id_in_another_world_is_not_taken(tmp_path: Pat
 
 def test_a_file_of_other_data_or_no_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "t.jsonl"
-    store_trajectories(file, [(row("other"), Trajectory("a", "b", "c"))])
+    store_trajectories(file, [Demonstration(row("other"), Trajectory("a", "b", "c"))])
     with pytest.raises(RpobenchError, match="other data"):
         get_writer(RPOConfig(trajectories=str(file)), tmp_path, seed=0).write([row("1")])
     (tmp_path / "empty.jsonl").write_text("\n")

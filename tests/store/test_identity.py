@@ -14,7 +14,7 @@ import rpobench
 from rpobench import get_task
 from rpobench.method.contract import prompts_digest
 from rpobench.rpo.method import RPO
-from rpobench.rpo.trained_module import reflection_checkpoint
+from rpobench.rpo.reflection_model import reflection_checkpoint
 from rpobench.runs.plan import configure_methods, make_plan
 from rpobench.store.files import read_json
 from rpobench.store.identity import digest

@@ -1,7 +1,7 @@
-"""Stage 2, the cheaper way: DPO (arXiv 2305.18290) on (rewrite, draft) pairs.
+"""Stage 2, the cheaper way: DPO (arXiv 2305.18290), which prefers the rewrite to the draft.
 
-Both sides are trajectories with the same analysis, so that the module learns which answer is better and not the form.
-The reference is the stage-1 policy, which trl keeps as a frozen copy of the adapter.
+Both sides of a preference are trajectories with the same analysis, so the module learns which answer is better and not
+the form. The reference is the stage-1 policy, which trl keeps as a frozen copy of the adapter.
 """
 
 from __future__ import annotations
@@ -11,98 +11,145 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
 from rpobench.models.protocol import CHAT_TOKENS
-from rpobench.rpo.config import ModuleConfig
-from rpobench.rpo.context_window import messages
+from rpobench.rpo.context_window import template_messages
 from rpobench.rpo.form import Form, one_line
+from rpobench.rpo.training.arguments import common_arguments
 from rpobench.rpo.training.best_adapter import BestAdapter
-from rpobench.rpo.training.common import (
-    TrainingProgress,
-    best_folder,
-    common_arguments,
-    load_tokenizer,
-    run_to_end,
-    trained_policy,
-)
-from rpobench.rpo.training.sft import Written, row_chat
+from rpobench.rpo.training.job import TrainingData, TrainingJob
+from rpobench.rpo.training.policy import load_tokenizer, trained_policy
+from rpobench.rpo.training.progress_bar import TrainingProgress
+from rpobench.rpo.training.stage import best_folder, run_to_end
+from rpobench.rpo.training_rows import Demonstration
 from rpobench.rpo.trajectories.rules import contradicts_itself
 from rpobench.store.processes import share
 from rpobench.types import RpobenchError
 
 
-def preferences(pairs: Sequence[Written]) -> list[Written]:
-    """The pairs that prefer something: their draft is an answer and not the target, and the rewrite follows from its
-    analysis (or the chosen side would teach what stage 1 leaves out). How many is told on stderr."""
-    found = [
-        (row, one)
-        for row, one in pairs
-        if row.task.parse(row.draft) not in ("", row.task.parse(row.target)) and not contradicts_itself(row.task, one)
-    ]
-    print(f"DPO: {len(found)} of {len(pairs)} rewrites can be preferred to their draft", file=sys.stderr)
-    return found
+def select_preferences(demonstrations: Sequence[Demonstration]) -> list[Demonstration]:
+    """Select the demonstrations whose rewrite can be preferred to their draft. How many there are is said on stderr.
+
+    The draft must be an answer and differ from the target. The rewrite must follow from its analysis: else the chosen
+    side would teach what stage 1 leaves out.
+
+    Args:
+        demonstrations: Training rows with their trajectories.
+
+    Returns:
+        Those that prefer something, in order.
+    """
+    preferences = []
+    for demonstration in demonstrations:
+        task, row = demonstration.row.task, demonstration.row
+        draft_differs = task.parse(row.draft) not in ("", task.parse(row.target))
+        if draft_differs and not contradicts_itself(task, demonstration.trajectory):
+            preferences.append(demonstration)
+
+    print(f"DPO: {len(preferences)} of {len(demonstrations)} rewrites can be preferred to their draft", file=sys.stderr)
+    return preferences
 
 
-def dpo_rows(preferred: Sequence[Written], form: Form, *, count: int, seed: int) -> Dataset:
-    """`count` rows of prompt, chosen and rejected, in a seeded order that starts anew when the pairs are used up."""
-    if not preferred:
+def build_dpo_dataset(preferences: Sequence[Demonstration], form: Form, *, count: int, seed: int) -> Dataset:
+    """Build trl's conversational preference data.
+
+    Args:
+        preferences: Demonstrations whose rewrite is preferred to their draft.
+        form: What the module reads and writes.
+        count: How many rows to build.
+        seed: What the order of the rows depends on.
+
+    Returns:
+        `count` rows with `prompt`, `chosen`, `rejected` and `chat_template_kwargs`. Their order starts anew when the
+        preferences are used up.
+
+    Raises:
+        RpobenchError: There are no preferences.
+    """
+    if not preferences:
         raise RpobenchError(
             "rl=dpo: no draft differs from its target, so nothing can be preferred; use rl=grpo or none"
         )
-    ordered = Random(seed).sample(preferred, len(preferred))
-    return Dataset.from_list(
-        [
+
+    shuffled = Random(seed).sample(preferences, len(preferences))
+    rows = []
+    for index in range(count):
+        row, trajectory = shuffled[index % len(shuffled)].row, shuffled[index % len(shuffled)].trajectory
+        with_draft = replace(trajectory, rewrite=one_line(row.draft))
+        rows.append(
             {
-                "prompt": messages(row_chat(row, form)),
-                "chosen": [{"role": "assistant", "content": form.text(one)}],
-                "rejected": [{"role": "assistant", "content": form.text(replace(one, rewrite=one_line(row.draft)))}],
+                "prompt": template_messages(row.build_chat(form)),
+                "chosen": [{"role": "assistant", "content": form.text(trajectory)}],
+                "rejected": [{"role": "assistant", "content": form.text(with_draft)}],
                 "chat_template_kwargs": dict(CHAT_TOKENS),
             }
-            for row, one in (ordered[place % len(ordered)] for place in range(count))
-        ]
-    )
+        )
+    return Dataset.from_list(rows)
 
 
-def train_dpo(
-    pairs: Sequence[Written],
-    held_out: Sequence[Written],
-    form: Form,
-    checkpoint: Path,
-    adapter: Path,
-    work: Path,
-    config: ModuleConfig,
-    *,
-    seed: int,
-) -> DPOTrainer:
-    """Train the stage-1 adapter on: `rl_steps` updates of `rl_prompts` pairs each.
+def train_dpo(job: TrainingJob, data: TrainingData, sft_adapter: Path, work: Path) -> DPOTrainer:
+    """Train the stage-1 adapter on: `rl_steps` updates of `rl_prompts` preferences each.
 
-    The adapter with the lowest loss on `held_out` is kept, be it the one of stage 1.
+    The adapter with the lowest loss on held-out users is kept, be it the one of stage 1.
+
+    Args:
+        job: The settings of the training.
+        data: The demonstrations to learn from, and those to measure with.
+        sft_adapter: The folder of the stage-1 adapter.
+        work: The folder of checkpoints. A training that was killed continues from the last one.
+
+    Returns:
+        The trainer at the end of its training.
+
+    Raises:
+        RpobenchError: No rewrite can be preferred to its draft.
     """
-    seen, unseen = preferences(pairs), preferences(held_out)
+    config = job.config
+    preferences = select_preferences(data.training)
+    held_out = select_preferences(data.held_out)
+
+    callbacks: list[Any] = [TrainingProgress("DPO steps")]
+    held_out_rows = None
+    if held_out:
+        callbacks.append(BestAdapter(best_folder(work), "eval_loss", higher=False))
+        held_out_rows = build_dpo_dataset(held_out, job.form, count=len(held_out), seed=job.seed)
+
     trainer = DPOTrainer(
-        model=trained_policy(checkpoint, adapter, seed=seed),
-        args=_arguments(work, config, evaluates=bool(unseen), seed=seed),
-        train_dataset=dpo_rows(seen, form, count=config.rl_steps * config.rl_prompts, seed=seed),
-        eval_dataset=dpo_rows(unseen, form, count=len(unseen), seed=seed) if unseen else None,
-        processing_class=load_tokenizer(checkpoint),
-        callbacks=[
-            TrainingProgress("DPO steps"),
-            *([BestAdapter(best_folder(work), "eval_loss", higher=False)] if unseen else []),
-        ],
+        model=trained_policy(job.checkpoint, sft_adapter, seed=job.seed),
+        args=dpo_arguments(job, work, evaluates=bool(held_out)),
+        train_dataset=build_dpo_dataset(
+            preferences, job.form, count=config.rl_steps * config.rl_prompts, seed=job.seed
+        ),
+        eval_dataset=held_out_rows,
+        processing_class=load_tokenizer(job.checkpoint),
+        callbacks=callbacks,
     )
-    return run_to_end(trainer, work)
+    run_to_end(trainer, work)
+    return trainer
 
 
-def _arguments(work: Path, config: ModuleConfig, *, evaluates: bool, seed: int) -> DPOConfig:
+def dpo_arguments(job: TrainingJob, work: Path, *, evaluates: bool) -> DPOConfig:
+    """Set up trl's arguments of DPO.
+
+    Args:
+        job: The settings of the training.
+        work: The folder of checkpoints.
+        evaluates: Whether users are held out to measure with.
+
+    Returns:
+        The arguments of the trainer.
+    """
+    config = job.config
     return DPOConfig(
         max_steps=config.rl_steps,
         per_device_train_batch_size=share(config.rl_prompts, "rl_prompts"),
         per_device_eval_batch_size=share(config.rl_prompts, "rl_prompts"),
         include_num_input_tokens_seen="non_padding",
-        max_length=None,  # `trainable` left out what is too long
+        max_length=None,  # `select_learnable` left out what is too long
         learning_rate=config.rl_learning_rate,
         lr_scheduler_type="constant_with_warmup",
         warmup_steps=2,
@@ -110,5 +157,5 @@ def _arguments(work: Path, config: ModuleConfig, *, evaluates: bool, seed: int) 
         eval_strategy="steps" if evaluates else "no",
         eval_on_start=evaluates,
         eval_steps=max(1, config.rl_steps // 2),
-        **common_arguments(work, report_to=config.report_to, seed=seed),
+        **common_arguments(work, report_to=config.report_to, seed=job.seed),
     )

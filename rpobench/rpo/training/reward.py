@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rpobench.rpo.form import Form
@@ -19,10 +20,35 @@ FACT = re.compile(r"\d[\d.,]*|(?<=\s)[A-Z]\w+")
 Log = Callable[[str, float], None]
 
 
-def reward(tasks: Mapping[str, Task], form: Form) -> Callable[..., list[float]]:
-    """The reward: the task's score of the rewrite plus a small bonus for form; 0 where there is no answer in it.
+@dataclass(frozen=True)
+class RewardedAnswer:
+    """An answer of the module beside what it was to be like.
 
-    The columns beside the completions are those of `rl_rows`.
+    Attributes:
+        task: The task of its example.
+        answer: In the task's form; empty where the completion holds no answer.
+        target: The answer of the user.
+        draft: The base model's answer.
+        evidence: The text of the profile items that the prompt showed.
+    """
+
+    task: Task
+    answer: str
+    target: str
+    draft: str
+    evidence: str
+
+
+def make_reward(tasks: Mapping[str, Task], form: Form) -> Callable[..., list[float]]:
+    """Make the reward function that trl calls with completions and the columns of their prompts.
+
+    Args:
+        tasks: The tasks of all prompts by name.
+        form: What the module writes.
+
+    Returns:
+        The function. A completion earns the task's score of its answer plus `FORMAT_BONUS`, or 0 where it holds no
+        answer. trl passes the columns of `build_grpo_dataset` by name.
     """
 
     def task_score(
@@ -33,65 +59,106 @@ def reward(tasks: Mapping[str, Task], form: Form) -> Callable[..., list[float]]:
         **columns: Any,
     ) -> list[float]:
         rewards, answers = [], []
-        for completion, name, gold in zip(completions, task, target, strict=True):
-            trajectory, judge = form.parse(completion[0]["content"]), tasks[name]
-            text = judge.parse(trajectory.rewrite) if trajectory else ""
-            rewards.append(judge.score(text, gold) + FORMAT_BONUS if text else 0.0)
-            answers.append(text)
+        for completion, task_name, gold in zip(completions, task, target, strict=True):
+            trajectory = form.parse(completion[0]["content"])
+            answer = tasks[task_name].parse(trajectory.rewrite) if trajectory else ""
+            rewards.append(tasks[task_name].score(answer, gold) + FORMAT_BONUS if answer else 0.0)
+            answers.append(answer)
+
         if log_metric:
+            rewarded = [
+                RewardedAnswer(tasks[task_name], answer, gold, draft, evidence)
+                for task_name, answer, gold, draft, evidence in zip(
+                    task, answers, target, columns["draft"], columns["evidence"], strict=True
+                )
+            ]
             log_metric("parse_rate", sum(map(bool, answers)) / len(answers))
-            judges = [tasks[name] for name in task]
-            _log_signs(log_metric, judges, answers, target, columns["draft"], columns["shown"])
+            _log_signs(log_metric, [answer for answer in rewarded if answer.answer])
         return rewards
 
     return task_score
 
 
-def _log_signs(
-    log: Log,
-    judges: Sequence[Task],
-    answers: Sequence[str],
-    targets: Sequence[str],
-    drafts: Sequence[str],
-    shown: Sequence[str],
-) -> None:
-    """Means over the answers of one step; a sign that no answer can show is not logged."""
-    labels: dict[str, Counter[str]] = {}
-    asked: dict[str, set[str]] = {}
+def _log_signs(log: Log, answers: Sequence[RewardedAnswer]) -> None:
+    """Log means over the answers of one step. A sign that no answer can show is left out."""
     signs: dict[str, list[float]] = {"copied_share": [], "length_ratio": [], "facts_lost": []}
-    for judge, answer, target, draft, evidence in zip(judges, answers, targets, drafts, shown, strict=True):
-        if answer and judge.labels:
-            labels.setdefault(judge.name, Counter())[answer] += 1
-            asked.setdefault(judge.name, set()).add(target)
-        elif answer:
-            signs["copied_share"].append(copied_share(answer, evidence))
-            signs["length_ratio"].append(len(answer.split()) / max(1, len(target.split())))
-            signs["facts_lost"].extend([facts_lost(draft, answer)] if FACT.search(draft) else [])
-    # Where a task's examples have one target, one label for all of them is no sign of anything.
-    signs["label_entropy"] = [entropy(counts) for name, counts in labels.items() if len(asked[name]) > 1]
+    for rewarded in answers:
+        if not rewarded.task.labels:
+            signs["copied_share"].append(copied_share(rewarded.answer, rewarded.evidence))
+            signs["length_ratio"].append(len(rewarded.answer.split()) / max(1, len(rewarded.target.split())))
+            if FACT.search(rewarded.draft):
+                signs["facts_lost"].append(facts_lost(rewarded.draft, rewarded.answer))
+
+    signs["label_entropy"] = _label_entropies([rewarded for rewarded in answers if rewarded.task.labels])
     for name, values in signs.items():
         if values:
             log(name, sum(values) / len(values))
 
 
+def _label_entropies(answers: Sequence[RewardedAnswer]) -> list[float]:
+    """The entropy of each label task's answers.
+
+    Where a task's examples have one target, one label for all of them is no sign of anything: such a task is left out.
+    """
+    label_counts: dict[str, Counter[str]] = {}
+    targets: dict[str, set[str]] = {}
+    for rewarded in answers:
+        label_counts.setdefault(rewarded.task.name, Counter())[rewarded.answer] += 1
+        targets.setdefault(rewarded.task.name, set()).add(rewarded.target)
+
+    return [entropy(counts) for task_name, counts in label_counts.items() if len(targets[task_name]) > 1]
+
+
 def entropy(counts: Counter[str]) -> float:
-    """In nats: 0 where one label is given to everything."""
+    """Compute the entropy of a distribution over labels.
+
+    Args:
+        counts: How often each label was given.
+
+    Returns:
+        The entropy in nats: 0 where one label is given to everything.
+    """
     total = counts.total()
     return -sum(count / total * math.log(count / total) for count in counts.values())
 
 
 def copied_share(answer: str, evidence: str) -> float:
-    """Share of the answer's word triples (of its words, where it has fewer than three) that the evidence holds."""
-    words, known = WORD.findall(answer.lower()), WORD.findall(evidence.lower())
-    run = min(3, len(words))
-    if not run:
+    """Compute how much of an answer is copied from the evidence.
+
+    Args:
+        answer: The answer to a text task.
+        evidence: The text of the profile items that the prompt showed.
+
+    Returns:
+        The share, in [0, 1], of the answer's word triples that the evidence holds too; of its words, where it has
+        fewer than three.
+    """
+    words = WORD.findall(answer.lower())
+    length = min(3, len(words))
+    if not length:
         return 0.0
-    held = {tuple(known[at : at + run]) for at in range(len(known) - run + 1)}
-    runs = [tuple(words[at : at + run]) for at in range(len(words) - run + 1)]
-    return sum(one in held for one in runs) / len(runs)
+
+    evidence_runs = set(_word_runs(WORD.findall(evidence.lower()), length))
+    runs = _word_runs(words, length)
+    return sum(run in evidence_runs for run in runs) / len(runs)
+
+
+def _word_runs(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
+    """Every run of so many words."""
+    return [tuple(words[start : start + length]) for start in range(len(words) - length + 1)]
 
 
 def facts_lost(draft: str, answer: str) -> float:
-    """Share of the draft's numbers and names that the answer does not have; 0 where the draft has none."""
+    """Compute how many of the draft's numbers and names the answer has lost.
+
+    Args:
+        draft: The base model's answer.
+        answer: The module's answer.
+
+    Returns:
+        The share, in [0, 1]; 0 where the draft has none.
+    """
     facts = set(FACT.findall(draft))
-    return sum(fact.lower() not in answer.lower() for fact in facts) / len(facts) if facts else 0.0
+    if not facts:
+        return 0.0
+    return sum(fact.lower() not in answer.lower() for fact in facts) / len(facts)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rpobench.rpo.form import Trajectory
-from rpobench.rpo.rows import TrainingRow
+from rpobench.rpo.training_rows import TrainingRow
 from rpobench.rpo.trajectories.rules import write_trajectory
 from rpobench.rpo.trajectories.word_habits import Histories
 from rpobench.types import ProfileItem, Usage

@@ -16,7 +16,7 @@ from rpobench.method.answering import model_for
 from rpobench.models.kept_texts import KeptTexts
 from rpobench.models.protocol import LanguageModel
 from rpobench.rpo.form import LACKS, REWRITE, SHOWS, Form, Trajectory, one_line
-from rpobench.rpo.rows import TrainingRow
+from rpobench.rpo.training_rows import TrainingRow
 from rpobench.rpo.trajectories.rule_writer import Rules
 from rpobench.types import Chat, Completion, Decoding, Message, RpobenchError, Usage
 
@@ -128,7 +128,7 @@ def teacher_prompts() -> tuple[object, ...]:
 
 def _begun(text: str) -> str | None:
     """The analysis as far as a text has it, with the label of the line that is missing; None where none is."""
-    begun = FORM.resume(text)
+    begun = FORM.prefix_with_next_label(text)
     return None if begun is None or begun.endswith(REWRITE) else begun
 
 

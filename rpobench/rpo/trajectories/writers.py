@@ -9,8 +9,8 @@ from pathlib import Path
 from rpobench.registry import get_model
 from rpobench.rpo.config import RPOConfig
 from rpobench.rpo.form import Trajectory
-from rpobench.rpo.rows import TrainingRow
-from rpobench.rpo.trajectories.file import read_trajectories
+from rpobench.rpo.training_rows import TrainingRow
+from rpobench.rpo.trajectories.file import find_trajectories
 from rpobench.rpo.trajectories.rule_writer import Rules, TrajectoryWriter
 from rpobench.types import RpobenchError, Usage
 
@@ -28,7 +28,7 @@ class Stored:
         self._path = path
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
-        found = read_trajectories(self._path, rows)
+        found = find_trajectories(self._path, rows)
         missing = sum(one is None for one in found)
         if missing == len(rows):
             raise RpobenchError(f"{self._path}: holds no trajectory of the training examples; is it of other data?")
