@@ -117,14 +117,14 @@ def test_what_a_module_learned_from_is_shown_with_its_file(make_run: Make, capsy
     folder = make_run("good", lambda place, target, rng: target, fit="abc")
     kept = learned(folder.parent, "abc")
     file, found = trained_on(folder.parent, folder.name)
-    assert file == kept and [one["example"] for one in found] == ["LaMP-3/0", "LaMP-3/1"], "the run's task alone"
+    assert file == kept and [stored.example_id for stored in found] == ["LaMP-3/0", "LaMP-3/1"], "the run's task alone"
     assert trained_on(folder.parent, folder.name, example="LaMP-3/1")[1] == found[1:]
     show.print_training(file, found)
     out = capsys.readouterr().out
     assert all(text in out for text in ("LaMP-3/1", "d1", "s1", "l1", "[b]", str(file), "trajectories="))
 
     command = ["show", folder.name, "--runs", str(folder.parent), "--training"]
-    assert json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout) == found
+    assert json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout) == [stored.as_record() for stored in found]
     refused = CliRunner().invoke(app, [*command, "--trajectories"])
     assert refused.exit_code == 1 and "leave --trajectories and --data out" in str(refused.exception)
 
