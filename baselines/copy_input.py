@@ -22,13 +22,17 @@ class CopyInput(Method):
     reads_profile = False
 
     class Config(MethodConfig):
+        """Which part of the input is copied."""
+
         part: Literal["sentence", "all"] = "sentence"
 
     def applies_to(self, task: Task) -> bool:
         return task.kind == "text"
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         for example in examples:
-            content = task.content(example)
-            text = SENTENCE_END.split(content, maxsplit=1)[0] if self.config.part == "sentence" else content
+            text = task.content(example)
+            if self.config.part == "sentence":
+                text = SENTENCE_END.split(text, maxsplit=1)[0]
+
             yield Prediction(example.id, text, text)

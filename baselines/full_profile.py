@@ -21,6 +21,8 @@ class FullProfile(Rag):
     presets: ClassVar = {"quick": {"max_evidence_tokens": 600, "max_prompt_tokens": 1024}}
 
     class Config(EvidenceConfig):
+        """As many items as the budget holds."""
+
         k: int = Field(default=1_000_000, ge=1)
         max_prompt_tokens: int = Field(default=2048, ge=1)
         max_evidence_tokens: int | None = Field(default=1500, ge=1)

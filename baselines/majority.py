@@ -17,12 +17,14 @@ from rpobench.method.contract import Method
 from rpobench.task.contract import Task
 from rpobench.types import Example, Labelled, Prediction
 
+FILE = "of_all.json"  # the typical answer of all training users, by task
+
 
 class Majority(Method):
-    """The most frequent label of the user's items, the median of her ratings; of all training targets where none is.
+    """The most frequent label of the user's items, or the median of her ratings.
 
-    The median minimizes MAE, the mean (`rating=mean`) RMSE. LaMP-1's items carry no label: everybody gets the answer of
-    all users there.
+    The median minimizes MAE, the mean (`rating=mean`) RMSE. A user without an answer in her items gets the same of all
+    training targets. LaMP-1's items carry no label, so there everybody gets the answer of all users.
     """
 
     name = "majority"
@@ -30,35 +32,44 @@ class Majority(Method):
     only_counts = True
 
     class Config(MethodConfig):
+        """How ratings are summed up."""
+
         rating: Literal["median", "mean"] = "median"
 
-    def __init__(self, config: BaseModel, of_all: Mapping[str, str] | None = None) -> None:
+    def __init__(self, config: BaseModel, answers_of_all_users: Mapping[str, str] | None = None) -> None:
         super().__init__(config)
-        self._of_all = dict(of_all or {})
+        self._answers_of_all_users = dict(answers_of_all_users or {})
 
     def applies_to(self, task: Task) -> bool:
         return task.kind != "text"
 
-    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: FitContext) -> None:
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], context: FitContext) -> None:
         for task, labelled in train.items():
-            self._of_all[task.name] = self._typical(task, [one.target for one in labelled])
+            targets = [example.target for example in labelled]
+            self._answers_of_all_users[task.name] = self._typical_answer(task, targets)
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         for example in examples:
-            own = [item.fields[task.answer_field] for item in example.profile] if task.answer_field else []
-            text = self._typical(task, own) if own else self._of_all[task.name]
+            text = self._answers_of_all_users[task.name]
+            if task.answer_field and example.profile:
+                past_answers = [item.fields[task.answer_field] for item in example.profile]
+                text = self._typical_answer(task, past_answers)
+
             yield Prediction(example.id, text, text)
 
-    def _typical(self, task: Task, answers: Sequence[str]) -> str:
+    def _typical_answer(self, task: Task, answers: Sequence[str]) -> str:
+        """Of labels that are equally frequent the first of the task."""
         if task.kind == "label":
             counts = Counter(answers)
             return max(task.labels, key=lambda label: counts[label])
+
         ratings = [float(answer) for answer in answers]
-        return f"{fmean(ratings) if self.config.rating == 'mean' else median_low(ratings):g}"
+        average = fmean(ratings) if self.config.rating == "mean" else median_low(ratings)
+        return f"{average:g}"
 
     def save(self, path: Path) -> None:
-        (path / "of_all.json").write_text(json.dumps(self._of_all), encoding="utf-8")
+        (path / FILE).write_text(json.dumps(self._answers_of_all_users), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path, config: BaseModel) -> Majority:
-        return cls(config, json.loads((path / "of_all.json").read_text(encoding="utf-8")))
+        return cls(config, json.loads((path / FILE).read_text(encoding="utf-8")))

@@ -17,16 +17,19 @@ class NearestTarget(Method):
     name = "nearest-target"
 
     class Config(MethodConfig):
+        """Who decides which item is the nearest."""
+
         retriever: str = "bm25"
 
     def applies_to(self, task: Task) -> bool:
         return bool(task.answer_field)
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
-        # One item is asked for and copied, none is shown to a model: nothing needs to be cut.
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
+        # The item is copied and never shown to a model, so nothing needs to be cut.
         limits = EvidenceConfig(k=1, max_prompt_tokens=UNCUT)
-        shown = ctx.evidence(task, examples, retriever=self.config.retriever, limits=limits)
-        for example, evidence in zip(examples, shown, strict=True):
+        nearest_items = context.evidence(task, examples, retriever=self.config.retriever, limits=limits)
+
+        for example, evidence in zip(examples, nearest_items, strict=True):
             text = evidence.items[0].fields[task.answer_field] if evidence.items else ""
             failure = None if text else "no past answer to copy"
             yield Prediction(example.id, text, text, evidence=evidence.ids, failure=failure)

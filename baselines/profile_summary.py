@@ -1,4 +1,4 @@
-"""The user in a few sentences: a model reads the whole profile once, and every prompt carries what it found."""
+"""The user in a few sentences: a model reads the whole profile once, and every prompt carries its summary."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from rpobench.baselines.summaries import Summary, summaries, summary_form
+from rpobench.baselines.summaries import Summary, summarize_profiles, summary_wording
 
-from rpobench.method.answering import blank, blanks
+from rpobench.method.answering import content_free_wording
 from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
-from rpobench.method.context import Context, PredictContext
+from rpobench.method.context import PredictContext
 from rpobench.method.contract import Method
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Evidence, Example, Message, Prediction
@@ -25,26 +25,22 @@ class ProfileSummary(Method):
     name = "profile-summary"
 
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
-        return [[summary_form(task) for task in tasks], *blanks(tasks)]
+        return [[summary_wording(task) for task in tasks], *content_free_wording(tasks)]
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
-        shown = self.evidence(task, examples, ctx)
-        rows = list(zip(examples, summaries(task, examples, ctx), shown, strict=True))
-        answers = ctx.answer(
-            task,
-            [_after(summary, task.prompt(example, one.items)) for example, summary, one in rows],
-            neutral=[blank(task, example) for example in examples],
-        )
-        for (example, summary, one), completion in zip(rows, answers, strict=True):
-            if summary.failure:
-                completion = replace(completion, failure=f"no summary of the profile ({summary.failure})")
-            made = ctx.prediction(task, example, completion)
-            yield replace(
-                made, evidence=one.ids, cut=one.cut, usage=summary.usage + made.usage, trajectory=summary.text or None
-            )
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
+        evidence = self.evidence(task, examples, context)
+        summaries = summarize_profiles(task, examples, context)
 
-    def evidence(self, task: Task, examples: Sequence[Example], ctx: Context) -> Sequence[Evidence]:
-        """No items beside the summary."""
+        prompts = []
+        for example, summary, best in zip(examples, summaries, evidence, strict=True):
+            prompts.append(_add_summary(summary, task.prompt(example, best.items)))
+
+        predictions = context.predict(task, examples, prompts, evidence=evidence)
+        for prediction, summary in zip(predictions, summaries, strict=True):
+            yield _after_summary(prediction, summary)
+
+    def evidence(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Sequence[Evidence]:
+        """Return what each prompt shows beside the summary: no items."""
         return [Evidence()] * len(examples)
 
 
@@ -60,12 +56,23 @@ class ProfileSummaryRag(ProfileSummary):
     def retrievers(self) -> Sequence[str]:
         return ("bm25",)
 
-    def evidence(self, task: Task, examples: Sequence[Example], ctx: Context) -> Sequence[Evidence]:
-        return ctx.evidence(task, examples, retriever="bm25", limits=self.config)
+    def evidence(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Sequence[Evidence]:
+        return context.evidence(task, examples, retriever="bm25", limits=self.config)
 
 
-def _after(summary: Summary, chat: Chat) -> Chat:
-    """The chat with the summary before its question, where there is one."""
+def _add_summary(summary: Summary, chat: Chat) -> Chat:
+    """The chat with the summary before its question, where there is a summary."""
     if not summary.text:
         return chat
-    return (*chat[:-1], Message(chat[-1].role, f"About this user: {summary.text}\n\n{chat[-1].content}"))
+
+    question = chat[-1]
+    return (*chat[:-1], Message(question.role, f"About this user: {summary.text}\n\n{question.content}"))
+
+
+def _after_summary(prediction: Prediction, summary: Summary) -> Prediction:
+    """The prediction with the summary's text, cost and failure."""
+    prediction = replace(prediction, usage=summary.usage + prediction.usage, trajectory=summary.text or None)
+    if summary.failure:
+        failure = f"no summary of the profile ({summary.failure})"
+        prediction = replace(prediction, failure=failure, unanswered=True)
+    return prediction

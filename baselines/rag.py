@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
-from rpobench.method.answering import blank, blanks
+from rpobench.method.answering import content_free_wording
 from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
 from rpobench.method.context import PredictContext
 from rpobench.method.contract import Method
@@ -28,16 +27,11 @@ class Rag(Method):
         return (self.retriever,)
 
     def prompts(self, tasks: Sequence[Task]) -> list[list[Chat]]:
-        return blanks(tasks)
+        return content_free_wording(tasks)
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
-        shown = ctx.evidence(task, examples, retriever=self.retrievers()[0], limits=self.config)
-        pairs = list(zip(examples, shown, strict=True))
-        answers = ctx.answer(
-            task,
-            [task.prompt(example, evidence.items) for example, evidence in pairs],
-            neutral=[blank(task, example) for example in examples],
-        )
-        for (example, evidence), completion in zip(pairs, answers, strict=True):
-            prediction = ctx.prediction(task, example, completion)
-            yield replace(prediction, evidence=evidence.ids, cut=evidence.cut)
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
+        (retriever,) = self.retrievers()
+        evidence = context.evidence(task, examples, retriever=retriever, limits=self.config)
+
+        prompts = [task.prompt(example, best.items) for example, best in zip(examples, evidence, strict=True)]
+        yield from context.predict(task, examples, prompts, evidence=evidence)

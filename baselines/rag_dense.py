@@ -16,6 +16,8 @@ class RagDense(Rag):
     retriever = "dense"
 
     class Config(EvidenceConfig):
+        """How much evidence, and who reads its meaning."""
+
         encoder: str = "all-minilm-l6-v2"  # embedded, or a checkpoint on the hub or in a folder
 
     def retrievers(self) -> Sequence[str]:

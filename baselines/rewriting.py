@@ -9,22 +9,42 @@ from rpobench.task.contract import Task
 from rpobench.types import Chat, Example, Message, ProfileItem
 
 
-def asked(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> str:
-    """Past items (best last, next to the input), input and draft, a line each."""
-    history = "\n".join(f"- {one_line(task.show(item))}" for item in reversed(evidence)) or "- nothing"
-    return f"What this user wrote before:\n{history}\nTask: {one_line(example.input)}\nDraft answer: {one_line(draft)}"
-
-
 def rewrite_chat(
     task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem], critique: str | None = None
 ) -> Chat:
-    """Asks for the answer as this user would give it, after a critique where there is one."""
-    said = f"\nCritique of the draft: {one_line(critique)}" if critique is not None else ""
-    wanted = f"Rewrite the draft answer as this user would give it. Reply with the {task.noun} only."
-    return (Message("user", f"{asked(task, example, draft, evidence)}{said}\n{wanted}"),)
+    """Ask for the answer as this user would give it.
+
+    Args:
+        task: Words the items and the answer.
+        example: The example that is answered.
+        draft: The base model's own answer.
+        evidence: Past items, best first.
+        critique: How the draft differs from what the user would write; None without one.
+
+    Returns:
+        A chat of one message.
+    """
+    lines = [_case(task, example, draft, evidence)]
+    if critique is not None:
+        lines.append(f"Critique of the draft: {one_line(critique)}")
+    lines.append(f"Rewrite the draft answer as this user would give it. Reply with the {task.noun} only.")
+    return (Message("user", "\n".join(lines)),)
 
 
 def critique_chat(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> Chat:
-    """Asks how the draft differs from what the user would write."""
-    wanted = f"In one sentence, say how the draft {task.noun} differs from what this user would give."
-    return (Message("user", f"{asked(task, example, draft, evidence)}\n{wanted}"),)
+    """Ask how the draft differs from what the user would write; arguments as for `rewrite_chat`."""
+    instruction = f"In one sentence, say how the draft {task.noun} differs from what this user would give."
+    return (Message("user", f"{_case(task, example, draft, evidence)}\n{instruction}"),)
+
+
+def _case(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> str:
+    """Past items (best last, next to the input), input and draft, a line each."""
+    history = [f"- {one_line(task.show(item))}" for item in reversed(evidence)]
+    return "\n".join(
+        [
+            "What this user wrote before:",
+            *(history or ["- nothing"]),
+            f"Task: {one_line(example.input)}",
+            f"Draft answer: {one_line(draft)}",
+        ]
+    )

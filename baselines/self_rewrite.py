@@ -9,10 +9,10 @@ from typing import ClassVar
 from rpobench.baselines.rewriting import critique_chat, rewrite_chat
 
 from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
-from rpobench.method.context import Context, PredictContext
+from rpobench.method.context import PredictContext
 from rpobench.method.contract import Method
 from rpobench.task.contract import Task
-from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, Usage
+from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction
 
 CRITIQUE_TOKENS = 48
 
@@ -32,42 +32,60 @@ class SelfRewrite(Method):
         return ("bm25",)
 
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
-        asked = [(task, Example("x", "x", "x"), "x", ()) for task in tasks]
-        chats = [(rewrite_chat(*one), rewrite_chat(*one, "x"), critique_chat(*one)) for one in asked]
-        twins = [_blank(*one[:2]) for one in asked if one[0].labels]
-        return [(chats, CRITIQUE_TOKENS), *([twins] if twins else [])]
+        stand_in = Example("x", "x", "x")
+        chats = []
+        for task in tasks:
+            rewrites = (rewrite_chat(task, stand_in, "x", ()), rewrite_chat(task, stand_in, "x", (), "x"))
+            chats.append((*rewrites, critique_chat(task, stand_in, "x", ())))
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
-        drafts = ctx.drafts(task, examples)
-        shown = ctx.evidence(task, examples, retriever="bm25", limits=self.config)
-        rows = [(example, drafts[example.id].text, evidence) for example, evidence in zip(examples, shown, strict=True)]
-        said = self._critiques(task, rows, ctx) if self.critique else [None] * len(rows)
-        chats = [
-            rewrite_chat(task, example, draft, evidence.items, one.text if one else None)
-            for (example, draft, evidence), one in zip(rows, said, strict=True)
-        ]
-        answers = ctx.answer(task, chats, neutral=[_blank(task, example) for example in examples])
-        for (example, draft, evidence), one, completion in zip(rows, said, answers, strict=True):
-            if one and one.failure:
-                completion = replace(completion, failure=f"no critique ({one.failure})")
-            made = ctx.prediction(task, example, completion)
-            usage = drafts[example.id].usage + made.usage + (one.usage if one else Usage())
-            yield replace(
-                made,
-                draft=draft,
-                evidence=evidence.ids,
-                cut=evidence.cut,
-                usage=usage,
-                trajectory=one.text if one else None,
-            )
+        content_free = [_content_free_chat(task, stand_in) for task in tasks if task.labels]
+        return [(chats, CRITIQUE_TOKENS), *([content_free] if content_free else [])]
 
-    def _critiques(
-        self, task: Task, rows: Sequence[tuple[Example, str, Evidence]], ctx: Context
-    ) -> Sequence[Completion | None]:
-        chats = [critique_chat(task, example, draft, evidence.items) for example, draft, evidence in rows]
-        return ctx.base_model.generate(chats, Decoding(max_new_tokens=CRITIQUE_TOKENS))
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
+        drafts_by_id = context.drafts(task, examples)
+        drafts = [drafts_by_id[example.id] for example in examples]
+        evidence = context.evidence(task, examples, retriever="bm25", limits=self.config)
+
+        # Ask about each draft, then for its rewrite.
+        critiques: Sequence[Completion | None] = [None] * len(examples)
+        if self.critique:
+            critiques = _ask_for_critiques(task, examples, drafts, evidence, context)
+
+        chats = []
+        for example, draft, best, critique in zip(examples, drafts, evidence, critiques, strict=True):
+            critique_text = critique.text if critique else None
+            chats.append(rewrite_chat(task, example, draft.text, best.items, critique_text))
+
+        # Charge a rewrite with what it was made from.
+        neutral = [_content_free_chat(task, example) for example in examples]
+        rewrites = context.predict(task, examples, chats, evidence=evidence, neutral=neutral)
+        for rewrite, draft, critique in zip(rewrites, drafts, critiques, strict=True):
+            rewrite = replace(rewrite, draft=draft.text, usage=draft.usage + rewrite.usage)
+            yield rewrite if critique is None else _after_critique(rewrite, critique)
 
 
-def _blank(task: Task, example: Example) -> Chat:
-    """As `answering.blank`, in the words of the rewriter: neither input nor draft, history nor critique."""
+def _ask_for_critiques(
+    task: Task,
+    examples: Sequence[Example],
+    drafts: Sequence[Prediction],
+    evidence: Sequence[Evidence],
+    context: PredictContext,
+) -> Sequence[Completion]:
+    chats = [
+        critique_chat(task, example, draft.text, best.items)
+        for example, draft, best in zip(examples, drafts, evidence, strict=True)
+    ]
+    return context.base_model.generate(chats, Decoding(max_new_tokens=CRITIQUE_TOKENS))
+
+
+def _after_critique(rewrite: Prediction, critique: Completion) -> Prediction:
+    """A rewrite whose critique failed is no answer, whatever it says."""
+    rewrite = replace(rewrite, trajectory=critique.text, usage=rewrite.usage + critique.usage)
+    if critique.failure:
+        rewrite = replace(rewrite, failure=f"no critique ({critique.failure})", unanswered=True)
+    return rewrite
+
+
+def _content_free_chat(task: Task, example: Example) -> Chat:
+    """`method.answering.content_free_prompt` in the rewriter's words: no input, draft, history or critique."""
     return rewrite_chat(task, task.neutral(example), "N/A", ())

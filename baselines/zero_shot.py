@@ -17,8 +17,8 @@ class ZeroShot(Method):
     name = "zero-shot"
     reads_profile = False
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
-        drafts = ctx.drafts(task, examples)
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
+        drafts = context.drafts(task, examples)
         for example in examples:
             draft = drafts[example.id]
             yield replace(draft, draft=draft.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rpobench.method.answering import blank
+from rpobench.method.answering import content_free_prompt
 from rpobench.method.context import Context, FitContext
 from rpobench.models.kept_answers import KeptAnswers
 from rpobench.task.contract import Task
@@ -34,7 +34,7 @@ class Candidates:
 
 
 def propose(
-    task: Task, examples: Sequence[Example], shown: Sequence[Evidence], ctx: Context, *, counts: Sequence[int]
+    task: Task, examples: Sequence[Example], shown: Sequence[Evidence], context: Context, *, counts: Sequence[int]
 ) -> list[Candidates]:
     """Candidates for each example after the official prompt with its evidence.
 
@@ -45,12 +45,12 @@ def propose(
     """
     chats = [task.prompt(example, one.items) for example, one in zip(examples, shown, strict=True)]
     if task.labels:
-        neutral = [blank(task, example) for example in examples]
-        found = [_labels(task, one) for one in _chosen(task, chats, neutral, ctx)]
+        neutral = [content_free_prompt(task, example) for example in examples]
+        found = [_labels(task, one) for one in _chosen(task, chats, neutral, context)]
     else:
-        found = [_texts(task, own) for own in _written(task, chats, ctx, counts)]
+        found = [_texts(task, own) for own in _written(task, chats, context, counts)]
     failures = [one.failure for one in found if one.failure]
-    if failures and isinstance(ctx, FitContext):
+    if failures and isinstance(context, FitContext):
         raise RpobenchError(
             f"{task.name}: the base model gave no answer to {len(failures)} of {len(found)} training prompts "
             f"({failures[0]}): the same command asks them again and goes on"
@@ -70,31 +70,31 @@ def _texts(task: Task, written: Sequence[Completion]) -> Candidates:
     return Candidates(texts, tuple(one.text for one in written), sum((one.usage for one in written), Usage()), failure)
 
 
-def _written(task: Task, chats: Sequence[Chat], ctx: Context, counts: Sequence[int]) -> list[list[Completion]]:
+def _written(task: Task, chats: Sequence[Chat], context: Context, counts: Sequence[int]) -> list[list[Completion]]:
     """Greedy texts, then one round of samples after another; what was written before is not written again."""
     made: list[list[Completion]] = [[] for _ in chats]
     most = max(counts, default=0)
     for turn in range(most):
         places = [place for place, count in enumerate(counts) if turn < count]
-        texts = ctx.written(
+        texts = context.generate_once(
             f"{task.name}-candidates",
             [chats[place] for place in places],
             max_new_tokens=task.max_new_tokens,
             temperature=TEMPERATURE if turn else 0.0,
-            seed=ctx.seed * most + turn if turn else None,
+            seed=context.seed * most + turn if turn else None,
         )
         for place, text in zip(places, texts, strict=True):
             made[place].append(text)
     return made
 
 
-def _chosen(task: Task, chats: Sequence[Chat], neutral: Sequence[Chat], ctx: Context) -> Sequence[Completion]:
+def _chosen(task: Task, chats: Sequence[Chat], neutral: Sequence[Chat], context: Context) -> Sequence[Completion]:
     """The model's choices; a fit keeps them in its folder, so that a killed one asks only for what is missing."""
-    if not isinstance(ctx, FitContext):
-        return ctx.answer(task, chats, neutral=neutral)
+    if not isinstance(context, FitContext):
+        return context.answer(task, chats, neutral=neutral)
 
     def ask(indices: Sequence[int]) -> Sequence[Completion]:
-        return ctx.answer(task, [chats[index] for index in indices], neutral=[neutral[index] for index in indices])
+        return context.answer(task, [chats[index] for index in indices], neutral=[neutral[index] for index in indices])
 
-    file = ctx.folder / f"{task.name}-choices.jsonl"
+    file = context.folder / f"{task.name}-choices.jsonl"
     return KeptAnswers(file, f"{task.name} choices", CHUNK).completions(chats, ask)

@@ -55,10 +55,10 @@ class Heads:
 
 @dataclass(frozen=True)
 class Chooser:
-    """Answers one task's examples by the base model of `ctx`, its evidence and its answer chosen for each user."""
+    """Answers one task's examples by the base model of `context`, its evidence and its answer chosen for each user."""
 
     task: Task
-    ctx: Context
+    context: Context
     config: ChooserConfig
     reranker: Judge
     scorer: Judge
@@ -71,7 +71,7 @@ class Chooser:
         heads = self.reranker.fit(_by_user(users, _judged_items(self.task, queries, items)))
         shown = self._shown(examples, items, _each(users, heads))
         counts = [1 if place else self.config.n for own in users for place in range(len(own))]
-        found = propose(self.task, examples, shown, self.ctx, counts=counts)
+        found = propose(self.task, examples, shown, self.context, counts=counts)
         self.scorer.fit(_by_user(users, _judged_candidates(self.task, queries, found, shown)))
         return sum((one.usage for one in found), Usage())
 
@@ -85,7 +85,7 @@ class Chooser:
         heads = self._heads(examples)
         items = self._shortlists([Labelled(one, "") for one in examples])
         shown = self._shown(examples, items, [own.reranking for own in heads])
-        found = propose(self.task, examples, shown, self.ctx, counts=[self.config.n] * len(examples))
+        found = propose(self.task, examples, shown, self.context, counts=[self.config.n] * len(examples))
         return [self._chosen(*one) for one in zip(examples, shown, found, heads, strict=True)]
 
     def _chosen(self, example: Example, shown: Evidence, found: Candidates, heads: Heads) -> Prediction:
@@ -93,13 +93,13 @@ class Chooser:
         values = self.scorer.scores(candidate_rows(self.task, example, found, shown), heads.scoring)
         best = max(range(len(values)), key=values.__getitem__)
         raw = "" if failure else found.raws[best]
-        made = self.ctx.prediction(self.task, example, Completion(raw, found.usage + heads.usage, failure))
+        made = self.context.read_prediction(self.task, example, Completion(raw, found.usage + heads.usage, failure))
         return replace(made, evidence=shown.ids, cut=shown.cut)
 
     def _heads(self, examples: Sequence[Example]) -> list[Heads]:
         """Each example's heads: kept from earlier, or learned now from its profile. Equal profiles share them."""
-        assert isinstance(self.ctx, PredictContext)
-        folder = self.ctx.users
+        assert isinstance(self.context, PredictContext)
+        folder = self.context.users
         keys = [self._key(example) for example in examples]
         new = {key: example for key, example in zip(keys, examples, strict=True) if find_part(folder, key) is None}
         learned = dict(zip(new, self._learn([self._past(example) for example in new.values()]), strict=True))
@@ -115,13 +115,13 @@ class Chooser:
 
     def _key(self, example: Example) -> PartKey:
         """The name of the heads that are learned from this example's profile."""
-        identities = (self.reranker.identity, self.scorer.identity, self.ctx.base_model.identity)
+        identities = (self.reranker.identity, self.scorer.identity, self.context.base_model.identity)
         config, task = self.config.model_dump(mode="json"), self.task
-        content = [FORMAT, identities, [task.name, task.version, config, self.ctx.seed], example.profile]
+        content = [FORMAT, identities, [task.name, task.version, config, self.context.seed], example.profile]
 
-        judges_then = (self.reranker.recorded_identity, self.scorer.recorded_identity, self.ctx.base_model.identity)
+        judges_then = (self.reranker.recorded_identity, self.scorer.recorded_identity, self.context.base_model.identity)
         config_then = Called("Config", recorded_config("hydra", "1", config, {}))
-        asked_then = (task.name, task.version, config_then, self.ctx.seed)
+        asked_then = (task.name, task.version, config_then, self.context.seed)
         then = (FORMAT, judges_then, asked_then, recorded_profile(example.profile))
         return part_key(content, recorded_text(then))
 
@@ -132,17 +132,17 @@ class Chooser:
         judged = _by_user(users, _judged_items(self.task, queries, items))
         reranking = [self.reranker.head(rows) for rows in judged]
         shown = self._shown(examples, items, _each(users, reranking))
-        found = propose(self.task, examples, shown, self.ctx, counts=[1] * len(queries))
+        found = propose(self.task, examples, shown, self.context, counts=[1] * len(queries))
         judged = _by_user(users, _judged_candidates(self.task, queries, found, shown))
         scoring = [self.scorer.head(rows) for rows in judged]
         return [_heads_of(*one) for one in zip(reranking, scoring, _split(users, found), strict=True)]
 
     def _past(self, example: Example) -> list[Labelled]:
-        return past_examples(self.task, example, limit=self.config.history, seed=self.ctx.seed)
+        return past_examples(self.task, example, limit=self.config.history, seed=self.context.seed)
 
     def _shortlists(self, queries: Sequence[Labelled]) -> list[Items]:
         """The retriever's best items for each query, whole."""
-        found = self.ctx.evidence(
+        found = self.context.evidence(
             self.task,
             [query.example for query in queries],
             retriever=self.config.retriever,
@@ -157,17 +157,17 @@ class Chooser:
             values = self.reranker.scores(item_rows(self.task, example, own), head)
             ranked = sorted(zip(values, own, strict=True), key=lambda pair: -pair[0])
             chosen.append([item for _, item in ranked[: self.config.k]])
-        return self.ctx.evidence_source.fitted(self.task, examples, chosen, self.config)
+        return self.context.evidence_source.cut_to_budget(self.task, examples, chosen, self.config)
 
 
-def open_chooser(folder: Path, task: Task, ctx: Context, config: ChooserConfig, encoder: Encoder) -> Chooser:
+def open_chooser(folder: Path, task: Task, context: Context, config: ChooserConfig, encoder: Encoder) -> Chooser:
     """With the judges that were saved in the folder; untrained ones where there are none."""
-    training = JudgeTraining(config.width, config.steps, config.learning_rate, config.shrinkage, ctx.seed)
+    training = JudgeTraining(config.width, config.steps, config.learning_rate, config.shrinkage, context.seed)
     reranker, scorer = (
         Judge.load(place, encoder, training) if place.exists() else Judge(encoder, training)
         for place in (folder / "reranker", folder / "scorer")
     )
-    return Chooser(task, ctx, config, reranker, scorer)
+    return Chooser(task, context, config, reranker, scorer)
 
 
 def _heads_of(reranking: Head, scoring: Head, asked: Sequence[Candidates]) -> Heads:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel
 from rpobench.baselines.hydra.config import ChooserConfig
 
-from rpobench.method.answering import blanks
+from rpobench.method.answering import content_free_wording
 from rpobench.method.config import QUICK_EVIDENCE
 from rpobench.method.context import Context, FitContext, PredictContext
 from rpobench.method.contract import Method
@@ -61,19 +61,19 @@ class Hydra(Method):
         }
 
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
-        return [[pair_words(task) for task in tasks], *blanks(tasks)]
+        return [[pair_words(task) for task in tasks], *content_free_wording(tasks)]
 
-    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: FitContext) -> None:
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], context: FitContext) -> None:
         if not is_first():
             return  # a fit of seconds, for one process
-        self.fit_usage, self._learned = Usage(), ctx.folder / JUDGES
+        self.fit_usage, self._learned = Usage(), context.folder / JUDGES
         for task, labelled in train.items():
-            chooser = self._chooser(task, ctx)
+            chooser = self._chooser(task, context)
             self.fit_usage += chooser.fit(labelled)
             chooser.save(self._learned / task.name)
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
-        yield from self._chooser(task, ctx).predictions(examples)
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
+        yield from self._chooser(task, context).predictions(examples)
 
     def save(self, path: Path) -> None:
         assert self._learned is not None
@@ -87,8 +87,8 @@ class Hydra(Method):
     def _encoder(self) -> Encoder:
         return Encoder(self.config.encoder)
 
-    def _chooser(self, task: Task, ctx: Context) -> Chooser:
+    def _chooser(self, task: Task, context: Context) -> Chooser:
         from rpobench.baselines.hydra.chooser import open_chooser
 
         assert self._learned is not None
-        return open_chooser(self._learned / task.name, task, ctx, self.config, self._encoder)
+        return open_chooser(self._learned / task.name, task, context, self.config, self._encoder)

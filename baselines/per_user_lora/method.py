@@ -45,21 +45,21 @@ class PerUserLora(TrainedModule):
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
         return [[(self.form.sample(task), pair_words(task)) for task in tasks]]
 
-    def _answer_inputs(self, task: Task, inputs: Sequence[ModuleInput], ctx: PredictContext) -> list[Answer]:
+    def _answer_inputs(self, task: Task, inputs: Sequence[ModuleInput], context: PredictContext) -> list[Answer]:
         """Users in turn, so that an adapter is put on the model once for all inputs of its user."""
         places: dict[tuple[tuple[Chat, str], ...], list[int]] = {}
         for place, one in enumerate(inputs):
-            places.setdefault(tuple(self._lessons(task, one.example, ctx.seed)), []).append(place)
+            places.setdefault(tuple(self._lessons(task, one.example, context.seed)), []).append(place)
         found: dict[int, Answer] = {}
         with progress(f"{task.name} users", len(inputs)) as advance:
             for lessons, own in places.items():
-                self._adapters(ctx).use(lessons)
-                made = answer_inputs(self._module(ctx.seed), task, [inputs[place] for place in own])
+                self._adapters(context).use(lessons)
+                made = answer_inputs(self._module(context.seed), task, [inputs[place] for place in own])
                 found |= dict(zip(own, made, strict=True))
                 advance(len(own))
         return [found[place] for place in range(len(inputs))]
 
-    def _adapters(self, ctx: PredictContext) -> UserAdapters:
+    def _adapters(self, context: PredictContext) -> UserAdapters:
         from rpobench.baselines.per_user_lora.lora import UserAdapters
 
         from rpobench.models.local.transformers import TransformersModel
@@ -67,7 +67,7 @@ class PerUserLora(TrainedModule):
         if self._held is None:
             knobs, model = self.config, self._reflector
             assert isinstance(model, TransformersModel)
-            self._held = UserAdapters(model, knobs.training(ctx.seed), ctx.users, memory_mb=knobs.user_memory_mb)
+            self._held = UserAdapters(model, knobs.training(context.seed), context.users, memory_mb=knobs.user_memory_mb)
         return self._held
 
     def _lessons(self, task: Task, example: Example, seed: int) -> list[tuple[Chat, str]]:

@@ -49,9 +49,9 @@ class RankedEvidence:
         ]
         if any(best):
             self._used[retriever] = ranker
-        return self.fitted(task, examples, best, limits)
+        return self.cut_to_budget(task, examples, best, limits)
 
-    def fitted(
+    def cut_to_budget(
         self,
         task: Task,
         examples: Sequence[Example],

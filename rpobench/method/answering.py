@@ -11,34 +11,74 @@ from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Example, Prediction, RpobenchError
 
 
-def blank(task: Task, example: Example) -> Chat:
-    """The official prompt without content and without history: the twin that calibrates the choice of a label.
+def content_free_prompt(task: Task, example: Example) -> Chat:
+    """Build the official prompt without content and without history, which calibrates the choice of a label.
 
-    With the history in it, calibration would take away what the history says for a label, and the model's own habit is
-    all that it is to take away.
+    With the history in it, calibration would take away what the history says for a label. It is to take away the
+    model's own habit alone.
+
+    Args:
+        task: The task that words the prompt.
+        example: The example that is answered. Only what carries no content is read of it.
+
+    Returns:
+        The chat that stands beside the example's prompt in `answer`.
     """
     return task.prompt(task.neutral(example))
 
 
-def blanks(tasks: Iterable[Task]) -> list[list[Chat]]:
-    """The words of `blank` for the label tasks among these, as a part of `Method.prompts`; [] where there is none."""
-    chats = [blank(task, Example("", "", "<input>")) for task in tasks if task.labels]
+def content_free_wording(tasks: Iterable[Task]) -> list[list[Chat]]:
+    """Collect the words of `content_free_prompt`, as a part of `Method.prompts`.
+
+    Args:
+        tasks: The tasks of a spec. Only label tasks are calibrated.
+
+    Returns:
+        One list of chats, one chat a label task; an empty list without label tasks.
+    """
+    chats = [content_free_prompt(task, Example("", "", "<input>")) for task in tasks if task.labels]
     return [chats] if chats else []
 
 
 def answer(
     model: LanguageModel, task: Task, chats: Sequence[Chat], *, neutral: Sequence[Chat] | None = None
 ) -> Sequence[Completion]:
-    """See `Context.answer`; `neutral` calibrates label tasks (`blank`) and is ignored by text tasks."""
+    """Let a model answer chats the way every method does.
+
+    Label tasks are answered by a choice over the labels, text tasks by greedy decoding.
+
+    Args:
+        model: The model that answers.
+        task: The task of all chats.
+        chats: What the model is asked.
+        neutral: One chat without content for each chat (`content_free_prompt`), which calibrates the choice of a label.
+            Text tasks ignore it.
+
+    Returns:
+        One completion for each chat, in order.
+    """
     if task.labels:
         return model.choose(chats, task.labels, neutral=neutral)
     return model.generate(chats, Decoding(max_new_tokens=task.max_new_tokens))
 
 
-def prediction(task: Task, example: Example, completion: Completion) -> Prediction:
-    """A completion read in the task's form. Without an answer in it the raw text stands and the failure says so."""
+def read_prediction(task: Task, example: Example, completion: Completion) -> Prediction:
+    """Read a completion in the task's form.
+
+    Args:
+        task: Parses the text.
+        example: The example that was answered.
+        completion: What the model wrote or chose.
+
+    Returns:
+        The prediction. Without an answer in the text the raw text stands, and `failure` says so.
+    """
     text = task.parse(completion.text)
-    failure = completion.failure or (None if text else "no answer in the model's text")
+
+    failure = completion.failure
+    if failure is None and not text:
+        failure = "no answer in the model's text"
+
     return Prediction(
         example.id,
         text or completion.text.strip(),
@@ -49,18 +89,28 @@ def prediction(task: Task, example: Example, completion: Completion) -> Predicti
     )
 
 
-def model_for(model: LanguageModel, tasks: Iterable[Task]) -> LanguageModel:
-    """The model as these tasks may use it: nothing of a licensed one reaches the shared cache of answers."""
-    return without_cache(model) if any(task.licensed for task in tasks) else model
+def keep_licensed_texts_private(model: LanguageModel, tasks: Iterable[Task]) -> LanguageModel:
+    """Return the model as these tasks may use it: nothing of a licensed task reaches the shared cache of answers."""
+    if any(task.licensed for task in tasks):
+        return without_cache(model)
+    return model
 
 
 @contextmanager
-def naming_the_example(task: Task, examples: Sequence[Example]) -> Iterator[None]:
-    """Adds to the complaint of a model about a chat that is too long whose example it is."""
+def name_example_in_error(task: Task, examples: Sequence[Example]) -> Iterator[None]:
+    """Add to a model's complaint about a long chat whose example it is.
+
+    Args:
+        task: The task of the examples.
+        examples: Those that may be asked about inside the `with` block.
+
+    Raises:
+        RpobenchError: a chat inside the block was too long for its model.
+    """
     try:
         yield
     except PromptTooLong as error:
-        asked = "\n".join(message.content for message in error.chat)
-        ids = [example.id for example in examples if task.content(example) in asked]
-        who = f"example {ids[0]!r}" if ids else "one example"
-        raise RpobenchError(f"{task.name} {who}: {error}; finished answers are kept") from error
+        prompt_text = "\n".join(message.content for message in error.chat)
+        matching_ids = [example.id for example in examples if task.content(example) in prompt_text]
+        subject = f"example {matching_ids[0]!r}" if matching_ids else "one example"
+        raise RpobenchError(f"{task.name} {subject}: {error}; finished answers are kept") from error

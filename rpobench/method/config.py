@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class MethodConfig(BaseModel):
-    """Base of the knobs of a method: frozen, none unknown, and every number finite."""
+    """The base of every method's knobs: frozen, unknown names are refused, and every number is finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -17,9 +17,13 @@ UNCUT = 1_000_000  # prompt tokens: what no model is shown needs no cutting
 class EvidenceConfig(MethodConfig):
     """How much of a profile a model is shown: the knobs of every method that reads evidence.
 
-    At most `k` items, and of those only so many as have `max_evidence_tokens` tokens together (titles are short,
-    reviews are long: a count alone would give one task three times the text of another); then they are cut the official
-    way, so that the official prompt has `max_prompt_tokens`. Tokens of the reference tokenizer.
+    All tokens are those of the reference tokenizer. A limit in tokens stands beside the count because titles are short
+    and reviews are long: a count alone would give one task three times the text of another.
+
+    Attributes:
+        k: How many items at most.
+        max_prompt_tokens: The length of the official prompt. Items are cut the official way until it fits.
+        max_evidence_tokens: How many tokens the items may have together before they are cut; None is no limit.
     """
 
     k: int = Field(default=4, ge=1)

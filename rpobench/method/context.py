@@ -1,16 +1,16 @@
-"""What the runner lends a method: the base model, shared drafts, fair evidence, fair answering, a folder, a seed.
+"""The contexts that the runner lends a method: base model, shared drafts, fair evidence, a folder and a seed.
 
 Everything that must be equal between methods (evidence text, drafts, how a label is chosen) is here and not in methods.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from rpobench.method.answering import answer, prediction
+from rpobench.method.answering import answer, content_free_prompt, read_prediction
 from rpobench.method.config import EvidenceConfig
 from rpobench.models.protocol import LanguageModel
 from rpobench.task.contract import Task
@@ -21,13 +21,13 @@ class DraftStore(Protocol):
     """The base model's answers without history, made once for each (base model, task, data) and kept on disk."""
 
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
-        """The draft of each example by example id; missing ones are made and stored first."""
+        """Return the draft of each example by example id; missing ones are made and stored first."""
         ...
 
-    def written(
+    def generate_once(
         self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
     ) -> Sequence[Completion]:
-        """The model's text for each chat, in order; kept under `name` by prompt."""
+        """Return the model's text for each chat, in order. Texts are kept under `name` by prompt."""
         ...
 
 
@@ -37,13 +37,17 @@ class EvidenceSource(Protocol):
     def evidence(
         self, task: Task, examples: Sequence[Example], *, retriever: str, limits: EvidenceConfig
     ) -> list[Evidence]:
-        """Evidence for each example, in order; empty where the profile is."""
+        """Return the evidence of each example, in order; empty where the profile is."""
         ...
 
-    def fitted(
-        self, task: Task, examples: Sequence[Example], chosen: Sequence[Sequence[ProfileItem]], limits: EvidenceConfig
+    def cut_to_budget(
+        self,
+        task: Task,
+        examples: Sequence[Example],
+        ranked_items: Sequence[Sequence[ProfileItem]],
+        limits: EvidenceConfig,
     ) -> list[Evidence]:
-        """Evidence of the items that a method ranked itself, best first; empty where there are none."""
+        """Cut the items that a method ranked itself, best first; empty evidence where there are no items."""
         ...
 
 
@@ -54,7 +58,8 @@ class Context:
     Attributes:
         base_model: The black box.
         draft_store: Its answers without history, shared by all methods.
-        evidence_source: Profile items, ranked and cut. A method that ranks items itself has them cut by `fitted`.
+        evidence_source: Profile items, ranked and cut. A method that ranks items itself has them cut by its
+            `cut_to_budget`.
         seed: Of everything that draws lots.
     """
 
@@ -64,10 +69,10 @@ class Context:
     seed: int
 
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
-        """The shared drafts of these examples, by example id."""
+        """Return the shared drafts of these examples by example id."""
         return self.draft_store.drafts(task, examples)
 
-    def written(
+    def generate_once(
         self,
         name: str,
         chats: Sequence[Chat],
@@ -76,17 +81,35 @@ class Context:
         temperature: float = 0.0,
         seed: int | None = None,
     ) -> Sequence[Completion]:
-        """What the base model writes to each chat, once for all methods and runs: summaries of users and the like.
+        """Let the base model write to each chat, once for all methods and runs: summaries of users and the like.
 
-        Greedy, or a sample: then it takes a seed, and another one for each sample of the same chat.
+        Args:
+            name: What the texts are; they are kept under it.
+            chats: What the model is asked.
+            max_new_tokens: How long a text may get.
+            temperature: 0 decodes greedily.
+            seed: Of a sample, another one for each sample of the same chat. None where decoding is greedy.
+
+        Returns:
+            One completion for each chat, in order.
         """
         decoding = Decoding(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
-        return self.draft_store.written(name, chats, decoding, self.base_model)
+        return self.draft_store.generate_once(name, chats, decoding, self.base_model)
 
     def evidence(
         self, task: Task, examples: Sequence[Example], *, retriever: str, limits: EvidenceConfig
     ) -> list[Evidence]:
-        """Fair evidence for each example, in order, within `limits`: a method's own config, or one made for it."""
+        """Choose profile items for each example, cut alike for every method.
+
+        Args:
+            task: The task of the examples.
+            examples: Whose profiles are ranked.
+            retriever: The name of a retriever, with what it takes after a colon.
+            limits: How much evidence: a method's own config, or one made for the call.
+
+        Returns:
+            The evidence of each example, in order; empty where the profile is.
+        """
         return self.evidence_source.evidence(task, examples, retriever=retriever, limits=limits)
 
     def answer(
@@ -97,12 +120,55 @@ class Context:
         model: LanguageModel | None = None,
         neutral: Sequence[Chat] | None = None,
     ) -> Sequence[Completion]:
-        """How every method ends: label tasks by `choose` over the labels, text tasks by the same greedy decoding."""
+        """Let a model answer chats: label tasks by a choice over the labels, text tasks by greedy decoding.
+
+        Args:
+            task: The task of all chats.
+            chats: What the model is asked.
+            model: The model that answers; None is the base model.
+            neutral: One chat without content for each chat, which calibrates the choice of a label.
+
+        Returns:
+            One completion for each chat, in order.
+        """
         return answer(model or self.base_model, task, chats, neutral=neutral)
 
-    def prediction(self, task: Task, example: Example, completion: Completion) -> Prediction:
-        """The completion as this example's prediction."""
-        return prediction(task, example, completion)
+    def read_prediction(self, task: Task, example: Example, completion: Completion) -> Prediction:
+        """Read a completion as this example's prediction; see `method.answering.read_prediction`."""
+        return read_prediction(task, example, completion)
+
+    def predict(
+        self,
+        task: Task,
+        examples: Sequence[Example],
+        chats: Sequence[Chat],
+        *,
+        evidence: Sequence[Evidence] | None = None,
+        neutral: Sequence[Chat] | None = None,
+    ) -> Iterator[Prediction]:
+        """Let the base model answer one chat for each example. This is how most methods end.
+
+        Args:
+            task: The task of the examples.
+            examples: What is predicted.
+            chats: The prompt of each example, in order.
+            evidence: What each prompt shows of the history; the predictions record it. None where it shows nothing.
+            neutral: The prompt of each example without content, which calibrates the choice of a label. None is the
+                official prompt (`method.answering.content_free_prompt`).
+
+        Yields:
+            One prediction for each example, in order.
+        """
+        if neutral is None:
+            neutral = [content_free_prompt(task, example) for example in examples]
+        if evidence is None:
+            evidence = [Evidence()] * len(examples)
+
+        completions = self.answer(task, chats, neutral=neutral)
+
+        for example, shown_evidence, completion in zip(examples, evidence, completions, strict=True):
+            prediction = self.read_prediction(task, example, completion)
+            yield replace(prediction, evidence=shown_evidence.ids, cut=shown_evidence.cut)
 
 
 @dataclass(frozen=True)

@@ -19,21 +19,34 @@ from rpobench.types import Example, Labelled, Prediction, Usage
 class Method(ABC):
     """One way to answer examples for their users.
 
-    Subclasses set `name`, and `Config` where they have knobs (`--set key=value`). A method that learns sets `trains`
-    and overrides `fit`, `save` and `load`. `presets` maps a preset's name to the config values it changes.
+    A subclass sets `name`, and `Config` where it has knobs (`--set key=value`). A method that learns sets `trains` and
+    overrides `fit`, `save` and `load`.
+
+    Attributes:
+        name: What it is called on the command line and in reports.
+        version: Raised when the same knobs would give other predictions.
+        trains: True where `fit` learns something.
+        only_counts: True where `fit` counts and trains no parameters: such a method stands with the untrained ones.
+        by_name_only: True where it is too costly for `--method all`: it runs only when it is named.
+        fits_by_asking: True where the base model answers in `fit` too: an estimate then rehearses both.
+        reads_profile: False where swapped profiles change nothing, so that no such run is made.
+        presets: The config values that a preset changes, by the preset's name.
+        applied: Knobs that no `fit` reads: they can be set anew with `--adapter`.
+        fit_usage: What `fit` cost in calls and tokens, set by a method that counts them.
+        fit_tokens: How many tokens `fit` trained on, by stage, counted each time they were read.
     """
 
     name: ClassVar[str]
     version: ClassVar[str] = "1"
     trains: ClassVar[bool] = False
-    only_counts: ClassVar[bool] = False  # True: `fit` counts and trains no parameters, so it is of the untrained
-    by_name_only: ClassVar[bool] = False  # True: too costly for `--method all`, runs only when named
-    fits_by_asking: ClassVar[bool] = False  # True: the base model answers in `fit` too, so an estimate rehearses both
-    reads_profile: ClassVar[bool] = True  # False: swapped profiles change nothing, so no such run is made
+    only_counts: ClassVar[bool] = False
+    by_name_only: ClassVar[bool] = False
+    fits_by_asking: ClassVar[bool] = False
+    reads_profile: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    applied: ClassVar[frozenset[str]] = frozenset()  # knobs that no `fit` reads: they can be set anew with --adapter
-    fit_usage: Usage | None = None  # what `fit` cost in calls and tokens, set by a method that counts them
-    fit_tokens: Mapping[str, int] | None = None  # that `fit` trained on, by stage, each time they were read
+    applied: ClassVar[frozenset[str]] = frozenset()
+    fit_usage: Usage | None = None
+    fit_tokens: Mapping[str, int] | None = None
 
     class Config(MethodConfig):
         """The knobs of a method; part of every spec."""
@@ -42,27 +55,33 @@ class Method(ABC):
         self.config: Any = config
 
     def changed_knobs(self) -> dict[str, Any]:
-        """The knobs whose values differ from the defaults of this version, as a spec holds them."""
+        """Return the knobs whose values differ from the defaults of this version, as a spec holds them."""
         fields = type(self.config).model_fields
         defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
-        differing = {name for name, default in defaults.items() if getattr(self.config, name) != default}
+        changed_names = {name for name, default in defaults.items() if getattr(self.config, name) != default}
+
         config: dict[str, Any] = self.config.model_dump(mode="json")
-        return {name: value for name, value in config.items() if name in differing}
+        return {name: value for name, value in config.items() if name in changed_names}
 
     def applies_to(self, task: Task) -> bool:
-        """False where the method means nothing; the cell is then n/a, never a zero."""
+        """Say whether the method means something on this task; where not, the cell is n/a and never a zero."""
         return True
 
     def models(self) -> Mapping[str, str]:
-        """Identities of the models the method itself uses besides the base model, by their role; part of its specs.
+        """Name the models that the method itself uses besides the base model; part of its specs.
 
-        The encoders of its retrievers are added by `registry.model_identities`. Asked before any model works: raises
-        RpobenchError for a model that cannot be used.
+        It is asked before any model works. The encoders of its retrievers are added by `registry.model_identities`.
+
+        Returns:
+            The identity of each model by its role.
+
+        Raises:
+            RpobenchError: a model cannot be used.
         """
         return {}
 
     def prompts(self, tasks: Sequence[Task]) -> str | Sequence[object]:
-        """The method's own words for these tasks; their hash is part of its specs.
+        """Return the method's own words for these tasks; their hash is part of its specs.
 
         Args:
             tasks: The tasks that a spec is made for.
@@ -74,32 +93,53 @@ class Method(ABC):
         return ()
 
     def retrievers(self) -> Sequence[str]:
-        """Names of the retrievers it takes evidence from, looked up before any model works."""
-        named = getattr(self.config, "retriever", None)
-        return (named,) if named else ()
+        """Name the retrievers that it takes evidence from; they are looked up before any model works."""
+        retriever = getattr(self.config, "retriever", None)
+        return (retriever,) if retriever else ()
 
     def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:
-        """Which tasks are fitted together: one fit a task unless a method shares what it learns."""
+        """Say which tasks are fitted together: one fit a task unless a method shares what it learns.
+
+        Args:
+            tasks: Names of the tasks of a run.
+
+        Returns:
+            Groups that hold each name once.
+        """
         return [(name,) for name in tasks]
 
-    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: FitContext) -> None:
-        """Learn from training users. Files go to `ctx.folder`; called again after a kill, it must continue there."""
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], context: FitContext) -> None:
+        """Learn from training users. Called again after a kill, it must go on where it was.
+
+        Args:
+            train: Labelled examples by task, of one of the groups of `fit_groups`.
+            context: Lends the base model and the folder for files.
+        """
 
     @abstractmethod
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
-        """Yield one prediction for each example. Never sees a target."""
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
+        """Answer examples. A method never sees their targets.
+
+        Args:
+            task: The task of the examples.
+            examples: What is predicted.
+            context: Lends the base model, evidence and drafts.
+
+        Yields:
+            One prediction for each example, in order.
+        """
 
     def save(self, path: Path) -> None:
         """Write what `fit` learned under the folder `path`; nothing by default."""
 
     @classmethod
     def load(cls, path: Path, config: BaseModel) -> Method:
-        """A method as `save` left it."""
+        """Return a method as `save` left it under the folder `path`."""
         return cls(config)
 
 
 def prompts_digest(method: Method, tasks: Sequence[Task]) -> str | None:
-    """How the method's own prompts for these tasks stand in a spec.
+    """Hash the method's own prompts for these tasks, as a spec holds them.
 
     Returns:
         12 hex digits; None for a method without prompts of its own.

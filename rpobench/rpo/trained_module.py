@@ -72,7 +72,7 @@ class TrainedModule(Method):
     def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:
         return [tuple(tasks)] if self.config.scope == "shared" else super().fit_groups(tasks)
 
-    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: FitContext) -> None:
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], context: FitContext) -> None:
         from rpobench.rpo.training.arguments import check_reports
         from rpobench.rpo.training.job import TrainingJob
         from rpobench.rpo.training.stage import count_trained_tokens
@@ -86,24 +86,24 @@ class TrainedModule(Method):
             config=self.config,
             checkpoint=checkpoint,
             window=read_context_window(checkpoint),
-            folder=ctx.folder,
-            seed=ctx.seed,
+            folder=context.folder,
+            seed=context.seed,
         )
-        writer = get_writer(self.config, ctx.folder / "written", seed=ctx.seed)
+        writer = get_writer(self.config, context.folder / "written", seed=context.seed)
 
-        self._work_folder = ctx.folder
-        self._adapter = train_module(job, train, ctx, writer)
-        self.fit_usage = read_writing_usage(ctx.folder)
-        self.fit_tokens = count_trained_tokens(ctx.folder)
+        self._work_folder = context.folder
+        self._adapter = train_module(job, train, context, writer)
+        self.fit_usage = read_writing_usage(context.folder)
+        self.fit_tokens = count_trained_tokens(context.folder)
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
-        inputs = InputBuilder(self.form, self.config, self._window).build(task, examples, ctx)
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
+        inputs = InputBuilder(self.form, self.config, self._window).build(task, examples, context)
         fitting = [module_input for module_input in inputs if module_input.fits]
 
-        answers = self._answer_inputs(task, fitting, ctx)
+        answers = self._answer_inputs(task, fitting, context)
         self._report_repairs(task, answers)
         if self._gate is not None:
-            answers = self._apply_gate(task, fitting, answers, ctx)
+            answers = self._apply_gate(task, fitting, answers, context)
 
         example_ids = [module_input.example.id for module_input in fitting]
         answers_by_id = dict(zip(example_ids, answers, strict=True))
@@ -111,9 +111,9 @@ class TrainedModule(Method):
             answer = answers_by_id.get(module_input.example.id)
             yield write_prediction(module_input, answer, has_gate=self._gate is not None)
 
-    def _answer_inputs(self, task: Task, inputs: Sequence[ModuleInput], ctx: PredictContext) -> list[Answer]:
+    def _answer_inputs(self, task: Task, inputs: Sequence[ModuleInput], context: PredictContext) -> list[Answer]:
         """The module's answer to each input, in order."""
-        return answer_inputs(self._module(ctx.seed), task, inputs)
+        return answer_inputs(self._module(context.seed), task, inputs)
 
     def _report_repairs(self, task: Task, answers: Sequence[Answer]) -> None:
         retry_count = sum(answer.retry_count for answer in answers)
@@ -131,7 +131,7 @@ class TrainedModule(Method):
         return None
 
     def _apply_gate(
-        self, task: Task, inputs: Sequence[ModuleInput], answers: Sequence[Answer], ctx: PredictContext
+        self, task: Task, inputs: Sequence[ModuleInput], answers: Sequence[Answer], context: PredictContext
     ) -> list[Answer]:
         """The answers, with what the gate says of each. How many drafts it keeps is said on stderr."""
         assert self._gate is not None
@@ -141,7 +141,7 @@ class TrainedModule(Method):
                 contested.append(index)
                 drafts.append(module_input.draft.text)
 
-        gated = apply_gate(self._module(ctx.seed), [answers[index] for index in contested], drafts, margin=self._gate)
+        gated = apply_gate(self._module(context.seed), [answers[index] for index in contested], drafts, margin=self._gate)
         keep_count = sum(answer.keeps_draft for answer in gated)
         print(
             f"{task.name}: {keep_count} of {len(inputs)} drafts were kept because the module rated them higher than "

@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rpobench.method.answering import answer, blank, model_for, naming_the_example, prediction
+from rpobench.method.answering import (
+    answer,
+    content_free_prompt,
+    keep_licensed_texts_private,
+    name_example_in_error,
+    read_prediction,
+)
 from rpobench.models.kept_answers import KeptAnswers, prompt_keys
 from rpobench.models.kept_texts import KeptTexts
 from rpobench.models.meter import Meter
@@ -55,7 +61,7 @@ class StoredDrafts:
             drafts[example.id] = replace(record, example_id=example.id, usage=usage)
         return drafts
 
-    def written(
+    def generate_once(
         self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
     ) -> Sequence[Completion]:
         """The model's text for each chat, in order; see `KeptTexts`."""
@@ -75,10 +81,10 @@ class StoredDrafts:
 
     def _ask(self, task: Task, examples: Sequence[Example]) -> list[Prediction]:
         chats = [task.prompt(example) for example in examples]
-        neutral_chats = [blank(task, example) for example in examples]
-        with naming_the_example(task, examples):
-            completions = answer(model_for(self.model, [task]), task, chats, neutral=neutral_chats)
-        return [prediction(task, *pair) for pair in zip(examples, completions, strict=True)]
+        neutral_chats = [content_free_prompt(task, example) for example in examples]
+        with name_example_in_error(task, examples):
+            completions = answer(keep_licensed_texts_private(self.model, [task]), task, chats, neutral=neutral_chats)
+        return [read_prediction(task, *pair) for pair in zip(examples, completions, strict=True)]
 
     def _answers(self, task: Task) -> KeptAnswers:
         """The task's file, which is read once."""
@@ -116,11 +122,11 @@ class FitDrafts:
             )
         return drafts
 
-    def written(
+    def generate_once(
         self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
     ) -> Sequence[Completion]:
         """The model's text for each chat, in order."""
-        completions = self.store.written(name, chats, decoding, model)
+        completions = self.store.generate_once(name, chats, decoding, model)
         self._note_making()
         return completions
 

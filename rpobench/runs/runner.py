@@ -12,7 +12,7 @@ from typing import Any
 
 from rpobench.data.dataset import DataSet
 from rpobench.evidence.source import RankedEvidence
-from rpobench.method.answering import model_for, naming_the_example
+from rpobench.method.answering import keep_licensed_texts_private, name_example_in_error
 from rpobench.method.context import DraftStore, FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel, batch_of
@@ -143,7 +143,7 @@ class Runner:
         with progress(label, len(missing)) as advance:
             for start in range(0, len(missing), size):
                 chunk, before = missing[start : start + size], self._drafts.meter.read()
-                with naming_the_example(task, chunk):
+                with name_example_in_error(task, chunk):
                     made = list(method.predict(task, chunk, context))
                 _check_answered(method, chunk, made)
                 made = self._with_draft_failures(task, chunk, made)
@@ -185,11 +185,11 @@ class Runner:
 
     def _fit_context(self, tasks: Iterable[Task], folder: Path, attempt: FitAttempt | None) -> FitContext:
         drafts = FitDrafts(self._drafts, attempt)
-        model = model_for(self.base_model, tasks)
+        model = keep_licensed_texts_private(self.base_model, tasks)
         return FitContext(model, drafts, self._evidence, self.seed, folder)
 
     def _predict_context(self, task: Task) -> PredictContext:
-        model = model_for(self.base_model, [task])
+        model = keep_licensed_texts_private(self.base_model, [task])
         return PredictContext(model, self._drafts, self._evidence, self.seed, self.store.users_folder)
 
 

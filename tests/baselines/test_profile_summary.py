@@ -155,5 +155,11 @@ def test_a_failed_summary_is_asked_for_again(tmp_path: Path) -> None:
     models = (Failing(reply), ScriptedModel(reply))
     drafts = [StoredDrafts(ResultStore(tmp_path), model) for model in models]
     chats = [TASK.prompt(one) for one in examples(2)]
-    assert [one.failure for one in drafts[0].written("x", chats, Decoding(8), models[0])] == ["refused", "refused"]
-    assert [one.text for one in drafts[1].written("x", chats, Decoding(8), models[1])] == ["the answer", "the answer"]
+    assert [one.failure for one in drafts[0].generate_once("x", chats, Decoding(8), models[0])] == [
+        "refused",
+        "refused",
+    ]
+    assert [one.text for one in drafts[1].generate_once("x", chats, Decoding(8), models[1])] == [
+        "the answer",
+        "the answer",
+    ]

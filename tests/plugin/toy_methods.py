@@ -27,8 +27,8 @@ class Peek(Method):
     class Config(Method.Config):
         place: int = 0
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
-        drafts = ctx.drafts(task, examples)
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
+        drafts = context.drafts(task, examples)
         for example in examples:
             assert isinstance(example, Example) and not hasattr(example, "target")
             text = drafts[example.id].text
@@ -43,10 +43,10 @@ class Ponder(Method):
     name = "ponder"
     reads_profile = False
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         for example in examples:
-            (completion,) = ctx.answer(task, [task.prompt(example)])
-            yield ctx.prediction(task, example, completion)
+            (completion,) = context.answer(task, [task.prompt(example)])
+            yield context.read_prediction(task, example, completion)
 
 
 class Learner(Method):
@@ -62,11 +62,11 @@ class Learner(Method):
     def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:
         return [tuple(tasks)] if self.config.scope == "shared" else super().fit_groups(tasks)
 
-    def fit(self, train: Mapping[Task, Sequence[Labelled]], ctx: FitContext) -> None:
+    def fit(self, train: Mapping[Task, Sequence[Labelled]], context: FitContext) -> None:
         _log({"fit": [task.name for task in train], "examples": [len(some) for some in train.values()]})
         for task, labelled in train.items():
-            ctx.drafts(task, [one.example for one in labelled])
-        stage = ctx.folder / "stage"
+            context.drafts(task, [one.example for one in labelled])
+        stage = context.folder / "stage"
         if not stage.exists():
             stage.write_text("done")
             if os.environ.get("TOY_DIE"):
@@ -75,7 +75,7 @@ class Learner(Method):
             task.name: Counter(one.target for one in labelled).most_common(1)[0][0] for task, labelled in train.items()
         }
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         for example in examples:
             yield Prediction(example.id, self._answers[task.name], "")
 
@@ -94,7 +94,7 @@ class Silent(Method):
 
     name = "silent"
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         yield from ()
 
 
@@ -107,7 +107,7 @@ class OnlyRatings(Method):
     def applies_to(self, task: Task) -> bool:
         return task.kind == "rating"
 
-    def predict(self, task: Task, examples: Sequence[Example], ctx: PredictContext) -> Iterator[Prediction]:
+    def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         for example in examples:
             yield Prediction(example.id, "3", "3")
 

@@ -25,7 +25,7 @@ def taken(folder: Path, model: LanguageModel, kind: str) -> tuple[StoredDrafts, 
     drafts = StoredDrafts(ResultStore(folder), model)
     if kind == "drafts":
         return drafts, [one.usage for one in drafts.drafts(TASK, EXAMPLES).values()]
-    return drafts, [one.usage for one in drafts.written("summary", CHATS, Decoding(8), model)]
+    return drafts, [one.usage for one in drafts.generate_once("summary", CHATS, Decoding(8), model)]
 
 
 @pytest.mark.parametrize("kind", ["drafts", "written"])

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rpobench.method.answering import model_for
+from rpobench.method.answering import keep_licensed_texts_private
 from rpobench.models.kept_texts import KeptTexts
 from rpobench.models.protocol import LanguageModel
 from rpobench.rpo.form import LACKS, REWRITE, SHOWS, Form, Trajectory, one_line
@@ -82,7 +82,7 @@ class Teacher:
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
         """Raises RpobenchError where a request has no answer: what the rules then wrote would not be this teacher's."""
-        model = model_for(self._model, {row.task for row in rows})
+        model = keep_licensed_texts_private(self._model, {row.task for row in rows})
         accepted: dict[int, Trajectory] = {}
         yields = []
         for attempt in range(TRIES):
