@@ -94,7 +94,7 @@ class StandInDrafts:
             drafts[example.id] = Prediction(example.id, text, text, text)
         return drafts
 
-    def written(
+    def generate_once(
         self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
     ) -> Sequence[Completion]:
         """Let the stand-in for the model write."""
