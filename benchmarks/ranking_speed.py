@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from rpobench import get_retriever, get_task
-from rpobench.evidence.rankings import Orders
+from rpobench.evidence.rankings import Rankings
 from rpobench.types import Example, ProfileItem
 
 USERS = int(os.environ.get("RPOBENCH_BENCH_USERS", "2000"))
@@ -61,7 +61,7 @@ def plain(examples: Sequence[Example]) -> list[Sequence[int]]:
 
 def ours(examples: Sequence[Example], folder: Path) -> Sequence[Sequence[int]]:
     """Nothing is in memory; the data's sha256 is known, as it is of every file and data set."""
-    return Orders(0, folder).together(TASK, examples, get_retriever("bm25"), "sha256 of the data")
+    return Rankings(0, folder).rank_data_set(TASK, examples, get_retriever("bm25"), "sha256 of the data")
 
 
 def test_plain_loop(benchmark: Any, examples: list[Example]) -> None:

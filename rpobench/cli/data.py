@@ -110,14 +110,14 @@ def prompts(
 
 def _ranked(task: str, questions: Path, retriever: str) -> tuple[Task, Sequence[Example], Sequence[Sequence[int]]]:
     """The task, its questions, and the order of each one's profile."""
-    from rpobench.evidence.rankings import Orders
+    from rpobench.evidence.rankings import Rankings
     from rpobench.store.user_cache import cache_folder
 
     judge, ranker = get_task(task), get_retriever(retriever)  # a wrong name is told before a long file is read
     examples, _ = read_questions(judge, questions)
     with questions.open("rb") as file:
         data = hashlib.file_digest(file, "sha256").hexdigest()
-    return judge, examples, Orders(0, cache_folder() / "orders").together(judge, examples, ranker, data)
+    return judge, examples, Rankings(0, cache_folder() / "orders").rank_data_set(judge, examples, ranker, data)
 
 
 def _counted(what: str, examples: Sequence[Example]) -> Iterator[Example]:

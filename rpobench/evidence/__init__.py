@@ -1,1 +1,1 @@
-"""Which profile items a model is shown: ranked, then cut to a token budget."""
+"""Evidence: the profile items that a model is shown, ranked and cut alike for every method."""

@@ -22,71 +22,105 @@ class Tokenizer(Protocol):
         ...
 
     def encode(self, text: str) -> list[int]:
-        """Token ids."""
+        """Return the token ids of a text."""
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text."""
+        """Return the text of token ids."""
         ...
 
 
-def whole_items(task: Task, items: Sequence[ProfileItem], max_evidence_tokens: int | None, tokenizer: Tokenizer) -> int:
-    """How many of the items, best first, have `max_evidence_tokens` tokens together as a model reads them; at least
-    one of them. None is no limit."""
+def count_whole_items(
+    task: Task, items: Sequence[ProfileItem], max_evidence_tokens: int | None, tokenizer: Tokenizer
+) -> int:
+    """Count the items that fit into the evidence budget without being cut.
+
+    Args:
+        task: Words the items as a model reads them.
+        items: The items, best first.
+        max_evidence_tokens: What they may have together; None is no limit.
+        tokenizer: Counts.
+
+    Returns:
+        How many of the best items fit, at least 1 with a limit.
+    """
     if max_evidence_tokens is None:
         return len(items)
-    ends = accumulate(len(tokenizer.encode(task.show(item))) for item in items)
-    return max(1, sum(end <= max_evidence_tokens for end in ends))
+
+    lengths_up_to_item = accumulate(len(tokenizer.encode(task.show(item))) for item in items)
+    return max(1, sum(length <= max_evidence_tokens for length in lengths_up_to_item))
 
 
 def fit_evidence(
     task: Task, example: Example, items: Sequence[ProfileItem], max_prompt_tokens: int, tokenizer: Tokenizer
 ) -> Evidence:
-    """Items cut the official way, so that the official prompt has about `max_prompt_tokens` tokens at most.
+    """Cut items the official way, so that the official prompt fits a budget.
 
     Every item gets an equal share of what the input leaves; what it does not use goes to the next (LaMP's released
     code). Where the shares do not even hold the items' frames, the input's claim shrinks in steps, as there. Where
-    nothing fits the official code drops the whole profile without a word; here the worst items go, one by one, and
+    nothing fits, the official code drops the whole profile without a word. Here the worst items go, one by one, and
     their tokens count as cut.
+
+    Args:
+        task: Words the prompt and says which field is cut.
+        example: The example that is answered.
+        items: The items that are shown, best first.
+        max_prompt_tokens: About how many tokens the prompt may have.
+        tokenizer: Counts and cuts.
+
+    Returns:
+        The items as they are shown, and how many of their tokens were cut.
     """
-    kept = list(items)
-    while kept:
-        fitted = _fit(task, example, kept, max_prompt_tokens, tokenizer)
+    remaining_items = list(items)
+    while remaining_items:
+        fitted = _fit_items(task, example, remaining_items, max_prompt_tokens, tokenizer)
         if fitted is not None:
-            return Evidence(tuple(fitted), _length(task, items, tokenizer) - _length(task, fitted, tokenizer))
-        kept.pop()
-    return Evidence((), _length(task, items, tokenizer))
+            cut_tokens = _count_tokens(task, items, tokenizer) - _count_tokens(task, fitted, tokenizer)
+            return Evidence(tuple(fitted), cut_tokens)
+        remaining_items.pop()
+
+    return Evidence((), _count_tokens(task, items, tokenizer))
 
 
-def _fit(
+def _fit_items(
     task: Task, example: Example, items: Sequence[ProfileItem], max_prompt_tokens: int, tokenizer: Tokenizer
 ) -> list[ProfileItem] | None:
+    """All of these items cut to the budget; None where their frames alone break it."""
     input_tokens = len(tokenizer.encode(example.input))
-    tenths = round(INPUT_SHARE * 10)
-    for claim in range(tenths, -1, -1):
-        room = max_prompt_tokens - min(input_tokens, claim * max_prompt_tokens // 10)
-        fitted = _cut(task, items, room, tokenizer)
+    first_claim = round(INPUT_SHARE * 10)
+
+    for claim_tenths in range(first_claim, -1, -1):
+        free_tokens = max_prompt_tokens - min(input_tokens, claim_tenths * max_prompt_tokens // 10)
+        fitted = _cut_items(task, items, free_tokens, tokenizer)
         if fitted is not None:
             return fitted
     return None
 
 
-def _cut(task: Task, items: Sequence[ProfileItem], room: int, tokenizer: Tokenizer) -> list[ProfileItem] | None:
-    """Items with `cut_field` shortened to their shares, or None where a share does not hold its item's frame."""
-    room -= task.evidence_tokens(tokenizer.encode)
-    share = (room - 2 * (len(items) - 1)) // len(items)
-    saved, fitted = 0, []
+def _cut_items(
+    task: Task, items: Sequence[ProfileItem], free_tokens: int, tokenizer: Tokenizer
+) -> list[ProfileItem] | None:
+    """Items with `cut_field` shortened to their shares; None where a share does not hold its item's frame."""
+    free_tokens -= task.evidence_tokens(tokenizer.encode)
+    share = (free_tokens - 2 * (len(items) - 1)) // len(items)
+
+    unused_tokens = 0
+    fitted = []
     for item in items:
         frame = task.item_tokens(item, tokenizer.encode)
-        limit = share + saved - frame
+        limit = share + unused_tokens - frame
         if limit < 1:
             return None
-        tokens = tokenizer.encode(item.fields[task.cut_field])
-        text = item.fields[task.cut_field] if len(tokens) <= limit else tokenizer.decode(tokens[:limit])
-        saved += share - min(len(tokens), limit) - frame
+
+        text = item.fields[task.cut_field]
+        tokens = tokenizer.encode(text)
+        if len(tokens) > limit:
+            text = tokenizer.decode(tokens[:limit])
+
+        unused_tokens += share - min(len(tokens), limit) - frame
         fitted.append(replace(item, fields={**item.fields, task.cut_field: text}))
     return fitted
 
 
-def _length(task: Task, items: Sequence[ProfileItem], tokenizer: Tokenizer) -> int:
+def _count_tokens(task: Task, items: Sequence[ProfileItem], tokenizer: Tokenizer) -> int:
     return sum(len(tokenizer.encode(item.fields[task.cut_field])) for item in items)

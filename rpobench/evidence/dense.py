@@ -1,4 +1,4 @@
-"""Rankers that read meaning: dense vectors, alone or together with BM25 or dates."""
+"""Retrievers that read meaning: dense vectors, alone or together with BM25 or dates."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Dense(Retriever):
 
     @property
     def identity(self) -> str:
-        """With the encoder's."""
+        """Name of the ranking with the encoder's identity."""
         return f"dense-1+{self.encoder}"
 
     def prepare(self, texts: Sequence[str]) -> None:
-        """Encode all of them together."""
+        """Encode all texts together."""
         self._encoder.keep(texts)
 
     def rank(
@@ -40,9 +40,10 @@ class Dense(Retriever):
     ) -> Sequence[int]:
         if not texts:
             return []
+
         vectors = self._encoder.encode([query, *texts])
         scores = vectors[1:] @ vectors[0]
-        return sorted(range(len(texts)), key=lambda place: (-scores[place], place))
+        return sorted(range(len(texts)), key=lambda index: (-scores[index], index))
 
 
 class Hybrid(Dense):
@@ -56,10 +57,11 @@ class Hybrid(Dense):
         self, query: str, texts: Sequence[str], *, dates: Sequence[date | None] | None = None, key: str = ""
     ) -> Sequence[int]:
         scores: dict[int, float] = defaultdict(float)
-        for order in (BM25().rank(query, texts), super().rank(query, texts)):
-            for rank, place in enumerate(order, start=1):
-                scores[place] += 1 / (RRF + rank)
-        return sorted(range(len(texts)), key=lambda place: (-scores[place], place))
+        for ranking in (BM25().rank(query, texts), super().rank(query, texts)):
+            for rank, index in enumerate(ranking, start=1):
+                scores[index] += 1 / (RRF + rank)
+
+        return sorted(range(len(texts)), key=lambda index: (-scores[index], index))
 
 
 class RecencyDense(Dense):
@@ -75,5 +77,8 @@ class RecencyDense(Dense):
         self, query: str, texts: Sequence[str], *, dates: Sequence[date | None] | None = None, key: str = ""
     ) -> Sequence[int]:
         """See `Retriever.rank`. Raises RpobenchError where an item has no date."""
-        pairs = zip(Recency().rank(query, texts, dates=dates), super().rank(query, texts), strict=True)
+        newest_first = Recency().rank(query, texts, dates=dates)
+        most_similar_first = super().rank(query, texts)
+
+        pairs = zip(newest_first, most_similar_first, strict=True)
         return list(dict.fromkeys(chain.from_iterable(pairs)))

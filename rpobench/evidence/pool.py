@@ -30,70 +30,89 @@ class Job:
     key: str
 
     def digest(self) -> bytes:
-        """A hash of all of it: two jobs with the same hash have the same order."""
+        """Hash all of it: two jobs with the same hash have the same ranking."""
         days = [day.toordinal() if day else 0 for day in self.dates] if any(self.dates) else []
         head = repr((self.key, self.query, list(map(len, self.texts)), days))
         return hashlib.sha256("".join([head, *self.texts]).encode("utf-8", "surrogatepass")).digest()
 
-    def rank(self, ranker: Retriever) -> Sequence[int]:
-        """Every place of the texts, best first."""
-        return ranker.rank(self.query, self.texts, dates=self.dates, key=self.key)
+    def rank(self, retriever: Retriever) -> Sequence[int]:
+        """Return every index of the texts, best first."""
+        return retriever.rank(self.query, self.texts, dates=self.dates, key=self.key)
 
 
-def rank_all(ranker: Retriever, jobs: Iterable[Job], items: int) -> Iterator[Sequence[int]]:
-    """The order of each job, in the order of the jobs; `items` is how many texts they have together.
+def rank_jobs(retriever: Retriever, jobs: Iterable[Job], item_count: int) -> Iterator[Sequence[int]]:
+    """Rank profiles, here or in worker processes.
 
-    A ranker that `batches_texts` gets all of them first. One that says `in_pool` is copied to worker processes where
-    each would have a second's work; then only a few chunks of jobs are held at a time. Raises RpobenchError where a
-    worker dies.
+    A retriever that `batches_texts` gets all texts first. One that says `in_pool` is copied to worker processes where
+    each would have a second's work.
+
+    Args:
+        retriever: What ranks.
+        jobs: One a profile. Only a few chunks of them are in memory at a time while workers rank.
+        item_count: How many texts the jobs have together.
+
+    Yields:
+        The ranking of each job, in the order of the jobs.
+
+    Raises:
+        RpobenchError: a worker process died.
     """
-    if ranker.batches_texts:
+    if retriever.batches_texts:
         jobs = list(jobs)
         if jobs:
-            ranker.prepare([text for job in jobs for text in (job.query, *job.texts)])
-    workers = min(_processors(), items // ITEMS_A_WORKER) if ranker.in_pool else 1
+            retriever.prepare([text for job in jobs for text in (job.query, *job.texts)])
+
+    workers = min(_count_processors(), item_count // ITEMS_A_WORKER) if retriever.in_pool else 1
     if workers < 2:
-        yield from (job.rank(ranker) for job in jobs)
+        yield from (job.rank(retriever) for job in jobs)
         return
-    waiting: deque[Future[list[Sequence[int]]]] = deque()
+
     try:
-        # Spawned: a fork would copy the locks of torch's threads.
-        with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_leave_interrupts) as pool:
-            for chunk in _chunks(jobs):
-                waiting.append(pool.submit(_rank_chunk, ranker, chunk))
-                if len(waiting) > 2 * workers:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
+        yield from _rank_in_workers(retriever, jobs, workers)
     except BrokenProcessPool as error:
         raise RpobenchError(
-            f"ranking with {ranker.identity}: a worker process died, killed or out of memory: free some memory and run "
-            "again; a script of your own must call rpobench under `if __name__ == '__main__':`"
+            f"ranking with {retriever.identity}: a worker process died, killed or out of memory: free some memory and "
+            "run again; a script of your own must call rpobench under `if __name__ == '__main__':`"
         ) from error
 
 
-def _rank_chunk(ranker: Retriever, jobs: Sequence[Job]) -> list[Sequence[int]]:
-    return [job.rank(ranker) for job in jobs]
+def _rank_in_workers(retriever: Retriever, jobs: Iterable[Job], workers: int) -> Iterator[Sequence[int]]:
+    pending: deque[Future[list[Sequence[int]]]] = deque()
+
+    # Spawned: a fork would copy the locks of torch's threads.
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_ignore_interrupts) as pool:
+        for chunk in _split_into_chunks(jobs):
+            pending.append(pool.submit(_rank_chunk, retriever, chunk))
+            if len(pending) > 2 * workers:
+                yield from pending.popleft().result()
+
+        while pending:
+            yield from pending.popleft().result()
 
 
-def _chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+def _rank_chunk(retriever: Retriever, jobs: Sequence[Job]) -> list[Sequence[int]]:
+    return [job.rank(retriever) for job in jobs]
+
+
+def _split_into_chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
     chunk: list[Job] = []
-    held = 0
+    chunk_items = 0
     for job in jobs:
         chunk.append(job)
-        held += len(job.texts)
-        if held >= ITEMS_A_CHUNK:
+        chunk_items += len(job.texts)
+        if chunk_items >= ITEMS_A_CHUNK:
             yield chunk
-            chunk, held = [], 0
+            chunk, chunk_items = [], 0
+
     if chunk:
         yield chunk
 
 
-def _leave_interrupts() -> None:
+def _ignore_interrupts() -> None:
     """Ctrl-C is the parent's affair: it ends the pool."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _processors() -> int:
+def _count_processors() -> int:
     """How many this process may use, as far as the system tells."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

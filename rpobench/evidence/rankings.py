@@ -1,4 +1,4 @@
-"""The order of each profile: ranked once, remembered, and for large sets kept on disk."""
+"""Rankings of profiles: each profile is ranked once and remembered, and large sets are kept on disk."""
 
 from __future__ import annotations
 
@@ -11,75 +11,118 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from rpobench.evidence.pool import Job, rank_all
+from rpobench.evidence.pool import Job, rank_jobs
 from rpobench.evidence.retrievers import Retriever
 from rpobench.store.files import write_bytes
 from rpobench.task.contract import Task
 from rpobench.terminal import progress
 from rpobench.types import Example, RpobenchError
 
-KEPT_FROM = 2_000  # items; what is less is ranked anew sooner than it is found
+KEPT_FROM = 2_000  # items; ranking less takes less time than reading it from disk
 STEP = 100  # profiles between two moves of a progress bar
 
 
 @dataclass
-class Orders:
-    """Orders of profiles. `seed` is for rankers that draw lots; `folder` keeps large sets, None keeps none.
+class Rankings:
+    """Ranks profiles: for each one, the indices of its items, best first.
 
-    A kept file holds places and hashes, never a text, and is named by data, task, retriever and seed.
+    A kept file holds indices and hashes, never a text. It is named by data, task, retriever and seed.
+
+    Attributes:
+        seed: For retrievers that draw lots.
+        folder: Where the rankings of large sets are kept; None keeps none.
     """
 
     seed: int
     folder: Path | None = None
-    _expected: dict[str, _Expected] = field(default_factory=dict)
-    _known: dict[tuple[str, str, bytes], Sequence[int]] = field(default_factory=dict)
+    _expected: dict[str, _ExpectedExamples] = field(default_factory=dict)
+    _rankings_by_key: dict[tuple[str, str, bytes], Sequence[int]] = field(default_factory=dict)
 
     def expect(self, task: Task, examples: Sequence[Example], data: str) -> None:
-        """Say which examples will be asked for one after another: the first question then ranks all of them.
+        """Announce examples that will be asked for in parts: the first call of `rank` then ranks all of them.
 
-        `data` names these examples and all that is in them, such as a sha256.
+        Args:
+            task: The task of the examples.
+            examples: All that will be asked for.
+            data: A name of these examples and all that is in them, such as a sha256.
         """
-        self._expected[task.name] = _Expected(examples, {one.id: place for place, one in enumerate(examples)}, data)
+        indices = {example.id: index for index, example in enumerate(examples)}
+        self._expected[task.name] = _ExpectedExamples(examples, indices, data)
 
-    def of(self, task: Task, examples: Sequence[Example], ranker: Retriever) -> list[Sequence[int]]:
-        """Every place of each example's own profile, best first."""
+    def rank(self, task: Task, examples: Sequence[Example], retriever: Retriever) -> list[Sequence[int]]:
+        """Rank the profile of each example.
+
+        Args:
+            task: Words the query and the items.
+            examples: Whose profiles are ranked.
+            retriever: What ranks them.
+
+        Returns:
+            For each example every index of its own profile, best first.
+        """
         expected = self._expected.get(task.name)
-        if expected is None or not all(map(expected.holds, examples)):
-            return self._of_unnamed(task, examples, ranker)
-        if ranker.identity not in expected.orders:
-            expected.orders[ranker.identity] = self.together(task, expected.examples, ranker, expected.data)
-        return [expected.orders[ranker.identity][expected.places[example.id]] for example in examples]
+        if expected is None or not all(expected.contains(example) for example in examples):
+            return self._rank_unexpected(task, examples, retriever)
 
-    def together(
-        self, task: Task, examples: Sequence[Example], ranker: Retriever, data: str
+        if retriever.identity not in expected.rankings:
+            rankings = self.rank_data_set(task, expected.examples, retriever, expected.data)
+            expected.rankings[retriever.identity] = rankings
+
+        rankings = expected.rankings[retriever.identity]
+        return [rankings[expected.indices[example.id]] for example in examples]
+
+    def rank_data_set(
+        self, task: Task, examples: Sequence[Example], retriever: Retriever, data: str
     ) -> Sequence[Sequence[int]]:
-        """The same for all examples of the data of this name: found on disk, or ranked now and kept there."""
-        items = sum(len(example.profile) for example in examples)
-        if self.folder is None or items < KEPT_FROM:
-            return self._ranked(task, examples, ranker, items)
-        named = f"{data}/{task.name}@{task.version}/{ranker.identity}/{self.seed}"
-        file = self.folder / f"{task.name}-{hashlib.sha256(named.encode()).hexdigest()[:24]}.npz"
+        """Rank all examples of a data set: read from disk where they were ranked before, else ranked and kept there.
+
+        Args:
+            task: Words the query and the items.
+            examples: All examples of the data set.
+            retriever: What ranks their profiles.
+            data: A name of these examples and all that is in them, such as a sha256.
+
+        Returns:
+            For each example every index of its own profile, best first.
+
+        Raises:
+            RpobenchError: the file on disk is damaged.
+        """
+        item_count = sum(len(example.profile) for example in examples)
+        if self.folder is None or item_count < KEPT_FROM:
+            return self._rank_now(task, examples, retriever, item_count)
+
+        key = f"{data}/{task.name}@{task.version}/{retriever.identity}/{self.seed}"
+        file = self.folder / f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
         if file.exists():
-            return read_orders(file)
-        orders = self._ranked(task, examples, ranker, items)
-        write_orders(file, orders)
-        return orders
+            return read_rankings(file)
 
-    def _of_unnamed(self, task: Task, examples: Sequence[Example], ranker: Retriever) -> list[Sequence[int]]:
-        """For examples that nobody named: what the ranker is given is their name."""
-        names = [(task.name, ranker.identity, self._job(task, example).digest()) for example in examples]
-        missing = [place for place, name in enumerate(names) if name not in self._known]
-        data = hashlib.sha256(b"".join(names[place][2] for place in missing)).hexdigest()
-        orders = self.together(task, [examples[place] for place in missing], ranker, data)
-        self._known.update(zip((names[place] for place in missing), orders, strict=True))
-        return [self._known[name] for name in names]
+        rankings = self._rank_now(task, examples, retriever, item_count)
+        write_rankings(file, rankings)
+        return rankings
 
-    def _ranked(self, task: Task, examples: Sequence[Example], ranker: Retriever, items: int) -> list[Sequence[int]]:
-        """Ranked now, with a progress bar where it takes longer."""
-        # Held one at a time: they may be mapped.
-        jobs = (self._job(task, example) for example in examples)
-        with progress(f"{task.name} {ranker.identity}", len(examples) if items >= KEPT_FROM else 0) as advance:
-            return list(_counted(rank_all(ranker, jobs, items), advance))
+    def _rank_unexpected(self, task: Task, examples: Sequence[Example], retriever: Retriever) -> list[Sequence[int]]:
+        """For examples without a name: they are known by what the retriever is given."""
+        digests = [self._job(task, example).digest() for example in examples]
+        keys = [(task.name, retriever.identity, digest) for digest in digests]
+
+        missing = [index for index, key in enumerate(keys) if key not in self._rankings_by_key]
+        data = hashlib.sha256(b"".join(digests[index] for index in missing)).hexdigest()
+        rankings = self.rank_data_set(task, [examples[index] for index in missing], retriever, data)
+
+        for index, ranking in zip(missing, rankings, strict=True):
+            self._rankings_by_key[keys[index]] = ranking
+        return [self._rankings_by_key[key] for key in keys]
+
+    def _rank_now(
+        self, task: Task, examples: Sequence[Example], retriever: Retriever, item_count: int
+    ) -> list[Sequence[int]]:
+        """With a progress bar where there is much to rank."""
+        jobs = (self._job(task, example) for example in examples)  # a generator: all of them would fill the memory
+        bar_length = len(examples) if item_count >= KEPT_FROM else 0
+
+        with progress(f"{task.name} {retriever.identity}", bar_length) as advance:
+            return list(_advance_bar(rank_jobs(retriever, jobs, item_count), advance))
 
     def _job(self, task: Task, example: Example) -> Job:
         return Job(
@@ -91,43 +134,56 @@ class Orders:
 
 
 @dataclass
-class _Expected:
-    """Examples that will be asked for, and their orders by retriever once one was."""
+class _ExpectedExamples:
+    """Examples that will be asked for, and their rankings by retriever once they were made."""
 
     examples: Sequence[Example]
-    places: dict[str, int]
+    indices: dict[str, int]  # by example id
     data: str
-    orders: dict[str, Sequence[Sequence[int]]] = field(default_factory=dict)
+    rankings: dict[str, Sequence[Sequence[int]]] = field(default_factory=dict)
 
-    def holds(self, example: Example) -> bool:
-        """Whether it is the very example: another may have its id and a swapped profile."""
-        place = self.places.get(example.id)
-        return place is not None and self.examples[place] is example
+    def contains(self, example: Example) -> bool:
+        """Whether it is the very same example: another may have its id and a swapped profile."""
+        index = self.indices.get(example.id)
+        return index is not None and self.examples[index] is example
 
 
-def _counted(orders: Iterable[Sequence[int]], advance: Callable[[int], None]) -> Iterator[Sequence[int]]:
-    done = 0
-    for done, order in enumerate(orders, start=1):
-        yield order
-        if done % STEP == 0:
+def _advance_bar(rankings: Iterable[Sequence[int]], advance: Callable[[int], None]) -> Iterator[Sequence[int]]:
+    count = 0
+    for count, ranking in enumerate(rankings, start=1):
+        yield ranking
+        if count % STEP == 0:
             advance(STEP)
-    if done % STEP:
-        advance(done % STEP)
+
+    if count % STEP:
+        advance(count % STEP)
 
 
-def read_orders(file: Path) -> list[Sequence[int]]:
-    """What `write_orders` wrote. Raises RpobenchError where the file is damaged."""
+def read_rankings(file: Path) -> list[Sequence[int]]:
+    """Read what `write_rankings` wrote.
+
+    Raises:
+        RpobenchError: the file is damaged.
+    """
     try:
-        with np.load(file, allow_pickle=False) as held:
-            places, ends = held["places"].tolist(), held["ends"].tolist()
+        with np.load(file, allow_pickle=False) as arrays:
+            indices, ends = arrays["places"].tolist(), arrays["ends"].tolist()
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise RpobenchError(f"{file}: is damaged ({error}): delete it, it is made again") from error
-    return [places[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+    return [indices[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def write_orders(file: Path, orders: Sequence[Sequence[int]]) -> None:
-    """Keep orders: the whole file or nothing."""
-    packed = BytesIO()
-    places = np.fromiter((place for order in orders for place in order), np.int32)
-    np.savez_compressed(packed, places=places, ends=np.cumsum([len(order) for order in orders], dtype=np.int64))
-    write_bytes(file, packed.getvalue())
+def write_rankings(file: Path, rankings: Sequence[Sequence[int]]) -> None:
+    """Write rankings to an .npz file: the whole file or nothing.
+
+    Args:
+        file: Where they are kept.
+        rankings: Indices of one profile each. The file has them end to end in `places`, and where each ends in `ends`.
+    """
+    indices = np.fromiter((index for ranking in rankings for index in ranking), np.int32)
+    ends = np.cumsum([len(ranking) for ranking in rankings], dtype=np.int64)
+
+    buffer = BytesIO()
+    np.savez_compressed(buffer, places=indices, ends=ends)
+    write_bytes(file, buffer.getvalue())

@@ -35,11 +35,11 @@ class ReferenceTokenizer:
         return tokenizer
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of the text."""
+        """Return the token ids of a text."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of these token ids; undoes `encode`."""
+        """Return the text of token ids; undoes `encode`."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
 
@@ -49,5 +49,5 @@ def _tokenizer_in(folder: Path) -> ReferenceTokenizer:
 
 
 def reference_tokenizer() -> ReferenceTokenizer:
-    """The embedded model's tokenizer; fetches the model on first use and imports no PyTorch after that."""
+    """Return the embedded model's tokenizer; fetches the model on first use and imports no PyTorch after that."""
     return _tokenizer_in(fetch_checkpoint())

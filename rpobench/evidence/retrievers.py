@@ -1,4 +1,4 @@
-"""Rankers of a profile: which items come first for a query."""
+"""Retrievers, which rank a profile: which items come first for a query."""
 
 from __future__ import annotations
 
@@ -81,9 +81,11 @@ class Recency(Retriever):
     ) -> Sequence[int]:
         """See `Retriever.rank`. Raises RpobenchError where an item has no date: file order is no date."""
         days = [day.toordinal() for day in dates or () if day]
+
         if len(days) < len(texts):
             raise RpobenchError("retriever recency needs a date on every profile item: this data has none, use bm25")
-        return sorted(range(len(texts)), key=lambda place: (days[place], place), reverse=True)
+
+        return sorted(range(len(texts)), key=lambda index: (days[index], index), reverse=True)
 
 
 class BM25(Retriever):
@@ -97,5 +99,6 @@ class BM25(Retriever):
     ) -> Sequence[int]:
         if not any(text.split() for text in texts):
             return range(len(texts))
+
         scores = BM25Okapi([text.split() for text in texts]).get_scores(query.split())
-        return sorted(range(len(texts)), key=lambda place: (-scores[place], place))
+        return sorted(range(len(texts)), key=lambda index: (-scores[index], index))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rpobench.evidence.budget import Tokenizer, fit_evidence, whole_items
-from rpobench.evidence.rankings import Orders
+from rpobench.evidence.budget import Tokenizer, count_whole_items, fit_evidence
+from rpobench.evidence.rankings import Rankings
 from rpobench.evidence.retrievers import Retriever
 from rpobench.method.config import EvidenceConfig
 from rpobench.task.contract import Task
@@ -15,9 +15,13 @@ from rpobench.types import Evidence, Example, ProfileItem
 
 
 class RankedEvidence:
-    """Ranks each profile once a retriever and task, then cuts the best items to the budget.
+    """Ranks each profile once for a retriever and task, then cuts the best items to the budget.
 
-    `orders` is the folder that keeps the orders of large sets; see `rpobench.evidence.rankings`.
+    Args:
+        get_retriever: Returns a retriever by its name.
+        get_tokenizer: Returns the tokenizer that counts; called when there is something to cut.
+        seed: For retrievers that draw lots.
+        rankings_folder: Where the rankings of large sets are kept (`evidence.rankings`); None keeps none.
     """
 
     def __init__(
@@ -26,51 +30,71 @@ class RankedEvidence:
         get_tokenizer: Callable[[], Tokenizer],
         *,
         seed: int,
-        orders: Path | None = None,
+        rankings_folder: Path | None = None,
     ) -> None:
-        self._get_retriever, self._get_tokenizer = get_retriever, get_tokenizer
-        self.orders = Orders(seed, orders)
+        self.rankings = Rankings(seed, rankings_folder)
+        self._get_retriever = get_retriever
+        self._get_tokenizer = get_tokenizer
         self._tokenizer: Tokenizer | None = None
-        self._used: dict[str, Retriever] = {}
+        self._used_retrievers: dict[str, Retriever] = {}
 
     def evidence(
-        self,
-        task: Task,
-        examples: Sequence[Example],
-        *,
-        retriever: str,
-        limits: EvidenceConfig,
+        self, task: Task, examples: Sequence[Example], *, retriever: str, limits: EvidenceConfig
     ) -> list[Evidence]:
-        """Evidence for each example, in order; empty where the profile is."""
+        """Choose the best items of each example's profile.
+
+        Args:
+            task: Words queries and items.
+            examples: Whose profiles are ranked.
+            retriever: The name of what ranks them.
+            limits: How much evidence.
+
+        Returns:
+            The evidence of each example, in order; empty where the profile is.
+        """
         ranker = self._get_retriever(retriever)
-        orders = self.orders.of(task, examples, ranker)
-        best = [
-            [one.profile[place] for place in order[: limits.k]] for one, order in zip(examples, orders, strict=True)
-        ]
-        if any(best):
-            self._used[retriever] = ranker
-        return self.cut_to_budget(task, examples, best, limits)
+        rankings = self.rankings.rank(task, examples, ranker)
+
+        best_items = []
+        for example, ranking in zip(examples, rankings, strict=True):
+            best_items.append([example.profile[index] for index in ranking[: limits.k]])
+
+        if any(best_items):
+            self._used_retrievers[retriever] = ranker
+        return self.cut_to_budget(task, examples, best_items, limits)
 
     def cut_to_budget(
         self,
         task: Task,
         examples: Sequence[Example],
-        chosen: Sequence[Sequence[ProfileItem]],
+        ranked_items: Sequence[Sequence[ProfileItem]],
         limits: EvidenceConfig,
     ) -> list[Evidence]:
-        """Evidence of the items chosen for each example, best first; empty where there are none."""
-        if not any(chosen):
+        """Cut items to the budget.
+
+        Args:
+            task: Words the prompt and the items.
+            examples: What is answered.
+            ranked_items: The items that were chosen for each example, best first.
+            limits: How much evidence.
+
+        Returns:
+            The evidence of each example, in order; empty where no items were chosen.
+        """
+        if not any(ranked_items):
             return [Evidence()] * len(examples)
+
         self._tokenizer = tokenizer = self._get_tokenizer()
-        found = []
-        for example, items in zip(examples, chosen, strict=True):
-            whole = items[: whole_items(task, items, limits.max_evidence_tokens, tokenizer)]
-            found.append(fit_evidence(task, example, whole, limits.max_prompt_tokens, tokenizer))
-        return found
+        evidence = []
+        for example, items in zip(examples, ranked_items, strict=True):
+            count = count_whole_items(task, items, limits.max_evidence_tokens, tokenizer)
+            evidence.append(fit_evidence(task, example, items[:count], limits.max_prompt_tokens, tokenizer))
+        return evidence
 
     def used(self) -> dict[str, Any]:
-        """Identities of what cut and what ranked evidence so far; empty where none was taken."""
+        """Return the identities of what ranked and cut evidence so far; empty where there was none."""
         if self._tokenizer is None:
             return {}
-        ranked = sorted(retriever.identity for retriever in self._used.values())
-        return {"reference_tokenizer": self._tokenizer.identity, "retrievers": ranked}
+
+        identities = sorted(retriever.identity for retriever in self._used_retrievers.values())
+        return {"reference_tokenizer": self._tokenizer.identity, "retrievers": identities}

@@ -51,7 +51,7 @@ class Runner:
         self.store, self.base_model, self.seed, self.texts = store, base_model, seed, texts
         self._drafts = StoredDrafts(store, base_model)
         self._evidence = RankedEvidence(
-            get_retriever, _reference_tokenizer, seed=seed, orders=cache_folder() / "orders"
+            get_retriever, _reference_tokenizer, seed=seed, rankings_folder=cache_folder() / "orders"
         )
 
     def fit(self, method: Method, spec: FitSpec, train: Mapping[Task, Sequence[Labelled]]) -> Method:
@@ -117,7 +117,7 @@ class Runner:
                 return standing
             claim(folder, spec)
             _same_prompts(folder / "environment.json", data.sha256, prompt_hashes(task, data))
-            self._evidence.orders.expect(task, examples, f"{data.sha256}/{spec.profiles}/{spec.seed}")
+            self._evidence.rankings.expect(task, examples, f"{data.sha256}/{spec.profiles}/{spec.seed}")
             predictions = self._predict(method, task, examples, spec, folder)
             seconds = seconds_spent(folder / "predictions.jsonl")
             fit = read_fit_cost(self.store.fit_folder(spec.fit) / FIT_COST) if spec.fit else None

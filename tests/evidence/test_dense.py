@@ -15,7 +15,7 @@ import pytest
 from rpobench import get_method, get_retriever
 from rpobench.data.synth.world import generate
 from rpobench.evidence.dense import Dense, Hybrid, RecencyDense
-from rpobench.evidence.rankings import Orders
+from rpobench.evidence.rankings import Rankings
 from rpobench.evidence.retrievers import BM25
 from rpobench.models import encoder
 from rpobench.models.local.checkpoints import Checkpoint
@@ -64,7 +64,7 @@ def test_each_text_is_encoded_once_also_by_the_next_process_and_no_text_is_kept(
 
 def test_all_texts_of_all_profiles_are_encoded_in_one_pass(letters: Letters) -> None:
     task, asked = get_task("LaMP-7"), [one.example for one in generate("LaMP-7", "dev", 4).labelled]
-    orders = Orders(0).of(task, asked, Dense())
+    orders = Rankings(0).rank(task, asked, Dense())
     assert [len(order) for order in orders] == [len(one.profile) for one in asked]
     assert len(letters.passes) == 1
 

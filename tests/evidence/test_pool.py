@@ -18,7 +18,7 @@ from pool_rankers import Alone, Deadly, Refusing, Telling
 
 from rpobench import get_retriever, get_task
 from rpobench.evidence import pool as ranking
-from rpobench.evidence.pool import Job, rank_all
+from rpobench.evidence.pool import Job, rank_jobs
 from rpobench.types import RpobenchError
 
 TASK = get_task("LaMP-3")
@@ -27,7 +27,7 @@ TASK = get_task("LaMP-3")
 @pytest.fixture
 def two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processors, and little work is much."""
-    monkeypatch.setattr(ranking, "_processors", lambda: 2)
+    monkeypatch.setattr(ranking, "_count_processors", lambda: 2)
     monkeypatch.setattr(ranking, "ITEMS_A_WORKER", 40)
     monkeypatch.setattr(ranking, "ITEMS_A_CHUNK", 8)
 
@@ -38,7 +38,7 @@ def jobs(count: int, size: int = 4) -> list[Job]:
 
 
 def ranked(ranker: Any, some: Sequence[Job]) -> list[Sequence[int]]:
-    return list(rank_all(ranker, iter(some), sum(len(job.texts) for job in some)))
+    return list(rank_jobs(ranker, iter(some), sum(len(job.texts) for job in some)))
 
 
 def test_much_work_goes_to_workers_without_torch_and_comes_back_in_order(two_workers: None) -> None:
@@ -55,7 +55,7 @@ def test_small_work_and_rankers_that_do_not_say_so_stay_here(two_workers: None, 
 
 
 def test_one_processor_needs_no_worker(two_workers: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranking, "_processors", lambda: 1)
+    monkeypatch.setattr(ranking, "_count_processors", lambda: 1)
     assert {process for process, _, _ in ranked(Telling(), jobs(60))} == {os.getpid()}
 
 
@@ -74,7 +74,7 @@ def test_few_jobs_are_held_at_a_time(two_workers: None) -> None:
             taken.append(job)
             yield job
 
-    orders = rank_all(Telling(), telling(jobs(400)), 1600)
+    orders = rank_jobs(Telling(), telling(jobs(400)), 1600)
     next(orders)
     assert len(taken) < 40
     assert len(list(orders)) == 399
@@ -95,9 +95,9 @@ def test_a_script_without_a_guard_is_told_of_it(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "from rpobench import get_retriever; from rpobench.evidence import pool as ranking\n"
-        "ranking.ITEMS_A_WORKER, ranking._processors = 2, lambda: 2\n"
+        "ranking.ITEMS_A_WORKER, ranking._count_processors = 2, lambda: 2\n"
         "some = [ranking.Job('a', ['a', 'b'], [None] * 2, '')] * 9\n"
-        "print(list(ranking.rank_all(get_retriever('bm25'), some, 18)))\n"
+        "print(list(ranking.rank_jobs(get_retriever('bm25'), some, 18)))\n"
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     assert done.returncode == 1 and "call rpobench under `if __name__ == '__main__':`" in done.stderr

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rpobench import get_retriever, get_task
-from rpobench.evidence import rankings as orders
-from rpobench.evidence.rankings import Orders, read_orders, write_orders
+from rpobench.evidence import rankings as rankings_module
+from rpobench.evidence.rankings import Rankings, read_rankings, write_rankings
 from rpobench.evidence.retrievers import Retriever
 from rpobench.types import Example, ProfileItem, RpobenchError
 
@@ -43,34 +43,34 @@ def examples(count: int, size: int = 5) -> list[Example]:
 
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(orders, "KEPT_FROM", 20)
+    monkeypatch.setattr(rankings_module, "KEPT_FROM", 20)
     return tmp_path / "orders"
 
 
 def test_orders_of_named_data_are_kept_and_found_by_the_next_who_asks(kept: Path) -> None:
     first, second, some = Counting(), Counting(), examples(12)
-    made = Orders(0, kept).together(TASK, some, first, "data")
+    made = Rankings(0, kept).rank_data_set(TASK, some, first, "data")
     assert first.calls == 12 and made[4][0] == 0 and sorted(made[9]) == [0, 1, 2]
-    assert Orders(0, kept).together(TASK, some, second, "data") == [list(order) for order in made]
+    assert Rankings(0, kept).rank_data_set(TASK, some, second, "data") == [list(order) for order in made]
     assert second.calls == 0 and [file.suffix for file in kept.iterdir()] == [".npz"]
 
 
 @pytest.mark.parametrize("change", ["data", "seed", "ranker", "task"])
 def test_another_name_finds_nothing(kept: Path, change: str) -> None:
     ranker, some = Counting(), examples(12)
-    Orders(0, kept).together(TASK, some, Counting(), "data")
+    Rankings(0, kept).rank_data_set(TASK, some, Counting(), "data")
     if change == "ranker":
         ranker.identity = "counting-2"
     task = get_task("LaMP-7") if change == "task" else TASK
-    Orders(int(change == "seed"), kept).together(task, some, ranker, "other" if change == "data" else "data")
+    Rankings(int(change == "seed"), kept).rank_data_set(task, some, ranker, "other" if change == "data" else "data")
     assert ranker.calls == 12
 
 
 @pytest.mark.parametrize("change", ["a text", "an input", "an example less"])
 def test_examples_without_a_name_are_known_by_what_is_ranked(kept: Path, change: str) -> None:
     ranker, some = Counting(), examples(12)
-    Orders(0, kept).of(TASK, some, ranker)
-    Orders(0, kept).of(TASK, examples(12), ranker)
+    Rankings(0, kept).rank(TASK, some, ranker)
+    Rankings(0, kept).rank(TASK, examples(12), ranker)
     assert ranker.calls == 12
     if change == "a text":
         some[3] = replace(some[3], profile=(ProfileItem("0", {"text": "x", "score": "3"}), *some[3].profile[1:]))
@@ -78,25 +78,25 @@ def test_examples_without_a_name_are_known_by_what_is_ranked(kept: Path, change:
         some[3] = replace(some[3], input="other")
     else:
         some = some[:-1]
-    Orders(0, kept).of(TASK, some, ranker)
+    Rankings(0, kept).rank(TASK, some, ranker)
     assert ranker.calls == 12 + len(some)
 
 
 def test_little_is_not_kept_and_without_a_folder_nothing_is(kept: Path) -> None:
-    Orders(0, kept).of(TASK, examples(3), Counting())
-    Orders(0).of(TASK, examples(12), Counting())
+    Rankings(0, kept).rank(TASK, examples(3), Counting())
+    Rankings(0).rank(TASK, examples(12), Counting())
     assert not kept.exists()
 
 
 def test_what_is_expected_is_ranked_together_and_asked_for_in_parts(kept: Path) -> None:
-    ranker, some, held = Counting(), examples(12), Orders(0, kept)
+    ranker, some, held = Counting(), examples(12), Rankings(0, kept)
     held.expect(TASK, some, "data")
     assert ranker.calls == 0
-    first = held.of(TASK, some[2:3], ranker)
+    first = held.rank(TASK, some[2:3], ranker)
     assert ranker.calls == 12 and len(list(kept.iterdir())) == 1
-    assert held.of(TASK, some, ranker)[2:3] == first and ranker.calls == 12
-    assert Orders(0, kept).together(TASK, some, Counting(), "data") == [
-        list(one) for one in held.of(TASK, some, ranker)
+    assert held.rank(TASK, some, ranker)[2:3] == first and ranker.calls == 12
+    assert Rankings(0, kept).rank_data_set(TASK, some, Counting(), "data") == [
+        list(one) for one in held.rank(TASK, some, ranker)
     ]
 
 
@@ -104,21 +104,21 @@ def test_a_swapped_profile_with_the_same_ids_never_gets_the_own_order(kept: Path
     words = ["word1 and", "other", "more"]
     own = tuple(ProfileItem(str(place), {"text": text, "score": "3"}) for place, text in enumerate(words))
     other = tuple(ProfileItem(str(place), {"text": text, "score": "3"}) for place, text in enumerate(words[::-1]))
-    one, held = Example("1", "u", f"{TASK.instruction}word1", own), Orders(0, kept)
+    one, held = Example("1", "u", f"{TASK.instruction}word1", own), Rankings(0, kept)
     held.expect(TASK, [one], "own")
-    best = [held.of(TASK, [replace(one, profile=profile)], get_retriever("bm25"))[0][0] for profile in (own, other)]
+    best = [held.rank(TASK, [replace(one, profile=profile)], get_retriever("bm25"))[0][0] for profile in (own, other)]
     assert best == [0, 2]
 
 
 def test_a_damaged_file_is_named(kept: Path) -> None:
-    Orders(0, kept).together(TASK, examples(12), Counting(), "data")
+    Rankings(0, kept).rank_data_set(TASK, examples(12), Counting(), "data")
     (file,) = kept.iterdir()
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(RpobenchError, match=rf"{file.name}: is damaged .*: delete it"):
-        Orders(0, kept).together(TASK, examples(12), Counting(), "data")
+        Rankings(0, kept).rank_data_set(TASK, examples(12), Counting(), "data")
 
 
 def test_orders_read_back_with_empty_ones(tmp_path: Path) -> None:
     made = [[2, 0, 1], [], [0], []]
-    write_orders(tmp_path / "a.npz", made)
-    assert read_orders(tmp_path / "a.npz") == made
+    write_rankings(tmp_path / "a.npz", made)
+    assert read_rankings(tmp_path / "a.npz") == made
