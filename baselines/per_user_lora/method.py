@@ -67,7 +67,9 @@ class PerUserLora(TrainedModule):
         if self._held is None:
             knobs, model = self.config, self._reflector
             assert isinstance(model, TransformersModel)
-            self._held = UserAdapters(model, knobs.training(context.seed), context.users, memory_mb=knobs.user_memory_mb)
+            self._held = UserAdapters(
+                model, knobs.training(context.seed), context.users, memory_mb=knobs.user_memory_mb
+            )
         return self._held
 
     def _lessons(self, task: Task, example: Example, seed: int) -> list[tuple[Chat, str]]:

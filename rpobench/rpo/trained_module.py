@@ -141,7 +141,9 @@ class TrainedModule(Method):
                 contested.append(index)
                 drafts.append(module_input.draft.text)
 
-        gated = apply_gate(self._module(context.seed), [answers[index] for index in contested], drafts, margin=self._gate)
+        gated = apply_gate(
+            self._module(context.seed), [answers[index] for index in contested], drafts, margin=self._gate
+        )
         keep_count = sum(answer.keeps_draft for answer in gated)
         print(
             f"{task.name}: {keep_count} of {len(inputs)} drafts were kept because the module rated them higher than "
