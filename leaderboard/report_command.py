@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rpobench.cli.options import choice
+from rpobench.cli.options import check_choice
 from rpobench.types import RpobenchError
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def _form(form: str | None, by: str | None, *, as_json: bool) -> str | None:
     """The form that these options mean together; None for what suits the output."""
     if as_json and form:
         raise RpobenchError(f"--json: is a form of its own, leave --format {form} out")
-    form = "json" if as_json else form and choice("--format", form, FORMS)
-    if by and (choice("--by", by, ("profile", "label", "user")), form)[1] not in ("csv", "json"):
+    form = "json" if as_json else form and check_choice("--format", form, FORMS)
+    if by and (check_choice("--by", by, ("profile", "label", "user")), form)[1] not in ("csv", "json"):
         raise RpobenchError(f"--by {by}: is for --format csv or --json")
     return form
 

@@ -9,19 +9,20 @@ from typing import Annotated
 
 import typer
 
+from rpobench.cli.options import AsJson
 from rpobench.types import RpobenchError
 
 
 def check(
-    place: Annotated[Path, typer.Argument(metavar="RUN_OR_DIR", help="A run's folder, or a folder of runs.")],
+    folder: Annotated[Path, typer.Argument(metavar="RUN_OR_DIR", help="A run's folder, or a folder of runs.")],
     data: Annotated[str | None, typer.Option(help="The official folder, where a run was not on synth.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Form, ids, hashes and duplicates of stored runs; scores are computed anew where the data is at hand."""
     from rpobench.submissions.check import check as check_runs
     from rpobench.terminal import printable
 
-    reports = check_runs(place, data)
+    reports = check_runs(folder, data)
     if as_json:
         print(json.dumps([asdict(report) for report in reports]))
     else:
@@ -29,6 +30,7 @@ def check(
             print(printable(f"{'fault' if report.faults else 'ok'}\t{report.run}"))
             for line in (*report.faults, *report.notes):
                 print(printable(f"\t{line}"))
-    wrong = [report for report in reports if report.faults]
-    if wrong:
-        raise RpobenchError(f"{place}: {len(wrong)} of {len(reports)} runs are not in order: {wrong[0].faults[0]}")
+
+    faulty = [report for report in reports if report.faults]
+    if faulty:
+        raise RpobenchError(f"{folder}: {len(faulty)} of {len(reports)} runs are not in order: {faulty[0].faults[0]}")

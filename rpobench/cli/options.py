@@ -1,4 +1,4 @@
-"""Options that `rpobench run` and `rpobench transfer` have in common, and how commands read what they are given."""
+"""Options that several commands have in common, and how commands read the values they are given."""
 
 from __future__ import annotations
 
@@ -22,31 +22,58 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Examples scored, and tra
 Holdout = Annotated[float | None, typer.Option(min=0, max=1, help="Share of users to score; the rest train.")]
 NoSwap = Annotated[bool, typer.Option("--no-swap", help="Leave out the swapped-profile control.")]
 Out = Annotated[Path, typer.Option(help="Folder of runs; what is finished there stands.")]
+Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """What Ctrl-C ends is no fault, and nothing finished is lost: one line says so."""
+def report_interrupt() -> Iterator[None]:
+    """Turn Ctrl-C into one line that says how to go on, since nothing that is finished is lost.
+
+    Raises:
+        RpobenchError: The user interrupted the command.
+    """
     try:
         yield
-    except KeyboardInterrupt as stop:
-        raise RpobenchError("stopped; the same command continues where it was") from stop
+    except KeyboardInterrupt as interrupt:
+        raise RpobenchError("stopped; the same command continues where it was") from interrupt
 
 
-def settings(pairs: list[str]) -> dict[str, str]:
-    """The values of `--set key=value`. Raises RpobenchError for one without key or equals sign."""
-    given = {}
+def parse_settings(pairs: list[str]) -> dict[str, str]:
+    """Read the values of `--set key=value`.
+
+    Args:
+        pairs: The values as they were typed.
+
+    Returns:
+        The value of each key.
+
+    Raises:
+        RpobenchError: A pair has no key or no equals sign.
+    """
+    settings = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise RpobenchError(f"--set {pair}: give key=value")
-        given[key.strip()] = value.strip()
-    return given
+        settings[key.strip()] = value.strip()
+    return settings
 
 
-def choice(option: str, value: str, choices: tuple[str, ...]) -> str:
-    """`value` where it is one of `choices`; else an error that names `option`."""
+def check_choice(option: str, value: str, choices: tuple[str, ...]) -> str:
+    """Refuse a value that an option does not take.
+
+    Args:
+        option: The option as it is typed, such as `--split`.
+        value: What the user gave.
+        choices: What the option takes.
+
+    Returns:
+        The value.
+
+    Raises:
+        RpobenchError: The value is not among the choices.
+    """
     if value not in choices:
         raise RpobenchError(f"{option} {value}: choose one of {', '.join(choices)}")
     return value

@@ -18,9 +18,9 @@ from rpobench.cli.options import (
     PresetName,
     Settings,
     Tasks,
-    choice,
-    settings,
-    stoppable,
+    check_choice,
+    parse_settings,
+    report_interrupt,
 )
 from rpobench.types import RpobenchError
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rpobench.runs.plan import Plan
 
 
-def run(
+def run_methods(
     method: Annotated[str, typer.Option(help="Names, comma-separated, or all, untrained, trained.")],
     task: Tasks,
     data: Data = "synth",
@@ -67,12 +67,12 @@ def run(
         data=data,
         split=split,
         base_model=base_model,
-        settings=settings(set_ or []),
+        settings=parse_settings(set_ or []),
         preset=preset,
         limit=limit,
-        seeds=_seeds(seed),
+        seeds=_parse_seeds(seed),
         holdout=holdout,
-        profiles=choice("--profiles", profiles, ("own", "swapped")),
+        profiles=check_choice("--profiles", profiles, ("own", "swapped")),
         swap=not no_swap,
         adapter=adapter,
         out=out,
@@ -82,35 +82,37 @@ def run(
         price=price,
         max_cost=max_cost,
     )
+
     if dry_run:
-        _estimate(plan, as_json=as_json)
+        _print_estimate(plan, as_json=as_json)
     else:
-        _carry_out(plan, as_json=as_json)
+        _run_plan(plan, as_json=as_json)
 
 
-def _estimate(plan: Plan, *, as_json: bool) -> None:
+def _print_estimate(plan: Plan, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from rpobench.runs.benchmark import estimate
 
-    found = estimate(plan)
-    print(json.dumps(asdict(found)) if as_json else found.line())
+    plan_estimate = estimate(plan)
+    print(json.dumps(asdict(plan_estimate)) if as_json else plan_estimate.line())
 
 
-def _carry_out(plan: Plan, *, as_json: bool) -> None:
+def _run_plan(plan: Plan, *, as_json: bool) -> None:
     from rpobench.cli.summary import print_summary
     from rpobench.data.sources import Source
     from rpobench.runs.benchmark import run as run_plan
 
-    with stoppable():
+    with report_interrupt():
         summaries = run_plan(plan)
+
     if as_json:
         print(json.dumps([summary.as_json() for summary in summaries]))
     else:
         print_summary(summaries, synthetic=Source(plan.data).synthetic, out=plan.out)
 
 
-def _seeds(text: str) -> tuple[int, ...]:
+def _parse_seeds(text: str) -> tuple[int, ...]:
     try:
         return tuple(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError as error:

@@ -1,71 +1,50 @@
-"""`rpobench show` on a terminal: input, evidence, draft, rewrite and target of each example, changes in colour."""
+"""`rpobench show`: what a run did with each example, and what its module learned from."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from difflib import SequenceMatcher
+import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from rich.table import Table
-from rich.text import Text
+import typer
 
-from rpobench.rpo.trajectories.file import PARTS, StoredTrajectory
-from rpobench.terminal import console, plain
-
-ROWS = ("input", "evidence", "draft", "trajectory", "prediction", "target", "failure")
+from rpobench.cli.options import AsJson, Runs
+from rpobench.types import RpobenchError
 
 
-def print_examples(entries: Sequence[Mapping[str, Any]], *, trajectories: bool) -> None:
-    """Print entries on stdout; texts from models and data are shown as they are, never as markup or control codes."""
-    screen = console()
-    for entry in entries:
-        table = Table(title=plain(f"{entry['example']}   score {entry['score']:.3f}"), show_header=False, min_width=60)
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        for name in ROWS:
-            if entry[name] and (name != "trajectory" or trajectories):
-                table.add_row(_title(name, entry), _content(name, entry))
-        screen.print(table)
+def show_run(
+    run: Annotated[str, typer.Argument(help="A run's name, digest or folder.")],
+    example: Annotated[str | None, typer.Option("--example", help="Only this example.")] = None,
+    trajectories: Annotated[bool, typer.Option("--trajectories", help="What the reflection model wrote.")] = False,
+    training: Annotated[bool, typer.Option("--training", help="The trajectories it learned from instead.")] = False,
+    data: Annotated[str | None, typer.Option(help="The official folder, where the run was not on synth.")] = None,
+    runs: Runs = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Input, evidence, draft, rewrite and target of a run's examples, side by side."""
+    if training and (trajectories or data):
+        raise RpobenchError("--training shows what a module learned from: leave --trajectories and --data out")
+
+    if training:
+        _show_training(runs, run, example, as_json=as_json)
+        return
+
+    from rpobench.cli.example_tables import print_examples
+    from rpobench.runs.examples import examples_of
+
+    entries = examples_of(runs, run, example=example, data=data)
+    if as_json:
+        print(json.dumps(entries))
+    else:
+        print_examples(entries, trajectories=trajectories)
 
 
-def print_training(file: Path, trajectories: Sequence[StoredTrajectory]) -> None:
-    """Print trajectories of a file on stdout, and where to edit them."""
-    screen = console()
-    for stored in trajectories:
-        table = Table(title=plain(stored.example_id), show_header=False, min_width=60)
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        texts = {"draft": stored.draft} | {name: getattr(stored.trajectory, name) for name in PARTS}
-        for name, text in texts.items():
-            if text:
-                table.add_row(name, plain(text))
-        screen.print(table)
-    told = f"{file}\nA copy of it, edited, trains another module: --method rpo --set trajectories=FILE"
-    screen.print(plain(told), soft_wrap=True)
+def _show_training(runs: Path, run: str, example: str | None, *, as_json: bool) -> None:
+    from rpobench.cli.example_tables import print_trajectories
+    from rpobench.runs.examples import trained_on
 
-
-def _title(name: str, entry: Mapping[str, Any]) -> Text:
-    if name == "evidence" and entry["cut"]:
-        return Text(f"evidence\n({entry['cut']} tokens cut)")
-    return Text("rewrite" if name == "prediction" and entry["draft"] else name)
-
-
-def _content(name: str, entry: Mapping[str, Any]) -> Text:
-    if name == "evidence":
-        return Text("\n").join(plain("• " + item.replace("\n", "\n  ")) for item in entry["evidence"])
-    if name in ("draft", "prediction") and entry["draft"] and entry["prediction"]:
-        return _changed(entry["draft"], entry["prediction"])[name == "prediction"]
-    return plain(str(entry[name]))
-
-
-def _changed(draft: str, rewrite: str) -> tuple[Text, Text]:
-    """Draft and rewrite with the words that went and came in colour."""
-    before, after = (re.findall(r"\s+|\S+", text) for text in (draft, rewrite))
-    told = Text(), Text()
-    for what, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        style = what != "equal"
-        told[0].append(plain("".join(before[a:b])).plain, "red" if style else "")
-        told[1].append(plain("".join(after[c:d])).plain, "green" if style else "")
-    return told
+    file, trajectories = trained_on(runs, run, example=example)
+    if as_json:
+        print(json.dumps([stored.as_record() for stored in trajectories]))
+    else:
+        print_trajectories(file, trajectories)

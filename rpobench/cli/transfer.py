@@ -19,8 +19,8 @@ from rpobench.cli.options import (
     PresetName,
     Settings,
     Tasks,
-    settings,
-    stoppable,
+    parse_settings,
+    report_interrupt,
 )
 from rpobench.types import RpobenchError
 
@@ -49,13 +49,14 @@ def transfer(
     from rpobench.runs.plan import make_plan
     from rpobench.runs.transfer import transfer as run_transfer
 
-    homes, others = _models("--train-on", train_on), _models("--apply-to", apply_to)
+    trained_on = _parse_models("--train-on", train_on)
+    applied_to = _parse_models("--apply-to", apply_to)
     plan = make_plan(
         method=method,
         task=task,
         data=data,
         split=split,
-        settings=settings(set_ or []),
+        settings=parse_settings(set_ or []),
         preset=preset,
         limit=limit,
         seeds=(seed,),
@@ -63,52 +64,67 @@ def transfer(
         swap=not no_swap,
         out=out,
     )
-    with stoppable():
-        cells = run_transfer(plan, homes, others)
+
+    with report_interrupt():
+        cells = run_transfer(plan, trained_on, applied_to)
+
     if as_json:
         print(json.dumps([cell.as_json() for cell in cells]))
     else:
-        _print(cells, homes, others)
+        _print_matrix(cells, trained_on, applied_to)
 
 
-def _models(option: str, text: str) -> list[str]:
-    named = list(dict.fromkeys(part.strip() for part in text.split(",")))
-    if not all(named):
+def _parse_models(option: str, text: str) -> list[str]:
+    models = list(dict.fromkeys(part.strip() for part in text.split(",")))
+    if not all(models):
         raise RpobenchError(f"{option} {text}: give base models, comma-separated")
-    return named
+    return models
 
 
-def _print(cells: Sequence[TransferCell], homes: Sequence[str], others: Sequence[str]) -> None:
-    """A row for each task and module, a column for each base model; tab-separated where the output is piped."""
+def _print_matrix(cells: Sequence[TransferCell], trained_on: Sequence[str], applied_to: Sequence[str]) -> None:
+    """Print a row for each task and module and a column for each base model; tab-separated where it is piped."""
     from rich.table import Table
 
     from rpobench.terminal import console, plain, printable
 
-    runs = {(cell.summary.task, cell.trained_on, cell.applied_to): cell.summary for cell in cells}
-    heads = ["task", "metric", "trained on", *others]
-    rows = []
-    for task in dict.fromkeys(cell.summary.task for cell in cells):
-        for home in homes:
-            scores = [_cell(runs[task, home, other]) for other in others]
-            rows.append([task, _metric(runs[task, home, others[0]]), home, *scores])
+    headings = ["task", "metric", "trained on", *applied_to]
+    rows = _matrix_rows(cells, trained_on, applied_to)
 
     screen = console()
     if not screen.is_terminal:
-        print("\n".join("\t".join(map(printable, row)) for row in (heads, *rows)))
+        for row in (headings, *rows):
+            print("\t".join(map(printable, row)))
         return
+
     table = Table(caption="applied to the drafts of each base model: the module's score (the drafts' own)")
-    for place, head in enumerate(heads):
-        table.add_column(plain(head), justify="right" if place > 2 else "left")
+    for column, heading in enumerate(headings):
+        table.add_column(plain(heading), justify="right" if column > 2 else "left")
     for row in rows:
         table.add_row(*map(plain, row))
     screen.print(table)
+
+
+def _matrix_rows(
+    cells: Sequence[TransferCell], trained_on: Sequence[str], applied_to: Sequence[str]
+) -> list[list[str]]:
+    summaries = {(cell.summary.task, cell.trained_on, cell.applied_to): cell.summary for cell in cells}
+    tasks = dict.fromkeys(cell.summary.task for cell in cells)
+
+    rows = []
+    for task in tasks:
+        for home in trained_on:
+            runs = [summaries[task, home, model] for model in applied_to]
+            rows.append([task, _metric(runs[0]), home, *map(_scores, runs)])
+    return rows
 
 
 def _metric(run: RunSummary) -> str:
     return f"{run.main_metric} {'↑' if run.higher_is_better else '↓'}"
 
 
-def _cell(run: RunSummary) -> str:
+def _scores(run: RunSummary) -> str:
     """The module's score, and in brackets that of the drafts it started from, where it reads drafts."""
-    draft = run.references.draft
-    return f"{run.main_score:.3f}" + (f" ({draft:.3f})" if draft is not None else "")
+    module_score = f"{run.main_score:.3f}"
+    if run.references.draft is None:
+        return module_score
+    return f"{module_score} ({run.references.draft:.3f})"

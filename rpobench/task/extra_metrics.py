@@ -26,7 +26,7 @@ def extra_metrics(task: Task, texts: Sequence[str], targets: Sequence[str]) -> d
     return {}
 
 
-def lines(found: Mapping[str, Any]) -> Iterator[str]:
+def metric_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """Official and extra metrics as lines of tab-separated cells; the confusion has targets down, answers across."""
     for name, value in found.items():
         if name == "f1_by_label":

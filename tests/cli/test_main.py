@@ -186,7 +186,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_texts_are_shown_as_they_are_and_never_as_markup_or_control_codes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rpobench.cli.show import print_examples
+    from rpobench.cli.example_tables import print_examples
 
     monkeypatch.setenv("COLUMNS", "200")
     names = ("example", "evidence", "draft", "trajectory", "prediction", "target", "failure")

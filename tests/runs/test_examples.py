@@ -15,7 +15,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from rpobench import get_task
-from rpobench.cli import show
+from rpobench.cli import example_tables
 from rpobench.cli.main import app
 from rpobench.evidence.budget import fit_evidence
 from rpobench.evidence.reference_tokenizer import reference_tokenizer
@@ -68,10 +68,10 @@ def printed(monkeypatch: pytest.MonkeyPatch, *, width: int = 80, colours: bool =
     screen = Console(
         file=io.StringIO(), width=width, force_terminal=colours, color_system="standard" if colours else None
     )
-    monkeypatch.setattr(show, "console", lambda: screen)
+    monkeypatch.setattr(example_tables, "console", lambda: screen)
     texts = {"input": "in", "evidence": [], "draft": "a b c", "trajectory": None, "prediction": "a x c", "target": "t"}
     entry = {"example": "e1", "score": 0.5, "failure": None, "cut": 0, **texts, **changes}
-    show.print_examples([entry], trajectories=False)
+    example_tables.print_examples([entry], trajectories=False)
     return screen.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -119,7 +119,7 @@ def test_what_a_module_learned_from_is_shown_with_its_file(make_run: Make, capsy
     file, found = trained_on(folder.parent, folder.name)
     assert file == kept and [stored.example_id for stored in found] == ["LaMP-3/0", "LaMP-3/1"], "the run's task alone"
     assert trained_on(folder.parent, folder.name, example="LaMP-3/1")[1] == found[1:]
-    show.print_training(file, found)
+    example_tables.print_trajectories(file, found)
     out = capsys.readouterr().out
     assert all(text in out for text in ("LaMP-3/1", "d1", "s1", "l1", "[b]", str(file), "trajectories="))
 

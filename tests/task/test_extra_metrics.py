@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from rpobench import get_task
 from rpobench.cli.main import app
 from rpobench.scoring.official import score, score_extra
-from rpobench.task.extra_metrics import extra_metrics, lines
+from rpobench.task.extra_metrics import extra_metrics, metric_lines
 
 TEXT, LABEL = get_task("LaMP-4"), get_task("LaMP-1")
 
@@ -64,7 +64,7 @@ def test_ratings_have_none() -> None:
 
 def test_the_confusion_is_printed_with_targets_down_and_answers_across() -> None:
     found = extra_metrics(LABEL, ["[2]", "[2]"], ["[1]", "[2]"])
-    assert list(lines({"accuracy": 0.5, **found})) == [
+    assert list(metric_lines({"accuracy": 0.5, **found})) == [
         "accuracy\t0.500000",
         "f1 [1]\t0.000000",
         "f1 [2]\t0.666667",

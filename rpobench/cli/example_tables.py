@@ -1,0 +1,97 @@
+"""The tables of `rpobench show`: input, evidence, draft, rewrite and target of an example, with changes in colour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from rpobench.rpo.trajectories.file import PARTS, StoredTrajectory
+from rpobench.terminal import console, plain
+
+ROWS = ("input", "evidence", "draft", "trajectory", "prediction", "target", "failure")
+
+
+def print_examples(entries: Sequence[Mapping[str, Any]], *, trajectories: bool) -> None:
+    """Print one table an example on stdout.
+
+    Texts of models and data are printed as they are, never as markup or control codes.
+
+    Args:
+        entries: The examples, as `rpobench.runs.examples` puts them together.
+        trajectories: Whether to print what the reflection model wrote, too.
+    """
+    screen = console()
+    for entry in entries:
+        table = _two_columns(f"{entry['example']}   score {entry['score']:.3f}")
+        for name in ROWS:
+            if entry[name] and (name != "trajectory" or trajectories):
+                table.add_row(_heading(name, entry), _content(name, entry))
+        screen.print(table)
+
+
+def print_trajectories(file: Path, trajectories: Sequence[StoredTrajectory]) -> None:
+    """Print the trajectories of a file on stdout, and how to train with edited ones.
+
+    Args:
+        file: Where the trajectories lie.
+        trajectories: What the file holds.
+    """
+    screen = console()
+    for stored in trajectories:
+        texts = {"draft": stored.draft} | {name: getattr(stored.trajectory, name) for name in PARTS}
+
+        table = _two_columns(stored.example_id)
+        for name, text in texts.items():
+            if text:
+                table.add_row(name, plain(text))
+        screen.print(table)
+
+    hint = f"{file}\nA copy of it, edited, trains another module: --method rpo --set trajectories=FILE"
+    screen.print(plain(hint), soft_wrap=True)
+
+
+def _two_columns(title: str) -> Table:
+    table = Table(title=plain(title), show_header=False, min_width=60)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def _heading(name: str, entry: Mapping[str, Any]) -> Text:
+    if name == "evidence" and entry["cut"]:
+        return Text(f"evidence\n({entry['cut']} tokens cut)")
+    return Text("rewrite" if name == "prediction" and entry["draft"] else name)
+
+
+def _content(name: str, entry: Mapping[str, Any]) -> Text:
+    if name == "evidence":
+        return Text("\n").join(plain("• " + item.replace("\n", "\n  ")) for item in entry["evidence"])
+
+    if name in ("draft", "prediction") and entry["draft"] and entry["prediction"]:
+        draft, rewrite = _mark_changes(entry["draft"], entry["prediction"])
+        return draft if name == "draft" else rewrite
+
+    return plain(str(entry[name]))
+
+
+def _mark_changes(draft: str, rewrite: str) -> tuple[Text, Text]:
+    """Return draft and rewrite with the words that went in red and those that came in green."""
+    draft_words = re.findall(r"\s+|\S+", draft)
+    rewrite_words = re.findall(r"\s+|\S+", rewrite)
+    marked_draft, marked_rewrite = Text(), Text()
+
+    matcher = SequenceMatcher(None, draft_words, rewrite_words, autojunk=False)
+    for change, draft_start, draft_end, rewrite_start, rewrite_end in matcher.get_opcodes():
+        is_equal = change == "equal"
+        removed = plain("".join(draft_words[draft_start:draft_end]))
+        added = plain("".join(rewrite_words[rewrite_start:rewrite_end]))
+        marked_draft.append(removed.plain, "" if is_equal else "red")
+        marked_rewrite.append(added.plain, "" if is_equal else "green")
+
+    return marked_draft, marked_rewrite

@@ -1,0 +1,52 @@
+"""`rpobench score`: official files of predictions against official files of golds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rpobench.cli.options import AsJson
+
+
+def score_files(
+    task: Annotated[str, typer.Option(help="A task, such as LaMP-3; or all, for two zips of official files.")],
+    golds: Annotated[Path, typer.Option(help="Official outputs file, or a zip that holds it.")],
+    preds: Annotated[Path, typer.Option(help="Predictions in the same form.")],
+    extra: Annotated[
+        bool, typer.Option("--extra", help="ROUGE-2, BLEU, METEOR of texts; F1 by label and confusion of labels.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score official files as LaMP's scorer does; the texts are taken as they are."""
+    if task == "all":
+        _score_all_tasks(golds, preds, extra=extra, as_json=as_json)
+    else:
+        _score_task(task, golds, preds, extra=extra, as_json=as_json)
+
+
+def _score_all_tasks(golds: Path, preds: Path, *, extra: bool, as_json: bool) -> None:
+    from rpobench.scoring.official import score_all
+    from rpobench.task.extra_metrics import metric_lines
+
+    metrics_by_task = score_all(golds, preds, extra=extra)
+    if as_json:
+        print(json.dumps(metrics_by_task))
+        return
+
+    lines = []
+    for name, metrics in metrics_by_task.items():
+        lines += [f"{name}\t{line}" for line in metric_lines(metrics)]
+    print("\n".join(lines))
+
+
+def _score_task(task: str, golds: Path, preds: Path, *, extra: bool, as_json: bool) -> None:
+    from rpobench.scoring.official import score, score_extra
+    from rpobench.task.extra_metrics import metric_lines
+
+    metrics = dict(score(task, golds, preds))
+    if extra:
+        metrics |= score_extra(task, golds, preds)
+    print(json.dumps(metrics) if as_json else "\n".join(metric_lines(metrics)))
