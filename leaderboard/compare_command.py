@@ -36,12 +36,12 @@ def compare(
 def _print(found: Mapping[str, Any]) -> None:
     from rich.table import Table
 
-    from rpobench.terminal import console, plain, printable
+    from rpobench.terminal import escape_controls, open_console, plain_text
 
-    screen = console()
+    screen = open_console()
     for second in dict.fromkeys(one["second"] for one in found["comparisons"]):
         held = [one for one in found["comparisons"] if one["second"] == second]
-        table = Table(title=plain(f"{found['first']} against {second}"), caption=_caption(held))
+        table = Table(title=plain_text(f"{found['first']} against {second}"), caption=_caption(held))
         table.add_column("task")
         table.add_column("metric")
         for name in ("first", "second", "difference", "95% interval", "p", "p Holm", "effect d"):
@@ -50,17 +50,19 @@ def _print(found: Mapping[str, Any]) -> None:
         table.add_column("detectable", justify="right")
         for one in held:
             style = "" if one["p_holm"] is None or one["p_holm"] > 0.05 else "green" if one["gain"] > 0 else "red"
-            table.add_row(*map(plain, _cells(one)), style=style)
+            table.add_row(*map(plain_text, _cells(one)), style=style)
         screen.print(table)
         for line in _lines(held):
-            screen.print(plain(line))
+            screen.print(plain_text(line))
     for one in found["beats_all"]:
         verdict = "beats every rival" if one["beats"] else "does not beat every rival"
         screen.print(
-            plain(f"{one['task']}: {found['first']} {verdict} (largest p {one['p']:.4f}, Holm {one['p_holm']:.4f})")
+            plain_text(
+                f"{one['task']}: {found['first']} {verdict} (largest p {one['p']:.4f}, Holm {one['p_holm']:.4f})"
+            )
         )
     for line in dict.fromkeys(f"{one['task']}: {told}" for one in found["comparisons"] for told in one["warnings"]):
-        print(f"warning: {printable(line)}", file=sys.stderr)
+        print(f"warning: {escape_controls(line)}", file=sys.stderr)
 
 
 def _cells(one: Mapping[str, Any]) -> list[str]:

@@ -53,14 +53,14 @@ def report(
 
     from rpobench.store.files import write_text
     from rpobench.store.result_store import ResultStore
-    from rpobench.terminal import console
+    from rpobench.terminal import open_console
 
     form = _form(form, by, as_json=as_json)
     results = ResultStore(runs).results()
     if not results:
         raise RpobenchError(f"{runs}: no finished run, make one with `rpobench run`")
     found = sheets(sections(results), against)
-    screen = console()
+    screen = open_console()
     if form is None and out is None and screen.is_terminal:
         print_report(found, screen)
         return

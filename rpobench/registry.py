@@ -1,6 +1,6 @@
-"""Tasks, methods, models and retrievers by name, found through entry points: ours and anybody else's alike.
+"""Tasks, methods, models and retrievers by name; ours and those of other packages are found through entry points.
 
-Nothing is imported until its name is asked for, so listing names loads no model library.
+Nothing is imported before its name is asked for, so listing names loads no model library.
 """
 
 from __future__ import annotations
@@ -22,96 +22,168 @@ if TYPE_CHECKING:
 
 
 GROUPS = ("tasks", "methods", "models", "retrievers", "commands")
+NEAR = 0.6  # how like a typed name a declared one must be to be suggested, in [0, 1]
 
 
 @cache
 def _declared(group: str) -> dict[str, EntryPoint]:
-    found: dict[str, EntryPoint] = {}
-    for point in sorted(entry_points(group=f"rpobench.{group}"), key=lambda p: p.name):
-        other = found.setdefault(point.name, point)
-        if other.value != point.value:
+    points_by_name: dict[str, EntryPoint] = {}
+    for point in sorted(entry_points(group=f"rpobench.{group}"), key=lambda point: point.name):
+        first = points_by_name.setdefault(point.name, point)
+        if first.value != point.value:
             raise RpobenchError(
-                f"{group.removesuffix('s')} '{point.name}' is declared twice, as {other.value} and as {point.value}: "
+                f"{group.removesuffix('s')} '{point.name}' is declared twice, as {first.value} and as {point.value}: "
                 "uninstall one of the packages"
             )
-    return found
+    return points_by_name
 
 
-def names(group: str) -> list[str]:
-    """The declared names of a group: `tasks`, `methods`, `models`, `retrievers` or `commands`."""
+def list_names(group: str) -> list[str]:
+    """List the declared names of a group.
+
+    Args:
+        group: `tasks`, `methods`, `models`, `retrievers` or `commands`.
+
+    Returns:
+        The names, sorted.
+
+    Raises:
+        RpobenchError: Two packages declare the same name.
+    """
     return list(_declared(group))
 
 
-def load(group: str, name: str) -> Any:
-    """The declared object. Raises RpobenchError that names near matches, or all, where there is none."""
+def load_declared(group: str, name: str) -> Any:
+    """Import what is declared under a name.
+
+    Args:
+        group: The group, as in `list_names`.
+        name: The name.
+
+    Returns:
+        The declared object: a class, a function or a `typer.Typer`.
+
+    Raises:
+        RpobenchError: There is no such name; near matches, else all names, are in the message.
+    """
     declared = _declared(group)
     if name not in declared:
-        raise RpobenchError(f"unknown {group.removesuffix('s')} '{name}': {advice(name, declared)}")
+        raise RpobenchError(f"unknown {group.removesuffix('s')} '{name}': {suggest_names(name, declared)}")
     return declared[name].load()
 
 
 @cache
 def get_task(name: str) -> Task:
-    """The task of this name, such as `LaMP-3`."""
-    task: Task = load("tasks", name)()
+    """Return the task of this name, such as `LaMP-3`.
+
+    Raises:
+        RpobenchError: There is no such task.
+    """
+    task: Task = load_declared("tasks", name)()
     return task
 
 
 def get_method(name: str) -> type[Method]:
-    """The method class of this name, such as `rpo`."""
-    method: type[Method] = load("methods", name)
+    """Return the method class of this name, such as `rpo`.
+
+    Raises:
+        RpobenchError: There is no such method.
+    """
+    method: type[Method] = load_declared("methods", name)
     return method
 
 
 def get_model(spec: str, **options: Any) -> LanguageModel:
-    """The model of this spec: a declared name, with what its factory takes after a colon (`hf:ORG/NAME`).
+    """Open the model of this spec.
 
-    `options` are the factory's own, such as `base_url` and `concurrency` of served models.
+    Args:
+        spec: A declared name, with the argument of its factory after a colon (`hf:ORG/NAME`).
+        **options: Options of the factory, such as `base_url` and `concurrency` of served models.
+
+    Returns:
+        The model.
 
     Raises:
-        RpobenchError: there is no such model, or it has no such option.
+        RpobenchError: There is no such model, or it has no such option.
     """
     name, _, argument = spec.partition(":")
-    factory = load("models", name)
+    factory = load_declared("models", name)
+
     for option in options.keys() - signature(factory).parameters.keys():
         raise RpobenchError(f"--{option.replace('_', '-')}: base model '{name}' has no such option; leave it out")
+
     model: LanguageModel = factory(argument, **options)
     return model
 
 
 @cache
-def get_retriever(name: str) -> Retriever:
-    """The retriever of this name, such as `bm25`, with what its factory takes after a colon (`dense:ORG/NAME`)."""
-    known, colon, argument = name.partition(":")
-    factory = load("retrievers", known)
+def get_retriever(spec: str) -> Retriever:
+    """Open the retriever of this spec.
+
+    Args:
+        spec: A declared name, such as `bm25`, with the argument of its factory after a colon (`dense:ORG/NAME`).
+
+    Returns:
+        The retriever.
+
+    Raises:
+        RpobenchError: There is no such retriever, it takes no argument, or it does not inherit `Retriever`.
+    """
+    name, colon, argument = spec.partition(":")
+    factory = load_declared("retrievers", name)
     if colon and not signature(factory).parameters:
-        raise RpobenchError(f"retriever {name}: {known} takes nothing after a colon, leave it out")
+        raise RpobenchError(f"retriever {spec}: {name} takes nothing after a colon, leave it out")
     retriever = factory(argument) if colon else factory()
 
     from rpobench.evidence.retrievers import Retriever  # not before a retriever is used: it brings numpy
 
     if not isinstance(retriever, Retriever):
-        kind = type(retriever).__name__
-        raise RpobenchError(f"retriever {known}: {kind} is no Retriever; inherit it from rpobench.api.Retriever")
+        class_name = type(retriever).__name__
+        raise RpobenchError(f"retriever {name}: {class_name} is no Retriever; inherit it from rpobench.api.Retriever")
     return retriever
 
 
-def retriever_encoder(retriever_names: Iterable[str]) -> str | None:
-    """The identity of the encoder of the first of these retrievers that has one."""
-    encoders = (get_retriever(name).encoder for name in retriever_names)
-    return next(filter(None, encoders), None)
+def find_encoder(retriever_specs: Iterable[str]) -> str | None:
+    """Return the identity of the encoder of the first of these retrievers that has one; None where none does."""
+    for spec in retriever_specs:
+        encoder = get_retriever(spec).encoder
+        if encoder:
+            return encoder
+    return None
 
 
-def model_identities(method: Method) -> dict[str, str]:
-    """Identities of all models a method uses besides the base model, by their role: its retrievers' and its own."""
-    encoder = retriever_encoder(method.retrievers())
-    return {**({"encoder": encoder} if encoder else {}), **method.models()}
+def identify_models(method: Method) -> dict[str, str]:
+    """Return the identities of all models that a method uses besides the base model.
+
+    Args:
+        method: The method.
+
+    Returns:
+        The identities by role: `encoder` for the encoder of its retrievers, and the roles that it names itself.
+    """
+    identities = {}
+    encoder = find_encoder(method.retrievers())
+    if encoder:
+        identities["encoder"] = encoder
+
+    return identities | method.models()
 
 
-def advice(name: str, known: Iterable[str]) -> str:
-    """`did you mean ...?` where names of `known` are near, in whatever case; else all there are to choose from."""
-    by_lower = {one.lower(): one for one in known}
-    near = get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
-    if near:
-        return f"did you mean {' or '.join(by_lower[match] for match in near)}?"
-    return f"choose one of {', '.join(by_lower.values())}" if by_lower else "there is none"
+def suggest_names(name: str, declared: Iterable[str]) -> str:
+    """Say which name was probably meant.
+
+    Args:
+        name: An unknown name, in whatever case.
+        declared: The names that there are.
+
+    Returns:
+        `did you mean ...?` where names are near, else all there are to choose from.
+    """
+    by_lower = {declared_name.lower(): declared_name for declared_name in declared}
+    matches = get_close_matches(name.lower(), by_lower, n=3, cutoff=NEAR)
+
+    if matches:
+        return f"did you mean {' or '.join(by_lower[match] for match in matches)}?"
+    if by_lower:
+        return f"choose one of {', '.join(by_lower.values())}"
+    return "there is none"

@@ -1,4 +1,7 @@
-"""Texts and tables on a terminal: hostile characters made visible, wide enough where the output is piped."""
+"""What people see on a terminal: printable texts, a console, and progress bars.
+
+Control characters of foreign texts are made visible; where the output is piped, tables are wide enough for their cells.
+"""
 
 from __future__ import annotations
 
@@ -12,67 +15,99 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-PIPED = 160  # columns where nobody's window sets a width
+PIPED_WIDTH = 160  # columns where nobody's window sets a width
+UNPRINTABLE = ("Cc", "Cf", "Cs")  # Unicode categories: control, format and surrogate characters
+HARMLESS = "\n\t\u200d"  # of these categories: line break, tab, and the joiner within emoji
 
 
-def console() -> Console:
-    """A console on stdout."""
-    made = Console()
-    return made if made.is_terminal else Console(width=PIPED)
+def open_console() -> Console:
+    """Return a console on stdout; it has a fixed width where the output is piped."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_WIDTH)
 
 
-def plain(text: str) -> Text:
-    """A text of somebody else's as a cell: never markup, never a control code."""
-    return Text(printable(text))
+def plain_text(text: str) -> Text:
+    """Return a foreign text as a cell of a table: it is never read as markup and holds no control code."""
+    return Text(escape_controls(text))
 
 
-def printable(text: str) -> str:
-    """The text with every control, format and surrogate character but line breaks and tabs written as its escape.
+def escape_controls(text: str) -> str:
+    """Write every control, format and surrogate character as its escape, except line breaks and tabs.
 
-    Model and data texts may hold terminal codes that clear the screen, and marks that turn the writing direction.
+    Texts of models and data may hold terminal codes that clear the screen, and marks that turn the writing direction.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text, safe to print.
     """
     if text.replace("\n", "").replace("\t", "").isprintable():
-        return text  # most are, and this is much quicker
-    return "".join(
-        ascii(char)[1:-1] if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\n\t\u200d" else char
-        for char in text
-    )
+        return text  # most texts are, and this is much quicker
+
+    return "".join(ascii(char)[1:-1] if _is_unprintable(char) else char for char in text)
 
 
-CONSOLE = Console(stderr=True)  # one for all bars: a bar within a bar is then drawn below it
+def _is_unprintable(char: str) -> bool:
+    return char not in HARMLESS and unicodedata.category(char) in UNPRINTABLE
+
+
+CONSOLE = Console(stderr=True)  # the same for all bars: a bar within a bar is then drawn below it
 
 
 @contextmanager
-def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A function to call with the number of things just finished. Nothing is shown for an empty step."""
+def show_progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show on stderr how far a step has come: a bar on a terminal, plain lines elsewhere.
+
+    Args:
+        description: What the step is called.
+        total: How many items it has; nothing is shown for 0.
+
+    Yields:
+        A function to call with the number of items that were just finished.
+    """
     if not total:
         yield lambda count: None
-        return
-    if not CONSOLE.is_terminal:
-        yield _plain_lines(description, total)
-        return
-    columns = (
-        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=CONSOLE) as bar:
-        row = bar.add_task(description, total=total, rate="")
-
-        def advance(count: int) -> None:
-            bar.advance(row, count)
-            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
-            bar.update(row, rate=f"{speed:.1f}/s" if speed else "")
-
-        yield advance
+    elif CONSOLE.is_terminal:
+        with _bar() as bar:
+            yield _bar_advance(bar, description, total)
+    else:
+        yield _line_advance(description, total)
 
 
-def _plain_lines(description: str, total: int) -> Callable[[int], None]:
-    started, done = time.monotonic(), 0
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=CONSOLE,
+    )
+
+
+def _bar_advance(bar: Progress, description: str, total: int) -> Callable[[int], None]:
+    row = bar.add_task(description, total=total, rate="")
+
+    def advance(count: int) -> None:
+        bar.advance(row, count)
+        speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
+        bar.update(row, rate=f"{speed:.1f}/s" if speed else "")
+
+    return advance
+
+
+def _line_advance(description: str, total: int) -> Callable[[int], None]:
+    start = time.monotonic()
+    done = 0
 
     def advance(count: int) -> None:
         nonlocal done
         done += count
-        rate = done / max(time.monotonic() - started, 1e-9)
-        print(f"{description}: {done}/{total}, {rate:.1f}/s, {(total - done) / rate:.0f} s left", file=sys.stderr)
+
+        rate = done / max(time.monotonic() - start, 1e-9)
+        seconds_left = (total - done) / rate
+        print(f"{description}: {done}/{total}, {rate:.1f}/s, {seconds_left:.0f} s left", file=sys.stderr)
 
     return advance

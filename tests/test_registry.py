@@ -23,11 +23,11 @@ def fresh() -> Iterator[None]:
 
 
 def test_every_built_in_name_loads() -> None:
-    for name in registry.names("tasks"):
+    for name in registry.list_names("tasks"):
         assert get_task(name).name == name
     for name in ("zero-shot", "rag-bm25", "rpo"):
         assert get_method(name).name == name
-    for name in registry.names("retrievers"):
+    for name in registry.list_names("retrievers"):
         assert "rank" in dir(get_retriever(name))
 
 
@@ -51,7 +51,7 @@ def test_a_model_spec_is_a_name_and_what_its_factory_takes() -> None:
 )
 def test_an_unknown_name_gets_its_near_matches(group: str, name: str, near: str) -> None:
     with pytest.raises(RpobenchError, match=f"unknown {group[:-1]} '{name}'.*{near}") as fault:
-        registry.load(group, name)
+        registry.load_declared(group, name)
     assert "\n" not in str(fault.value)
 
 
@@ -62,7 +62,7 @@ def test_a_retriever_that_takes_nothing_is_given_nothing() -> None:
 
 def test_a_package_of_somebody_else_is_found_by_its_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(PLUGIN))
-    assert {"peek", "rpo"} <= set(registry.names("methods"))
+    assert {"peek", "rpo"} <= set(registry.list_names("methods"))
     assert get_method("peek").__module__ == "toy_methods"
     assert get_task("Toy-1").metrics == {"rouge-1": "max", "rouge-L": "max"}
 
@@ -74,13 +74,13 @@ def test_a_name_declared_twice_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     (folder / "entry_points.txt").write_text("[rpobench.tasks]\nLaMP-3 = rival:Easier\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(RpobenchError, match=r"task 'LaMP-3' is declared twice, as .*rival:Easier"):
-        registry.names("tasks")
+        registry.list_names("tasks")
 
 
 def test_listing_names_imports_no_model_library() -> None:
     code = (
         "import sys; from rpobench import registry; from rpobench.cli import main; "
-        "[registry.names(group) for group in registry.GROUPS]; "
+        "[registry.list_names(group) for group in registry.GROUPS]; "
         "print([name for name in ('torch', 'transformers', 'rpobench.rpo', 'toy_methods') if name in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": str(PLUGIN)}
@@ -92,7 +92,7 @@ def test_a_retriever_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch)
     class Ranks:
         identity = "ranks"
 
-    monkeypatch.setattr(registry, "load", lambda group, name: Ranks)
+    monkeypatch.setattr(registry, "load_declared", lambda group, name: Ranks)
 
     with pytest.raises(RpobenchError, match=r"retriever odd: Ranks is no Retriever; inherit it from rpobench.api"):
         get_retriever("odd")

@@ -17,7 +17,7 @@ from rpobench.method.context import Context, FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.method.per_user import pair_words
 from rpobench.models.encoder import Encoder
-from rpobench.registry import retriever_encoder
+from rpobench.registry import find_encoder
 from rpobench.store.processes import is_first
 from rpobench.task.contract import Task
 from rpobench.types import Example, Labelled, Prediction, Usage
@@ -54,7 +54,7 @@ class Hydra(Method):
         return bool(task.answer_field)
 
     def models(self) -> Mapping[str, str]:
-        ranked_by = retriever_encoder(self.retrievers())
+        ranked_by = find_encoder(self.retrievers())
         return {
             **({"retriever_encoder": ranked_by} if ranked_by else {}),
             "encoder": self._encoder.identity,

@@ -15,7 +15,7 @@ from rpobench.rpo.form import Form, Trajectory, one_line
 from rpobench.rpo.module_input import ModuleInput
 from rpobench.rpo.trained_module import TrainedModule
 from rpobench.task.contract import Task
-from rpobench.terminal import progress
+from rpobench.terminal import show_progress
 from rpobench.types import Chat, Example, Message
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class PerUserLora(TrainedModule):
         for place, one in enumerate(inputs):
             places.setdefault(tuple(self._lessons(task, one.example, context.seed)), []).append(place)
         found: dict[int, Answer] = {}
-        with progress(f"{task.name} users", len(inputs)) as advance:
+        with show_progress(f"{task.name} users", len(inputs)) as advance:
             for lessons, own in places.items():
                 self._adapters(context).use(lessons)
                 made = answer_inputs(self._module(context.seed), task, [inputs[place] for place in own])

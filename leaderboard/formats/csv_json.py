@@ -14,7 +14,7 @@ from rpobench.leaderboard.cell_stats import Figures, Sheet
 from rpobench.leaderboard.published import Reported
 from rpobench.leaderboard.rows import Cell, natural, unanswered
 
-from rpobench.terminal import printable
+from rpobench.terminal import escape_controls
 
 COLUMNS = ("method", "task", "metric", "value", "low", "high", "n", "seeds", "data", "split", "base_model", "p_holm")
 MORE_COLUMNS = (
@@ -155,7 +155,7 @@ def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return f"'{printable(value)}" if value.startswith(FORMULA) else printable(value)
+        return f"'{escape_controls(value)}" if value.startswith(FORMULA) else escape_controls(value)
     return "" if _unknown(value) else value
 
 

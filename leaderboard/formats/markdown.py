@@ -12,7 +12,7 @@ from rpobench.leaderboard.cell_stats import Sheet
 from rpobench.leaderboard.formats.blocks import SIGNIFICANT, Entry, blocks, caption, heading
 from rpobench.leaderboard.published import Reported
 
-from rpobench.terminal import plain, printable
+from rpobench.terminal import escape_controls, plain_text
 
 REPORTED = "Reported in papers, not run here: other data versions, splits, models and prompts; no test covers them"
 REPORTED_HEADS = ("method", "task", "metric", "value", "split", "model", "source")
@@ -38,12 +38,14 @@ def print_report(sheets: Sequence[Sheet], console: Console) -> None:
     for sheet in sheets:
         for number, block in enumerate(blocks(sheet)):
             title = heading(sheet.section) if number == 0 else block.title
-            table = Table(title=plain(title), caption=plain(caption(sheet)) if number == 0 else None, min_width=60)
+            table = Table(
+                title=plain_text(title), caption=plain_text(caption(sheet)) if number == 0 else None, min_width=60
+            )
             table.add_column("method", overflow="fold")
             for head in block.heads:
-                table.add_column(plain(head), justify="right", overflow="fold")
+                table.add_column(plain_text(head), justify="right", overflow="fold")
             for label, row in block.rows.items():
-                table.add_row(plain(label), *map(_text, row))
+                table.add_row(plain_text(label), *map(_text, row))
             for label, row in block.references.items():
                 table.add_row(Text(label, "italic"), *map(_text, row), style="dim")
             console.print(table)
@@ -76,4 +78,4 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _plain(text: str) -> str:
     """A text on one line in which nothing is Markdown or HTML; underscores inside words mark nothing up."""
-    return re.sub(r"([\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w))", r"\\\1", printable(" ".join(text.split())))
+    return re.sub(r"([\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w))", r"\\\1", escape_controls(" ".join(text.split())))

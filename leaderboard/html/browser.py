@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from rpobench.terminal import printable
+from rpobench.terminal import escape_controls
 
 PER_RUN = (10**9, 200, 100, 60, 40, 20, 10, 4)  # examples of each run, worst and best, tried until they fit
 LENGTHS = {"input": 700, "evidence": 240, "trajectory": 900}  # characters; other texts have 500
@@ -45,8 +45,8 @@ def _packed(runs: Sequence[Browsed], most: int) -> str:
     texts: dict[str, int] = {}
     held = [
         {
-            "name": printable(run.name),
-            "note": printable(run.note),
+            "name": escape_controls(run.name),
+            "note": escape_controls(run.note),
             "total": len(run.entries),
             "entries": [_entry(entry, texts) for entry in _chosen(run.entries, most)],
         }
@@ -83,4 +83,4 @@ def _entry(entry: Mapping[str, Any], texts: dict[str, int]) -> list[Any]:
 
 def _cut(text: str, length: int) -> str:
     more = f" … [{len(text) - length} more characters]" if len(text) > length else ""
-    return printable(text[:length]) + more
+    return escape_controls(text[:length]) + more

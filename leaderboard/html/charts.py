@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from rpobench.terminal import printable
+from rpobench.terminal import escape_controls
 
 WIDTH, HEIGHT = 360, 240
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 10, 40
@@ -79,7 +79,7 @@ def chart(
         parts.append(Markup('<polyline class="front" points="{}"/>').format(path))
     parts += [_drawn(one, across, up, x_names) for one in series]
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}</svg>').format(
-        WIDTH, HEIGHT, printable(title), printable(title), Markup("").join(parts)
+        WIDTH, HEIGHT, escape_controls(title), escape_controls(title), Markup("").join(parts)
     )
 
 
@@ -154,6 +154,6 @@ def _mark(one: Series, point: Point, across: _Scale, up: _Scale, x_names: Sequen
         '<g><title>{}: {}{} at {}</title><line x1="{x:.1f}" x2="{x:.1f}" y1="{:.1f}" y2="{:.1f}"/>'
         '<circle cx="{x:.1f}" cy="{:.1f}" r="{}"/>{}</g>'
     ).format(
-        printable(one.name), f"{point.y:z.3f}" if one.radius == MARK else f"{point.y:.3g}", interval, where,
+        escape_controls(one.name), f"{point.y:z.3f}" if one.radius == MARK else f"{point.y:.3g}", interval, where,
         up(point.low), up(point.high), y, one.radius, number if one.radius == MARK else "", x=x,
     )  # fmt: skip

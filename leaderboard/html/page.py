@@ -18,7 +18,7 @@ from rpobench.leaderboard.html.browser import Browsed, browser_json
 from rpobench.leaderboard.html.panels import COSTS, breakdown, curves, lines, numbers, panels
 from rpobench.leaderboard.published import Reported
 
-from rpobench.terminal import printable
+from rpobench.terminal import escape_controls
 
 TEMPLATES = Path(__file__).parent / "templates"
 ROOM = 2_900_000  # bytes of a page; examples get what the rest leaves
@@ -42,7 +42,7 @@ def as_html(sheets: Sequence[Sheet], reported: Sequence[Reported], data: PageDat
     """The page. Every text goes through escaping; a content security policy names the one script by its hash."""
     script, style = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
     made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    made.filters["plain"] = printable
+    made.filters["plain"] = escape_controls
     page, training = made.get_template("page.html"), curves(data.fits)
     facts: dict[str, object] = {
         "sheets": [_section(sheet) for sheet in sheets],

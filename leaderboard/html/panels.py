@@ -17,7 +17,7 @@ from rpobench.leaderboard.html.charts import DOT, Point, Series, bar, chart, par
 from rpobench.leaderboard.rows import Cell, identity_of
 
 from rpobench.scoring.stats import Interval
-from rpobench.terminal import printable
+from rpobench.terminal import escape_controls
 
 COSTS = {"tokens": "tokens an example", "seconds": "seconds an example", "dollars": "dollars an example"}
 USERS = 40  # lines of a breakdown by user; a page is no place for thousands
@@ -137,7 +137,7 @@ def _line(sheet: Sheet, label: str, task: str, number: int) -> Line:
     main, counted = run["main_metric"], helped(cell)
     value, found = figures.values[main], figures.intervals[main]
     facts: dict[str, Any] = {
-        "method": printable(label), "task": printable(task), "value": value, "gain": figures.gain,
+        "method": escape_controls(label), "task": escape_controls(task), "value": value, "gain": figures.gain,
         "normalized": figures.normalized, "strict": figures.strict[main],
         "p": figures.p_holm, "rank": sheet.ranks[label],
         "helped": counted and counted[0], "harmed": counted and counted[1], "n": run["n"], "seeds": len(cell.own),

@@ -25,7 +25,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 def info(as_json: AsJson = False) -> None:
     """Where it is, how large, and how many answers of which model it holds."""
     from rpobench.models.answer_cache import open_shared_cache
-    from rpobench.terminal import printable
+    from rpobench.terminal import escape_controls
 
     cache_info = open_shared_cache().info()
     if as_json:
@@ -33,7 +33,7 @@ def info(as_json: AsJson = False) -> None:
         return
     print(f"{cache_info.file}: {cache_info.answers} answers, {cache_info.bytes / 1e6:.1f} MB")
     for model, count in cache_info.models.items():
-        print(f"{count}\t{printable(model)}")
+        print(f"{count}\t{escape_controls(model)}")
 
 
 @app.command()

@@ -20,16 +20,16 @@ def check(
 ) -> None:
     """Form, ids, hashes and duplicates of stored runs; scores are computed anew where the data is at hand."""
     from rpobench.submissions.check import check as check_runs
-    from rpobench.terminal import printable
+    from rpobench.terminal import escape_controls
 
     reports = check_runs(folder, data)
     if as_json:
         print(json.dumps([asdict(report) for report in reports]))
     else:
         for report in reports:
-            print(printable(f"{'fault' if report.faults else 'ok'}\t{report.run}"))
+            print(escape_controls(f"{'fault' if report.faults else 'ok'}\t{report.run}"))
             for line in (*report.faults, *report.notes):
-                print(printable(f"\t{line}"))
+                print(escape_controls(f"\t{line}"))
 
     faulty = [report for report in reports if report.faults]
     if faulty:

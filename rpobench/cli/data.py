@@ -14,7 +14,7 @@ from rpobench.cli.download import build_lamp6, download
 from rpobench.cli.synth import synth
 from rpobench.data.official.folder import list_splits
 from rpobench.data.official.questions import read_questions
-from rpobench.registry import get_retriever, get_task, names
+from rpobench.registry import get_retriever, get_task, list_names
 from rpobench.task.contract import Task
 from rpobench.types import Example, RpobenchError
 
@@ -121,9 +121,9 @@ def _ranked(task: str, questions: Path, retriever: str) -> tuple[Task, Sequence[
 
 
 def _counted(what: str, examples: Sequence[Example]) -> Iterator[Example]:
-    from rpobench.terminal import progress
+    from rpobench.terminal import show_progress
 
-    with progress(what, len(examples)) as advance:
+    with show_progress(what, len(examples)) as advance:
         for start in range(0, len(examples), STEP):
             chunk = examples[start : start + STEP]
             yield from chunk
@@ -131,7 +131,7 @@ def _counted(what: str, examples: Sequence[Example]) -> Iterator[Example]:
 
 
 def _tasks(asked: str) -> list[Task]:
-    return [get_task(name.strip()) for name in (names("tasks") if asked == "all" else asked.split(","))]
+    return [get_task(name.strip()) for name in (list_names("tasks") if asked == "all" else asked.split(","))]
 
 
 def _plain(value: Any) -> str:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rpobench.rpo.trajectories.file import PARTS, StoredTrajectory
-from rpobench.terminal import console, plain
+from rpobench.terminal import open_console, plain_text
 
 ROWS = ("input", "evidence", "draft", "trajectory", "prediction", "target", "failure")
 
@@ -26,7 +26,7 @@ def print_examples(entries: Sequence[Mapping[str, Any]], *, trajectories: bool) 
         entries: The examples, as `rpobench.runs.examples` puts them together.
         trajectories: Whether to print what the reflection model wrote, too.
     """
-    screen = console()
+    screen = open_console()
     for entry in entries:
         table = _two_columns(f"{entry['example']}   score {entry['score']:.3f}")
         for name in ROWS:
@@ -42,22 +42,22 @@ def print_trajectories(file: Path, trajectories: Sequence[StoredTrajectory]) -> 
         file: Where the trajectories lie.
         trajectories: What the file holds.
     """
-    screen = console()
+    screen = open_console()
     for stored in trajectories:
         texts = {"draft": stored.draft} | {name: getattr(stored.trajectory, name) for name in PARTS}
 
         table = _two_columns(stored.example_id)
         for name, text in texts.items():
             if text:
-                table.add_row(name, plain(text))
+                table.add_row(name, plain_text(text))
         screen.print(table)
 
     hint = f"{file}\nA copy of it, edited, trains another module: --method rpo --set trajectories=FILE"
-    screen.print(plain(hint), soft_wrap=True)
+    screen.print(plain_text(hint), soft_wrap=True)
 
 
 def _two_columns(title: str) -> Table:
-    table = Table(title=plain(title), show_header=False, min_width=60)
+    table = Table(title=plain_text(title), show_header=False, min_width=60)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     return table
@@ -71,13 +71,13 @@ def _heading(name: str, entry: Mapping[str, Any]) -> Text:
 
 def _content(name: str, entry: Mapping[str, Any]) -> Text:
     if name == "evidence":
-        return Text("\n").join(plain("• " + item.replace("\n", "\n  ")) for item in entry["evidence"])
+        return Text("\n").join(plain_text("• " + item.replace("\n", "\n  ")) for item in entry["evidence"])
 
     if name in ("draft", "prediction") and entry["draft"] and entry["prediction"]:
         draft, rewrite = _mark_changes(entry["draft"], entry["prediction"])
         return draft if name == "draft" else rewrite
 
-    return plain(str(entry[name]))
+    return plain_text(str(entry[name]))
 
 
 def _mark_changes(draft: str, rewrite: str) -> tuple[Text, Text]:
@@ -89,8 +89,8 @@ def _mark_changes(draft: str, rewrite: str) -> tuple[Text, Text]:
     matcher = SequenceMatcher(None, draft_words, rewrite_words, autojunk=False)
     for change, draft_start, draft_end, rewrite_start, rewrite_end in matcher.get_opcodes():
         is_equal = change == "equal"
-        removed = plain("".join(draft_words[draft_start:draft_end]))
-        added = plain("".join(rewrite_words[rewrite_start:rewrite_end]))
+        removed = plain_text("".join(draft_words[draft_start:draft_end]))
+        added = plain_text("".join(rewrite_words[rewrite_start:rewrite_end]))
         marked_draft.append(removed.plain, "" if is_equal else "red")
         marked_rewrite.append(added.plain, "" if is_equal else "green")
 

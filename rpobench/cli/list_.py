@@ -14,7 +14,7 @@ from rpobench.types import RpobenchError
 GROUPS = ("tasks", "methods", "models", "retrievers")
 
 
-def list_names(
+def print_names(
     group: Annotated[str, typer.Argument(help="tasks, methods, models, retrievers or runs.")],
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
@@ -23,7 +23,7 @@ def list_names(
     from rpobench import registry
 
     check_choice("list", group, (*GROUPS, "runs"))
-    names = _names_of_runs(runs) if group == "runs" else registry.names(group)
+    names = _names_of_runs(runs) if group == "runs" else registry.list_names(group)
 
     print(json.dumps(names) if as_json else "\n".join(names))
 

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from rpobench import __version__
-from rpobench.cli.list_ import list_names
+from rpobench.cli.list_ import print_names
 from rpobench.cli.run import run_methods
 from rpobench.cli.score import score_files
 from rpobench.cli.show import show_run
@@ -29,23 +29,23 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Name every command; nothing is imported."""
-        from rpobench.registry import names
+        from rpobench.registry import list_names
 
         built_in = super().list_commands(ctx)
-        return [*built_in, *(name for name in names("commands") if name not in built_in)]
+        return [*built_in, *(name for name in list_names("commands") if name not in built_in)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Find a command; None where there is none of this name.
 
         What a package declares is a function with typer's annotations, or a `typer.Typer`.
         """
-        from rpobench.registry import load, names
+        from rpobench.registry import list_names, load_declared
 
         built_in = super().get_command(ctx, cmd_name)
-        if built_in is not None or cmd_name not in names("commands"):
+        if built_in is not None or cmd_name not in list_names("commands"):
             return built_in
 
-        declared = load("commands", cmd_name)
+        declared = load_declared("commands", cmd_name)
         if isinstance(declared, typer.Typer):
             return get_command(declared)
 
@@ -64,7 +64,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run_methods)
-app.command("list")(list_names)
+app.command("list")(print_names)
 app.command("score")(score_files)
 app.command("show")(show_run)
 

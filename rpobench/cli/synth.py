@@ -21,13 +21,13 @@ def synth(
     from rpobench.data.official.folder import is_world_name
     from rpobench.data.official.writer import write_official
     from rpobench.data.synth.world import MECHANISMS, generate
-    from rpobench.terminal import progress
+    from rpobench.terminal import show_progress
 
     if is_world_name(out.resolve().name):
         raise RpobenchError(f"--out {out}: --data {out.resolve().name} means the world itself: choose another name")
     tasks = list(MECHANISMS) if task == "all" else [name.strip() for name in task.split(",")]
     splits = [name.strip() for name in split.split(",")]
-    with progress("synth", len(tasks) * len(splits)) as advance:
+    with show_progress("synth", len(tasks) * len(splits)) as advance:
         for name in tasks:
             for part in splits:
                 write_official(generate(name, part, n, seed=seed), out)

@@ -85,22 +85,22 @@ def _print_matrix(cells: Sequence[TransferCell], trained_on: Sequence[str], appl
     """Print a row for each task and module and a column for each base model; tab-separated where it is piped."""
     from rich.table import Table
 
-    from rpobench.terminal import console, plain, printable
+    from rpobench.terminal import escape_controls, open_console, plain_text
 
     headings = ["task", "metric", "trained on", *applied_to]
     rows = _matrix_rows(cells, trained_on, applied_to)
 
-    screen = console()
+    screen = open_console()
     if not screen.is_terminal:
         for row in (headings, *rows):
-            print("\t".join(map(printable, row)))
+            print("\t".join(map(escape_controls, row)))
         return
 
     table = Table(caption="applied to the drafts of each base model: the module's score (the drafts' own)")
     for column, heading in enumerate(headings):
-        table.add_column(plain(heading), justify="right" if column > 2 else "left")
+        table.add_column(plain_text(heading), justify="right" if column > 2 else "left")
     for row in rows:
-        table.add_row(*map(plain, row))
+        table.add_row(*map(plain_text, row))
     screen.print(table)
 
 

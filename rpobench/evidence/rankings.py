@@ -15,7 +15,7 @@ from rpobench.evidence.pool import Job, rank_jobs
 from rpobench.evidence.retrievers import Retriever
 from rpobench.store.files import write_bytes
 from rpobench.task.contract import Task
-from rpobench.terminal import progress
+from rpobench.terminal import show_progress
 from rpobench.types import Example, RpobenchError
 
 KEPT_FROM = 2_000  # items; ranking less takes less time than reading it from disk
@@ -121,7 +121,7 @@ class Rankings:
         jobs = (self._job(task, example) for example in examples)  # a generator: all of them would fill the memory
         bar_length = len(examples) if item_count >= KEPT_FROM else 0
 
-        with progress(f"{task.name} {retriever.identity}", bar_length) as advance:
+        with show_progress(f"{task.name} {retriever.identity}", bar_length) as advance:
             return list(_advance_bar(rank_jobs(retriever, jobs, item_count), advance))
 
     def _job(self, task: Task, example: Example) -> Job:

@@ -70,7 +70,7 @@ class Method(ABC):
     def models(self) -> Mapping[str, str]:
         """Name the models that the method itself uses besides the base model; part of its specs.
 
-        It is asked before any model works. The encoders of its retrievers are added by `registry.model_identities`.
+        It is asked before any model works. The encoders of its retrievers are added by `registry.identify_models`.
 
         Returns:
             The identity of each model by its role.

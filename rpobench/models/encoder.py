@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rpobench.models.local.checkpoints import find_checkpoint, require_weights, tree_sha256
 from rpobench.models.local.wheels import Wheel, install_once
 from rpobench.store.user_cache import cache_folder, open_shared
-from rpobench.terminal import progress
+from rpobench.terminal import show_progress
 from rpobench.types import RpobenchError
 
 SLICE = 4096  # texts sorted by length, encoded and stored together
@@ -123,7 +123,7 @@ class Encoder:
                 missing[key] = text
 
         keys = list(missing)
-        with progress(f"{self.name} vectors", len(keys) if len(keys) > SLICE else 0) as advance:
+        with show_progress(f"{self.name} vectors", len(keys) if len(keys) > SLICE else 0) as advance:
             for start in range(0, len(keys), SLICE):
                 slice_keys = keys[start : start + SLICE]
                 slice_texts = [missing[key] for key in slice_keys]

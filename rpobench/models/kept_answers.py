@@ -12,7 +12,7 @@ from rpobench.store.identity import KEY, digest
 from rpobench.store.locks import locked
 from rpobench.store.predictions import append_predictions, read_predictions, seconds_spent
 from rpobench.store.recorded import recorded_chat_key, recorded_choice_key
-from rpobench.terminal import progress
+from rpobench.terminal import show_progress
 from rpobench.types import Chat, Completion, Prediction
 
 
@@ -111,7 +111,7 @@ class KeptAnswers:
 
     def _ask_missing(self, chats: Sequence[Chat], ask: Callable[[Sequence[int]], Sequence[Prediction]]) -> None:
         missing = self.missing(chats)
-        with progress(self.label, len(missing)) as advance:
+        with show_progress(self.label, len(missing)) as advance:
             for start in range(0, len(missing), self.chunk):
                 indices = missing[start : start + self.chunk]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rpobench.method.contract import Method, prompts_digest
-from rpobench.registry import get_method, get_task, model_identities
+from rpobench.registry import get_method, get_task, identify_models
 from rpobench.runs.plan import Plan, make_config, parse_method_names
 from rpobench.store.locks import locked
 from rpobench.store.recorded import recorded_prompts
@@ -50,7 +50,7 @@ class Adapter:
         now = {
             "version": made.version,
             "train_tasks": tuple(task.versioned for task in tasks),
-            "models": model_identities(made),
+            "models": identify_models(made),
             "prompts": prompts_digest(made, tasks) if is_of_today else recorded_prompts(words),
         }
         changed = [name for name, value in now.items() if value != getattr(self.spec, name)]

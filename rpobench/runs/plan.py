@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.dataclasses import dataclass
 
 from rpobench.method.contract import Method
-from rpobench.registry import advice, get_method, names
+from rpobench.registry import get_method, list_names, suggest_names
 from rpobench.types import RpobenchError
 
 ALL_TASKS = tuple(f"LaMP-{number}" for number in range(1, 8))
@@ -81,7 +81,9 @@ def make_plan(**options: Any) -> Plan:
         name = str(first["loc"][0])
 
         if first["type"] == "unexpected_keyword_argument":
-            raise RpobenchError(f"run has no option '{name}': {advice(name, Plan.__dataclass_fields__)}") from error
+            raise RpobenchError(
+                f"run has no option '{name}': {suggest_names(name, Plan.__dataclass_fields__)}"
+            ) from error
 
         option = OPTIONS.get(name, name).replace("_", "-")
         raise RpobenchError(f"--{option} {first['input']}: {first['msg']}") from error
@@ -116,7 +118,7 @@ def parse_method_names(text: str) -> list[str]:
     names_in_order: list[str] = []
     for part in (part.strip() for part in text.split(",")):
         if part in GROUPS:
-            names_in_order += [name for name in names("methods") if part in _groups(get_method(name))]
+            names_in_order += [name for name in list_names("methods") if part in _groups(get_method(name))]
         else:
             names_in_order.append(part)
 
@@ -149,7 +151,7 @@ def configure_methods(plan: Plan) -> list[Method]:
         knobs |= method_class.Config.model_fields.keys()
     for knob in plan.settings:
         if knob not in knobs:
-            raise RpobenchError(f"--set {knob}: no such option of {plan.method}: {advice(knob, sorted(knobs))}")
+            raise RpobenchError(f"--set {knob}: no such option of {plan.method}: {suggest_names(knob, sorted(knobs))}")
 
     return [method_class(_config(method_class, plan)) for method_class in method_classes]
 
@@ -210,5 +212,5 @@ def get_preset(name: str) -> Preset:
         RpobenchError: There is no such preset.
     """
     if name not in PRESETS:
-        raise RpobenchError(f"unknown preset '{name}': {advice(name, PRESETS)}")
+        raise RpobenchError(f"unknown preset '{name}': {suggest_names(name, PRESETS)}")
     return PRESETS[name]

@@ -13,7 +13,7 @@ from rpobench.data.official.folder import MissingData
 from rpobench.data.sources import Source
 from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel
-from rpobench.registry import get_model, get_retriever, get_task, model_identities
+from rpobench.registry import get_model, get_retriever, get_task, identify_models
 from rpobench.runs.artefacts import Adapter, find_adapter
 from rpobench.runs.plan import Plan, configure_methods, get_preset, parse_task_names
 from rpobench.runs.pricing import apply_price, report_uncounted_models
@@ -194,7 +194,7 @@ def _prepare_method(method: Method, tasks: Sequence[PreparedTask], adapter: Adap
     for task in tasks:
         if _can_run(method, task) and _can_train(method, task, adapter):
             usable_tasks[task.task.name] = task
-    return PreparedMethod(method, usable_tasks, model_identities(method), adapter)
+    return PreparedMethod(method, usable_tasks, identify_models(method), adapter)
 
 
 def _can_run(method: Method, task: PreparedTask) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rpobench.method.contract import Method
 from rpobench.models.prices import Budget, PricedModel, read_price
 from rpobench.models.protocol import LanguageModel
-from rpobench.registry import model_identities
+from rpobench.registry import identify_models
 from rpobench.runs.plan import Plan
 from rpobench.types import RpobenchError
 
@@ -44,7 +44,7 @@ def report_uncounted_models(plan: Plan, methods: Sequence[Method]) -> None:
         RpobenchError: There is such a model, and --max-cost, which could not be kept.
     """
     for method in methods:
-        for role, identity in model_identities(method).items():
+        for role, identity in identify_models(method).items():
             if not identity.startswith("openai:"):
                 continue
 

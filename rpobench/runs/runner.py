@@ -31,7 +31,7 @@ from rpobench.store.results import SCHEMA_VERSION, read_result
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.store.user_cache import cache_folder
 from rpobench.task.contract import Task
-from rpobench.terminal import progress
+from rpobench.terminal import show_progress
 from rpobench.types import Example, Labelled, Prediction, RpobenchError
 
 
@@ -140,7 +140,7 @@ class Runner:
         missing = [example for example in examples if example.id not in finished]
         context, size = self._predict_context(task), batch_of(self.base_model, CHUNK)
         label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
-        with progress(label, len(missing)) as advance:
+        with show_progress(label, len(missing)) as advance:
             for start in range(0, len(missing), size):
                 chunk, before = missing[start : start + size], self._drafts.meter.read()
                 with name_example_in_error(task, chunk):

@@ -19,7 +19,7 @@ from rpobench.evidence.rankings import Rankings
 from rpobench.evidence.retrievers import BM25
 from rpobench.models import encoder
 from rpobench.models.local.checkpoints import Checkpoint
-from rpobench.registry import get_task, model_identities
+from rpobench.registry import get_task, identify_models
 from rpobench.types import RpobenchError
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -107,7 +107,7 @@ def test_recency_and_likeness_take_turns_and_no_item_comes_twice(letters: Letter
 def test_the_encoder_is_named_by_the_method_and_in_the_identity(letters: Letters, tmp_path: Path) -> None:
     method = get_method("rag-hybrid")(get_method("rag-hybrid").Config(encoder="some/where"))
     assert method.retrievers() == ("hybrid:some/where",)
-    assert model_identities(get_method("rag-dense")(get_method("rag-dense").Config()))["encoder"].startswith(
+    assert identify_models(get_method("rag-dense")(get_method("rag-dense").Config()))["encoder"].startswith(
         "all-minilm"
     )
     assert "all-minilm-l6-v2@b9a0018dff09" in get_retriever("dense").identity

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpobench import get_retriever
-from rpobench.registry import names
+from rpobench.registry import list_names
 from rpobench.types import RpobenchError
 
 TEXTS = ["red apple pie", "blue sky", "green apple", "grey stone", "cold tea"]
@@ -48,7 +48,7 @@ def test_recency_without_dates_is_refused(dates: list[date | None] | None) -> No
         get_retriever("recency").rank("q", TEXTS, dates=dates)
 
 
-@pytest.mark.parametrize("name", names("retrievers"))
+@pytest.mark.parametrize("name", list_names("retrievers"))
 @given(query=st.text(max_size=20), texts=st.lists(st.text(max_size=20), max_size=6))
 def test_every_ranker_orders_everything_once(name: str, query: str, texts: list[str]) -> None:
     dates = [date(2014, 1, 1)] * len(texts)

@@ -19,7 +19,7 @@ from rpobench.method.context import FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.models import encoder
 from rpobench.models.scripted import ScriptedModel
-from rpobench.registry import names
+from rpobench.registry import list_names
 from rpobench.runs.drafts import StoredDrafts
 from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.store.result_store import ResultStore
@@ -71,7 +71,7 @@ def applies(name: str, task_name: str) -> bool:
     return method_class(method_class.Config()).applies_to(get_task(task_name))
 
 
-METHODS = [name for name in names("methods") if name not in MODEL_TRAINERS]
+METHODS = [name for name in list_names("methods") if name not in MODEL_TRAINERS]
 CASES = [(name, task) for name in METHODS for task in TASKS if applies(name, task)]
 
 

@@ -68,7 +68,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, *, width: int = 80, colours: bool =
     screen = Console(
         file=io.StringIO(), width=width, force_terminal=colours, color_system="standard" if colours else None
     )
-    monkeypatch.setattr(example_tables, "console", lambda: screen)
+    monkeypatch.setattr(example_tables, "open_console", lambda: screen)
     texts = {"input": "in", "evidence": [], "draft": "a b c", "trajectory": None, "prediction": "a x c", "target": "t"}
     entry = {"example": "e1", "score": 0.5, "failure": None, "cut": 0, **texts, **changes}
     example_tables.print_examples([entry], trajectories=False)

@@ -15,7 +15,7 @@ from rpobench.data.synth.knobs import Knobs, format_knobs, parse_knobs
 from rpobench.data.synth.world import SYNTH_VERSION, generate
 from rpobench.method.config import MethodConfig
 from rpobench.models.scripted import ScriptedModel
-from rpobench.registry import get_method, get_task, names
+from rpobench.registry import get_method, get_task, list_names
 from rpobench.runs.benchmark import run
 from rpobench.runs.examples import examples_of
 from rpobench.runs.plan import make_plan, parse_method_names, parse_task_names
@@ -146,10 +146,10 @@ def test_groups_of_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = {name: parse_method_names(name) for name in ("all", "trained", "untrained")}
 
     assert "majority" in groups["untrained"] and "majority" not in groups["trained"] and "rpo" in groups["trained"]
-    by_name_only = {name for name in names("methods") if get_method(name).by_name_only}
+    by_name_only = {name for name in list_names("methods") if get_method(name).by_name_only}
     assert by_name_only == {"hydra", "per-user-lora"}
     grouped = sorted(groups["trained"] + groups["untrained"])
-    assert grouped == groups["all"] == sorted({*names("methods")} - by_name_only)
+    assert grouped == groups["all"] == sorted({*list_names("methods")} - by_name_only)
 
     monkeypatch.setattr(get_method("learner"), "by_name_only", True)
     for name, members in groups.items():
@@ -220,7 +220,7 @@ def test_knobs_come_back_from_their_text() -> None:
 
 
 def test_every_methods_config_inherits_what_a_knob_may_be() -> None:
-    for name in names("methods"):
+    for name in list_names("methods"):
         assert issubclass(get_method(name).Config, MethodConfig), name
 
 

@@ -18,7 +18,7 @@ from rpobench.leaderboard.rows import sections
 
 from rpobench import get_task
 from rpobench.data.synth.world import generate
-from rpobench.registry import names
+from rpobench.registry import list_names
 from rpobench.scoring.by_user import by_user
 from rpobench.scoring.result import score
 from rpobench.store.result_store import ResultStore
@@ -28,7 +28,7 @@ from rpobench.types import Prediction
 ODD = st.sampled_from(["", "0", "7", "-3.5", "nan", "1e6", "no answer", " 3 ", "the the council", "comedy"])
 
 
-@pytest.mark.parametrize("name", [*names("tasks")])
+@pytest.mark.parametrize("name", [*list_names("tasks")])
 @given(drawn=st.data())
 def test_sums_of_measures_give_the_official_metrics(name: str, drawn: st.DataObject) -> None:
     task = get_task(name)

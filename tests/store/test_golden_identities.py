@@ -15,7 +15,7 @@ from rpobench.method.contract import Method, prompts_digest
 from rpobench.method.per_user import part_key
 from rpobench.models.answer_cache import answer_key
 from rpobench.models.kept_answers import prompt_keys
-from rpobench.registry import names
+from rpobench.registry import list_names
 from rpobench.store.identity import canonical_json, digest
 from rpobench.store.recorded import recorded_profile, recorded_prompts
 from rpobench.store.spec import DataSpec, FitSpec, RunSpec, digest_of
@@ -146,7 +146,7 @@ def test_defaults_change_only_with_the_version() -> None:
     pinned = json.loads(DEFAULTS.read_text())
 
     today = {}
-    for name in names("methods"):
+    for name in list_names("methods"):
         method_class = get_method(name)
         defaults = json.loads(method_class.Config().model_dump_json())
         today[name] = {"version": method_class.version, "defaults": defaults}

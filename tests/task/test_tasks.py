@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpobench import get_task, score
-from rpobench.registry import names
+from rpobench.registry import list_names
 from rpobench.types import RpobenchError
 
 PARSED = [
@@ -51,7 +51,7 @@ def test_parse(task: str, raw: str, answer: str) -> None:
     assert get_task(task).parse(raw) == answer
 
 
-@pytest.mark.parametrize("task", names("tasks"))
+@pytest.mark.parametrize("task", list_names("tasks"))
 @given(raw=st.text())
 def test_parse_never_fails_and_is_stable(task: str, raw: str) -> None:
     judge = get_task(task)
@@ -81,7 +81,7 @@ def test_scores_stay_between_0_and_1(text: str, target: str) -> None:
     assert 0 <= get_task("LaMP-3").score(text, target) <= 1
 
 
-@pytest.mark.parametrize("task", names("tasks"))
+@pytest.mark.parametrize("task", list_names("tasks"))
 def test_a_content_free_twin_keeps_the_instruction_and_drops_the_content(task: str) -> None:
     from rpobench.types import Example
 

@@ -18,7 +18,7 @@ from rpobench.data.official.golds import official_name
 from rpobench.data.official.json_stream import stream_records
 from rpobench.store.files import UNREADABLE_ZIP, write_text
 from rpobench.task.contract import Task
-from rpobench.terminal import progress
+from rpobench.terminal import show_progress
 from rpobench.types import RpobenchError
 
 
@@ -144,7 +144,7 @@ def _read_mails(avocado: Path, locations: dict[str, str], parse: Callable[[bytes
         raise RpobenchError(f"--avocado {avocado}: holds no zip: give the collection's folder data/text")
 
     mails: dict[str, Mail] = {}
-    with progress("Avocado", len(zips)) as advance:
+    with show_progress("Avocado", len(zips)) as advance:
         for file in zips:
             for name, content in _read_members(file, locations):
                 mail = _parse_mail(parse, content, f"{file}: {name}")

@@ -17,7 +17,7 @@ from pathlib import Path
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
 
-from rpobench.terminal import progress
+from rpobench.terminal import show_progress
 from rpobench.types import RpobenchError
 
 BLOCK = 2**16
@@ -173,7 +173,7 @@ class _Transfer:
         total = math.ceil(size / MEGA)
         step = max(1, total // PROGRESS_STEPS)
         reported = 0
-        with self._part.open("wb" if is_new else "ab") as file, progress(f"{self._label} (MB)", total) as advance:
+        with self._part.open("wb" if is_new else "ab") as file, show_progress(f"{self._label} (MB)", total) as advance:
             file.write(first_block)
             for block in blocks:
                 file.write(block)

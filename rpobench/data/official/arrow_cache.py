@@ -25,7 +25,7 @@ from rpobench.store.files import read_json, write_json
 from rpobench.store.user_cache import cache_folder
 from rpobench.store.whole_folder import whole_folder
 from rpobench.task.contract import Task
-from rpobench.terminal import progress
+from rpobench.terminal import show_progress
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 FORMAT = 3  # raised when what is in an entry changes
@@ -126,7 +126,7 @@ def _write_entry(task: Task, file: Path, folder: Path) -> None:
     status, digest, shared_items = file.stat(), hashlib.sha256(), SharedItems()
     batch_starts = [0]
     with (
-        progress(f"{file.name} (MB)", _megabytes(status.st_size)) as advance,
+        show_progress(f"{file.name} (MB)", _megabytes(status.st_size)) as advance,
         pa.OSFile(str(folder / "examples.arrow"), "wb") as sink,
         pa.ipc.new_file(sink, _schema(task)) as writer,
     ):

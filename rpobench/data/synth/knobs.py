@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from rpobench.registry import advice
+from rpobench.registry import suggest_names
 from rpobench.types import RpobenchError
 
 MOST_ITEMS = 10_000  # of a profile: the last one is then written in the year 3249
@@ -77,7 +77,7 @@ def parse_knobs(text: str) -> Knobs:
     values: dict[str, Any] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
         if name not in _PARSERS:
-            raise RpobenchError(f"synth knob {name}: no such knob: {advice(name, _PARSERS)}")
+            raise RpobenchError(f"synth knob {name}: no such knob: {suggest_names(name, _PARSERS)}")
 
         try:
             values[name] = _PARSERS[name](value)

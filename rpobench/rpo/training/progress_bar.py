@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from rpobench.terminal import progress
+from rpobench.terminal import show_progress
 
 
 class TrainingProgress(TrainerCallback):  # type: ignore[misc]  # transformers is read untyped
@@ -23,7 +23,7 @@ class TrainingProgress(TrainerCallback):  # type: ignore[misc]  # transformers i
     ) -> None:
         self._steps_done = state.global_step
         remaining = state.max_steps - state.global_step
-        self._advance = self._open_bar.enter_context(progress(self._description, remaining))
+        self._advance = self._open_bar.enter_context(show_progress(self._description, remaining))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._advance(state.global_step - self._steps_done)
