@@ -161,12 +161,12 @@ def identify_models(method: Method) -> dict[str, str]:
     Returns:
         The identities by role: `encoder` for the encoder of its retrievers, and the roles that it names itself.
     """
-    identities = {}
+    identities: dict[str, str] = {}
     encoder = find_encoder(method.retrievers())
     if encoder:
         identities["encoder"] = encoder
 
-    return identities | method.models()
+    return {**identities, **method.models()}
 
 
 def suggest_names(name: str, declared: Iterable[str]) -> str:
