@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from rpobench.baselines.hydra.candidates import Candidates, propose
-from rpobench.baselines.hydra.config import ChooserConfig
+from rpobench.baselines.hydra.config import VERSION, ChooserConfig
 from rpobench.baselines.hydra.judge import Head, Judge, JudgeTraining, Row
 from rpobench.baselines.hydra.judged_rows import candidate_rows, item_rows
 from safetensors.torch import load_file, save_file
 
-from rpobench.method.config import UNCUT, EvidenceConfig
+from rpobench.method.config import UNCUT, EvidenceConfig, changed_knobs
 from rpobench.method.context import Context, PredictContext
 from rpobench.method.per_user import PartKey, find_part, keep_part, part_key, past_examples
 from rpobench.models.encoder import Encoder
@@ -115,13 +115,13 @@ class Chooser:
 
     def _key(self, example: Example) -> PartKey:
         """The name of the heads that are learned from this example's profile."""
+        task, seed, knobs = self.task, self.context.seed, changed_knobs(self.config)
         identities = (self.reranker.identity, self.scorer.identity, self.context.base_model.identity)
-        config, task = self.config.model_dump(mode="json"), self.task
-        content = [FORMAT, identities, [task.name, task.version, config, self.context.seed], example.profile]
+        content = [FORMAT, identities, [task.name, task.version, VERSION, knobs, seed], example.profile]
 
         judges_then = (self.reranker.recorded_identity, self.scorer.recorded_identity, self.context.base_model.identity)
-        config_then = Called("Config", recorded_config("hydra", "1", config, {}))
-        asked_then = (task.name, task.version, config_then, self.context.seed)
+        config_then = recorded_config("hydra", VERSION, self.config.model_dump(mode="json"), knobs)
+        asked_then = (task.name, task.version, Called("Config", config_then), seed)
         then = (FORMAT, judges_then, asked_then, recorded_profile(example.profile))
         return part_key(content, recorded_text(then))
 

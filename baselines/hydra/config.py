@@ -7,6 +7,8 @@ from pydantic import Field
 from rpobench.method.config import EvidenceConfig
 from rpobench.models.encoder import EMBEDDED
 
+VERSION = "1"  # of the method: raise it where a default changes
+
 
 class ChooserConfig(EvidenceConfig):
     """Evidence as everywhere, and how the two judges are fed and trained.

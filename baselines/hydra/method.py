@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
-from rpobench.baselines.hydra.config import ChooserConfig
+from rpobench.baselines.hydra.config import VERSION, ChooserConfig
 
 from rpobench.method.answering import content_free_wording
 from rpobench.method.config import QUICK_EVIDENCE
@@ -38,6 +38,7 @@ class Hydra(Method):
     """
 
     name = "hydra"
+    version = VERSION
     trains = True
     by_name_only = True
     fits_by_asking = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -9,6 +11,23 @@ class MethodConfig(BaseModel):
     """The base of every method's knobs: frozen, unknown names are refused, and every number is finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def changed_knobs(config: BaseModel) -> dict[str, Any]:
+    """The knobs whose values differ from their defaults: what an identity holds of a config.
+
+    Args:
+        config: All knobs of a method with their values.
+
+    Returns:
+        The values of those knobs as JSON has them, by name.
+    """
+    defaults = {}
+    for name, field in type(config).model_fields.items():
+        defaults[name] = field.get_default(call_default_factory=True)
+
+    values: dict[str, Any] = config.model_dump(mode="json")
+    return {name: value for name, value in values.items() if getattr(config, name) != defaults[name]}
 
 
 UNCUT = 1_000_000  # prompt tokens: what no model is shown needs no cutting

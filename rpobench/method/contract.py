@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from rpobench.method.config import MethodConfig
+from rpobench.method.config import MethodConfig, changed_knobs
 from rpobench.method.context import FitContext, PredictContext
 from rpobench.store.identity import digest
 from rpobench.task.contract import Task
@@ -56,12 +56,7 @@ class Method(ABC):
 
     def changed_knobs(self) -> dict[str, Any]:
         """Return the knobs whose values differ from the defaults of this version, as a spec holds them."""
-        fields = type(self.config).model_fields
-        defaults = {name: field.get_default(call_default_factory=True) for name, field in fields.items()}
-        changed_names = {name for name, default in defaults.items() if getattr(self.config, name) != default}
-
-        config: dict[str, Any] = self.config.model_dump(mode="json")
-        return {name: value for name, value in config.items() if name in changed_names}
+        return changed_knobs(self.config)
 
     def applies_to(self, task: Task) -> bool:
         """Say whether the method means something on this task; where not, the cell is n/a and never a zero."""

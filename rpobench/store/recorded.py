@@ -18,7 +18,7 @@ from typing import Any
 from rpobench.store.identity import KEY, SPEC_DIGEST, Quoted
 from rpobench.types import Chat, Decoding, Message, ProfileItem
 
-PINNED = "recorded_knobs.json"  # {method: {version: the knobs that its specs held}}
+PINNED = "recorded_knobs.json"  # {method: {version: the knobs that its specs held, in the order of then}}
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,16 @@ def recorded_config(method: str, version: str, config: Mapping[str, Any], knobs:
         knobs: Those whose values differ from their defaults.
 
     Returns:
-        The knobs of then. A later knob is left out, unless it is set to another value than its default: then the spec
-        describes something that version 0.1 could not have made, and the digest must differ.
+        The knobs of then, in the order of then. A later knob is left out, unless it is set to another value than its
+        default: then the spec describes something that version 0.1 could not have made, and the digest must differ.
     """
     pinned = _pinned_knobs().get(method, {}).get(version)
     if pinned is None:
         return dict(config)
-    return {name: value for name, value in config.items() if name in pinned or name in knobs}
+
+    recorded = {name: config[name] for name in pinned if name in config}
+    later = {name: value for name, value in config.items() if name in knobs and name not in recorded}
+    return {**recorded, **later}
 
 
 @cache
