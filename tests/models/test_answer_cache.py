@@ -1,4 +1,4 @@
-"""Kept answers: when one is found again, when it must not be, and what happens to a damaged file."""
+"""Cached answers: when one is found again, when it must not be, and what happens to a damaged file."""
 
 from __future__ import annotations
 
@@ -35,25 +35,37 @@ class Counted(ScriptedModel):
         self.failing = False
 
     def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
-        answers = super().generate(chats, decoding)
-        return [replace(one, text="", failure="down") for one in answers] if self.failing else answers
+        completions = super().generate(chats, decoding)
+        if not self.failing:
+            return completions
+        return [replace(completion, text="", failure="down") for completion in completions]
 
 
-def cached(path: Path, identity: str = "counted") -> tuple[CachedModel, Counted]:
+def cached(folder: Path, identity: str = "counted") -> tuple[CachedModel, Counted]:
+    """A model with its cache in the folder, and the model inside it."""
     inner = Counted(identity)
-    return CachedModel(inner, AnswerCache(path / "answers.sqlite")), inner
+    return CachedModel(inner, AnswerCache(folder / "answers.sqlite")), inner
+
+
+def change_database(file: Path, statement: str) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute(statement)
+    connection.close()
 
 
 def test_the_same_call_is_not_made_twice(tmp_path: Path) -> None:
-    model, inner = cached(tmp_path)
-    first = model.generate(CHATS, Decoding())
-    again, later = cached(tmp_path)
-    second = again.generate(CHATS, Decoding())
-    assert (inner.calls, later.calls) == (3, 0)
-    assert [one.text for one in second] == [one.text for one in first]
-    assert all(one.usage.cached == 1 and one.usage.calls == 1 for one in second)
-    assert [one.usage.prompt_tokens for one in second] == [one.usage.prompt_tokens for one in first] == [3, 3, 3]
-    assert all(one.usage.cached == 0 for one in first)
+    first_model, first_inner = cached(tmp_path)
+    second_model, second_inner = cached(tmp_path)
+
+    first = first_model.generate(CHATS, Decoding())
+    second = second_model.generate(CHATS, Decoding())
+
+    assert (first_inner.calls, second_inner.calls) == (3, 0)
+    assert [completion.text for completion in second] == [completion.text for completion in first]
+    assert [completion.usage.prompt_tokens for completion in first] == [3, 3, 3]
+    assert [completion.usage.prompt_tokens for completion in second] == [3, 3, 3]
+    assert [completion.usage.cached for completion in first] == [0, 0, 0]
+    assert [(completion.usage.cached, completion.usage.calls) for completion in second] == [(1, 1)] * 3
 
 
 @pytest.mark.parametrize(
@@ -72,8 +84,10 @@ def test_whatever_changes_an_answer_misses(tmp_path: Path, changed: dict[str, ob
     model, _ = cached(tmp_path)
     model.generate(CHATS, Decoding())
     model.choose(CHATS, ["a", "b"])
+
     other, inner = cached(tmp_path, str(changed.get("identity", "counted")))
     other.generate(changed.get("chats", CHATS), changed.get("decoding", Decoding()))  # type: ignore[arg-type]
+
     assert inner.calls == 3
 
 
@@ -88,11 +102,12 @@ def test_a_local_models_adapter_template_and_system_prompt_miss(tiny_checkpoint:
 
     def hits(options: str = "") -> list[int]:
         model = CachedModel(get_model(f"hf:{folder}{options}"), cache)
-        return [answer.usage.cached for answer in model.generate(CHATS, Decoding(2))]
+        return [completion.usage.cached for completion in model.generate(CHATS, Decoding(2))]
 
     variants = ("", f"?adapter={tmp_path / 'adapter'}", "?system=Be+brief", "?dtype=bfloat16")
     assert [hits(options) for options in variants] == [[0, 0, 0]] * 4
     assert [hits(options) for options in variants] == [[1, 1, 1]] * 4
+
     template = folder / "chat_template.jinja"
     template.write_text(template.read_text().replace("You help.", "You hinder."))
     assert [hits(options) for options in variants] == [[0, 0, 0]] * 4
@@ -104,10 +119,11 @@ def test_what_is_kept_is_json_of_answer_and_counts_alone(tmp_path: Path) -> None
     with sqlite3.connect(tmp_path / "answers.sqlite") as connection:
         rows = connection.execute("SELECT key, model, value FROM answers").fetchall()
     connection.close()
+
     for key, identity, value in rows:
         assert len(key) == 64 and int(key, 16) and identity == "counted"
-        kept = json.loads(value)
-        assert set(kept) == {"text", "usage"} and kept["usage"].keys() <= asdict(Usage()).keys()
+        content = json.loads(value)
+        assert set(content) == {"text", "usage"} and content["usage"].keys() <= asdict(Usage()).keys()
     assert len(rows) == 3 and b"say:" not in (tmp_path / "answers.sqlite").read_bytes()
 
 
@@ -122,28 +138,35 @@ def test_sampling_is_kept_with_a_seed_only(tmp_path: Path) -> None:
 
 def test_samples_of_one_chat_are_kept_apart(tmp_path: Path) -> None:
     model, inner = cached(tmp_path)
-    (one,) = model.generate(CHATS[:1], SAMPLED)
-    three = model.generate(CHATS[:1] * 3, SAMPLED)
-    assert three[0].text == one.text and len({sample.text for sample in three}) == 3
+
+    (single,) = model.generate(CHATS[:1], SAMPLED)
+    samples = model.generate(CHATS[:1] * 3, SAMPLED)
+    assert samples[0].text == single.text and len({sample.text for sample in samples}) == 3
     assert inner.calls == 4, "the model numbers samples by their order, so the first is asked along"
-    assert [again.text for again in model.generate(CHATS[:1] * 3, SAMPLED)] == [sample.text for sample in three]
+
+    repeated = model.generate(CHATS[:1] * 3, SAMPLED)
+    assert [sample.text for sample in repeated] == [sample.text for sample in samples]
     assert inner.calls == 4
 
 
 def test_equal_greedy_chats_are_asked_once(tmp_path: Path) -> None:
     model, inner = cached(tmp_path)
-    answers = model.generate([CHATS[0], CHATS[1], CHATS[0]], Decoding())
-    assert inner.calls == 2 and answers[0].text == answers[2].text != answers[1].text
-    assert [answer.usage.cached for answer in answers] == [0, 0, 1]
+
+    first, other, repeated = model.generate([CHATS[0], CHATS[1], CHATS[0]], Decoding())
+
+    assert inner.calls == 2 and first.text == repeated.text != other.text
+    assert (first.usage.cached, other.usage.cached, repeated.usage.cached) == (0, 0, 1)
 
 
 def test_choices_depend_on_options_and_the_content_free_twin(tmp_path: Path) -> None:
     model, inner = cached(tmp_path)
-    twins = [(Message("user", "N/A"),)] * 3
-    asked = [("12", None, 3), ("12", None, 3), ("12", twins, 6), ("12", twins, 6), ("21", None, 9)]
-    for options, neutral, calls in asked:
-        model.choose(CHATS, options, neutral=neutral)
+    neutral = [(Message("user", "N/A"),)] * 3
+    requests = [("12", None, 3), ("12", None, 3), ("12", neutral, 6), ("12", neutral, 6), ("21", None, 9)]
+
+    for options, neutral_chats, calls in requests:
+        model.choose(CHATS, options, neutral=neutral_chats)
         assert inner.calls == calls
+
     model.loglikelihood(CHATS, ["1"] * 3)
     model.loglikelihood(CHATS, ["1"] * 3)
     assert inner.calls == 15
@@ -151,10 +174,13 @@ def test_choices_depend_on_options_and_the_content_free_twin(tmp_path: Path) -> 
 
 def test_failures_are_asked_again(tmp_path: Path) -> None:
     model, inner = cached(tmp_path)
+
     inner.failing = True
-    assert model.generate(CHATS, Decoding())[0].failure == "down"
+    failed = model.generate(CHATS, Decoding())
     inner.failing = False
-    assert model.generate(CHATS, Decoding())[0].failure is None
+    answered = model.generate(CHATS, Decoding())
+
+    assert failed[0].failure == "down" and answered[0].failure is None
     assert inner.calls == 6 and model.cache.info().answers == 3
 
 
@@ -162,14 +188,22 @@ def test_hits_and_misses_are_both_reported_where_they_stand(tmp_path: Path) -> N
     model, _ = cached(tmp_path)
     model.generate(CHATS[1:2], Decoding())
     reported: dict[int, str] = {}
-    answers = model.generate_each(CHATS, Decoding(), lambda place, one: reported.update({place: one.text}))
-    assert reported == dict(enumerate(one.text for one in answers)) and len(reported) == 3
+
+    def record(index: int, completion: Completion) -> None:
+        reported[index] = completion.text
+
+    completions = model.generate_each(CHATS, Decoding(), record)
+
+    assert reported == dict(enumerate(completion.text for completion in completions)) and len(reported) == 3
 
 
 def test_licensed_texts_go_around_it(tmp_path: Path) -> None:
     model, inner = cached(tmp_path)
-    bare = without_cache(PricedModel(model, Price(1, 1)))
-    assert bare.generate(CHATS, Decoding())[0].usage.dollars is not None and inner.calls == 3
+    uncached = without_cache(PricedModel(model, Price(1, 1)))
+
+    completions = uncached.generate(CHATS, Decoding())
+
+    assert completions[0].usage.dollars is not None and inner.calls == 3
     assert without_cache(model) is inner and without_cache(inner) is inner
     assert not (tmp_path / "answers.sqlite").exists()
 
@@ -190,19 +224,24 @@ for number in range(200):
 def test_several_processes_at_once(tmp_path: Path) -> None:
     file = tmp_path / "answers.sqlite"
     command = [sys.executable, "-c", WRITER, str(file)]
+
     writers = [subprocess.Popen([*command, f"m{n}"], stderr=subprocess.PIPE, text=True) for n in range(4)]
-    told = [writer.communicate(timeout=120)[1] for writer in writers]
-    assert [writer.returncode for writer in writers] == [0, 0, 0, 0], told
+    errors = [writer.communicate(timeout=120)[1] for writer in writers]
+
+    assert [writer.returncode for writer in writers] == [0, 0, 0, 0], errors
     cache = AnswerCache(file)
     assert cache.info().answers == 100 and cache.find_damaged() == []
 
 
 def test_the_file_is_made_by_one_at_a_time(tmp_path: Path) -> None:
-    cache, done = AnswerCache(tmp_path / "answers.sqlite"), threading.Event()
+    cache = AnswerCache(tmp_path / "answers.sqlite")
+    done = threading.Event()
+    opener = threading.Thread(target=lambda: (cache.put("key", "m", Completion("a")), done.set()))
+
     with FileLock(tmp_path / "answers.lock"):  # as another process that is about to make it; SQLite would not wait
-        opener = threading.Thread(target=lambda: (cache.put("key", "m", Completion("a")), done.set()))
         opener.start()
         assert not done.wait(0.3) and not cache.path.exists()
+
     opener.join(60)
     assert done.is_set() and cache.get("key") is not None
 
@@ -210,24 +249,22 @@ def test_the_file_is_made_by_one_at_a_time(tmp_path: Path) -> None:
 def test_it_writes_ahead_so_that_readers_do_not_wait(tmp_path: Path) -> None:
     model, _ = cached(tmp_path)
     model.generate(CHATS, Decoding())
-    other = sqlite3.connect(tmp_path / "answers.sqlite", isolation_level=None)
-    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    other.execute("BEGIN IMMEDIATE")
-    assert model.generate(CHATS, Decoding())[0].usage.cached == 1
-    other.close()
+    writer = sqlite3.connect(tmp_path / "answers.sqlite", isolation_level=None)
+    assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+    writer.execute("BEGIN IMMEDIATE")
+    completions = model.generate(CHATS, Decoding())
+
+    assert completions[0].usage.cached == 1
+    writer.close()
 
 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     file = tmp_path / "answers.sqlite"
     file.write_text("this is no database, and long enough to look at" * 100)
+
     with pytest.raises(RpobenchError, match=r"answers.sqlite: file is not a database; .*move the file away"):
         CachedModel(Counted(), AnswerCache(file)).generate(CHATS, Decoding())
-
-
-def damage(file: Path) -> None:
-    with sqlite3.connect(file) as connection:
-        connection.execute("UPDATE answers SET value = replace(value, 'answer 1', 'answer X')")
-    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -236,14 +273,14 @@ def damage(file: Path) -> None:
 def test_a_damaged_answer_is_not_given_out_but_asked_anew(tmp_path: Path, change: str) -> None:
     model, _ = cached(tmp_path)
     model.generate(CHATS, Decoding())
-    with sqlite3.connect(tmp_path / "answers.sqlite") as connection:
-        connection.execute(f"UPDATE answers SET value = {change} WHERE value LIKE '%answer 2%'")
-    connection.close()
+
+    change_database(model.cache.path, f"UPDATE answers SET value = {change} WHERE value LIKE '%answer 2%'")
     assert len(model.cache.find_damaged()) == 1
-    again, later = cached(tmp_path)
-    texts = [one.text for one in again.generate(CHATS, Decoding())]
-    assert later.calls == 1 and texts == ["answer 1", "answer 1", "answer 3"]
-    assert again.cache.find_damaged() == [] and again.cache.info().answers == 3
+
+    second_model, second_inner = cached(tmp_path)
+    texts = [completion.text for completion in second_model.generate(CHATS, Decoding())]
+    assert second_inner.calls == 1 and texts == ["answer 1", "answer 1", "answer 3"]
+    assert second_model.cache.find_damaged() == [] and second_model.cache.info().answers == 3
 
 
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,13 +288,16 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     model, _ = cached(tmp_path)
     model.generate(CHATS, Decoding())
     call = CliRunner().invoke
-    told = json.loads(call(app, ["info", "--json"]).stdout)
-    assert told["answers"] == 3 and told["models"] == {"counted": 3} and told["bytes"] > 0
+
+    info = json.loads(call(app, ["info", "--json"]).stdout)
+    assert info["answers"] == 3 and info["models"] == {"counted": 3} and info["bytes"] > 0
     assert "3 answers" in call(app, ["info"]).stdout and call(app, ["verify"]).exit_code == 0
-    damage(tmp_path / "answers.sqlite")
+
+    change_database(model.cache.path, "UPDATE answers SET value = replace(value, 'answer 1', 'answer X')")
     failed = call(app, ["verify"])
     assert failed.exit_code == 1 and "1 damaged answers; `rpobench cache prune`" in str(failed.exception)
     assert len(json.loads(call(app, ["verify", "--json"]).stdout)["damaged"]) == 1
+
     assert call(app, ["prune"]).stdout.strip() == "1 answers removed"
     assert call(app, ["verify"]).exit_code == 0
     assert json.loads(call(app, ["prune", "--older-than", "0", "--json"]).stdout) == {"removed": 2}
@@ -266,16 +306,21 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_models_name_is_shown_in_plain_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RPOBENCH_CACHE", str(tmp_path))
-    cached(tmp_path, "a\x1b[2Jb")[0].generate(CHATS, Decoding())
-    assert "3\ta\\x1b[2Jb" in CliRunner().invoke(app, ["info"]).stdout
+    model, _ = cached(tmp_path, "a\x1b[2Jb")
+    model.generate(CHATS, Decoding())
+
+    output = CliRunner().invoke(app, ["info"]).stdout
+
+    assert "3\ta\\x1b[2Jb" in output
 
 
 def test_pruning_keeps_what_is_young(tmp_path: Path) -> None:
     cache = AnswerCache(tmp_path / "answers.sqlite")
     cache.put("old", "m", Completion("a", Usage(1, 2, 3)))
-    with sqlite3.connect(cache.path) as connection:
-        connection.execute("UPDATE answers SET made = made - 31 * 86400")
-    connection.close()
+    change_database(cache.path, "UPDATE answers SET made = made - 31 * 86400")
     cache.put("young", "m", Completion("b"))
-    assert cache.prune(older_than=30) == 1
+
+    removed = cache.prune(older_than=30)
+
+    assert removed == 1
     assert cache.get("old") is None and cache.get("young") is not None

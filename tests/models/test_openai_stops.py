@@ -105,7 +105,7 @@ def test_ten_failures_in_a_row_pass_the_limit() -> None:
     assert verdicts == [False] * 9 + [True]
 
 
-def test_a_fourth_of_failures_passes_the_limit_and_a_fifth_does_not() -> None:
+def test_a_fourth_of_failures_passes_the_limit_a_fifth_not() -> None:
     fourth, fifth = FailureLimit(), FailureLimit()
 
     fourth_verdicts = [fourth.add(failed=number % 4 == 0) for number in range(60)]

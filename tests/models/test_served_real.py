@@ -27,9 +27,9 @@ WAIT = 180  # seconds until the model is loaded, on a busy machine
 
 
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
     return port
 
 
@@ -38,8 +38,8 @@ def wait_until_up(url: str, server: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < deadline:
         assert server.poll() is None, "the server ended by itself"
         try:
-            with urlopen(f"{url}/models", timeout=5) as answer:
-                assert answer.status == 200
+            with urlopen(f"{url}/models", timeout=5) as response:
+                assert response.status == 200
                 return
         except (URLError, OSError):
             time.sleep(0.5)
@@ -47,12 +47,12 @@ def wait_until_up(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 class RealServer:
-    """Where it listens, and how many chats it says it was asked."""
+    """Where it listens, and how many chats it has logged."""
 
     def __init__(self, url: str, log: Path) -> None:
         self.url, self._log = url, log
 
-    def asked(self) -> int:
+    def count_requests(self) -> int:
         return self._log.read_text().count('"POST /v1/chat/completions')
 
 
@@ -63,19 +63,22 @@ def server(embedded_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) 
     port, log = free_port(), home / "log"
     url = f"http://127.0.0.1:{port}/v1"
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(embedded_checkpoint)]
-    with log.open("wb") as sink, subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port)],
-        env={**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}, stdout=sink, stderr=subprocess.STDOUT,
-    ) as running:  # fmt: skip
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    environment = {**os.environ, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+
+    with (
+        log.open("wb") as sink,
+        subprocess.Popen(command, env=environment, stdout=sink, stderr=subprocess.STDOUT) as process,
+    ):
         try:
-            wait_until_up(url, running)
+            wait_until_up(url, process)
             yield RealServer(url, log)
         finally:
-            running.terminate()
+            process.terminate()
             try:
-                running.wait(30)
+                process.wait(30)
             except subprocess.TimeoutExpired:
-                running.kill()
+                process.kill()
 
 
 @pytest.fixture(autouse=True)
@@ -86,34 +89,51 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def run(server: RealServer, folder: Path, out: Path, **options: Any) -> list[dict[str, Any]]:
-    given = {"method": "zero-shot", "task": "LaMP-3,LaMP-7", "limit": 2, "out": out, "base_url": server.url}
-    return rpobench.run(**{**given, "base_model": f"openai:{folder}?deadline=600", "concurrency": 2, **options})
+    plan = {
+        "method": "zero-shot",
+        "task": "LaMP-3,LaMP-7",
+        "limit": 2,
+        "out": out,
+        "base_model": f"openai:{folder}?deadline=600",
+        "base_url": server.url,
+        "concurrency": 2,
+    }
+    return rpobench.run(**{**plan, **options})
 
 
 def test_a_run_and_the_same_again(server: RealServer, embedded_checkpoint: Path, tmp_path: Path) -> None:
-    first = run(server, embedded_checkpoint, tmp_path / "one")
-    assert server.asked() == 4 and [one["n"] for one in first] == [2, 2]
-    for one in first:
-        kept = json.loads((tmp_path / "one" / one["run"] / "result.json").read_text())
-        assert (
-            kept["unanswered"] == 0 and kept["usage"]["prompt_tokens"] > 30 and kept["usage"]["completion_tokens"] > 0
-        )
-    again = run(server, embedded_checkpoint, tmp_path / "two")
-    assert server.asked() == 4, "by the server's own count"
-    assert [one["metrics"] for one in again] == [one["metrics"] for one in first]
-    run(server, embedded_checkpoint, tmp_path / "three", base_model=f"openai:{embedded_checkpoint}?system=Be+brief")
-    assert server.asked() == 8
+    first_results = run(server, embedded_checkpoint, tmp_path / "first")
+    assert server.count_requests() == 4 and [result["n"] for result in first_results] == [2, 2]
+    for result in first_results:
+        stored = json.loads((tmp_path / "first" / result["run"] / "result.json").read_text())
+        assert stored["unanswered"] == 0
+        assert stored["usage"]["prompt_tokens"] > 30 and stored["usage"]["completion_tokens"] > 0
+
+    second_results = run(server, embedded_checkpoint, tmp_path / "second")
+    assert server.count_requests() == 4, "by the server's own count"
+    assert [result["metrics"] for result in second_results] == [result["metrics"] for result in first_results]
+
+    brief = f"openai:{embedded_checkpoint}?system=Be+brief"
+    run(server, embedded_checkpoint, tmp_path / "third", base_model=brief)
+    assert server.count_requests() == 8
 
 
 def test_greedy_answers_are_the_local_models(server: RealServer, embedded_checkpoint: Path) -> None:
-    chats = [(Message("user", f"What is the capital of {land}? Answer in one word."),) for land in ("France", "Italy")]
+    questions = [f"What is the capital of {country}? Answer in one word." for country in ("France", "Italy")]
+    chats = [(Message("user", question),) for question in questions]
+
     served = ServedModel(str(embedded_checkpoint), base_url=server.url, deadline=600).generate(chats, Decoding(8))
     local = TransformersModel(embedded_checkpoint).generate(chats, Decoding(8))
-    assert [one.text.strip() for one in served] == [one.text.strip() for one in local]
-    assert [one.usage.prompt_tokens for one in served] == [one.usage.prompt_tokens for one in local]
+
+    assert [completion.text.strip() for completion in served] == [completion.text.strip() for completion in local]
+    served_tokens = [completion.usage.prompt_tokens for completion in served]
+    assert served_tokens == [completion.usage.prompt_tokens for completion in local]
 
 
 def test_an_unknown_model_is_one_line(server: RealServer) -> None:
+    model = ServedModel("no/such", base_url=server.url)
+
     with pytest.raises(RpobenchError, match=r"openai:no/such at http.*refuses the request .*no/such") as error:
-        ServedModel("no/such", base_url=server.url).generate([(Message("user", "hi"),)], Decoding(4))
+        model.generate([(Message("user", "hi"),)], Decoding(4))
+
     assert "\n" not in str(error.value)
