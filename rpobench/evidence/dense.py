@@ -33,7 +33,7 @@ class Dense(Retriever):
 
     def prepare(self, texts: Sequence[str]) -> None:
         """Encode all texts together."""
-        self._encoder.keep(texts)
+        self._encoder.store_vectors(texts)
 
     def rank(
         self, query: str, texts: Sequence[str], *, dates: Sequence[date | None] | None = None, key: str = ""

@@ -136,8 +136,6 @@ class Encoder:
                     self._connection.execute("COMMIT")
                 advance(len(rows))
 
-    keep = store_vectors  # until its last caller has the new name
-
     def _find(self, key: str) -> bytes:
         """The stored vector, empty where there is none."""
         with _explain_errors():

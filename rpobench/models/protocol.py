@@ -119,9 +119,6 @@ def batch_size(model: LanguageModel, least: int) -> int:
     return max(least, 4 * getattr(model, "concurrency", 0))
 
 
-batch_of = batch_size  # until its last caller has the new name
-
-
 class ReportingModel(ABC):
     """A model that hands out each completion as soon as it is there: a kill costs no more than what was under way.
 

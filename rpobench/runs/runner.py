@@ -15,7 +15,7 @@ from rpobench.evidence.source import RankedEvidence
 from rpobench.method.answering import keep_licensed_texts_private, name_example_in_error
 from rpobench.method.context import DraftStore, FitContext, PredictContext
 from rpobench.method.contract import Method
-from rpobench.models.protocol import LanguageModel, batch_of
+from rpobench.models.protocol import LanguageModel, batch_size
 from rpobench.registry import get_retriever
 from rpobench.runs.drafts import CHUNK, FitDrafts, StoredDrafts
 from rpobench.runs.environment import _note_used, _same_prompts, prompt_hashes
@@ -138,7 +138,7 @@ class Runner:
     ) -> dict[str, Prediction]:
         finished = {id_: one for id_, one in self.store.done(spec).items() if not one.unanswered}
         missing = [example for example in examples if example.id not in finished]
-        context, size = self._predict_context(task), batch_of(self.base_model, CHUNK)
+        context, size = self._predict_context(task), batch_size(self.base_model, CHUNK)
         label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
         with show_progress(label, len(missing)) as advance:
             for start in range(0, len(missing), size):
