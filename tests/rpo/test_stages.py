@@ -90,7 +90,7 @@ def evaluate(best: BestAdapter, step: int, value: float, *, every: int = 1) -> b
     """Report a value as the trainer does, and say whether training is to stop."""
     control = SimpleNamespace(should_training_stop=False)
     model = SimpleNamespace(
-        save_pretrained=lambda path, **_: (Path(path).mkdir(), (Path(path) / "w").write_text(str(step)))
+        save_pretrained=lambda path, **_: (Path(path).mkdir(exist_ok=True), (Path(path) / "w").write_text(str(step)))
     )
     state = SimpleNamespace(global_step=step, max_steps=7)
     best.on_evaluate(SimpleNamespace(eval_steps=every), state, control, {"m": value}, model)
@@ -271,7 +271,7 @@ def test_a_full_disk_in_a_stage_is_one_line(tmp_path: Path) -> None:
 
 def test_the_reports_of_a_stage_survive_it(tmp_path: Path) -> None:
     trainer = SimpleNamespace(
-        model=SimpleNamespace(save_pretrained=lambda path, **_: Path(path).mkdir()),
+        model=SimpleNamespace(save_pretrained=lambda path, **_: Path(path).mkdir(exist_ok=True)),
         state=SimpleNamespace(log_history=[]),
     )
 

@@ -17,6 +17,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from rpobench.store.files import write_text
 from rpobench.store.processes import is_first, wait_for_all
+from rpobench.store.whole_folder import whole_folder
 
 
 def choose_held_out_users(user_ids: Iterable[str], *, share: float, seed: int) -> set[str]:
@@ -116,11 +117,10 @@ class BestAdapter(TrainerCallback):  # type: ignore[misc]  # transformers is rea
         write_text(self._folder / "values.json", json.dumps(list(values.items())))
 
     def _save_adapter(self, model: Any) -> None:
-        unfinished = self._folder / "part"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        model.save_pretrained(str(unfinished), selected_adapters=["default"])
-        shutil.rmtree(self._folder / "adapter", ignore_errors=True)
-        unfinished.rename(self._folder / "adapter")
+        adapter = self._folder / "adapter"
+        with whole_folder(adapter) as folder:
+            model.save_pretrained(str(folder), selected_adapters=["default"])
+            shutil.rmtree(adapter, ignore_errors=True)
 
     def _evaluations_since_best(self, values: Sequence[tuple[int, float]]) -> int:
         signed_values = [self._sign * value for _, value in values]

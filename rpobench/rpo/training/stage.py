@@ -16,6 +16,7 @@ from transformers import PrinterCallback, Trainer, TrainerState
 
 from rpobench.rpo.training.best_adapter import BestAdapter
 from rpobench.store.processes import is_first, wait_for_all
+from rpobench.store.whole_folder import whole_folder
 from rpobench.types import RpobenchError
 
 TOKENS = ("num_input_tokens_seen", "num_tokens")  # so far, resumes included; GRPO has the second alone
@@ -126,21 +127,18 @@ def _disk_faults(folder: Path) -> Iterator[None]:
 
 
 def _put_in_place(trainer: Trainer, work: Path, adapter: Path) -> None:
-    unfinished = adapter.with_name("adapter.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-
     best_adapter = best_folder(work) / "adapter"
-    if best_adapter.exists():
-        shutil.copytree(best_adapter, unfinished)
-    else:
-        trainer.model.save_pretrained(str(unfinished), selected_adapters=["default"])
+    with whole_folder(adapter) as folder:
+        if best_adapter.exists():
+            shutil.copytree(best_adapter, folder, dirs_exist_ok=True)
+        else:
+            trainer.model.save_pretrained(str(folder), selected_adapters=["default"])
 
-    if (work / REPORTS).exists():
-        shutil.move(work / REPORTS, unfinished / REPORTS)
-    log_lines = [json.dumps(entry) + "\n" for entry in trainer.state.log_history]
-    (unfinished / "log.jsonl").write_text("".join(log_lines))
+        if (work / REPORTS).exists():
+            shutil.move(work / REPORTS, folder / REPORTS)
+        log_lines = [json.dumps(entry) + "\n" for entry in trainer.state.log_history]
+        (folder / "log.jsonl").write_text("".join(log_lines))
 
-    unfinished.rename(adapter)
     shutil.rmtree(work, ignore_errors=True)
 
 
