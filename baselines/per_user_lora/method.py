@@ -76,8 +76,8 @@ class PerUserLora(TrainedModule):
         """The example's past items in the form of the module; an item that does not fit its context is left out."""
         found = []
         for past in past_examples(task, example, limit=self.config.user_items, seed=seed):
-            chat = self.form.chat(task, past.example, "", ())
-            written = self.form.text(Trajectory("", "", one_line(past.target)))
+            chat = self.form.build_chat(task, past.example, "", ())
+            written = self.form.render(Trajectory("", "", one_line(past.target)))
             if self._window.fits((*chat, Message("assistant", written))):
                 found.append((chat, written))
         return found

@@ -46,9 +46,9 @@ def answer_inputs(module: ReflectionModule, task: Task, inputs: Sequence[ModuleI
 
 def _choose_labels_at_once(module: ReflectionModule, task: Task, inputs: Sequence[ModuleInput]) -> list[Answer]:
     """The answers where the module writes nothing before it chooses a label."""
-    any_label = Completion(module.form.text(Trajectory("", "", task.labels[0])))
+    any_label = Completion(module.form.render(Trajectory("", "", task.labels[0])))
     answers = read_answers(module, task, inputs, [any_label] * len(inputs))
-    return [replace(answer, module_text=module.form.text(Trajectory("", "", answer.text))) for answer in answers]
+    return [replace(answer, module_text=module.form.render(Trajectory("", "", answer.text))) for answer in answers]
 
 
 def _decodings(module: ReflectionModule) -> list[Decoding]:

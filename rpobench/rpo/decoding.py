@@ -169,7 +169,7 @@ def read_answers(
     answer_prompts: list[Chat] = []
     for module_input, trajectory in zip(inputs, trajectories, strict=True):
         if trajectory:
-            analysis = Message("assistant", module.form.lead(trajectory))
+            analysis = Message("assistant", module.form.render_prefix(trajectory))
             answer_prompts.append((*module_input.chat, analysis))
         else:
             answer_prompts.append(module_input.chat)

@@ -1,7 +1,8 @@
 """What a trained module reads, and the one form in which it writes: labelled lines, the last of which is the answer.
 
-RPO (arXiv 2511.05286) gives the module the draft and the retrieved history; LaMP's label tasks cannot be answered
-without the question, so it reads the input too (`docs/fidelity.md`). The wording is ours: the paper's is not public.
+RPO (arXiv 2511.05286) gives the module the draft and the retrieved history. LaMP's label tasks cannot be answered
+without the question, so here it reads the input too (`docs/fidelity.md`). The wording is ours: the paper's is not
+public.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ SHOWS, LACKS, REWRITE, ANSWER = "History shows:", "Draft lacks:", "Rewrite:", "A
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """Draft -> analysis -> rewrite: what the history tells of the user, where the draft departs from it, the answer.
+    """Draft -> analysis -> rewrite. A form that has no draft or no analysis leaves those parts empty.
 
-    A form that has no draft or no analysis leaves those parts empty.
+    Attributes:
+        shows: What the history tells of the user.
+        lacks: Where the draft departs from it.
+        rewrite: The answer.
     """
 
     shows: str
@@ -33,80 +37,156 @@ class Form:
     """What the module reads beside the input, and whether it writes an analysis before the answer.
 
     All three make RPO; its ablations and its trained rivals lack some.
+
+    Attributes:
+        evidence: Whether it reads profile items.
+        draft: Whether it reads the base model's draft, and rewrites it.
+        analysis: Whether it writes an analysis first.
     """
 
     evidence: bool = True
     draft: bool = True
     analysis: bool = True
 
-    def chat(self, task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> Chat:
-        """Evidence (best last, next to the input), input and draft as the module reads them."""
+    def build_chat(self, task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> Chat:
+        """Write what the module reads.
+
+        Args:
+            task: The example's task.
+            example: The input.
+            draft: The base model's answer; ignored where the form has no draft.
+            evidence: The profile items, best first; ignored where the form has none. The best one is shown last, next
+                to the input.
+
+        Returns:
+            A system message that says what to do, and a user message with all the parts.
+        """
         lines = []
         if self.evidence:
-            shown = "\n".join(f"- {one_line(task.show(item))}" for item in reversed(evidence)) or "- nothing"
-            lines.append(f"History:\n{shown}")
+            items = [f"- {one_line(task.show(item))}" for item in reversed(evidence)] or ["- nothing"]
+            lines += ["History:", *items]
+
         lines.append(f"Input: {one_line(task.content(example))}")
+
         if self.draft:
-            # Named last too: read right before it writes, one adapter for seven tasks keeps their forms apart.
+            # The task's noun is here too, right before the module writes: so one adapter for seven tasks keeps their
+            # forms apart.
             lines.append(f"Draft {task.noun}: {one_line(draft)}")
-        told = f"Rewrite the draft {task.noun}" if self.draft else f"Write the {task.noun}"
-        told += " as this user would." if self.evidence or self.draft else "."
-        return (Message("system", told), Message("user", "\n".join(lines)))
 
-    def kept(self, trajectory: Trajectory) -> Trajectory:
-        """The trajectory without the parts that this form does not write."""
-        parts = dict(zip(self._labels(), self._parts(trajectory), strict=True))
-        return Trajectory(parts.get(SHOWS, ""), parts.get(LACKS, ""), trajectory.rewrite)
+        instruction = f"Rewrite the draft {task.noun}" if self.draft else f"Write the {task.noun}"
+        instruction += " as this user would." if self.evidence or self.draft else "."
+        return (Message("system", instruction), Message("user", "\n".join(lines)))
 
-    def lead(self, trajectory: Trajectory) -> str:
-        """Everything the module writes before the answer, up to and with the label of it."""
-        *analysis, _ = (
-            f"{label} {part}\n" for label, part in zip(self._labels(), self._parts(trajectory), strict=True)
+    def drop_unwritten_parts(self, trajectory: Trajectory) -> Trajectory:
+        """Leave out the parts that this form does not write.
+
+        Args:
+            trajectory: One with all parts.
+
+        Returns:
+            The trajectory with those parts empty.
+        """
+        writes_lacks = self.analysis and self.draft
+        return Trajectory(
+            trajectory.shows if self.analysis else "", trajectory.lacks if writes_lacks else "", trajectory.rewrite
         )
-        return "".join(analysis) + self._labels()[-1]
 
-    def text(self, trajectory: Trajectory) -> str:
-        """The trajectory as the module writes it."""
-        return f"{self.lead(trajectory)} {trajectory.rewrite}"
+    def render_prefix(self, trajectory: Trajectory) -> str:
+        """Write everything before the answer.
+
+        Args:
+            trajectory: What the module has to say.
+
+        Returns:
+            The lines of the analysis, and the label of the answer.
+        """
+        *analysis_labels, answer_label = self._labels()
+        parts = (trajectory.shows, trajectory.lacks)
+        lines = [f"{label} {part}" for label, part in zip(analysis_labels, parts, strict=False)]
+        return "\n".join([*lines, answer_label])
+
+    def render(self, trajectory: Trajectory) -> str:
+        """Write a trajectory as the module writes it.
+
+        Args:
+            trajectory: What the module has to say.
+
+        Returns:
+            The lines of this form.
+        """
+        return f"{self.render_prefix(trajectory)} {trajectory.rewrite}"
 
     def parse(self, text: str) -> Trajectory | None:
-        """The trajectory in a completion, or None unless its lines are exactly this form's, in order, none empty."""
-        lines, labels = [line.strip() for line in text.strip().splitlines()], self._labels()
-        if len(lines) != len(labels) or not all(map(str.startswith, lines, labels)):
+        """Read a trajectory from what the module wrote.
+
+        Args:
+            text: Any text.
+
+        Returns:
+            The trajectory. None unless the lines are exactly this form's, in order, none of them empty.
+        """
+        lines = [line.strip() for line in text.strip().splitlines()]
+        labels = self._labels()
+        if len(lines) != len(labels):
             return None
-        parts = {label: line.removeprefix(label).strip() for line, label in zip(lines, labels, strict=True)}
-        if not all(parts.values()):
-            return None
+
+        parts = {}
+        for line, label in zip(lines, labels, strict=True):
+            part = line.removeprefix(label).strip()
+            if not line.startswith(label) or not part:
+                return None
+            parts[label] = part
         return Trajectory(parts.get(SHOWS, ""), parts.get(LACKS, ""), parts[labels[-1]])
 
     def prefix_with_next_label(self, text: str) -> str | None:
-        """The lines of a text that are this form's, from the first on, and the label that should have come next.
+        """Cut a text before its first missing line, and add the label of that line.
 
-        None where every line is there and something else is wrong.
+        Args:
+            text: A text that is not of this form.
+
+        Returns:
+            The lines up to there and the label. None where every line is there and something else is wrong.
         """
-        kept: list[str] = []
-        for line, label in zip(map(str.strip, text.strip().splitlines()), self._labels(), strict=False):
-            if not line.startswith(label) or line == label:
+        labels = self._labels()
+        prefix: list[str] = []
+        for line, label in zip(text.strip().splitlines(), labels, strict=False):
+            if not line.strip().startswith(label) or line.strip() == label:
                 break
-            kept.append(line)
-        missing = self._labels()[len(kept) :]
-        return "\n".join([*kept, missing[0]]) if missing else None
+            prefix.append(line.strip())
+
+        if len(prefix) == len(labels):
+            return None
+        return "\n".join([*prefix, labels[len(prefix)]])
 
     def sample(self, task: Task) -> Quoted:
-        """How the module is asked about a task and how it writes, with stand-ins: changes when the words do."""
+        """Show how the module is asked about a task and how it writes, with stand-ins for every text of the data.
+
+        Args:
+            task: Any task.
+
+        Returns:
+            A part of a spec: it changes when the wording does.
+        """
         item = ProfileItem("", {name: f"<{name}>" for name in task.fields})
-        asked = [self.chat(task, Example("", "", "<input>"), "<draft>", shown) for shown in ((), (item, item))]
-        return Quoted((asked, self.text(Trajectory("<shows>", "<lacks>", "<rewrite>"))))
+        example = Example("", "", "<input>")
+        chats = [self.build_chat(task, example, "<draft>", evidence) for evidence in ((), (item, item))]
+        return Quoted((chats, self.render(Trajectory("<shows>", "<lacks>", "<rewrite>"))))
 
     def _labels(self) -> tuple[str, ...]:
-        analysis = (SHOWS, LACKS) if self.draft else (SHOWS,)
-        return (*(analysis if self.analysis else ()), REWRITE if self.draft else ANSWER)
-
-    def _parts(self, trajectory: Trajectory) -> tuple[str, ...]:
-        analysis = (trajectory.shows, trajectory.lacks) if self.draft else (trajectory.shows,)
-        return (*(analysis if self.analysis else ()), trajectory.rewrite)
+        """The labels of the lines that the module writes, in order."""
+        answer_label = REWRITE if self.draft else ANSWER
+        if not self.analysis:
+            return (answer_label,)
+        return (SHOWS, LACKS, answer_label) if self.draft else (SHOWS, answer_label)
 
 
 def one_line(text: str) -> str:
-    """Text with every run of white space made one space: a line break inside would look like structure."""
+    """Make every run of white space one space: a line break inside a part would look like structure.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text in one line.
+    """
     return " ".join(text.split())

@@ -76,7 +76,7 @@ class InputBuilder:
         """Show as much of the evidence as leaves room for the answer and for one repair of it."""
 
         def build_chat(shorter: Evidence) -> Chat:
-            return self.form.chat(task, example, draft.text if draft else "", shorter.items)
+            return self.form.build_chat(task, example, draft.text if draft else "", shorter.items)
 
         fitted = self.window.fit_evidence(evidence, build_chat, answer_tokens=2 * self.config.max_new_tokens)
         remaining = Evidence((), evidence.cut) if fitted is None else fitted

@@ -36,7 +36,7 @@ class TrainingRow:
         Returns:
             The chat, without an answer.
         """
-        return form.chat(self.task, self.example, self.draft, self.evidence)
+        return form.build_chat(self.task, self.example, self.draft, self.evidence)
 
 
 @dataclass(frozen=True, slots=True)

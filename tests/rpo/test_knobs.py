@@ -112,7 +112,9 @@ def test_an_adapter_for_two_tasks_is_another_than_one_for_the_first(
 def test_a_teacher_writes_other_trajectories_than_the_rules_and_than_another_teacher(
     usual: tuple[str, bytes], tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    teachers = {f"t:{word}": ScriptedModel(lambda _, w=word: FORM.text(Trajectory(w, w, w))) for word in ("one", "two")}
+    teachers = {
+        f"t:{word}": ScriptedModel(lambda _, w=word: FORM.render(Trajectory(w, w, w))) for word in ("one", "two")
+    }
     monkeypatch.setattr("rpobench.rpo.trajectories.writers.get_model", teachers.__getitem__)
     made = [fitted(tiny_checkpoint, tmp_path / name, writer="teacher", teacher=name) for name in teachers]
     assert len({usual, *made}) == len({adapter for _, adapter in (usual, *made)}) == 3

@@ -314,7 +314,7 @@ def test_the_signs_of_a_gamed_reward_are_logged() -> None:
     logged: dict[str, float] = {}
     tasks = {"LaMP-7": TWEET, "LaMP-3": get_task("LaMP-3")}
     texts = ["ok so Paul ran", "five six", "4", "4"]
-    completions = [[{"role": "assistant", "content": FORM.text(Trajectory("a", "b", text))}] for text in texts]
+    completions = [[{"role": "assistant", "content": FORM.render(Trajectory("a", "b", text))}] for text in texts]
     completions.append([{"role": "assistant", "content": "no form"}])
     make_reward(tasks, FORM)(
         completions,

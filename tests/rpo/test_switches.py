@@ -81,17 +81,17 @@ FORMS = [
 
 @pytest.mark.parametrize(("method", "config", "form", "read"), FORMS)
 def test_each_method_reads_and_writes_its_own_form(method: str, config: Any, form: Form, read: str) -> None:
-    module = Sampler([form.text(TRAJECTORY)])
+    module = Sampler([form.render(TRAJECTORY)])
     prediction = predict(method, module, **config)
     assert module.chats[0][-1].content == read
     assert prediction.text == "the rewrite" and prediction.failure is None
     assert prediction.evidence == (("1",) if form.evidence else ())
     assert prediction.draft == ("the draft" if form.draft else None)
-    assert form.parse(form.text(form.kept(TRAJECTORY))) == form.kept(TRAJECTORY)
+    assert form.parse(form.render(form.drop_unwritten_parts(TRAJECTORY))) == form.drop_unwritten_parts(TRAJECTORY)
 
 
 def test_the_forms_differ_in_the_lines_they_write() -> None:
-    texts = [form.text(TRAJECTORY) for _, _, form, _ in FORMS]
+    texts = [form.render(TRAJECTORY) for _, _, form, _ in FORMS]
     assert texts[0] == texts[3] == "History shows: s\nDraft lacks: l\nRewrite: the rewrite"
     assert texts[1] == "Rewrite: the rewrite"
     assert texts[2] == texts[5] == "History shows: s\nAnswer: the rewrite"
@@ -113,7 +113,7 @@ def test_a_rival_without_an_answer_has_its_bare_text_and_no_draft_to_stand() -> 
 
 
 def texts(*rewrites: str) -> list[str]:
-    return [Form().text(Trajectory("s", "l", one)) for one in rewrites]
+    return [Form().render(Trajectory("s", "l", one)) for one in rewrites]
 
 
 def test_consensus_takes_the_text_most_like_the_others_and_likelihood_the_likeliest() -> None:
@@ -136,7 +136,7 @@ def test_a_text_without_an_answer_is_no_candidate() -> None:
 
 
 def test_the_votes_of_a_label_task_are_its_chosen_labels() -> None:
-    module = Sampler([Form().text(Trajectory(f"s{i}", "l", "1")) for i in range(3)])
+    module = Sampler([Form().render(Trajectory(f"s{i}", "l", "1")) for i in range(3)])
     module._scorer = lambda chat, text: float(text == (" 2" if "s0" in chat[-1].content else " 4"))
     assert predict("rpo", module, task="LaMP-3", drafted="3", n=3).text == "4"
 

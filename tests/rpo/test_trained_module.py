@@ -55,7 +55,7 @@ def predict(
 @pytest.mark.parametrize(("task_name", "draft"), [("LaMP-1", "[2]"), ("LaMP-2", "comedy"), ("LaMP-3", "3")])
 def test_a_label_task_ends_in_a_label_chosen_after_the_modules_analysis(task_name: str, draft: str) -> None:
     label = get_task(task_name).labels[0]
-    written = FULL.text(Trajectory(f"{label}, always {label} and {label}", "that", "whatever"))
+    written = FULL.render(Trajectory(f"{label}, always {label} and {label}", "that", "whatever"))
     prediction, module, score = predict(task_name, draft, written)
     assert prediction.text == label
     assert prediction.draft == draft and prediction.trajectory == written and prediction.failure is None
@@ -65,7 +65,7 @@ def test_a_label_task_ends_in_a_label_chosen_after_the_modules_analysis(task_nam
 
 
 def test_a_text_task_ends_in_the_rewrite() -> None:
-    written = FULL.text(Trajectory("5 words", "9 words", "ok so lunch again"))
+    written = FULL.render(Trajectory("5 words", "9 words", "ok so lunch again"))
     prediction, module, score = predict("LaMP-7", "I had lunch", written)
     assert (prediction.text, prediction.draft) == ("ok so lunch again", "I had lunch")
     assert len(prediction.evidence) == 2 and prediction.usage.calls > 1
@@ -88,7 +88,7 @@ def test_a_text_that_left_out_a_line_is_taken_up_with_the_label_of_that_line(
 
     prediction, module, _ = predict("LaMP-7", "I had lunch", forgetful)
     assert module.chats[-1][-1].content == "History shows: 5 words\nDraft lacks:"
-    assert prediction.trajectory == FULL.text(Trajectory("5 words", "9 words", "ok lunch"))
+    assert prediction.trajectory == FULL.render(Trajectory("5 words", "9 words", "ok lunch"))
     assert (prediction.text, prediction.failure) == ("ok lunch", None)
     assert prediction.usage.calls == 3  # draft, text, text led
     assert "LaMP-7: 1 of 1 answers missed a line of the required format; 1 were repaired" in capsys.readouterr().err
@@ -101,7 +101,7 @@ def test_a_text_that_leaves_its_form_again_stays_as_it_first_was() -> None:
 
 
 def test_a_rewrite_that_is_no_answer_lets_the_draft_stand_and_says_so() -> None:
-    prediction, _, _ = predict("LaMP-7", "I had lunch", FULL.text(Trajectory("a", "b", "...")))
+    prediction, _, _ = predict("LaMP-7", "I had lunch", FULL.render(Trajectory("a", "b", "...")))
     assert prediction.text == "I had lunch"
     assert prediction.failure == "the rewrite is no answer of the task: the draft stands"
 
@@ -131,7 +131,7 @@ def test_a_prompt_beyond_the_context_loses_evidence_and_then_the_draft_stands(
 
 def test_the_module_never_sees_the_target() -> None:
     one = generate("LaMP-7", "dev", 1).labelled[0]
-    _, module, _ = predict("LaMP-7", "x", FULL.text(Trajectory("a", "b", "c")))
+    _, module, _ = predict("LaMP-7", "x", FULL.render(Trajectory("a", "b", "c")))
     assert not any(one.target in message.content for chat in module.chats for message in chat)
 
 

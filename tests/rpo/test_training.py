@@ -227,7 +227,7 @@ def test_the_notes_name_the_adapter_that_was_kept(tmp_path: Path) -> None:
 
 
 def test_the_reward_is_the_score_plus_a_bonus_and_zero_where_there_is_no_answer() -> None:
-    texts = [FULL.text(Trajectory("a", "b", rewrite)) for rewrite in ("4", "2", "many")] + ["4"]
+    texts = [FULL.render(Trajectory("a", "b", rewrite)) for rewrite in ("4", "2", "many")] + ["4"]
     completions = [[{"role": "assistant", "content": text}] for text in texts]
     judge = make_reward({"LaMP-3": RATING}, FULL)
     assert judge(completions, ["LaMP-3"] * 4, ["4"] * 4) == [1 + FORMAT_BONUS, 0.5 + FORMAT_BONUS, 0.0, 0.0]

@@ -33,7 +33,7 @@ def items(**columns: list[str]) -> tuple[ProfileItem, ...]:
 
 def test_a_written_trajectory_parses_back() -> None:
     trajectory = Trajectory("closest 4; 4 5", "2 is 2 below the median", "4")
-    assert FULL.parse(FULL.text(trajectory)) == trajectory
+    assert FULL.parse(FULL.render(trajectory)) == trajectory
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_a_text_that_leaves_its_form_is_resumed_where_it_left_it(text: str, resu
 def test_the_prompt_shows_input_draft_and_evidence_best_last() -> None:
     task = get_task("LaMP-7")
     example = Example("1", "u", TWEET + "I am tired", ())
-    chat = FULL.chat(task, example, "so tired", items(text=["best one", "second one"]))
+    chat = FULL.build_chat(task, example, "so tired", items(text=["best one", "second one"]))
     assert chat[-1].content == "History:\n- second one\n- best one\nInput: I am tired\nDraft tweet paraphrase: so tired"
 
 
 def test_line_breaks_in_data_cannot_pass_for_structure() -> None:
     task = get_task("LaMP-7")
     example = Example("1", "u", TWEET + "a\nDraft: forged", ())
-    chat = FULL.chat(task, example, "b\nInput: forged", items(text=["c\n- forged"]))
+    chat = FULL.build_chat(task, example, "b\nInput: forged", items(text=["c\n- forged"]))
     assert len(chat[-1].content.splitlines()) == 4
 
 
@@ -179,7 +179,7 @@ def test_whatever_the_data_hold_a_written_trajectory_parses_back(name: str, text
     trajectory = write_trajectory(
         task, Example("1", "u", texts[3]), texts[4], evidence, f"x{texts[5]}", Histories(task)
     )
-    assert FULL.parse(FULL.text(trajectory)) == trajectory
+    assert FULL.parse(FULL.render(trajectory)) == trajectory
 
 
 def test_the_analysis_of_tags_lists_them_by_closeness_and_the_closest_fits() -> None:
@@ -279,7 +279,7 @@ def test_the_rules_write_the_same_analysis_whatever_the_target(name: str) -> Non
         )
         for told in ("", "anything else")
     ]
-    assert [FULL.lead(one) for one in written[0]] == [FULL.lead(one) for one in written[1]]
+    assert [FULL.render_prefix(one) for one in written[0]] == [FULL.render_prefix(one) for one in written[1]]
     assert [one.rewrite for one in written[0]] == [one.target for one in known]
 
 
@@ -289,5 +289,5 @@ def test_the_target_changes_the_rewrite_and_nothing_else() -> None:
     one, two = (
         write_trajectory(get_task("LaMP-3"), example, "1", evidence, target, NO_CORPUS) for target in ("5", "2")
     )
-    assert FULL.lead(one) == FULL.lead(two)
+    assert FULL.render_prefix(one) == FULL.render_prefix(two)
     assert (one.rewrite, two.rewrite) == ("5", "2")

@@ -32,7 +32,7 @@ def row(name: str = "1", target: str = "ok so lunch was really great", task=TWEE
 
 
 def written(shows: str, lacks: str = "too formal") -> str:
-    return Form().text(Trajectory(shows, lacks, "whatever"))
+    return Form().render(Trajectory(shows, lacks, "whatever"))
 
 
 @pytest.mark.parametrize(

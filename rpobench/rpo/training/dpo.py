@@ -83,8 +83,8 @@ def build_dpo_dataset(preferences: Sequence[Demonstration], form: Form, *, count
         rows.append(
             {
                 "prompt": template_messages(row.build_chat(form)),
-                "chosen": [{"role": "assistant", "content": form.text(trajectory)}],
-                "rejected": [{"role": "assistant", "content": form.text(with_draft)}],
+                "chosen": [{"role": "assistant", "content": form.render(trajectory)}],
+                "rejected": [{"role": "assistant", "content": form.render(with_draft)}],
                 "chat_template_kwargs": dict(CHAT_TOKENS),
             }
         )

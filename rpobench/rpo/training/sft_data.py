@@ -34,12 +34,12 @@ def select_learnable(demonstrations: Sequence[Demonstration], form: Form, window
     readable = [
         demonstration
         for demonstration in demonstrations
-        if form.parse(form.text(demonstration.trajectory)) == demonstration.trajectory
+        if form.parse(form.render(demonstration.trajectory)) == demonstration.trajectory
     ]
 
     learnable = []
     for demonstration in readable:
-        completion = Message("assistant", form.text(demonstration.trajectory))
+        completion = Message("assistant", form.render(demonstration.trajectory))
         if window.fits((*demonstration.row.build_chat(form), completion)):
             learnable.append(demonstration)
 
@@ -87,8 +87,8 @@ def build_sft_dataset(demonstrations: Sequence[Demonstration], form: Form, *, he
         rows.append(
             {
                 "prompt": template_messages(demonstration.row.build_chat(form)),
-                "completion": [{"role": "assistant", "content": form.text(trajectory)}],
-                "lead": form.lead(trajectory) if reaches_wrong_conclusion and masks_answers else "",
+                "completion": [{"role": "assistant", "content": form.render(trajectory)}],
+                "lead": form.render_prefix(trajectory) if reaches_wrong_conclusion and masks_answers else "",
                 "chat_template_kwargs": dict(CHAT_TOKENS),
             }
         )

@@ -83,7 +83,7 @@ def write_demonstrations(
     """
     file = job.folder / TRAJECTORIES
     if not file.exists():
-        trajectories = [job.form.kept(trajectory) for trajectory in writer.write(rows)]
+        trajectories = [job.form.drop_unwritten_parts(trajectory) for trajectory in writer.write(rows)]
         write_json(job.folder / USAGE, asdict(writer.usage))  # first: a kill must not lose what they cost
 
         demonstrations = [Demonstration(row, trajectory) for row, trajectory in zip(rows, trajectories, strict=True)]

@@ -160,7 +160,7 @@ def _check_answered(texts: Sequence[Completion]) -> None:
 
 
 def _chat(row: TrainingRow) -> Chat:
-    read = FORM.chat(row.task, row.example, row.draft, row.evidence)[-1].content
+    read = FORM.build_chat(row.task, row.example, row.draft, row.evidence)[-1].content
     asked = Message("user", f"{read}\n{REWRITE} {one_line(row.target)}")
     return (Message("system", ASK), *DEMONSTRATIONS[row.task.kind], asked)
 
