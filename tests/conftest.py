@@ -119,7 +119,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
     """
     from rpobench import get_task
     from rpobench.data.synth.world import generate
-    from rpobench.runs.environment import prompt_hashes
+    from rpobench.runs.environment import hash_prompts
     from rpobench.scoring.result import score
     from rpobench.store.files import write_json
     from rpobench.store.predictions import append_predictions
@@ -158,7 +158,7 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         result |= {"seconds": 1.5, "texts": texts, "schema": SCHEMA_VERSION, "synthetic": True}
         write_json(folder / "spec.json", spec.content())
         write_json(
-            folder / "environment.json", {"data_sha256": data.sha256, "prompt_sha256": prompt_hashes(judge, data).today}
+            folder / "environment.json", {"data_sha256": data.sha256, "prompt_sha256": hash_prompts(judge, data).today}
         )
         append_predictions(folder / "predictions.jsonl", list(made.values()), seconds=1.5)
         write_json(folder / "result.json", result)

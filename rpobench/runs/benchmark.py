@@ -92,7 +92,7 @@ class _MethodRuns:
             members = [self.chosen.tasks[name] for name in group]
             fit, _ = self._fit(members)
             specs = [(one, self._spec(one, fit, profiles)) for one in members for profiles in self._profiles()]
-            if not all(self.runner.finished(one.task, one.scored, spec) for one, spec in specs):
+            if not all(self.runner.find_finished(one.task, one.scored, spec) for one, spec in specs):
                 self._fitted(members)
 
     def work(self) -> Iterator[Work]:
@@ -106,7 +106,7 @@ class _MethodRuns:
                 train = [] if fitted else [labelled.example for labelled in one.train.labelled]
                 for profiles in self._profiles():
                     spec = self._spec(one, fit, profiles)
-                    left = self.runner.open_examples(spec, examples)
+                    left = self.runner.missing_examples(spec, examples)
                     yield Work(self.runner, method, one.task, left, train)
                     train = [] if left else train  # fitted once, for own and swapped profiles
 
@@ -176,7 +176,7 @@ class _MethodRuns:
     ) -> RunResult:
         """The result as it stands; without one the method is fitted or loaded, and run."""
         spec = self._spec(one, fit, profiles)
-        finished = self.runner.finished(one.task, one.scored, spec)
+        finished = self.runner.find_finished(one.task, one.scored, spec)
         return finished or self.runner.run(fitted(), one.task, one.scored, spec)
 
     def _spec(self, one: PreparedTask, fit: FitName | None, profiles: Literal["own", "swapped"]) -> RunSpec:

@@ -1,4 +1,4 @@
-"""What a run was made with: packages, commit, platform and processor, the hashes of data and prompts, what ranked."""
+"""What a run was made with: packages, commit, platform and processor, hashes of data and prompts, and what ranked."""
 
 from __future__ import annotations
 
@@ -24,10 +24,54 @@ from rpobench.types import RpobenchError
 PACKAGES = ("rpobench", "torch", "transformers", "trl", "peft", "datasets", "rank-bm25", "rouge-score", "scikit-learn")
 
 
-def environment(*, data_sha256: str, hashes: PromptHashes) -> dict[str, Any]:
-    """A JSON object; holds no path and no name of a machine.
+@dataclass(frozen=True)
+class PromptHashes:
+    """How a task asks, as hashes of 64 hex digits.
 
-    `reference_tokenizer` and `retrievers` are identities, noted once evidence was taken.
+    Attributes:
+        today: In today's form.
+        recorded: In that of version 0.1.
+    """
+
+    today: str
+    recorded: str
+
+    def match(self, prompt_sha256: str) -> bool:
+        """Say whether a run was asked in the same words, whichever version made it.
+
+        Args:
+            prompt_sha256: The hash that the run noted.
+
+        Returns:
+            Whether it is one of both.
+        """
+        return prompt_sha256 in (self.today, self.recorded)
+
+
+def hash_prompts(task: Task, data: DataSet) -> PromptHashes:
+    """Hash how a task asks: its prompt of the first example of the data, with and without evidence.
+
+    Args:
+        task: The task.
+        data: The examples, at least one.
+
+    Returns:
+        The hashes.
+    """
+    example = data.labelled[0].example
+    chats = [task.prompt(example), task.prompt(example, example.profile[:2])]
+    return PromptHashes(digest(chats, SHA256), recorded_digest(recorded_text(chats), SHA256))
+
+
+def describe_environment(*, data_sha256: str, hashes: PromptHashes) -> dict[str, Any]:
+    """Describe what a run is made with; no path and no name of a machine is part of it.
+
+    Args:
+        data_sha256: The hash of the data.
+        hashes: The hashes of the task's prompts.
+
+    Returns:
+        A JSON object. `reference_tokenizer` and `retrievers` are identities, noted once evidence was taken.
     """
     return {
         "packages": {name: _version(name) for name in PACKAGES},
@@ -44,6 +88,45 @@ def environment(*, data_sha256: str, hashes: PromptHashes) -> dict[str, Any]:
     }
 
 
+def claim_environment(file: Path, *, data_sha256: str, hashes: PromptHashes) -> None:
+    """Note what a new run is made with, or check that a run that was begun can be continued.
+
+    Args:
+        file: The run's `environment.json`.
+        data_sha256: The hash of the data.
+        hashes: The hashes of the task's prompts.
+
+    Raises:
+        RpobenchError: The task's prompts changed, though its version did not.
+    """
+    if not file.exists():
+        write_json(file, describe_environment(data_sha256=data_sha256, hashes=hashes))
+    elif not hashes.match(read_environment(file)["prompt_sha256"]):
+        raise RpobenchError(
+            f"{file}: prompt_sha256 differs, the task's prompts changed since: raise the task's version or use --out"
+        )
+
+
+def note_evidence_identities(file: Path, identities: Mapping[str, Any]) -> None:
+    """Note which retrievers ranked and which tokenizer cut, as soon as it is known.
+
+    Args:
+        file: The run's `environment.json`.
+        identities: `reference_tokenizer` and `retrievers`; empty where no evidence was taken.
+
+    Raises:
+        RpobenchError: Another tokenizer cut the run's evidence before.
+    """
+    content = read_environment(file)
+    before, now = content.get("reference_tokenizer"), identities.get("reference_tokenizer")
+    if before and now and before != now:
+        raise RpobenchError(f"{file}: its evidence was cut by {before}, now it is {now}: use another --out")
+
+    updated = {**content, **identities}
+    if updated != content:
+        write_json(file, updated)
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -53,65 +136,26 @@ def _version(package: str) -> str | None:
 
 def _processor() -> str:
     """Its model and, where Linux tells, the instructions for bfloat16: with them a module is trained in it."""
-    told = Path("/proc/cpuinfo")
-    text = told.read_text(encoding="utf-8", errors="replace") if told.exists() else ""
+    file = Path("/proc/cpuinfo")
+    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
     if not model:
         return platform.processor() or platform.machine()
-    return " ".join([model[1].strip(), *(flag for flag in ("amx_bf16", "avx512_bf16") if f" {flag} " in text)])
+
+    flags = [flag for flag in ("amx_bf16", "avx512_bf16") if f" {flag} " in text]
+    return " ".join([model[1].strip(), *flags])
 
 
 def _checkout() -> dict[str, Any]:
     """`commit` of the checkout this package runs from, and whether its files differ (`dirty`); None for a wheel."""
-    here = Path(__file__).resolve().parents[1]
-    if not (here.parent / ".git").exists() or not shutil.which("git"):
+    package = Path(__file__).resolve().parents[1]
+    if not (package.parent / ".git").exists() or not shutil.which("git"):
         return {"commit": None, "dirty": None}
-    commit = _git(here, "rev-parse", "HEAD").strip()
-    changed = _git(here, "status", "--porcelain", "--untracked-files=no")
-    return {"commit": commit or None, "dirty": bool(changed.strip()) if commit else None}
+
+    commit = _git(package, "rev-parse", "HEAD").strip()
+    changes = _git(package, "status", "--porcelain", "--untracked-files=no").strip()
+    return {"commit": commit or None, "dirty": bool(changes) if commit else None}
 
 
 def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False).stdout
-
-
-@dataclass(frozen=True)
-class PromptHashes:
-    """How a task asks, as hashes of 64 hex digits: in today's form, and in that of version 0.1."""
-
-    today: str
-    recorded: str
-
-    def match(self, prompt_sha256: str) -> bool:
-        """Whether a run that noted this hash was asked in the same words, whichever version made it."""
-        return prompt_sha256 in (self.today, self.recorded)
-
-
-def prompt_hashes(task: Task, data: DataSet) -> PromptHashes:
-    """Hash how a task asks: its prompt of the first example of the data, with and without evidence."""
-    example = data.labelled[0].example
-    chats = [task.prompt(example), task.prompt(example, example.profile[:2])]
-    return PromptHashes(digest(chats, SHA256), recorded_digest(recorded_text(chats), SHA256))
-
-
-def _same_prompts(file: Path, data_sha256: str, hashes: PromptHashes) -> None:
-    """Note what the run is made with, or refuse to continue it where the task's prompt changed under its name."""
-    if not file.exists():
-        write_json(file, environment(data_sha256=data_sha256, hashes=hashes))
-    elif not hashes.match(read_environment(file)["prompt_sha256"]):
-        raise RpobenchError(
-            f"{file}: prompt_sha256 differs, the task's prompts changed since: raise the task's version or use --out"
-        )
-
-
-def _note_used(file: Path, used: Mapping[str, Any]) -> None:
-    """Note which retrievers ranked and which tokenizer cut, as soon as it is known.
-
-    Raises RpobenchError where what cut a run's evidence before is no longer the same.
-    """
-    noted = read_environment(file)
-    before, now = noted.get("reference_tokenizer"), used.get("reference_tokenizer")
-    if before and now and before != now:
-        raise RpobenchError(f"{file}: its evidence was cut by {before}, now it is {now}: use another --out")
-    if (updated := {**noted, **used}) != noted:
-        write_json(file, updated)

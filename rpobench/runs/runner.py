@@ -18,7 +18,7 @@ from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel, batch_size
 from rpobench.registry import get_retriever
 from rpobench.runs.drafts import CHUNK, FitDrafts, StoredDrafts
-from rpobench.runs.environment import _note_used, _same_prompts, prompt_hashes
+from rpobench.runs.environment import claim_environment, hash_prompts, note_evidence_identities
 from rpobench.runs.fit_cost import FIT_COST, FitAttempt, fit_attempt, read_fit_cost
 from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.scoring.result import score
@@ -30,6 +30,7 @@ from rpobench.store.result_store import ResultStore, claim
 from rpobench.store.results import SCHEMA_VERSION, read_result
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.store.user_cache import cache_folder
+from rpobench.store.whole_folder import whole_folder
 from rpobench.task.contract import Task
 from rpobench.terminal import show_progress
 from rpobench.types import Example, Labelled, Prediction, RpobenchError
@@ -45,7 +46,14 @@ class RunResult:
 
 
 class Runner:
-    """Carries out specs against one store and one base model. Without `texts` results ask readers to show none."""
+    """Carries out specs against one store and one base model.
+
+    Args:
+        store: Where runs and fits are kept.
+        base_model: The model that is personalized.
+        seed: Of everything that is drawn.
+        texts: Whether readers may show the texts of the results.
+    """
 
     def __init__(self, store: ResultStore, base_model: LanguageModel, *, seed: int, texts: bool = True) -> None:
         self.store, self.base_model, self.seed, self.texts = store, base_model, seed, texts
@@ -55,145 +63,234 @@ class Runner:
         )
 
     def fit(self, method: Method, spec: FitSpec, train: Mapping[Task, Sequence[Labelled]]) -> Method:
-        """The method as trained by this spec: loaded if it was finished before, else fitted and saved.
+        """Fit a method, or load it where it was fitted before.
 
-        Of several processes (`ranks`) all come here and fit, the first alone locks and writes.
+        Of several processes of one launch all come here and fit; the first alone locks and writes.
+
+        Args:
+            method: The method, not fitted.
+            spec: What is fitted.
+            train: The training examples of each task.
+
+        Returns:
+            The fitted method.
         """
         folder = self.store.fit_folder(self.store.fit_digest(spec))
-        checkpoint, work = folder / "checkpoint", folder / "work"
+
         with locked(folder) if is_first() else nullcontext():
             if is_first():
                 claim(folder, spec)
             wait_for_all()
-            if not checkpoint.exists():
-                self._fit(method, folder, work, train)
-            wait_for_all()
-            if is_first():
-                shutil.rmtree(work, ignore_errors=True)  # also what a kill after the rename left
-        return type(method).load(checkpoint, method.config)
 
-    def _fit(self, method: Method, folder: Path, work: Path, train: Mapping[Task, Sequence[Labelled]]) -> None:
-        work.mkdir(parents=True, exist_ok=True)
-        meter = self._drafts.meter
-        with fit_attempt(folder / FIT_COST, work, method, meter) if is_first() else nullcontext() as attempt:
-            method.fit(train, self._fit_context(train, work, attempt))
-        if is_first():
-            half = folder / "checkpoint.part"
-            shutil.rmtree(half, ignore_errors=True)
-            half.mkdir(parents=True)
-            method.save(half)
-            half.rename(folder / "checkpoint")
+            if not (folder / "checkpoint").exists():
+                self._fit(method, folder, train)
+            wait_for_all()
+
+            if is_first():
+                shutil.rmtree(folder / "work", ignore_errors=True)  # also what a kill after the rename left
+
+        return type(method).load(folder / "checkpoint", method.config)
 
     def has_fit(self, spec: FitSpec) -> bool:
-        """Whether this fit is finished."""
+        """Say whether a fit is finished.
+
+        Args:
+            spec: What is fitted.
+
+        Returns:
+            Whether its artefact is there.
+        """
         return (self.store.fit_folder(self.store.fit_digest(spec)) / "checkpoint").exists()
 
-    def finished(self, task: Task, data: DataSet, spec: RunSpec) -> RunResult | None:
-        """The result that stands, None where the run is unfinished or examples are unanswered.
+    def find_finished(self, task: Task, data: DataSet, spec: RunSpec) -> RunResult | None:
+        """Find a finished run. Without `texts` its result is marked so, and stays so.
 
-        Without `texts` it is marked so, and stays so.
+        Args:
+            task: The task.
+            data: The scored examples.
+            spec: What describes the run.
+
+        Returns:
+            The run; None where it is unfinished, or examples are unanswered.
+
+        Raises:
+            RpobenchError: The run was made with other prompts, or its folder is another run's.
         """
         folder = self.store.run_folder(spec)
         if not (folder / "result.json").exists():
             return None
-        claim(folder, spec)
-        _same_prompts(folder / "environment.json", data.sha256, prompt_hashes(task, data))
+
+        self._claim(folder, task, data, spec)
         result = read_result(folder / "result.json")
         if result.get("unanswered"):
             return None
+
         if result["texts"] and not self.texts:
             result["texts"] = False
             write_json(folder / "result.json", result)
         return RunResult(spec, folder, result)
 
     def run(self, method: Method, task: Task, data: DataSet, spec: RunSpec) -> RunResult:
-        """Predict what is missing of `data`, score all of it, and save. Raises NoSwap before anything is written."""
-        examples = [one.example for one in data.labelled]
+        """Predict what is missing, score all of it, and save.
+
+        Args:
+            method: The method, fitted if it trains.
+            task: The task.
+            data: The scored examples.
+            spec: What describes the run.
+
+        Returns:
+            The finished run.
+
+        Raises:
+            NoSwap: The profiles cannot be swapped; nothing is written then.
+            RpobenchError: Something else is wrong; what was predicted before stays.
+        """
+        examples = [labelled.example for labelled in data.labelled]
         if spec.profiles == "swapped":
             examples = swap_profiles(examples, seed=spec.seed)
+
         folder = self.store.run_folder(spec)
         with locked(folder):
-            if standing := self.finished(task, data, spec):
-                return standing
-            claim(folder, spec)
-            _same_prompts(folder / "environment.json", data.sha256, prompt_hashes(task, data))
+            finished_run = self.find_finished(task, data, spec)
+            if finished_run:
+                return finished_run
+
+            self._claim(folder, task, data, spec)
             self._evidence.rankings.expect(task, examples, f"{data.sha256}/{spec.profiles}/{spec.seed}")
-            predictions = self._predict(method, task, examples, spec, folder)
-            seconds = seconds_spent(folder / "predictions.jsonl")
-            fit = read_fit_cost(self.store.fit_folder(spec.fit) / FIT_COST) if spec.fit else None
-            result = score(task, data, predictions) | {
-                "seconds": round(sum(seconds[key] for key in predictions), 3),
-                "fit_seconds": fit.seconds if fit else None,
-                **({"fit_tokens": fit.tokens} if fit and fit.tokens else {}),
-                "texts": self.texts and (data.synthetic or not task.licensed),
-                "schema": SCHEMA_VERSION,
-                "synthetic": data.synthetic,
-            }
-            write_json(folder / "result.json", result)
-            _tell_unanswered(folder.name, predictions)
+            predictions = self._predict(method, task, examples, spec)
+
+            write_json(folder / "result.json", self._score(task, data, spec, predictions))
+            _report_unanswered(folder.name, predictions)
+
         return RunResult(spec, folder, read_result(folder / "result.json"))
 
-    def _predict(
-        self, method: Method, task: Task, examples: Sequence[Example], spec: RunSpec, folder: Path
-    ) -> dict[str, Prediction]:
-        finished = {id_: one for id_, one in self.store.done(spec).items() if not one.unanswered}
-        missing = [example for example in examples if example.id not in finished]
-        context, size = self._predict_context(task), batch_size(self.base_model, CHUNK)
-        label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
-        with show_progress(label, len(missing)) as advance:
-            for start in range(0, len(missing), size):
-                chunk, before = missing[start : start + size], self._drafts.meter.read()
-                with name_example_in_error(task, chunk):
-                    made = list(method.predict(task, chunk, context))
-                _check_answered(method, chunk, made)
-                made = self._with_draft_failures(task, chunk, made)
-                charge = self._drafts.meter.charge_since(before)
-                append_predictions(folder / "predictions.jsonl", made, seconds=charge.seconds)
-                _note_used(folder / "environment.json", self._evidence.used())
-                finished |= {prediction.example_id: prediction for prediction in made}
-                advance(len(made))
-        return {example.id: finished[example.id] for example in examples}
+    def missing_examples(self, spec: RunSpec, examples: Sequence[Example]) -> list[Example]:
+        """Find the examples that a run has still to predict.
 
-    def predict_rehearsal(self, model: LanguageModel, drafts: DraftStore, users: Path) -> PredictContext:
-        """A context for estimates of predicting: real evidence, stand-ins for model and drafts."""
-        return PredictContext(model, drafts, self._evidence, self.seed, users)
+        Args:
+            spec: What describes the run.
+            examples: All its examples.
 
-    def fit_rehearsal(self, model: LanguageModel, drafts: DraftStore, folder: Path) -> FitContext:
-        """A context for estimates of fitting: real evidence, stand-ins for model and drafts."""
-        return FitContext(model, drafts, self._evidence, self.seed, folder)
+        Returns:
+            Those without a prediction, and those that the model left without answer.
+        """
+        predictions = self._read_answered(spec)
+        return [example for example in examples if example.id not in predictions]
 
     def undrafted(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
-        """The examples whose drafts are yet to be made, by draft key."""
+        """Find the examples whose drafts are yet to be made.
+
+        Args:
+            task: The task.
+            examples: The examples.
+
+        Returns:
+            The examples by draft key; equal prompts share a draft.
+        """
         return self._drafts.missing(task, examples)
 
-    def open_examples(self, spec: RunSpec, examples: Sequence[Example]) -> list[Example]:
-        """Those that this run has still to predict."""
-        finished = {id_ for id_, one in self.store.done(spec).items() if not one.unanswered}
-        return [example for example in examples if example.id not in finished]
+    def fit_rehearsal(self, model: LanguageModel, drafts: DraftStore, folder: Path) -> FitContext:
+        """Make a context for estimates of fitting: real evidence, stand-ins for model and drafts."""
+        return FitContext(model, drafts, self._evidence, self.seed, folder)
 
-    def _with_draft_failures(
-        self, task: Task, examples: Sequence[Example], made: Sequence[Prediction]
-    ) -> list[Prediction]:
-        """A prediction that was made from a draft which the model never gave is none either."""
-        failures = {example.id: self._drafts.no_answer(task, example) for example in examples}
-        return [
-            replace(one, failure=f"no draft: {failures[one.example_id]}", unanswered=True)
-            if one.draft is not None and not one.unanswered and failures[one.example_id]
-            else one
-            for one in made
-        ]
+    def predict_rehearsal(self, model: LanguageModel, drafts: DraftStore, users: Path) -> PredictContext:
+        """Make a context for estimates of predicting: real evidence, stand-ins for model and drafts."""
+        return PredictContext(model, drafts, self._evidence, self.seed, users)
+
+    def _fit(self, method: Method, folder: Path, train: Mapping[Task, Sequence[Labelled]]) -> None:
+        work = folder / "work"
+        work.mkdir(parents=True, exist_ok=True)
+        if not is_first():
+            method.fit(train, self._fit_context(train, work, None))
+            return
+
+        with fit_attempt(folder / FIT_COST, work, method, self._drafts.meter) as attempt:
+            method.fit(train, self._fit_context(train, work, attempt))
+        with whole_folder(folder / "checkpoint") as checkpoint:
+            method.save(checkpoint)
 
     def _fit_context(self, tasks: Iterable[Task], folder: Path, attempt: FitAttempt | None) -> FitContext:
         drafts = FitDrafts(self._drafts, attempt)
         model = keep_licensed_texts_private(self.base_model, tasks)
         return FitContext(model, drafts, self._evidence, self.seed, folder)
 
-    def _predict_context(self, task: Task) -> PredictContext:
+    def _claim(self, folder: Path, task: Task, data: DataSet, spec: RunSpec) -> None:
+        """Begin a run's folder, or check that the run in it can be continued."""
+        claim(folder, spec)
+        claim_environment(folder / "environment.json", data_sha256=data.sha256, hashes=hash_prompts(task, data))
+
+    def _read_answered(self, spec: RunSpec) -> dict[str, Prediction]:
+        """The predictions that are there, by example id; not those that the model left without answer."""
+        predictions = self.store.done(spec)
+        return {example_id: prediction for example_id, prediction in predictions.items() if not prediction.unanswered}
+
+    def _predict(self, method: Method, task: Task, examples: Sequence[Example], spec: RunSpec) -> dict[str, Prediction]:
+        """Predict what is missing, chunk by chunk, and return all predictions by example id."""
+        folder = self.store.run_folder(spec)
+        predictions = self._read_answered(spec)
+        missing = [example for example in examples if example.id not in predictions]
+
         model = keep_licensed_texts_private(self.base_model, [task])
-        return PredictContext(model, self._drafts, self._evidence, self.seed, self.store.users_folder)
+        context = PredictContext(model, self._drafts, self._evidence, self.seed, self.store.users_folder)
+        chunk_size = batch_size(self.base_model, CHUNK)
+        label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
+
+        with show_progress(label, len(missing)) as advance:
+            for start in range(0, len(missing), chunk_size):
+                before = self._drafts.meter.read()
+                chunk = self._predict_chunk(method, task, missing[start : start + chunk_size], context)
+                charge = self._drafts.meter.charge_since(before)
+
+                append_predictions(folder / "predictions.jsonl", chunk, seconds=charge.seconds)
+                note_evidence_identities(folder / "environment.json", self._evidence.used())
+                predictions |= {prediction.example_id: prediction for prediction in chunk}
+                advance(len(chunk))
+
+        return {example.id: predictions[example.id] for example in examples}
+
+    def _predict_chunk(
+        self, method: Method, task: Task, examples: Sequence[Example], context: PredictContext
+    ) -> list[Prediction]:
+        with name_example_in_error(task, examples):
+            predictions = list(method.predict(task, examples, context))
+
+        _check_complete(method, examples, predictions)
+        return self._with_draft_failures(task, examples, predictions)
+
+    def _with_draft_failures(
+        self, task: Task, examples: Sequence[Example], predictions: Sequence[Prediction]
+    ) -> list[Prediction]:
+        """The predictions, those marked unanswered that were made from a draft which the model never gave."""
+        draft_failures = {example.id: self._drafts.no_answer(task, example) for example in examples}
+
+        marked = []
+        for prediction in predictions:
+            failure = draft_failures[prediction.example_id]
+            if failure and prediction.draft is not None and not prediction.unanswered:
+                marked.append(replace(prediction, failure=f"no draft: {failure}", unanswered=True))
+            else:
+                marked.append(prediction)
+        return marked
+
+    def _score(self, task: Task, data: DataSet, spec: RunSpec, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
+        """The content of `result.json`."""
+        seconds = seconds_spent(self.store.run_folder(spec) / "predictions.jsonl")
+        cost = read_fit_cost(self.store.fit_folder(spec.fit) / FIT_COST) if spec.fit else None
+
+        result = score(task, data, predictions)
+        result["seconds"] = round(sum(seconds[example_id] for example_id in predictions), 3)
+        result["fit_seconds"] = cost.seconds if cost else None
+        if cost and cost.tokens:
+            result["fit_tokens"] = cost.tokens
+
+        result["texts"] = self.texts and (data.synthetic or not task.licensed)
+        result["schema"] = SCHEMA_VERSION
+        result["synthetic"] = data.synthetic
+        return result
 
 
-def _tell_unanswered(run: str, predictions: Mapping[str, Prediction]) -> None:
+def _report_unanswered(run: str, predictions: Mapping[str, Prediction]) -> None:
     failures = [prediction.failure for prediction in predictions.values() if prediction.unanswered]
     if failures:
         print(
@@ -203,12 +300,13 @@ def _tell_unanswered(run: str, predictions: Mapping[str, Prediction]) -> None:
         )
 
 
-def _check_answered(method: Method, examples: Sequence[Example], made: Sequence[Prediction]) -> None:
-    asked, answered = [example.id for example in examples], [prediction.example_id for prediction in made]
-    if sorted(asked) != sorted(answered):
+def _check_complete(method: Method, examples: Sequence[Example], predictions: Sequence[Prediction]) -> None:
+    expected_ids = sorted(example.id for example in examples)
+    predicted_ids = sorted(prediction.example_id for prediction in predictions)
+    if predicted_ids != expected_ids:
         raise RpobenchError(
-            f"method {method.name}: {len(answered)} predictions for {len(asked)} examples, or for others than asked: "
-            "predict must yield one for each"
+            f"method {method.name}: {len(predicted_ids)} predictions for {len(expected_ids)} examples, "
+            "or for others than asked: predict must yield one for each"
         )
 
 

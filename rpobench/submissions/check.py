@@ -13,7 +13,7 @@ from rpobench.data.dataset import DataSet
 from rpobench.data.official.folder import MissingData
 from rpobench.data.sources import restore_source
 from rpobench.registry import get_task
-from rpobench.runs.environment import prompt_hashes
+from rpobench.runs.environment import hash_prompts
 from rpobench.runs.fit_cost import FIT_COST
 from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.scoring.by_user import by_user
@@ -93,7 +93,7 @@ def _check(folder: Path, data: str | None, report: Report, specs: dict[str, str]
         found = spent | score(task, held, predictions) | {"synthetic": held.synthetic}
         report.faults += _differing("predictions", found, result)
         report.faults += _foreign_evidence(spec, held, predictions)
-        if not prompt_hashes(task, held).match(environment["prompt_sha256"]):
+        if not hash_prompts(task, held).match(environment["prompt_sha256"]):
             report.faults.append("environment.json: prompt_sha256 is not that of the task's prompts")
 
 

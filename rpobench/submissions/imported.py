@@ -19,7 +19,7 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: dict[str, str
     Raises RpobenchError where the ids are not those of the data, and where the name already has other predictions.
     """
     from rpobench.registry import get_task
-    from rpobench.runs.environment import environment, prompt_hashes
+    from rpobench.runs.environment import describe_environment, hash_prompts
     from rpobench.scoring.result import score
     from rpobench.store.files import write_json
     from rpobench.store.predictions import append_predictions, packed_twin, read_predictions
@@ -45,7 +45,9 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: dict[str, str
     for left in (held, packed_twin(held)):  # by an import that was killed
         left.unlink(missing_ok=True)
     append_predictions(held, list(made.values()))
-    write_json(folder / "environment.json", environment(data_sha256=data.sha256, hashes=prompt_hashes(task, data)))
+    write_json(
+        folder / "environment.json", describe_environment(data_sha256=data.sha256, hashes=hash_prompts(task, data))
+    )
     result = scored | {
         "seconds": 0.0, "fit_seconds": None, "texts": data.synthetic or not task.licensed, "schema": SCHEMA_VERSION,
         "synthetic": data.synthetic, "imported": True,

@@ -13,7 +13,7 @@ import rpobench
 from rpobench import get_task
 from rpobench.data.synth.world import generate
 from rpobench.runs.benchmark import run
-from rpobench.runs.environment import PromptHashes, _note_used, environment
+from rpobench.runs.environment import PromptHashes, describe_environment, note_evidence_identities
 from rpobench.runs.plan import Plan, make_plan
 from rpobench.store.files import read_json
 from rpobench.types import RpobenchError
@@ -43,10 +43,10 @@ def test_environment_names_versions_and_hashes_and_no_path(tmp_path: Path) -> No
 def test_evidence_that_would_be_cut_otherwise_is_refused(tmp_path: Path) -> None:
     (summary,) = run(plan(tmp_path, "zero-shot"))
     (file,) = tmp_path.glob(f"**/{summary.run}/environment.json")
-    _note_used(file, {"reference_tokenizer": "words@1"})
+    note_evidence_identities(file, {"reference_tokenizer": "words@1"})
 
     with pytest.raises(RpobenchError, match="was cut by words@1, now it is words@2"):
-        _note_used(file, {"reference_tokenizer": "words@2"})
+        note_evidence_identities(file, {"reference_tokenizer": "words@2"})
 
 
 def test_environment_names_what_ranked_and_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_environment_says_whether_the_code_was_changed(
 
     monkeypatch.setattr("rpobench.runs.environment._git", answer_git)
 
-    noted = environment(data_sha256="", hashes=PromptHashes("", ""))
+    noted = describe_environment(data_sha256="", hashes=PromptHashes("", ""))
 
     assert (noted["commit"], noted["dirty"]) == ("ab12", dirty)
 
