@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rpobench.cli.options import AsJson
 from rpobench.types import RpobenchError
 
 app = typer.Typer(
@@ -18,11 +19,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
-
-@app.command()
-def info(as_json: AsJson = False) -> None:
+@app.command("info")
+def describe_cache(as_json: AsJson = False) -> None:
     """Where it is, how large, and how many answers of which model it holds."""
     from rpobench.models.answer_cache import open_shared_cache
     from rpobench.terminal import escape_controls
@@ -31,25 +30,26 @@ def info(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(asdict(cache_info)))
         return
+
     print(f"{cache_info.file}: {cache_info.answers} answers, {cache_info.bytes / 1e6:.1f} MB")
     for model, count in cache_info.models.items():
         print(f"{count}\t{escape_controls(model)}")
 
 
-@app.command()
-def prune(
+@app.command("prune")
+def prune_cache(
     older_than: Annotated[float, typer.Option(min=0, help="Days; answers made before go.")] = 30.0,
     as_json: AsJson = False,
 ) -> None:
     """Remove old answers and damaged ones."""
     from rpobench.models.answer_cache import open_shared_cache
 
-    gone = open_shared_cache().prune(older_than=older_than)
-    print(json.dumps({"removed": gone}) if as_json else f"{gone} answers removed")
+    removed = open_shared_cache().prune(older_than=older_than)
+    print(json.dumps({"removed": removed}) if as_json else f"{removed} answers removed")
 
 
-@app.command()
-def verify(as_json: AsJson = False) -> None:
+@app.command("verify")
+def verify_cache(as_json: AsJson = False) -> None:
     """Check every answer against its checksum; exit code 1 where one is damaged."""
     from rpobench.models.answer_cache import open_shared_cache
 
@@ -57,6 +57,7 @@ def verify(as_json: AsJson = False) -> None:
     damaged = cache.find_damaged()
     if as_json:
         print(json.dumps({"damaged": damaged}))
+
     if damaged:
         raise RpobenchError(f"{cache.path}: {len(damaged)} damaged answers; `rpobench cache prune` removes them")
     if not as_json:

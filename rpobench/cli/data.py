@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rpobench.cli.download import build_lamp6, download
+from rpobench.cli.options import AsJson
 from rpobench.cli.synth import synth
 from rpobench.data.official.folder import list_splits
 from rpobench.data.official.questions import read_questions
 from rpobench.registry import get_retriever, get_task, list_names
 from rpobench.task.contract import Task
-from rpobench.types import Example, RpobenchError
+from rpobench.types import Example, ProfileItem, RpobenchError
 
 app = typer.Typer(
     name="data",
@@ -35,56 +37,55 @@ SomeTasks = Annotated[str, typer.Option("--task", help="Names, comma-separated, 
 Questions = Annotated[Path, typer.Option(help="An official questions file.")]
 Ranker = Annotated[str, typer.Option(help="A retriever, such as bm25.")]
 Out = Annotated[Path, typer.Option(help="The JSON file to write.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 STEP = 200  # examples between two moves of a progress bar
 
 
-@app.command()
-def check(folder: Folder, task: SomeTasks = "all", as_json: AsJson = False) -> None:
+@app.command("check")
+def check_folder(folder: Folder, task: SomeTasks = "all", as_json: AsJson = False) -> None:
     """Name every defect with file and record; exit code 1 where one is an error."""
-    from dataclasses import asdict
-
     from rpobench.data.official.defects import find_defects
 
-    found = find_defects(folder, _tasks(task))
+    defects = find_defects(folder, _parse_tasks(task))
     if as_json:
-        print(json.dumps([asdict(defect) for defect in found]))
+        print(json.dumps([asdict(defect) for defect in defects]))
     else:
-        print("\n".join(map(str, found)) or "no defect")
-    errors = sum(defect.level == "error" for defect in found)
+        print("\n".join(map(str, defects)) or "no defect")
+
+    errors = sum(defect.level == "error" for defect in defects)
     if errors:
-        raise RpobenchError(f"{folder}: {errors} errors, {len(found) - errors} warnings")
+        raise RpobenchError(f"{folder}: {errors} errors, {len(defects) - errors} warnings")
 
 
-@app.command()
-def info(folder: Folder, task: SomeTasks = "all", as_json: AsJson = False) -> None:
+@app.command("info")
+def describe_folder(folder: Folder, task: SomeTasks = "all", as_json: AsJson = False) -> None:
     """Counts, users, profile sizes, dates, token lengths and label shares of every split."""
-    from dataclasses import asdict
-
     from rpobench.data.official.split_statistics import describe_split
     from rpobench.evidence.reference_tokenizer import reference_tokenizer
 
-    held = list_splits(_tasks(task), folder)
-    found = [asdict(describe_split(one, folder, split, reference_tokenizer())) for one, split in held]
+    descriptions = []
+    for split_task, split in list_splits(_parse_tasks(task), folder):
+        descriptions.append(asdict(describe_split(split_task, folder, split, reference_tokenizer())))
+
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(descriptions))
     else:
-        print("\n\n".join("\n".join(f"{name}: {_plain(value)}" for name, value in one.items()) for one in found))
+        print("\n\n".join(map(_format_description, descriptions)))
 
 
-@app.command()
-def rank(task: OneTask, questions: Questions, out: Out, retriever: Ranker = "bm25") -> None:
+@app.command("rank")
+def rank_profiles(task: OneTask, questions: Questions, out: Out, retriever: Ranker = "bm25") -> None:
     """Rank every item of each question's own profile: by question id, the item ids, best first."""
-    _, examples, orders = _ranked(task, questions, retriever)
-    ranks = {}
-    for example, order in zip(_counted("rank", examples), orders, strict=True):
-        ranks[example.id] = [example.profile[place].id for place in order]
-    _write(out, ranks)
+    ranked = _rank_questions(task, questions, retriever)
+
+    item_ids = {}
+    for example, items in ranked.walk("rank"):
+        item_ids[example.id] = [item.id for item in items]
+    _write_json(out, item_ids)
 
 
-@app.command()
-def prompts(
+@app.command("prompts")
+def write_prompts(
     task: OneTask,
     questions: Questions,
     out: Out,
@@ -98,49 +99,77 @@ def prompts(
     from rpobench.evidence.budget import fit_evidence
     from rpobench.evidence.reference_tokenizer import reference_tokenizer
 
-    judge, examples, orders = _ranked(task, questions, retriever)
-    texts = {}
-    for example, order in zip(_counted("prompts", examples), orders, strict=True):
-        items = tuple(example.profile[place] for place in order[:k])
-        if max_prompt_tokens is not None and items:
-            items = fit_evidence(judge, example, items, max_prompt_tokens, reference_tokenizer()).items
-        texts[example.id] = judge.prompt(example, items)[0].content
-    _write(out, texts)
+    ranked = _rank_questions(task, questions, retriever)
+
+    prompts = {}
+    for example, items in ranked.walk("prompts"):
+        evidence = items[:k]
+        if max_prompt_tokens is not None and evidence:
+            evidence = fit_evidence(ranked.task, example, evidence, max_prompt_tokens, reference_tokenizer()).items
+        prompts[example.id] = ranked.task.prompt(example, evidence)[0].content
+    _write_json(out, prompts)
 
 
-def _ranked(task: str, questions: Path, retriever: str) -> tuple[Task, Sequence[Example], Sequence[Sequence[int]]]:
-    """The task, its questions, and the order of each one's profile."""
+@dataclass(frozen=True)
+class RankedQuestions:
+    """The questions of a file with the ranking of each one's profile: indices of its items, best first."""
+
+    task: Task
+    examples: Sequence[Example]
+    rankings: Sequence[Sequence[int]]
+
+    def walk(self, description: str) -> Iterator[tuple[Example, tuple[ProfileItem, ...]]]:
+        """Iterate over the questions and show on stderr how far the caller has come.
+
+        Args:
+            description: What the step is called.
+
+        Yields:
+            Each question with all items of its profile, best first.
+        """
+        from rpobench.terminal import show_progress
+
+        with show_progress(description, len(self.examples)) as advance:
+            for start in range(0, len(self.examples), STEP):
+                indices = range(start, min(start + STEP, len(self.examples)))
+                for index in indices:
+                    example = self.examples[index]
+                    yield example, tuple(example.profile[item] for item in self.rankings[index])
+                advance(len(indices))
+
+
+def _rank_questions(task_name: str, questions: Path, retriever_name: str) -> RankedQuestions:
     from rpobench.evidence.rankings import Rankings
     from rpobench.store.user_cache import cache_folder
 
-    judge, ranker = get_task(task), get_retriever(retriever)  # a wrong name is told before a long file is read
-    examples, _ = read_questions(judge, questions)
+    # First, so that a wrong name is reported before a long file is read.
+    task = get_task(task_name)
+    retriever = get_retriever(retriever_name)
+
+    examples, _ = read_questions(task, questions)
     with questions.open("rb") as file:
-        data = hashlib.file_digest(file, "sha256").hexdigest()
-    return judge, examples, Rankings(0, cache_folder() / "orders").rank_data_set(judge, examples, ranker, data)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+
+    rankings = Rankings(0, cache_folder() / "orders").rank_data_set(task, examples, retriever, digest)
+    return RankedQuestions(task, examples, rankings)
 
 
-def _counted(what: str, examples: Sequence[Example]) -> Iterator[Example]:
-    from rpobench.terminal import show_progress
-
-    with show_progress(what, len(examples)) as advance:
-        for start in range(0, len(examples), STEP):
-            chunk = examples[start : start + STEP]
-            yield from chunk
-            advance(len(chunk))
+def _parse_tasks(text: str) -> list[Task]:
+    names = list_names("tasks") if text == "all" else text.split(",")
+    return [get_task(name.strip()) for name in names]
 
 
-def _tasks(asked: str) -> list[Task]:
-    return [get_task(name.strip()) for name in (list_names("tasks") if asked == "all" else asked.split(","))]
+def _format_description(description: dict[str, Any]) -> str:
+    return "\n".join(f"{name}: {_format_value(value)}" for name, value in description.items())
 
 
-def _plain(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_plain(inner)}" for name, inner in value.items())
+        return ", ".join(f"{name} {_format_value(inner)}" for name, inner in value.items())
     return "-" if value is None else str(value)
 
 
-def _write(out: Path, content: dict[str, Any]) -> None:
+def _write_json(out: Path, content: dict[str, Any]) -> None:
     from rpobench.store.files import write_text
 
     write_text(out, json.dumps(content, ensure_ascii=False) + "\n")

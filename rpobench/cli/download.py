@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+# In the order in which they are fetched; the licensed task comes last, since only its ids are public.
+ALL_TASKS = [f"LaMP-{number}" for number in (1, 2, 3, 4, 5, 7, 6)]
+
 
 def download(
     data: Annotated[str, typer.Option(help="lamp-user or lamp-time: LaMP split by users or by time.")] = "lamp-user",
@@ -21,16 +24,19 @@ def download(
     from rpobench.data.download.files import download as fetch_all
     from rpobench.registry import get_task
 
-    names = [f"LaMP-{number}" for number in (1, 2, 3, 4, 5, 7, 6)] if task == "all" else task.split(",")
+    names = ALL_TASKS if task == "all" else task.split(",")
     tasks = [get_task(name.strip()) for name in names]
+    splits = [name.strip() for name in split.split(",")]
     folder = out or Path(data)
-    if any(one.name == LICENSED for one in tasks):
+
+    if any(lamp_task.name == LICENSED for lamp_task in tasks):
         print(
             f"{LICENSED}: its mails are licensed, only their ids are public: `rpobench data build-lamp6 --avocado DIR "
             f"--ids {folder / IDS} --out {folder}` makes the data from your copy of Avocado",
             file=sys.stderr,
         )
-    fetch_all(tasks, [name.strip() for name in split.split(",")], data, folder, mirror=mirror or OFFICIAL)
+
+    fetch_all(tasks, splits, data, folder, mirror=mirror or OFFICIAL)
     print(folder)
 
 

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
+from rpobench.cli.options import Runs
 from rpobench.store.files import write_bytes
 from rpobench.submissions.official_zip import submission
 
 
 def export(
-    runs_: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names, digests or folders, one a task.")],
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names, digests or folders, one a task.")],
     out: Annotated[Path, typer.Option(help="The zip to write.")],
-    runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
+    runs: Runs = Path("runs"),
 ) -> None:
     """Write runs as the official submission, which `rpobench score` reads back."""
-    write_bytes(out, submission(runs, runs_))
+    write_bytes(out, submission(runs, names))

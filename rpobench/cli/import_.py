@@ -37,13 +37,16 @@ def import_(
     answers = read_answers(task, "preds", preds)
     if not name.strip():
         raise RpobenchError("--name: is empty, say what the row is called")
-    judge, source = get_task(task), Source(data, split, scored_limit=limit)
+
+    lamp_task = get_task(task)
+    source = Source(data, split, scored_limit=limit)
     if source.is_generated:
         source = replace(source, scored_limit=limit or len(answers))
-    held = source.load_scored(judge)
+    data_set = source.load_scored(lamp_task)
+
     spec = RunSpec(
-        task=f"{judge.name}@{judge.version}",
-        data=source.spec(held, limit),
+        task=lamp_task.versioned,
+        data=source.spec(data_set, limit),
         method=name.strip(),
         version="imported",
         config={},
@@ -52,7 +55,9 @@ def import_(
         seed=seed,
     )
     spec = spec.model_copy(update={"recorded": spec.as_recorded()})
-    folder = write_import(out, spec, held, answers, preds)
+
+    folder = write_import(out, spec, data_set, answers, preds)
+
     world = f" world {spec.data.seed}" if source.is_generated else ""  # worlds of two versions have the same ids
     print(f"scored on {spec.data.source}{world}, {split}", file=sys.stderr)
     print(folder)

@@ -1,4 +1,4 @@
-"""`rpobench pack`: finished runs as they are committed: predictions compressed, no weights, no drafts, no half runs."""
+"""`rpobench pack`: finished runs as they are committed: predictions compressed, no weights, drafts or unfinished runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rpobench.cli.options import Runs
 from rpobench.store.result_store import ResultStore
 from rpobench.submissions.pack import SPEC, _copy, _unfit
 from rpobench.types import RpobenchError
@@ -15,26 +16,41 @@ from rpobench.types import RpobenchError
 
 def pack(
     out: Annotated[Path, typer.Option(help="The folder to add them to, such as leaderboard/results.")],
-    chosen: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="Names or digests; all if none.")] = None,
-    runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
+    names: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="Names or digests; all if none.")] = None,
+    runs: Runs = Path("runs"),
 ) -> None:
     """Copy finished runs to be committed: predictions compressed; weights, drafts and private texts left out."""
     if out.resolve().is_relative_to(runs.resolve()):
         raise RpobenchError(f"--out {out}: lies in the folder of the runs: name another")
-    store = ResultStore(runs)
-    folders = [store.find(name) for name in chosen or ()] or sorted(file.parent for file in runs.glob(f"*/{SPEC}"))
+
+    folders = _find_runs(runs, names or [])
     if not folders:
         raise RpobenchError(f"--runs {runs}: no run in it: give the --out of `rpobench run`")
-    refused = []
+
+    failures = []
     for folder in folders:
-        wanted = bool(chosen)
+        is_failure = bool(names)  # without names, runs that are not to be committed are passed over
         try:
             reason = _unfit(folder, out / folder.name)
             if not reason:
                 _copy(folder, out / folder.name)
         except RpobenchError as error:
-            reason, wanted = str(error), True
-        print(f"{folder.name}: left out: {reason}" if reason else folder.name, file=sys.stderr if reason else None)
-        refused += [folder.name] if reason and wanted else []
-    if refused:
-        raise RpobenchError(f"{refused[0]} was not packed, for the reason above")
+            reason, is_failure = str(error), True
+
+        if not reason:
+            print(folder.name)
+            continue
+        print(f"{folder.name}: left out: {reason}", file=sys.stderr)
+        if is_failure:
+            failures.append(folder.name)
+
+    if failures:
+        raise RpobenchError(f"{failures[0]} was not packed, for the reason above")
+
+
+def _find_runs(runs: Path, names: list[str]) -> list[Path]:
+    """The folders of these runs; of all runs where no name is there."""
+    if names:
+        store = ResultStore(runs)
+        return [store.find(name) for name in names]
+    return sorted(file.parent for file in runs.glob(f"*/{SPEC}"))

@@ -25,10 +25,12 @@ def synth(
 
     if is_world_name(out.resolve().name):
         raise RpobenchError(f"--out {out}: --data {out.resolve().name} means the world itself: choose another name")
+
     tasks = list(MECHANISMS) if task == "all" else [name.strip() for name in task.split(",")]
     splits = [name.strip() for name in split.split(",")]
+
     with show_progress("synth", len(tasks) * len(splits)) as advance:
-        for name in tasks:
-            for part in splits:
-                write_official(generate(name, part, n, seed=seed), out)
+        for task_name in tasks:
+            for split_name in splits:
+                write_official(generate(task_name, split_name, n, seed=seed), out)
                 advance(1)
