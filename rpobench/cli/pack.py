@@ -1,4 +1,4 @@
-"""`rpobench pack`: finished runs as they are committed: predictions compressed, no weights, drafts or unfinished runs."""
+"""`rpobench pack`: finished runs as they are committed: predictions compressed, no weights and no drafts."""
 
 from __future__ import annotations
 
