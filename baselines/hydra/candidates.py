@@ -46,7 +46,7 @@ def propose(
     chats = [task.prompt(example, one.items) for example, one in zip(examples, shown, strict=True)]
     if task.labels:
         neutral = [content_free_prompt(task, example) for example in examples]
-        found = [_labels(task, one) for one in _chosen(task, chats, neutral, context)]
+        found = [_labels(task, one) for one in _choose(task, chats, neutral, context)]
     else:
         found = [_texts(task, own) for own in _written(task, chats, context, counts)]
     failures = [one.failure for one in found if one.failure]
@@ -88,7 +88,7 @@ def _written(task: Task, chats: Sequence[Chat], context: Context, counts: Sequen
     return made
 
 
-def _chosen(task: Task, chats: Sequence[Chat], neutral: Sequence[Chat], context: Context) -> Sequence[Completion]:
+def _choose(task: Task, chats: Sequence[Chat], neutral: Sequence[Chat], context: Context) -> Sequence[Completion]:
     """The model's choices; a fit keeps them in its folder, so that a killed one asks only for what is missing."""
     if not isinstance(context, FitContext):
         return context.answer(task, chats, neutral=neutral)

@@ -76,6 +76,17 @@ def test_a_kill_costs_one_chunk(tmp_path: Path) -> None:
     assert recorder.chunks == [[4]]
 
 
+def test_what_another_process_made_meanwhile_is_found(tmp_path: Path) -> None:
+    answers, other_process = open_answers(tmp_path), open_answers(tmp_path)
+    assert answers.missing(CHATS) == [0, 1, 2, 3, 4]
+
+    other_process.completions(CHATS[:4], Recorder().ask)
+    recorder = Recorder()
+    answers.completions(CHATS, recorder.ask)
+
+    assert recorder.chunks == [[4]]
+
+
 def test_failures_are_returned_but_not_kept(tmp_path: Path) -> None:
     answers = open_answers(tmp_path)
 
