@@ -1,1 +1,1 @@
-"""HYDRA: a judge that reranks the history and a judge that chooses among answers."""
+"""HYDRA: trained judges around a black box."""

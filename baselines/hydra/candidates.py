@@ -17,9 +17,13 @@ CHUNK = 32  # choices between two writes: what a kill can cost a fit
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Possible answers to one example, the base model's own (`greedy`) first, each with the words it was read from.
+    """Possible answers to one example, the base model's own first.
 
-    `failure` says why the model gave none.
+    Attributes:
+        texts: The answers.
+        raws: The words that each was read from.
+        usage: What they cost.
+        failure: Why the model gave none, as in `Completion`.
     """
 
     texts: tuple[str, ...]
@@ -34,67 +38,91 @@ class Candidates:
 
 
 def propose(
-    task: Task, examples: Sequence[Example], shown: Sequence[Evidence], context: Context, *, counts: Sequence[int]
+    task: Task, examples: Sequence[Example], evidence: Sequence[Evidence], context: Context, *, counts: Sequence[int]
 ) -> list[Candidates]:
-    """Candidates for each example after the official prompt with its evidence.
+    """Ask the base model for candidates after the official prompt with evidence.
 
-    Of a text as many as `counts` says for its example; of a label task always all labels, for one call.
+    Args:
+        task: The task of the examples.
+        examples: What is asked.
+        evidence: What the prompt of each shows of the history.
+        context: Lends the base model.
+        counts: How many candidates each example gets. A label task always gets all labels, for one call.
+
+    Returns:
+        The candidates of each example, in order.
 
     Raises:
         RpobenchError: in a fit, the model gave no answer to some of them.
     """
-    chats = [task.prompt(example, one.items) for example, one in zip(examples, shown, strict=True)]
+    prompts = [task.prompt(example, shown.items) for example, shown in zip(examples, evidence, strict=True)]
     if task.labels:
-        neutral = [content_free_prompt(task, example) for example in examples]
-        found = [_labels(task, one) for one in _choose(task, chats, neutral, context)]
+        choices = _choose_labels(task, examples, prompts, context)
+        candidates = [_label_candidates(task, choice) for choice in choices]
     else:
-        found = [_texts(task, own) for own in _written(task, chats, context, counts)]
-    failures = [one.failure for one in found if one.failure]
+        completions_by_example = _write_texts(task, prompts, context, counts)
+        candidates = [_text_candidates(task, completions) for completions in completions_by_example]
+
+    failures = [answers.failure for answers in candidates if answers.failure]
     if failures and isinstance(context, FitContext):
         raise RpobenchError(
-            f"{task.name}: the base model gave no answer to {len(failures)} of {len(found)} training prompts "
+            f"{task.name}: the base model gave no answer to {len(failures)} of {len(candidates)} training prompts "
             f"({failures[0]}): the same command asks them again and goes on"
         )
-    return found
+    return candidates
 
 
-def _labels(task: Task, chosen: Completion) -> Candidates:
-    own = task.parse(chosen.text)
-    texts = (*((own,) if own else ()), *(label for label in task.labels if label != own))
-    return Candidates(texts, texts, chosen.usage, chosen.failure)
+def _label_candidates(task: Task, choice: Completion) -> Candidates:
+    """Every label, the chosen one first."""
+    chosen_label = task.parse(choice.text)
+    labels = [label for label in task.labels if label != chosen_label]
+    if chosen_label:
+        labels.insert(0, chosen_label)
+    return Candidates(tuple(labels), tuple(labels), choice.usage, choice.failure)
 
 
-def _texts(task: Task, written: Sequence[Completion]) -> Candidates:
-    texts = tuple(task.parse(one.text) or one.text.strip() for one in written)
-    failure = next((one.failure for one in written if one.failure), None)
-    return Candidates(texts, tuple(one.text for one in written), sum((one.usage for one in written), Usage()), failure)
+def _text_candidates(task: Task, completions: Sequence[Completion]) -> Candidates:
+    texts = [task.parse(completion.text) or completion.text.strip() for completion in completions]
+    raws = [completion.text for completion in completions]
+    usage = sum((completion.usage for completion in completions), Usage())
+    failures = [completion.failure for completion in completions if completion.failure]
+    return Candidates(tuple(texts), tuple(raws), usage, failures[0] if failures else None)
 
 
-def _written(task: Task, chats: Sequence[Chat], context: Context, counts: Sequence[int]) -> list[list[Completion]]:
+def _write_texts(
+    task: Task, prompts: Sequence[Chat], context: Context, counts: Sequence[int]
+) -> list[list[Completion]]:
     """Greedy texts, then one round of samples after another; what was written before is not written again."""
-    made: list[list[Completion]] = [[] for _ in chats]
-    most = max(counts, default=0)
-    for turn in range(most):
-        places = [place for place, count in enumerate(counts) if turn < count]
+    completions: list[list[Completion]] = [[] for _ in prompts]
+    rounds = max(counts, default=0)
+
+    for round_number in range(rounds):
+        is_greedy = round_number == 0
+        indices = [index for index, count in enumerate(counts) if round_number < count]
         texts = context.generate_once(
             f"{task.name}-candidates",
-            [chats[place] for place in places],
+            [prompts[index] for index in indices],
             max_new_tokens=task.max_new_tokens,
-            temperature=TEMPERATURE if turn else 0.0,
-            seed=context.seed * most + turn if turn else None,
+            temperature=0.0 if is_greedy else TEMPERATURE,
+            seed=None if is_greedy else context.seed * rounds + round_number,
         )
-        for place, text in zip(places, texts, strict=True):
-            made[place].append(text)
-    return made
+
+        for index, text in zip(indices, texts, strict=True):
+            completions[index].append(text)
+    return completions
 
 
-def _choose(task: Task, chats: Sequence[Chat], neutral: Sequence[Chat], context: Context) -> Sequence[Completion]:
+def _choose_labels(
+    task: Task, examples: Sequence[Example], prompts: Sequence[Chat], context: Context
+) -> Sequence[Completion]:
     """The model's choices; a fit keeps them in its folder, so that a killed one asks only for what is missing."""
+    neutral = [content_free_prompt(task, example) for example in examples]
     if not isinstance(context, FitContext):
-        return context.answer(task, chats, neutral=neutral)
+        return context.answer(task, prompts, neutral=neutral)
 
     def ask(indices: Sequence[int]) -> Sequence[Completion]:
-        return context.answer(task, [chats[index] for index in indices], neutral=[neutral[index] for index in indices])
+        chunk = [prompts[index] for index in indices]
+        return context.answer(task, chunk, neutral=[neutral[index] for index in indices])
 
     file = context.folder / f"{task.name}-choices.jsonl"
-    return KeptAnswers(file, f"{task.name} choices", CHUNK).completions(chats, ask)
+    return KeptAnswers(file, f"{task.name} choices", CHUNK).completions(prompts, ask)

@@ -1,203 +1,198 @@
-"""Two judges around a black box: one orders the history that it is shown, one chooses among what it answers.
+"""Two judges around a black box: one ranks the history that it is shown, one chooses among what it answers.
 
 HYDRA (arXiv 2406.02888, sections 3.2 to 3.4). Its reranker learns whether the base model, shown one item alone, answers
-well, which takes a call an item. Ours learns how good the item's own answer would be (`Task.score`), which takes none:
-what a model is shown it tends to repeat. The scorer learns the scores of candidates and, for texts, that the user's own
-answer is the best of all.
+well, which takes a call an item. Ours learns how good the item's own answer would be (`Task.score`), which takes no
+call: what a model is shown it tends to repeat. The scorer learns the scores of candidates and, for texts, that the
+user's own answer is the best of all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from rpobench.baselines.hydra.candidates import Candidates, propose
 from rpobench.baselines.hydra.config import VERSION, ChooserConfig
-from rpobench.baselines.hydra.judge import Head, Judge, JudgeTraining, Row
-from rpobench.baselines.hydra.judged_rows import candidate_rows, item_rows
-from safetensors.torch import load_file, save_file
+from rpobench.baselines.hydra.heads import Heads
+from rpobench.baselines.hydra.judge import Head, Judge, JudgeTraining
+from rpobench.baselines.hydra.rows import candidate_rows, item_rows
+from rpobench.baselines.hydra.user_queries import UserQueries
 
 from rpobench.method.config import UNCUT, EvidenceConfig, changed_knobs
-from rpobench.method.context import Context, PredictContext
+from rpobench.method.context import Context, FitContext, PredictContext
 from rpobench.method.per_user import PartKey, find_part, keep_part, part_key, past_examples
 from rpobench.models.encoder import Encoder
-from rpobench.store.files import read_json, write_json
 from rpobench.store.recorded import Called, recorded_config, recorded_profile, recorded_text
 from rpobench.task.contract import Task
 from rpobench.types import Completion, Evidence, Example, Labelled, Prediction, ProfileItem, Usage
 
 FORMAT = 1  # raise it where the same judges and profile would give other heads
-Items = Sequence[ProfileItem]
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Heads:
-    """One user's heads of both judges, and what the base model was asked for them; `failure` as in `Completion`."""
-
-    reranking: Head
-    scoring: Head
-    usage: Usage
-    failure: str | None = None
-
-    def save(self, folder: Path) -> None:
-        """Write them in the folder, which exists."""
-        save_file({"reranking": self.reranking, "scoring": self.scoring}, folder / "heads.safetensors")
-        write_json(folder / "usage.json", asdict(self.usage))
-
-    @classmethod
-    def load(cls, folder: Path) -> Heads:
-        """As `save` left them."""
-        return cls(**load_file(folder / "heads.safetensors"), usage=Usage(**read_json(folder / "usage.json")))
+RERANKER = "reranker"
+SCORER = "scorer"
 
 
 @dataclass(frozen=True)
 class Chooser:
-    """Answers one task's examples by the base model of `context`, its evidence and its answer chosen for each user."""
+    """Answers one task's examples: its judges choose the evidence and the answer for each user."""
 
     task: Task
-    context: Context
     config: ChooserConfig
     reranker: Judge
     scorer: Judge
 
-    def fit(self, labelled: Sequence[Labelled]) -> Usage:
-        """Train both judges on these users' examples and on the past items of each; returns what was asked for it."""
-        users = [[one, *self._past(one.example)] for one in labelled]
-        queries = [query for own in users for query in own]
-        examples, items = [query.example for query in queries], self._shortlists(queries)
-        heads = self.reranker.fit(_by_user(users, _judged_items(self.task, queries, items)))
-        shown = self._shown(examples, items, _each(users, heads))
-        counts = [1 if place else self.config.n for own in users for place in range(len(own))]
-        found = propose(self.task, examples, shown, self.context, counts=counts)
-        self.scorer.fit(_by_user(users, _judged_candidates(self.task, queries, found, shown)))
-        return sum((one.usage for one in found), Usage())
+    def fit(self, labelled: Sequence[Labelled], context: FitContext) -> Usage:
+        """Train both judges on users' examples and on the past items of each.
+
+        Args:
+            labelled: One example a training user.
+            context: Lends the base model, whose answers the scorer learns from.
+
+        Returns:
+            What the base model was asked for it.
+        """
+        by_user = [[example, *self._past_examples(example.example, context.seed)] for example in labelled]
+        queries = UserQueries(self.task, by_user)
+
+        # The reranker learns from the answers in past items.
+        shortlists = self._shortlist(queries.examples, context)
+        heads = self.reranker.fit(queries.item_rows(shortlists))
+
+        # The scorer learns from what the base model answers after reranked evidence: `n` candidates for a user's
+        # example, one for each of her past items.
+        evidence = self._rerank(queries.examples, shortlists, queries.repeat(heads), context)
+        counts = []
+        for user_queries in by_user:
+            counts += [self.config.n] + [1] * (len(user_queries) - 1)
+
+        candidates = propose(self.task, queries.examples, evidence, context, counts=counts)
+        self.scorer.fit(queries.candidate_rows(candidates, evidence))
+        return sum((answers.usage for answers in candidates), Usage())
 
     def save(self, folder: Path) -> None:
         """Write both judges in the folder."""
-        self.reranker.save(folder / "reranker")
-        self.scorer.save(folder / "scorer")
+        self.reranker.save(folder / RERANKER)
+        self.scorer.save(folder / SCORER)
 
-    def predictions(self, examples: Sequence[Example]) -> list[Prediction]:
-        """The chosen answer to each example, in order. A user's heads are charged to each of her examples."""
-        heads = self._heads(examples)
-        items = self._shortlists([Labelled(one, "") for one in examples])
-        shown = self._shown(examples, items, [own.reranking for own in heads])
-        found = propose(self.task, examples, shown, self.context, counts=[self.config.n] * len(examples))
-        return [self._chosen(*one) for one in zip(examples, shown, found, heads, strict=True)]
+    @classmethod
+    def load(cls, folder: Path, task: Task, config: ChooserConfig, encoder: Encoder, *, seed: int) -> Chooser:
+        """Return a chooser with the judges that were saved in the folder; untrained ones where there are none.
 
-    def _chosen(self, example: Example, shown: Evidence, found: Candidates, heads: Heads) -> Prediction:
-        failure = found.failure or (heads.failure and f"no answer about the user's history ({heads.failure})")
-        values = self.scorer.scores(candidate_rows(self.task, example, found, shown), heads.scoring)
-        best = max(range(len(values)), key=values.__getitem__)
-        raw = "" if failure else found.raws[best]
-        made = self.context.read_prediction(self.task, example, Completion(raw, found.usage + heads.usage, failure))
-        return replace(made, evidence=shown.ids, cut=shown.cut)
+        Args:
+            folder: The folder of `save`.
+            task: What it answers.
+            config: The knobs of the method.
+            encoder: Makes the vectors that the judges read.
+            seed: Of the judges' training.
+        """
+        training = JudgeTraining(config.width, config.steps, config.learning_rate, config.shrinkage, seed)
+        judges = []
+        for judge_folder in (folder / RERANKER, folder / SCORER):
+            if judge_folder.exists():
+                judges.append(Judge.load(judge_folder, encoder, training))
+            else:
+                judges.append(Judge(encoder, training))
+        return cls(task, config, *judges)
 
-    def _heads(self, examples: Sequence[Example]) -> list[Heads]:
+    def predict(self, examples: Sequence[Example], context: PredictContext) -> list[Prediction]:
+        """Choose the answer to each example, in order. A user's heads are charged to each of her examples."""
+        heads = self._get_heads(examples, context)
+
+        shortlists = self._shortlist(examples, context)
+        evidence = self._rerank(examples, shortlists, [user_heads.reranking for user_heads in heads], context)
+        counts = [self.config.n] * len(examples)
+        candidates = propose(self.task, examples, evidence, context, counts=counts)
+
+        predictions = []
+        for example, shown, answers, user_heads in zip(examples, evidence, candidates, heads, strict=True):
+            completion = self._choose_answer(example, shown, answers, user_heads)
+            prediction = context.read_prediction(self.task, example, completion)
+            predictions.append(replace(prediction, evidence=shown.ids, cut=shown.cut))
+        return predictions
+
+    def _choose_answer(self, example: Example, evidence: Evidence, candidates: Candidates, heads: Heads) -> Completion:
+        """The best candidate by the scorer, charged with all that was asked for it."""
+        failure = candidates.failure
+        if not failure and heads.failure:
+            failure = f"no answer about the user's history ({heads.failure})"
+
+        rows = candidate_rows(self.task, example, candidates, evidence)
+        scores = self.scorer.scores(rows, heads.scoring)
+        best = max(range(len(scores)), key=scores.__getitem__)
+
+        text = "" if failure else candidates.raws[best]
+        return Completion(text, candidates.usage + heads.usage, failure)
+
+    def _get_heads(self, examples: Sequence[Example], context: PredictContext) -> list[Heads]:
         """Each example's heads: kept from earlier, or learned now from its profile. Equal profiles share them."""
-        assert isinstance(self.context, PredictContext)
-        folder = self.context.users
-        keys = [self._key(example) for example in examples]
-        new = {key: example for key, example in zip(keys, examples, strict=True) if find_part(folder, key) is None}
-        learned = dict(zip(new, self._learn([self._past(example) for example in new.values()]), strict=True))
+        keys = [self._key(example, context) for example in examples]
+        new_examples = {}
+        for key, example in zip(keys, examples, strict=True):
+            if find_part(context.users, key) is None:
+                new_examples[key] = example
+
+        new_heads = self._learn_heads(list(new_examples.values()), context)
+        learned = dict(zip(new_examples, new_heads, strict=True))
         for key, heads in learned.items():
             if not heads.failure:
-                keep_part(folder, key, heads.save)
+                keep_part(context.users, key, heads.save)
 
         every_head = []
         for key in keys:
-            part = find_part(folder, key)
+            part = find_part(context.users, key)
             every_head.append(learned[key] if part is None else Heads.load(part))
         return every_head
 
-    def _key(self, example: Example) -> PartKey:
+    def _key(self, example: Example, context: Context) -> PartKey:
         """The name of the heads that are learned from this example's profile."""
-        task, seed, knobs = self.task, self.context.seed, changed_knobs(self.config)
-        identities = (self.reranker.identity, self.scorer.identity, self.context.base_model.identity)
-        content = [FORMAT, identities, [task.name, task.version, VERSION, knobs, seed], example.profile]
+        task, knobs = self.task, changed_knobs(self.config)
+        identities = (self.reranker.identity, self.scorer.identity, context.base_model.identity)
+        content = [FORMAT, identities, [task.name, task.version, VERSION, knobs, context.seed], example.profile]
 
-        judges_then = (self.reranker.recorded_identity, self.scorer.recorded_identity, self.context.base_model.identity)
-        config_then = recorded_config("hydra", VERSION, self.config.model_dump(mode="json"), knobs)
-        asked_then = (task.name, task.version, Called("Config", config_then), seed)
-        then = (FORMAT, judges_then, asked_then, recorded_profile(example.profile))
-        return part_key(content, recorded_text(then))
+        recorded_judges = (self.reranker.recorded_identity, self.scorer.recorded_identity, context.base_model.identity)
+        recorded_knobs = recorded_config("hydra", VERSION, self.config.model_dump(mode="json"), knobs)
+        recorded_task = (task.name, task.version, Called("Config", recorded_knobs), context.seed)
+        recorded_content = (FORMAT, recorded_judges, recorded_task, recorded_profile(example.profile))
+        return part_key(content, recorded_text(recorded_content))
 
-    def _learn(self, users: Sequence[Sequence[Labelled]]) -> list[Heads]:
-        """The heads of users with these past examples."""
-        queries = [query for own in users for query in own]
-        examples, items = [query.example for query in queries], self._shortlists(queries)
-        judged = _by_user(users, _judged_items(self.task, queries, items))
-        reranking = [self.reranker.head(rows) for rows in judged]
-        shown = self._shown(examples, items, _each(users, reranking))
-        found = propose(self.task, examples, shown, self.context, counts=[1] * len(queries))
-        judged = _by_user(users, _judged_candidates(self.task, queries, found, shown))
-        scoring = [self.scorer.head(rows) for rows in judged]
-        return [_heads_of(*one) for one in zip(reranking, scoring, _split(users, found), strict=True)]
+    def _learn_heads(self, examples: Sequence[Example], context: PredictContext) -> list[Heads]:
+        """The heads of these examples' users, from the past items of each; the trunks stay as they are."""
+        by_user = [self._past_examples(example, context.seed) for example in examples]
+        queries = UserQueries(self.task, by_user)
 
-    def _past(self, example: Example) -> list[Labelled]:
-        return past_examples(self.task, example, limit=self.config.history, seed=self.context.seed)
+        shortlists = self._shortlist(queries.examples, context)
+        reranking = [self.reranker.head(rows) for rows in queries.item_rows(shortlists)]
 
-    def _shortlists(self, queries: Sequence[Labelled]) -> list[Items]:
-        """The retriever's best items for each query, whole."""
-        found = self.context.evidence(
-            self.task,
-            [query.example for query in queries],
-            retriever=self.config.retriever,
-            limits=EvidenceConfig(k=self.config.shortlist, max_prompt_tokens=UNCUT),
-        )
-        return [one.items for one in found]
+        evidence = self._rerank(queries.examples, shortlists, queries.repeat(reranking), context)
+        counts = [1] * len(queries.examples)
+        candidates = propose(self.task, queries.examples, evidence, context, counts=counts)
+        scoring = [self.scorer.head(rows) for rows in queries.candidate_rows(candidates, evidence)]
 
-    def _shown(self, examples: Sequence[Example], items: Sequence[Items], heads: Sequence[Head]) -> list[Evidence]:
-        """The reranker's best items of each shortlist, cut as everybody's."""
-        chosen = []
-        for example, own, head in zip(examples, items, heads, strict=True):
-            values = self.reranker.scores(item_rows(self.task, example, own), head)
-            ranked = sorted(zip(values, own, strict=True), key=lambda pair: -pair[0])
-            chosen.append([item for _, item in ranked[: self.config.k]])
-        return self.context.evidence_source.cut_to_budget(self.task, examples, chosen, self.config)
+        heads = []
+        for reranking_head, scoring_head, answers in zip(reranking, scoring, queries.group(candidates), strict=True):
+            heads.append(Heads.from_candidates(reranking_head, scoring_head, answers))
+        return heads
 
+    def _past_examples(self, example: Example, seed: int) -> list[Labelled]:
+        return past_examples(self.task, example, limit=self.config.history, seed=seed)
 
-def open_chooser(folder: Path, task: Task, context: Context, config: ChooserConfig, encoder: Encoder) -> Chooser:
-    """With the judges that were saved in the folder; untrained ones where there are none."""
-    training = JudgeTraining(config.width, config.steps, config.learning_rate, config.shrinkage, context.seed)
-    reranker, scorer = (
-        Judge.load(place, encoder, training) if place.exists() else Judge(encoder, training)
-        for place in (folder / "reranker", folder / "scorer")
-    )
-    return Chooser(task, context, config, reranker, scorer)
+    def _shortlist(self, examples: Sequence[Example], context: Context) -> list[Sequence[ProfileItem]]:
+        """The retriever's best items for each example, uncut."""
+        limits = EvidenceConfig(k=self.config.shortlist, max_prompt_tokens=UNCUT)
+        evidence = context.evidence(self.task, examples, retriever=self.config.retriever, limits=limits)
+        return [best.items for best in evidence]
 
-
-def _heads_of(reranking: Head, scoring: Head, asked: Sequence[Candidates]) -> Heads:
-    failure = next((one.failure for one in asked if one.failure), None)
-    return Heads(reranking, scoring, sum((one.usage for one in asked), Usage()), failure)
-
-
-def _judged_items(task: Task, queries: Sequence[Labelled], items: Sequence[Items]) -> list[list[Row]]:
-    return [item_rows(task, one.example, own, one.target) for one, own in zip(queries, items, strict=True)]
-
-
-def _judged_candidates(
-    task: Task, queries: Sequence[Labelled], found: Sequence[Candidates], shown: Sequence[Evidence]
-) -> list[list[Row]]:
-    return [
-        candidate_rows(task, one.example, own, evidence, one.target)
-        for one, own, evidence in zip(queries, found, shown, strict=True)
-    ]
-
-
-def _split(users: Sequence[Sequence[Labelled]], of_queries: Iterable[T]) -> list[list[T]]:
-    """What belongs to each query, given in the order of all users' queries, by user."""
-    rest = iter(of_queries)
-    return [[next(rest) for _ in own] for own in users]
-
-
-def _by_user(users: Sequence[Sequence[Labelled]], rows: Sequence[Sequence[Row]]) -> list[list[Row]]:
-    return [[row for part in own for row in part] for own in _split(users, rows)]
-
-
-def _each(users: Sequence[Sequence[Labelled]], heads: Sequence[Head]) -> list[Head]:
-    """The user's head for every one of her queries."""
-    return [head for head, own in zip(heads, users, strict=True) for _ in own]
+    def _rerank(
+        self,
+        examples: Sequence[Example],
+        shortlists: Sequence[Sequence[ProfileItem]],
+        heads: Sequence[Head],
+        context: Context,
+    ) -> list[Evidence]:
+        """The reranker's best items of each shortlist, cut as for every method."""
+        best_items = []
+        for example, items, head in zip(examples, shortlists, heads, strict=True):
+            scores = self.reranker.scores(item_rows(self.task, example, items), head)
+            ranking = sorted(range(len(items)), key=scores.__getitem__, reverse=True)  # ties keep the retriever's order
+            best_items.append([items[index] for index in ranking[: self.config.k]])
+        return context.evidence_source.cut_to_budget(self.task, examples, best_items, self.config)

@@ -1,4 +1,4 @@
-"""The knobs of what is learned of users; apart from it, so that they are read without a tensor library."""
+"""The knobs of HYDRA, in a file of their own so that they are read without a tensor library."""
 
 from __future__ import annotations
 

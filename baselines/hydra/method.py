@@ -13,7 +13,7 @@ from rpobench.baselines.hydra.config import VERSION, ChooserConfig
 
 from rpobench.method.answering import content_free_wording
 from rpobench.method.config import QUICK_EVIDENCE
-from rpobench.method.context import Context, FitContext, PredictContext
+from rpobench.method.context import FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.method.per_user import pair_words
 from rpobench.models.encoder import Encoder
@@ -31,9 +31,9 @@ JUDGES = "judges"
 class Hydra(Method):
     """HYDRA (arXiv 2406.02888): a reranker and a scorer around a frozen model, each a shared trunk with a head a user.
 
-    A scored user's heads are learned from her own past items, the trunks as they are (section 3.4). Ours: small trunks
-    over frozen sentence vectors (HYDRA: Longformer), an item's own answer as the sign of its use (see
-    `chooser`), a label task's labels as its candidates. n/a where items hold no answer (LaMP-1): neither
+    A scored user's heads are learned from her own past items, the trunks as they are (section 3.4). Three things are
+    ours: small trunks over frozen sentence vectors (HYDRA: Longformer), an item's own answer as the sign of its use
+    (see `chooser`), and a label task's labels as its candidates. It is n/a where items hold no answer (LaMP-1): neither
     part could learn from them. The released code is for LaMP-2N and LaMP-2 to LaMP-5.
     """
 
@@ -47,19 +47,19 @@ class Hydra(Method):
     class Config(ChooserConfig):
         """Evidence, and how the judges are fed and trained."""
 
-    def __init__(self, config: BaseModel, learned: Path | None = None) -> None:
+    def __init__(self, config: BaseModel, judges_folder: Path | None = None) -> None:
         super().__init__(config)
-        self._learned = learned
+        self._judges_folder = judges_folder
 
     def applies_to(self, task: Task) -> bool:
         return bool(task.answer_field)
 
     def models(self) -> Mapping[str, str]:
-        ranked_by = find_encoder(self.retrievers())
-        return {
-            **({"retriever_encoder": ranked_by} if ranked_by else {}),
-            "encoder": self._encoder.identity,
-        }
+        identities = {"encoder": self._encoder.identity}
+        ranking_encoder = find_encoder(self.retrievers())
+        if ranking_encoder:
+            identities["retriever_encoder"] = ranking_encoder
+        return identities
 
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
         return [[pair_words(task) for task in tasks], *content_free_wording(tasks)]
@@ -67,18 +67,20 @@ class Hydra(Method):
     def fit(self, train: Mapping[Task, Sequence[Labelled]], context: FitContext) -> None:
         if not is_first():
             return  # a fit of seconds, for one process
-        self.fit_usage, self._learned = Usage(), context.folder / JUDGES
+
+        self.fit_usage = Usage()
+        self._judges_folder = context.folder / JUDGES
         for task, labelled in train.items():
-            chooser = self._chooser(task, context)
-            self.fit_usage += chooser.fit(labelled)
-            chooser.save(self._learned / task.name)
+            chooser = self._load_chooser(task, context.seed)
+            self.fit_usage += chooser.fit(labelled, context)
+            chooser.save(self._judges_folder / task.name)
 
     def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
-        yield from self._chooser(task, context).predictions(examples)
+        yield from self._load_chooser(task, context.seed).predict(examples, context)
 
     def save(self, path: Path) -> None:
-        assert self._learned is not None
-        shutil.copytree(self._learned, path / JUDGES)
+        assert self._judges_folder is not None
+        shutil.copytree(self._judges_folder, path / JUDGES)
 
     @classmethod
     def load(cls, path: Path, config: BaseModel) -> Hydra:
@@ -88,8 +90,8 @@ class Hydra(Method):
     def _encoder(self) -> Encoder:
         return Encoder(self.config.encoder)
 
-    def _chooser(self, task: Task, context: Context) -> Chooser:
-        from rpobench.baselines.hydra.chooser import open_chooser
+    def _load_chooser(self, task: Task, seed: int) -> Chooser:
+        from rpobench.baselines.hydra.chooser import Chooser
 
-        assert self._learned is not None
-        return open_chooser(self._learned / task.name, task, context, self.config, self._encoder)
+        assert self._judges_folder is not None
+        return Chooser.load(self._judges_folder / task.name, task, self.config, self._encoder, seed=seed)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from rpobench.baselines.hydra.candidates import Candidates, propose
-from rpobench.baselines.hydra.judged_rows import candidate_rows, item_rows
+from rpobench.baselines.hydra.rows import candidate_rows, item_rows
 from words import Hashes, Words
 
 from rpobench import get_method, get_retriever, get_task
