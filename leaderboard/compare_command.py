@@ -81,12 +81,12 @@ def _figure(value: float | None, form: str) -> str:
 
 
 def _caption(held: Sequence[Mapping[str, Any]]) -> str:
-    from rpobench.scoring.stats import F1_NOTE, FEW
+    from rpobench.scoring.stats import F1_NOTE, FEW_USERS
 
     seeds = held[0]["seeds"]
     sources = "users and seeds vary" if max(seeds) > 1 else "one seed: says nothing about other seeds"
     caption = f"first minus second, by user; {sources}; Holm over {len({one['task'] for one in held})} task(s)"
-    few = any(one["metric"] == "f1" and (one["users"] or FEW) < FEW for one in held)
+    few = any(one["metric"] == "f1" and (one["users"] or FEW_USERS) < FEW_USERS for one in held)
     return f"{caption}. {F1_NOTE}" if few else caption
 
 

@@ -24,9 +24,9 @@ class CitationIdentification(LabelTask):
         words = ", which reference is related? Just answer with [1] or [2] without explanation."
         return super().content(example).replace(words, "", 1)
 
-    def check(self, example: Example, at: str) -> None:
+    def check_example(self, example: Example, location: str) -> None:
         if TITLE_MARK not in example.input or len(self._quoted(example.input)) < 3:
-            raise RpobenchError(f'{at}: the input must say "title" and quote a title and two references')
+            raise RpobenchError(f'{location}: the input must say "title" and quote a title and two references')
 
     def neutral(self, example: Example) -> Example:
         text = example.input

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from rpobench.leaderboard.cell_stats import Figures, Sheet
 from rpobench.leaderboard.rows import Cell, Section
 
-from rpobench.scoring.stats import ALPHA, F1_NOTE, FEW, Interval
+from rpobench.scoring.stats import ALPHA, F1_NOTE, FEW_USERS, Interval
 
 ARROWS = {"max": "↑", "min": "↓"}
 REFERENCES = {"best_generic": "best generic", "oracle": "oracle"}
@@ -82,7 +82,7 @@ def caption(sheet: Sheet) -> str:
         run = section.sample(task)
         users = len({one["user"] for one in run["examples"].values()}) if "examples" in run else 0
         counted = f" of {users} users" if users else ""
-        few |= "f1" in run["directions"] and (users or run["n"]) < FEW
+        few |= "f1" in run["directions"] and (users or run["n"]) < FEW_USERS
         inferred = ", users inferred" if run["users"] == "inferred" else ""
         data, prompt = run["spec"]["data"]["sha256"][:8], run["environment"]["prompt_sha256"][:8]
         told.append(f"{run['spec']['task']}: n={run['n']}{counted}{inferred}, data {data}, prompt {prompt}")

@@ -48,10 +48,10 @@ class Task(ABC):
         """The input without the official instruction: what the question is about."""
         return example.input.removeprefix(self.instruction).strip()
 
-    def check(self, example: Example, at: str) -> None:
+    def check_example(self, example: Example, location: str) -> None:
         """Refuse an input that is none of this task's. `at` names file and record for the error."""
         if not example.input.strip():
-            raise RpobenchError(f"{at}: the input is empty")
+            raise RpobenchError(f"{location}: the input is empty")
 
     def neutral(self, example: Example) -> Example:
         """The example's content-free twin, for calibration (Zhao et al. 2021, arXiv 2102.09690, section 5)."""

@@ -48,7 +48,7 @@ def parse_question(task: Task, record: Any, location: str) -> tuple[Example | No
     example = Example(example_id, user_id, input_text, items)
     if not faults:
         try:
-            task.check(example, question_location)
+            task.check_example(example, question_location)
         except RpobenchError as error:
             faults.append(str(error))
     return (None if faults else example), faults
