@@ -20,97 +20,141 @@ from rpobench.store.recorded import recorded_prompts
 from rpobench.store.result_store import ResultStore
 from rpobench.store.results import read_fit_spec, read_run_spec
 from rpobench.store.spec import DataSpec, FitSpec
+from rpobench.store.whole_folder import whole_folder
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """A finished fit: the run it was named by, its digest and spec, and its folder in the store where it was made."""
+class TrainedArtefact:
+    """A finished fit that `--adapter` names.
+
+    Attributes:
+        run: The run it was named by.
+        digest: Its digest.
+        spec: Its spec.
+        folder: Its folder in the store where it was made.
+    """
 
     run: str
     digest: str
     spec: FitSpec
     folder: Path
 
-    def method(self, settings: Mapping[str, Any]) -> Method:
-        """The trained method, with `settings` for what only predicting reads.
+    def load_method(self, settings: Mapping[str, Any]) -> Method:
+        """Load the trained method.
+
+        Args:
+            settings: Knobs that only predicting reads, set anew.
+
+        Returns:
+            The method.
 
         Raises:
-            RpobenchError: a setting that training read, a method that is not what it was, or an artefact not whole.
+            RpobenchError: Training read a setting, the method is not what it was, or the artefact is incomplete.
         """
-        known = get_method(self.spec.method)
-        for key in settings.keys() - known.applied:
-            free = ", ".join(sorted(known.applied)) or "nothing"
-            raise RpobenchError(f"--set {key}: --adapter {self.run} was trained as it is; only {free} can be set anew")
-        made = known(make_config(known, {**self.spec.config, **settings}))
-        tasks = [get_task(name.split("@")[0]) for name in self.spec.train_tasks]
-        words = made.prompts(tasks)
-        is_of_today = self.spec.knobs is not None
-        now = {
-            "version": made.version,
-            "train_tasks": tuple(task.versioned for task in tasks),
-            "models": identify_models(made),
-            "prompts": prompts_digest(made, tasks) if is_of_today else recorded_prompts(words),
-        }
-        changed = [name for name, value in now.items() if value != getattr(self.spec, name)]
-        if changed:
-            raise self._refused(f"was trained with other {', '.join(changed)} of {made.name}: train it again")
-        return known.load(self.folder / "checkpoint", made.config)
+        method_class = get_method(self.spec.method)
+        for knob in settings.keys() - method_class.applied:
+            free = ", ".join(sorted(method_class.applied)) or "nothing"
+            raise RpobenchError(f"--set {knob}: --adapter {self.run} was trained as it is; only {free} can be set anew")
+
+        method = method_class(make_config(method_class, {**self.spec.config, **settings}))
+        self._check_unchanged(method)
+        return method_class.load(self.folder / "checkpoint", method.config)
 
     def check_task(self, task: Task, scored: DataSpec) -> None:
-        """Raises RpobenchError where the module was not trained on this task, or on what is to be scored."""
-        trained = dict(zip(self.spec.train_tasks, self.spec.data, strict=True))
-        if task.versioned not in trained:
-            raise self._refused(f"was not trained on {task.name} but on {', '.join(self.spec.train_tasks)}")
-        if _same_examples(trained[task.versioned], scored):
-            raise self._refused(f"was trained on these examples of {task.name}: score another split")
+        """Check that the module can be scored on a task.
 
-    def placed(self, store: ResultStore) -> Path:
-        """The trained artefact in `store`, copied there with its spec and cost where it was made in another one."""
+        Args:
+            task: The task.
+            scored: Which examples are to be scored.
+
+        Raises:
+            RpobenchError: It was not trained on this task, or it was trained on these examples.
+        """
+        train_data = dict(zip(self.spec.train_tasks, self.spec.data, strict=True))
+        if task.versioned not in train_data:
+            raise self._refusal(f"was not trained on {task.name} but on {', '.join(self.spec.train_tasks)}")
+        if _may_share_examples(train_data[task.versioned], scored):
+            raise self._refusal(f"was trained on these examples of {task.name}: score another split")
+
+    def copy_to(self, store: ResultStore) -> Path:
+        """Copy the trained artefact to a store, with its spec and cost, unless it was made there.
+
+        Args:
+            store: The store.
+
+        Returns:
+            The checkpoint in this store.
+        """
         folder = store.fit_folder(self.digest)
-        checkpoint, half = folder / "checkpoint", folder / "checkpoint.part"
-        if folder.resolve() != self.folder.resolve():
-            with locked(folder):
-                if not checkpoint.exists():
-                    shutil.rmtree(half, ignore_errors=True)
-                    shutil.copytree(self.folder / "checkpoint", half)
+        checkpoint = folder / "checkpoint"
+        if folder.resolve() == self.folder.resolve():
+            return checkpoint
+
+        with locked(folder):
+            if not checkpoint.exists():
+                with whole_folder(checkpoint) as aside:
+                    shutil.copytree(self.folder / "checkpoint", aside, dirs_exist_ok=True)
                     for file in self.folder.glob("*.json"):
                         shutil.copy2(file, folder)
-                    half.rename(checkpoint)
         return checkpoint
 
-    def _refused(self, why: str) -> RpobenchError:
-        return RpobenchError(f"--adapter {self.run}: {why}")
+    def _check_unchanged(self, method: Method) -> None:
+        tasks = [get_task(name.split("@")[0]) for name in self.spec.train_tasks]
+        is_of_today = self.spec.knobs is not None
+
+        today = {
+            "version": method.version,
+            "train_tasks": tuple(task.versioned for task in tasks),
+            "models": identify_models(method),
+            "prompts": prompts_digest(method, tasks) if is_of_today else recorded_prompts(method.prompts(tasks)),
+        }
+        changes = [name for name, value in today.items() if value != getattr(self.spec, name)]
+        if changes:
+            raise self._refusal(f"was trained with other {', '.join(changes)} of {method.name}: train it again")
+
+    def _refusal(self, reason: str) -> RpobenchError:
+        return RpobenchError(f"--adapter {self.run}: {reason}")
 
 
-def find_adapter(plan: Plan) -> Adapter | None:
-    """What `--adapter` names: a run's folder, or its name under --out; None without the option.
+def find_artefact(plan: Plan) -> TrainedArtefact | None:
+    """Find what `--adapter` names: a run's folder, or its name under --out.
+
+    Args:
+        plan: What to run.
+
+    Returns:
+        The trained artefact of the run; None without the option.
 
     Raises:
-        RpobenchError: no such run, a run of another method, of another seed or without a fit, or its adapter is gone.
+        RpobenchError: There is no such run, it is of another method or seed, it has no fit, or its artefact is gone.
     """
     if plan.adapter is None:
         return None
+
     folder = Path(plan.adapter)
     if not (folder / "spec.json").exists():
         folder = ResultStore(plan.out).find(plan.adapter)
     run = read_run_spec(folder / "spec.json")
+
     if parse_method_names(plan.method) != [run["method"]]:
         raise RpobenchError(f"--adapter {plan.adapter}: is a run of {run['method']}: give --method {run['method']}")
     if plan.seeds != (run["seed"],):
         raise RpobenchError(f"--adapter {plan.adapter}: was trained with seed {run['seed']}: give --seed {run['seed']}")
     if run["fit"] is None:
         raise RpobenchError(f"--adapter {plan.adapter}: {run['method']} trains nothing that could be applied")
+
     fit = folder.parent / "fits" / run["fit"]
     if not (fit / "checkpoint").is_dir():
         raise RpobenchError(f"--adapter {plan.adapter}: {fit / 'checkpoint'} is not there: train it again")
-    return Adapter(plan.adapter, run["fit"], FitSpec.model_validate(read_fit_spec(fit / "spec.json")), fit)
+    return TrainedArtefact(plan.adapter, run["fit"], FitSpec.model_validate(read_fit_spec(fit / "spec.json")), fit)
 
 
-def _same_examples(trained: DataSpec, scored: DataSpec) -> bool:
-    """Whether one is the other, or another part of the same split that was not divided by user alike."""
+def _may_share_examples(trained: DataSpec, scored: DataSpec) -> bool:
+    """Whether both are the same, or parts of the same split that was not divided by user alike."""
     if trained.sha256 == scored.sha256:
         return True
+
     same_split = (trained.source, trained.split, trained.seed) == (scored.source, scored.split, scored.seed)
     return same_split and (trained.holdout is None or trained.holdout != scored.holdout)

@@ -14,7 +14,7 @@ from rpobench.data.sources import Source
 from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel
 from rpobench.registry import get_model, get_retriever, get_task, identify_models
-from rpobench.runs.artefacts import Adapter, find_adapter
+from rpobench.runs.artefacts import TrainedArtefact, find_artefact
 from rpobench.runs.plan import Plan, configure_methods, get_preset, parse_task_names
 from rpobench.runs.pricing import apply_price, report_uncounted_models
 from rpobench.runs.swapped_profiles import swap_profiles
@@ -90,16 +90,16 @@ class PreparedMethod:
     """A method, not yet fitted, and what it runs with.
 
     Attributes:
-        method: The method with its config; with an adapter it is fitted already.
+        method: The method with its config; with an artefact it is fitted already.
         tasks: The tasks that it runs on, by name.
         models: Identities of the models that it uses beside the base model, by role.
-        adapter: The trained artefact that is applied, if training is left out.
+        artefact: The trained artefact that is applied, if training is left out.
     """
 
     method: Method
     tasks: Mapping[str, PreparedTask]
     models: dict[str, str]
-    adapter: Adapter | None = None
+    artefact: TrainedArtefact | None = None
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ def prepare(plan: Plan) -> Preparation:
     Raises:
         RpobenchError: Something is missing or does not fit together.
     """
-    adapter = find_adapter(plan)
-    methods = [adapter.method(plan.settings)] if adapter else configure_methods(plan)
+    artefact = find_artefact(plan)
+    methods = [artefact.load_method(plan.settings)] if artefact else configure_methods(plan)
     methods = [method for method in methods if _can_learn_elsewhere(plan, method)]
     for method in methods:
         for retriever in method.retrievers():
@@ -141,12 +141,12 @@ def prepare(plan: Plan) -> Preparation:
         for task in tasks:
             swap_profiles([labelled.example for labelled in task.scored.labelled], seed=plan.seeds[0])
 
-    prepared = [_prepare_method(method, tasks, adapter) for method in methods]
+    prepared = [_prepare_method(method, tasks, artefact) for method in methods]
     if not any(method.tasks for method in prepared):
         raise RpobenchError(f"--method {plan.method} --task {plan.task}: applies to none of these tasks here")
 
     base_model = apply_price(get_model(plan.base_model, **plan.model_options()), plan)
-    report_uncounted_models(plan, [] if adapter else methods)  # an adapter was trained: no teacher is asked
+    report_uncounted_models(plan, [] if artefact else methods)  # an artefact was trained: no teacher is asked
     return Preparation(base_model, prepared)
 
 
@@ -188,13 +188,13 @@ def _load_tasks(plan: Plan) -> list[PreparedTask]:
     return prepared
 
 
-def _prepare_method(method: Method, tasks: Sequence[PreparedTask], adapter: Adapter | None) -> PreparedMethod:
+def _prepare_method(method: Method, tasks: Sequence[PreparedTask], artefact: TrainedArtefact | None) -> PreparedMethod:
     """The method with those of the tasks that it can run on."""
     usable_tasks = {}
     for task in tasks:
-        if _can_run(method, task) and _can_train(method, task, adapter):
+        if _can_run(method, task) and _can_train(method, task, artefact):
             usable_tasks[task.task.name] = task
-    return PreparedMethod(method, usable_tasks, identify_models(method), adapter)
+    return PreparedMethod(method, usable_tasks, identify_models(method), artefact)
 
 
 def _can_run(method: Method, task: PreparedTask) -> bool:
@@ -212,13 +212,13 @@ def _needs_dates(method: Method) -> bool:
     return any(get_retriever(name).needs_dates for name in method.retrievers())
 
 
-def _can_train(method: Method, task: PreparedTask, adapter: Adapter | None) -> bool:
-    """Whether a method finds what it learns from. An adapter was trained already, and must know the task.
+def _can_train(method: Method, task: PreparedTask, artefact: TrainedArtefact | None) -> bool:
+    """Whether a method finds what it learns from. An artefact was trained already, and must know the task.
 
     A method that only counts, or a task that only `all` brought, may lack training data.
     """
-    if adapter:
-        adapter.check_task(task.task, task.scored_spec)
+    if artefact:
+        artefact.check_task(task.task, task.scored_spec)
         task.check_unseen()
         return True
 

@@ -1,0 +1,154 @@
+"""All runs of one method with one seed: fitted together where tasks share a fit, each with its control."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+
+from rpobench.method.contract import Method
+from rpobench.runs.estimate import Work
+from rpobench.runs.plan import Plan
+from rpobench.runs.prepare import PreparedMethod, PreparedTask
+from rpobench.runs.runner import Runner, RunResult
+from rpobench.runs.specs import FitName, Profiles, SpecMaker
+from rpobench.runs.summary import RunSummary, summarize
+from rpobench.runs.swapped_profiles import NoSwap
+
+
+@dataclass(frozen=True)
+class FitGroup:
+    """Tasks that share a fit.
+
+    Attributes:
+        tasks: The tasks, in order.
+        fit: The name of the fit; None where nothing is trained.
+        is_fitted: Whether nothing is left to fit.
+    """
+
+    tasks: Sequence[PreparedTask]
+    fit: FitName | None
+    is_fitted: bool
+
+
+@dataclass(frozen=True)
+class MethodRuns:
+    """The runs of one method on all its tasks with one seed.
+
+    Attributes:
+        plan: What to run.
+        runner: Carries out fits and runs, with this seed.
+        prepared: The method and its tasks.
+    """
+
+    plan: Plan
+    runner: Runner
+    prepared: PreparedMethod
+
+    def run_all(self) -> Iterator[RunSummary]:
+        """Run every task.
+
+        Yields:
+            A summary of each run, in the order of the tasks.
+        """
+        for group in self._groups():
+            fitted_method = cache(partial(self._fit_method, group))  # called where a run is not finished
+            for task in group.tasks:
+                run = self._run(task, group, self.plan.profiles, fitted_method)
+                control = self._run_control(task, group, fitted_method)
+                yield summarize(task.task, run, control)
+
+    def join_fits(self) -> None:
+        """Take part in every fit that `run_all` makes in the first process: of groups with an unfinished run."""
+        if self.prepared.artefact or not self.prepared.method.trains:
+            return
+
+        for group in self._groups():
+            if not self._is_finished(group):
+                self._fit_method(group)
+
+    def list_work(self) -> Iterator[Work]:
+        """List what `run_all` has to predict and to fit, as far as it is not there yet.
+
+        Yields:
+            The work of each run.
+        """
+        for group in self._groups():
+            for task in group.tasks:
+                examples = [labelled.example for labelled in task.scored.labelled]
+                train = [] if group.is_fitted else [labelled.example for labelled in task.train.labelled]
+
+                for profiles in self._profiles():
+                    spec = self._specs.make_run_spec(task, profiles, group.fit)
+                    missing = self.runner.missing_examples(spec, examples)
+                    yield Work(self.runner, self.prepared.method, task.task, missing, train)
+                    train = [] if missing else train  # fitted once, for own and swapped profiles
+
+    @property
+    def _specs(self) -> SpecMaker:
+        return SpecMaker(self.prepared, self.runner.base_model.identity, self.runner.seed)
+
+    def _groups(self) -> Iterator[FitGroup]:
+        method, tasks = self.prepared.method, self.prepared.tasks
+        for task_names in method.fit_groups(list(tasks)):
+            yield self._group([tasks[name] for name in task_names])
+
+    def _group(self, tasks: Sequence[PreparedTask]) -> FitGroup:
+        if not self.prepared.method.trains:
+            return FitGroup(tasks, None, is_fitted=True)
+
+        if self.prepared.artefact:
+            digest = self.prepared.artefact.digest
+            return FitGroup(tasks, FitName(digest, digest), is_fitted=True)
+
+        spec = self._specs.make_fit_spec(tasks)
+        name = FitName(self.runner.store.fit_digest(spec), spec.as_recorded().digest())
+        return FitGroup(tasks, name, self.runner.has_fit(spec))
+
+    def _profiles(self) -> tuple[Profiles, ...]:
+        """Of the runs a task gets: those asked for, and the control unless nobody wants it or nothing would change."""
+        with_control = self.plan.swap and self.plan.profiles == "own" and self.prepared.method.reads_profile
+        return ("own", "swapped") if with_control else (self.plan.profiles,)
+
+    def _is_finished(self, group: FitGroup) -> bool:
+        for task in group.tasks:
+            for profiles in self._profiles():
+                spec = self._specs.make_run_spec(task, profiles, group.fit)
+                if not self.runner.find_finished(task.task, task.scored, spec):
+                    return False
+        return True
+
+    def _fit_method(self, group: FitGroup) -> Method:
+        """The method, fitted or loaded where it trains."""
+        method, artefact = self.prepared.method, self.prepared.artefact
+        if group.fit is None:
+            return method
+
+        if artefact:
+            return type(method).load(artefact.copy_to(self.runner.store), method.config)
+
+        train = {task.task: task.train.labelled for task in group.tasks}
+        untrained = type(method)(method.config)
+        return self.runner.fit(untrained, self._specs.make_fit_spec(group.tasks), train)
+
+    def _run(
+        self, task: PreparedTask, group: FitGroup, profiles: Profiles, fitted_method: Callable[[], Method]
+    ) -> RunResult:
+        """The finished run as it stands; an unfinished one is run."""
+        spec = self._specs.make_run_spec(task, profiles, group.fit)
+        finished_run = self.runner.find_finished(task.task, task.scored, spec)
+        return finished_run or self.runner.run(fitted_method(), task.task, task.scored, spec)
+
+    def _run_control(
+        self, task: PreparedTask, group: FitGroup, fitted_method: Callable[[], Method]
+    ) -> RunResult | None:
+        """The same run with swapped profiles, where there is to be one."""
+        if len(self._profiles()) < 2:
+            return None
+
+        try:
+            return self._run(task, group, "swapped", fitted_method)
+        except NoSwap as error:
+            print(f"{task.task.name}: no personalization gain, {error}", file=sys.stderr)
+            return None
