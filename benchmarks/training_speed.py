@@ -29,7 +29,7 @@ from rpobench.rpo.form import Form
 from rpobench.rpo.reflection_model import reflection_checkpoint
 from rpobench.rpo.training.job import TrainingData, TrainingJob
 from rpobench.rpo.training_rows import Demonstration, TrainingRow
-from rpobench.rpo.trajectories.rule_writer import Rules
+from rpobench.rpo.trajectories.rule_writer import RuleWriter
 
 TASKS = ("LaMP-3", "LaMP-4", "LaMP-7")
 SHOWN = 3  # profile items in a prompt
@@ -151,7 +151,7 @@ def train(name: str, given: argparse.Namespace, times: int) -> dict[str, float]:
 
     config = RPOConfig(sft_epochs=1, rl_steps=given.steps)
     checkpoint, rows = reflection_checkpoint(given.model), training_rows(times * given.rows)
-    data = TrainingData([Demonstration(*pair) for pair in zip(rows, Rules().write(rows), strict=True)])
+    data = TrainingData([Demonstration(*pair) for pair in zip(rows, RuleWriter().write(rows), strict=True)])
     with tempfile.TemporaryDirectory() as folder:
         job = TrainingJob(Form(), config, checkpoint, ContextWindow(), Path(folder), seed=0)
         wall, processor = time.perf_counter(), time.process_time()

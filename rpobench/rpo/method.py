@@ -31,7 +31,7 @@ class RPO(TrainedModule):
         return {**super().models(), **teacher}
 
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
-        from rpobench.rpo.trajectories.teacher import teacher_prompts
+        from rpobench.rpo.trajectories.teacher_prompt import teacher_prompts
 
         return [*super().prompts(tasks), *([teacher_prompts()] if self.config.has_teacher else [])]
 

@@ -176,7 +176,7 @@ def test_trajectories_are_not_written_again_after_a_kill(
     with pytest.raises(TypeError):
         fit("rpo", tiny_checkpoint, tmp_path, **teacher)
     monkeypatch.undo()
-    monkeypatch.setattr("rpobench.rpo.trajectories.teacher.Teacher.write", None)
+    monkeypatch.setattr("rpobench.rpo.trajectories.teacher.TeacherWriter.write", None)
     made, _ = fit("rpo", tiny_checkpoint, tmp_path, **teacher)
     assert made.fit_usage is not None and made.fit_usage.calls == 2 * 3 * 6, "what the teacher took is not forgotten"
 

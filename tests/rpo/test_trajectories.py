@@ -10,9 +10,11 @@ from rpobench import get_task
 from rpobench.data.synth.world import generate
 from rpobench.rpo.form import Form, Trajectory
 from rpobench.rpo.training_rows import TrainingRow
-from rpobench.rpo.trajectories.rule_writer import Rules
-from rpobench.rpo.trajectories.rules import HABIT, analyse, contradicts_itself, write_trajectory
-from rpobench.rpo.trajectories.word_habits import Histories
+from rpobench.rpo.trajectories.analysis import reaches_wrong_conclusion
+from rpobench.rpo.trajectories.reference_rules import HABIT
+from rpobench.rpo.trajectories.rule_writer import RuleWriter, write_trajectory
+from rpobench.rpo.trajectories.rules import analyse
+from rpobench.rpo.trajectories.word_habits import WordHabits
 from rpobench.types import Example, ProfileItem
 
 REVIEW = (
@@ -23,7 +25,7 @@ TWEET = "Paraphrase the following tweet without any explanation before or after 
 
 
 FULL = Form()
-NO_CORPUS = Histories(get_task("LaMP-7"))
+NO_CORPUS = WordHabits(get_task("LaMP-7"))
 
 
 def items(**columns: list[str]) -> tuple[ProfileItem, ...]:
@@ -99,7 +101,7 @@ RATERS = [
 
 def rated(content: str, draft: str, evidence: tuple[ProfileItem, ...]) -> tuple[str, str]:
     return analyse(
-        get_task("LaMP-3"), Example("1", "u", REVIEW + content), draft, evidence, Histories(get_task("LaMP-3"), RATERS)
+        get_task("LaMP-3"), Example("1", "u", REVIEW + content), draft, evidence, WordHabits(get_task("LaMP-3"), RATERS)
     )
 
 
@@ -122,12 +124,12 @@ def test_where_praise_meets_blame_or_neither_is_there_the_closest_rating_fits(co
 
 def test_only_words_whose_ratings_are_no_accident_lean() -> None:
     task = get_task("LaMP-3")
-    known = Histories(task, RATERS)
+    known = WordHabits(task, RATERS)
     assert known.leaning("great") > 2.5 and known.leaning("rip") < -2.5
     assert known.leaning("green") == known.leaning("unheard") == 0
-    assert Histories(task, RATERS[:1]).leaning("great") == 0  # two items
-    assert Histories(task, [items(text=["a"], score=["no number"])]).leaning("a") == 0
-    assert Histories(task).leaning("great") == 0
+    assert WordHabits(task, RATERS[:1]).leaning("great") == 0  # two items
+    assert WordHabits(task, [items(text=["a"], score=["no number"])]).leaning("a") == 0
+    assert WordHabits(task).leaning("great") == 0
 
 
 def test_a_draft_without_a_rating_or_label_lacks_one() -> None:
@@ -151,13 +153,13 @@ def test_a_draft_without_a_rating_or_label_lacks_one() -> None:
     ],
 )
 def test_a_trajectory_may_contradict_itself(name: str, lacks: str, rewrite: str, against: bool) -> None:
-    assert contradicts_itself(get_task(name), Trajectory("x", lacks, rewrite)) is against
+    assert reaches_wrong_conclusion(get_task(name), Trajectory("x", lacks, rewrite)) is against
 
 
 def test_an_analysis_without_a_draft_contradicts_itself_where_another_reference_is_closer() -> None:
     shows = "[1] shares nothing; [2] shares private; [2] is closer"
-    assert contradicts_itself(get_task("LaMP-1"), Trajectory(shows, "", "[1]"))
-    assert not contradicts_itself(get_task("LaMP-1"), Trajectory(shows, "", "[2]"))
+    assert reaches_wrong_conclusion(get_task("LaMP-1"), Trajectory(shows, "", "[1]"))
+    assert not reaches_wrong_conclusion(get_task("LaMP-1"), Trajectory(shows, "", "[2]"))
 
 
 def test_a_rating_in_the_history_that_is_no_number_is_passed_over() -> None:
@@ -176,9 +178,8 @@ def test_a_rating_in_the_history_that_is_no_number_is_passed_over() -> None:
 def test_whatever_the_data_hold_a_written_trajectory_parses_back(name: str, texts: list[str]) -> None:
     task = get_task(name)
     evidence = tuple(ProfileItem(str(i), dict.fromkeys(task.fields, text)) for i, text in enumerate(texts[:3]))
-    trajectory = write_trajectory(
-        task, Example("1", "u", texts[3]), texts[4], evidence, f"x{texts[5]}", Histories(task)
-    )
+    row = TrainingRow(task, Example("1", "u", texts[3]), f"x{texts[5]}", texts[4], evidence)
+    trajectory = write_trajectory(row, WordHabits(task))
     assert FULL.parse(FULL.render(trajectory)) == trajectory
 
 
@@ -224,21 +225,23 @@ def test_a_word_that_users_do_not_come_back_to_tells_nothing() -> None:
     evidence = items(title=["A study", "Private study", "Private"], abstract=["", "", ""])
     once = items(title=["A study of cats", "Dogs", "Rain"], abstract=["", "", ""])
     private = items(title=["Private keys", "Private names", "Rain"], abstract=["", "", ""])
-    histories = Histories(task, [*[private] * 3, *[once] * 8])
-    assert histories.returns("private") > HABIT > 1 > histories.returns("study")
+    histories = WordHabits(task, [*[private] * 3, *[once] * 8])
+    assert histories.return_rate("private") > HABIT > 1 > histories.return_rate("study")
     assert analyse(task, question, "[2]", evidence, histories)[0] == (
         "[1] shares nothing; [2] shares private; [2] is closer"
     )
-    assert Histories(task, [*[private] * 3, *[once] * 2]).returns("study") > HABIT, "too few to expect a repetition"
-    few = Histories(task, [once] * 2)
+    assert WordHabits(task, [*[private] * 3, *[once] * 2]).return_rate("study") > HABIT, (
+        "too few to expect a repetition"
+    )
+    few = WordHabits(task, [once] * 2)
     assert analyse(task, question, "[2]", evidence, few)[0].startswith("[1] shares study;")
-    single = Histories(task, [once[:1]] * 4)  # as with k=1: nobody can come back to a word
+    single = WordHabits(task, [once[:1]] * 4)  # as with k=1: nobody can come back to a word
     assert analyse(task, question, "[2]", evidence, single)[0].startswith("[1] shares study;")
 
 
 def test_an_input_without_references_is_told_as_such() -> None:
     evidence, task = items(title=["Parsing trees"], abstract=["x"]), get_task("LaMP-1")
-    shows, lacks = analyse(task, Example("1", "u", "which?"), "[2]", evidence, Histories(task))
+    shows, lacks = analyse(task, Example("1", "u", "which?"), "[2]", evidence, WordHabits(task))
     assert (shows, lacks) == ("no options to compare", "nothing known")
 
 
@@ -271,7 +274,7 @@ def test_the_rules_write_the_same_analysis_whatever_the_target(name: str) -> Non
     task, drafts = get_task(name), ("comedy 3 [1]", "[2]")
     known = generate(name, "train", 40).labelled
     written = [
-        Rules().write(
+        RuleWriter().write(
             [
                 TrainingRow(task, one.example, told or one.target, drafts[place % 2], one.example.profile[:8])
                 for place, one in enumerate(known)
@@ -287,7 +290,8 @@ def test_the_target_changes_the_rewrite_and_nothing_else() -> None:
     evidence = items(text=["a", "b"], score=["4", "2"])
     example = Example("1", "u", REVIEW + "fine")
     one, two = (
-        write_trajectory(get_task("LaMP-3"), example, "1", evidence, target, NO_CORPUS) for target in ("5", "2")
+        write_trajectory(TrainingRow(get_task("LaMP-3"), example, target, "1", evidence), NO_CORPUS)
+        for target in ("5", "2")
     )
     assert FULL.render_prefix(one) == FULL.render_prefix(two)
     assert (one.rewrite, two.rewrite) == ("5", "2")

@@ -18,8 +18,10 @@ from rpobench.rpo.form import Form, Trajectory
 from rpobench.rpo.method import RPO
 from rpobench.rpo.training_rows import Demonstration, TrainingRow
 from rpobench.rpo.trajectories.file import read_trajectories, store_trajectories
-from rpobench.rpo.trajectories.rule_writer import Rules
-from rpobench.rpo.trajectories.teacher import DEMONSTRATIONS, Teacher, gives_away
+from rpobench.rpo.trajectories.leaks import reveals_target
+from rpobench.rpo.trajectories.rule_writer import RuleWriter
+from rpobench.rpo.trajectories.teacher import TeacherWriter
+from rpobench.rpo.trajectories.teacher_prompt import FEW_SHOT
 from rpobench.rpo.trajectories.writers import get_writer
 from rpobench.types import Chat, Completion, Decoding, Example, ProfileItem, RpobenchError
 
@@ -45,20 +47,20 @@ def written(shows: str, lacks: str = "too formal") -> str:
     ],
 )
 def test_a_run_of_words_that_only_the_target_has_gives_it_away(shows: str, away: bool) -> None:
-    assert gives_away(row(), Trajectory(shows, "formal", "x")) is away
+    assert reveals_target(row(), Trajectory(shows, "formal", "x")) is away
 
 
 def test_a_label_is_given_away_where_only_the_target_names_it() -> None:
     for target, away in (("5", True), ("4", False)):
         one = TrainingRow(RATING, Example("1", "u", "a review"), target, "3", EVIDENCE)
-        assert gives_away(one, Trajectory(f"rates {target}", "too low", "x")) is away
+        assert reveals_target(one, Trajectory(f"rates {target}", "too low", "x")) is away
 
 
 def test_a_label_that_everybody_names_is_given_away_where_it_is_called_the_answer() -> None:
     which = Example("1", "u", 'Which? [1]: "A" [2]: "B"')
     one = TrainingRow(get_task("LaMP-1"), which, "[2]", "[1]", (ProfileItem("1", {"title": "A", "abstract": ""}),))
-    assert gives_away(one, Trajectory("titles on A", "The correct answer is [2]", "x"))
-    assert not gives_away(one, Trajectory("titles on A", "[2] is on A too, [1] alone", "x"))
+    assert reveals_target(one, Trajectory("titles on A", "The correct answer is [2]", "x"))
+    assert not reveals_target(one, Trajectory("titles on A", "[2] is on A too, [1] alone", "x"))
 
 
 def test_the_teacher_is_asked_again_and_then_the_rules_write(
@@ -80,13 +82,13 @@ def test_the_teacher_is_asked_again_and_then_the_rules_write(
             return super().generate(chats, decoding)
 
     decodings: list[Decoding] = []
-    made = Teacher(Watched(reply), tmp_path, max_new_tokens=64, seed=0).write(rows)
+    made = TeacherWriter(Watched(reply), tmp_path, max_new_tokens=64, seed=0).write(rows)
     first, *others = decodings
     assert first.temperature == 0 and all(one.temperature > 0 for one in others), "greedy once, then sampled"
     assert len({one.seed for one in others}) == len(others) == 2
     assert asked == {"first": 1, "second": 2, "never": 3}
     assert made[0] == made[1] == Trajectory("says ok so", "too formal", rows[0].target)
-    assert made[2] == Rules().write(rows)[2]
+    assert made[2] == RuleWriter().write(rows)[2]
     assert "2 of 3 trajectories accepted (1, 1, 0 by try), 1 by rules" in capsys.readouterr().err
 
 
@@ -98,7 +100,7 @@ def test_a_text_without_its_second_line_is_taken_up_with_the_label_given(rest: s
         return rest if chat[-1].role == "assistant" else "History shows: says ok so\nFolks"
 
     model = ScriptedModel(reply)
-    made = Teacher(model, tmp_path, max_new_tokens=8, seed=0).write([row()])
+    made = TeacherWriter(model, tmp_path, max_new_tokens=8, seed=0).write([row()])
     assert made == [Trajectory("says ok so", "too formal", row().target)]
     assert model.calls == 2 and model.chats[1][-1].content == "History shows: says ok so\nDraft lacks:"
 
@@ -109,14 +111,14 @@ def test_a_text_without_its_second_line_is_taken_up_with_the_label_given(rest: s
         (written("says ok so") + "\n\nHistory shows: and on it goes", True),
         (written("on and " * 30), False),
         (written("says ok so", "on and " * 30), False),
-        (DEMONSTRATIONS["text"][-1].content, False),
-        (written("says ok so", DEMONSTRATIONS["text"][-1].content.rsplit("lacks: ", 1)[1]), False),
+        (FEW_SHOT["text"][-1].content, False),
+        (written("says ok so", FEW_SHOT["text"][-1].content.rsplit("lacks: ", 1)[1]), False),
     ],
 )
 def test_lines_that_do_not_end_or_copy_the_demonstration_are_refused(text: str, taken: bool, tmp_path: Path) -> None:
-    made = Teacher(ScriptedModel(lambda chat: text), tmp_path, max_new_tokens=8, seed=0).write([row()])
+    made = TeacherWriter(ScriptedModel(lambda chat: text), tmp_path, max_new_tokens=8, seed=0).write([row()])
     assert (made == [Trajectory("says ok so", "too formal", row().target)]) is taken
-    assert (made == Rules().write([row()])) is not taken
+    assert (made == RuleWriter().write([row()])) is not taken
 
 
 def test_the_words_of_the_teacher_are_in_the_spec_of_those_who_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +126,7 @@ def test_the_words_of_the_teacher_are_in_the_spec_of_those_who_have_one(monkeypa
         return RPO(RPOConfig(**config)).prompts([TWEET])  # type: ignore[arg-type]
 
     rules, teacher = words(), words(writer="teacher")
-    monkeypatch.setattr("rpobench.rpo.trajectories.teacher.ASK", "Explain.")
+    monkeypatch.setattr("rpobench.rpo.trajectories.teacher_prompt.INSTRUCTION", "Explain.")
     assert words() == rules and words(writer="teacher") != teacher
 
 
@@ -136,7 +138,7 @@ def test_a_teacher_that_does_not_answer_ends_the_fit(tmp_path: Path) -> None:
 
     model = Failing(lambda chat: written("says ok so"))
     with pytest.raises(RpobenchError, match=r"teacher: 1 of 2 requests have no answer \(HTTP 500\): the same command"):
-        Teacher(model, tmp_path, max_new_tokens=8, seed=0).write([row("1"), row("2", "ok so")])
+        TeacherWriter(model, tmp_path, max_new_tokens=8, seed=0).write([row("1"), row("2", "ok so")])
 
 
 def test_what_the_teacher_wrote_before_a_kill_is_not_asked_again(
@@ -152,10 +154,10 @@ def test_what_the_teacher_wrote_before_a_kill_is_not_asked_again(
             return super().generate(chats, decoding)
 
     with pytest.raises(KeyboardInterrupt):
-        Teacher(Killed(lambda chat: written("says ok so")), tmp_path, max_new_tokens=8, seed=0).write(rows)
+        TeacherWriter(Killed(lambda chat: written("says ok so")), tmp_path, max_new_tokens=8, seed=0).write(rows)
     assert "teacher-1: 4/6" in capsys.readouterr().err, "a long step shows how far it is"
     model = ScriptedModel(lambda chat: written("says ok so"))
-    teacher = Teacher(model, tmp_path, max_new_tokens=8, seed=0)
+    teacher = TeacherWriter(model, tmp_path, max_new_tokens=8, seed=0)
     teacher.write(rows)
     assert model.calls == 2 and teacher.usage.calls == 6, "what was written before has its cost"
 
@@ -164,16 +166,16 @@ def test_what_a_teacher_writes_to_licensed_texts_is_not_in_the_shared_cache(tmp_
     file, private = tmp_path / "answers.sqlite", type("Private", (type(TWEET),), {"licensed": True})()
     for task, kept in ((private, False), (TWEET, True)):
         model = CachedModel(ScriptedModel(lambda chat: written("says ok so")), AnswerCache(file))
-        Teacher(model, tmp_path / str(kept), max_new_tokens=8, seed=0).write([row(task=task)])
+        TeacherWriter(model, tmp_path / str(kept), max_new_tokens=8, seed=0).write([row(task=task)])
         assert file.exists() is kept
 
 
 def test_the_teacher_sees_the_target_and_the_writer_is_a_switch(tmp_path: Path) -> None:
     teacher = ScriptedModel(lambda chat: "")
-    Teacher(teacher, tmp_path, max_new_tokens=8, seed=0).write([row()])
+    TeacherWriter(teacher, tmp_path, max_new_tokens=8, seed=0).write([row()])
     assert teacher.chats[0][-1].content.endswith("Rewrite: ok so lunch was really great")
-    assert isinstance(get_writer(RPOConfig(writer="teacher", teacher="scripted:echo"), tmp_path, seed=0), Teacher)
-    assert isinstance(get_writer(RPOConfig(), tmp_path, seed=0), Rules)
+    assert isinstance(get_writer(RPOConfig(writer="teacher", teacher="scripted:echo"), tmp_path, seed=0), TeacherWriter)
+    assert isinstance(get_writer(RPOConfig(), tmp_path, seed=0), RuleWriter)
     assert RPO(RPOConfig(writer="teacher", teacher="scripted:echo")).models()["teacher"] == "scripted:echo"
 
 
@@ -181,14 +183,14 @@ def test_a_stored_file_gives_the_same_trajectories_and_takes_edits(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, rows = tmp_path / "t.jsonl", [row("1"), row("2")]
-    store_trajectories(file, [Demonstration(*pair) for pair in zip(rows, Rules().write(rows), strict=True)])
+    store_trajectories(file, [Demonstration(*pair) for pair in zip(rows, RuleWriter().write(rows), strict=True)])
     writer = get_writer(RPOConfig(trajectories=str(file)), tmp_path, seed=0)
-    assert writer.write(rows) == Rules().write(rows)
+    assert writer.write(rows) == RuleWriter().write(rows)
     before = RPOConfig(trajectories=str(file)).model_dump(mode="json")["trajectories"]
     edited = json.loads(file.read_text().splitlines()[0]) | {"shows": "by hand"}
     file.write_text(json.dumps(edited) + "\n")
     made = writer.write(rows)
-    assert (made[0].shows, made[1]) == ("by hand", Rules().write(rows)[1])
+    assert (made[0].shows, made[1]) == ("by hand", RuleWriter().write(rows)[1])
     assert "1 of 2 training examples are not in it" in capsys.readouterr().err
     after = RPOConfig(trajectories=str(file)).model_dump(mode="json")["trajectories"]
     assert before.startswith("sha256:") and before != after, "a spec must name the content"
@@ -255,7 +257,7 @@ def test_rows_of_one_user_are_one_history() -> None:
 
     def analysis(users: Sequence[str]) -> str:
         asked = [Example(str(place), user, "review: great food") for place, user in enumerate(users)]
-        return Rules().write([TrainingRow(RATING, one, "5", "3", items) for one in asked])[0].shows
+        return RuleWriter().write([TrainingRow(RATING, one, "5", "3", items) for one in asked])[0].shows
 
     assert "praise great" in analysis([f"u{place}" for place in range(40)])
     assert "praise nothing" in analysis(["u"] * 40), "one text that forty rows show is no proof of a word"

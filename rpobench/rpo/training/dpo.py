@@ -26,7 +26,7 @@ from rpobench.rpo.training.policy import load_tokenizer, trained_policy
 from rpobench.rpo.training.progress_bar import TrainingProgress
 from rpobench.rpo.training.stage import best_folder, run_to_end
 from rpobench.rpo.training_rows import Demonstration
-from rpobench.rpo.trajectories.rules import contradicts_itself
+from rpobench.rpo.trajectories.analysis import reaches_wrong_conclusion
 from rpobench.store.processes import share
 from rpobench.types import RpobenchError
 
@@ -47,7 +47,7 @@ def select_preferences(demonstrations: Sequence[Demonstration]) -> list[Demonstr
     for demonstration in demonstrations:
         task, row = demonstration.row.task, demonstration.row
         draft_differs = task.parse(row.draft) not in ("", task.parse(row.target))
-        if draft_differs and not contradicts_itself(task, demonstration.trajectory):
+        if draft_differs and not reaches_wrong_conclusion(task, demonstration.trajectory):
             preferences.append(demonstration)
 
     print(f"DPO: {len(preferences)} of {len(demonstrations)} rewrites can be preferred to their draft", file=sys.stderr)

@@ -13,7 +13,7 @@ from rpobench.rpo.context_window import ContextWindow, template_messages
 from rpobench.rpo.form import Form
 from rpobench.rpo.training.log_probs import NO_LOSS
 from rpobench.rpo.training_rows import Demonstration
-from rpobench.rpo.trajectories.rules import contradicts_itself
+from rpobench.rpo.trajectories.analysis import reaches_wrong_conclusion
 from rpobench.types import Message, RpobenchError
 
 
@@ -76,19 +76,19 @@ def build_sft_dataset(demonstrations: Sequence[Demonstration], form: Form, *, he
     Returns:
         One row per demonstration, in order, with `prompt`, `completion`, `lead` and `chat_template_kwargs`.
     """
-    is_wrong = [
-        contradicts_itself(demonstration.row.task, demonstration.trajectory) for demonstration in demonstrations
+    wrong_ones = [
+        reaches_wrong_conclusion(demonstration.row.task, demonstration.trajectory) for demonstration in demonstrations
     ]
-    masks_answers = held_out or not all(is_wrong)
+    masks_answers = held_out or not all(wrong_ones)
 
     rows = []
-    for demonstration, reaches_wrong_conclusion in zip(demonstrations, is_wrong, strict=True):
+    for demonstration, is_wrong in zip(demonstrations, wrong_ones, strict=True):
         trajectory = demonstration.trajectory
         rows.append(
             {
                 "prompt": template_messages(demonstration.row.build_chat(form)),
                 "completion": [{"role": "assistant", "content": form.render(trajectory)}],
-                "lead": form.render_prefix(trajectory) if reaches_wrong_conclusion and masks_answers else "",
+                "lead": form.render_prefix(trajectory) if is_wrong and masks_answers else "",
                 "chat_template_kwargs": dict(CHAT_TOKENS),
             }
         )

@@ -25,7 +25,7 @@ from rpobench.rpo.training.sft_data import select_learnable
 from rpobench.rpo.training.stage import run_stage
 from rpobench.rpo.training_rows import Demonstration, TrainingRow
 from rpobench.rpo.trajectories.file import TRAJECTORIES, find_trajectories, store_trajectories
-from rpobench.rpo.trajectories.rule_writer import TrajectoryWriter
+from rpobench.rpo.trajectories.writer import TrajectoryWriter
 from rpobench.store.files import write_json
 from rpobench.store.processes import first_goes_first
 from rpobench.task.contract import Task

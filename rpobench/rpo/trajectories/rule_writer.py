@@ -1,45 +1,56 @@
-"""Writes trajectories by rules, without a model."""
+"""Writes trajectories by rules, without a model: measured facts, task by task."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
 
-from rpobench.rpo.form import Trajectory
+from rpobench.rpo.form import Trajectory, one_line
 from rpobench.rpo.training_rows import TrainingRow
-from rpobench.rpo.trajectories.rules import write_trajectory
-from rpobench.rpo.trajectories.word_habits import Histories
+from rpobench.rpo.trajectories.rules import analyse
+from rpobench.rpo.trajectories.word_habits import WordHabits
 from rpobench.types import ProfileItem, Usage
 
 
-class TrajectoryWriter(Protocol):
-    """Turns training rows into trajectories that end in their targets. `usage` is what that has cost so far."""
-
-    usage: Usage
-
-    def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
-        """One trajectory a row, in order, with all three parts."""
-        ...
-
-
-class Rules:
-    """Measured facts, task by task; needs no model."""
+class RuleWriter:
+    """Writes the analysis of `rules.analyse`; the rewrite is the target."""
 
     usage = Usage()
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
-        tasks = {row.task.name: row.task for row in rows}
-        histories = {name: Histories(task, _by_user(rows, name)) for name, task in tasks.items()}
-        return [
-            write_trajectory(row.task, row.example, row.draft, row.evidence, row.target, histories[row.task.name])
-            for row in rows
-        ]
+        habits_by_task = {}
+        for task in {row.task.name: row.task for row in rows}.values():
+            histories = collect_histories(row for row in rows if row.task.name == task.name)
+            habits_by_task[task.name] = WordHabits(task, histories)
+
+        return [write_trajectory(row, habits_by_task[row.task.name]) for row in rows]
 
 
-def _by_user(rows: Sequence[TrainingRow], task: str) -> list[list[ProfileItem]]:
-    """The items that the rows of each user of a task show, each once."""
-    found: dict[str, dict[str, ProfileItem]] = {}
+def write_trajectory(row: TrainingRow, habits: WordHabits) -> Trajectory:
+    """Write the trajectory of one row. Its analysis never sees the target.
+
+    Args:
+        row: The training row.
+        habits: What the histories of many users of the task tell of words.
+
+    Returns:
+        The trajectory, which ends in the target.
+    """
+    analysis = analyse(row.task, row.example, row.draft, row.evidence, habits)
+    return Trajectory(one_line(analysis.shows), one_line(analysis.lacks), one_line(row.target))
+
+
+def collect_histories(rows: Iterable[TrainingRow]) -> list[list[ProfileItem]]:
+    """Collect what is known of each user.
+
+    Args:
+        rows: Training rows of one task.
+
+    Returns:
+        One history per user: the items that her rows show, each once.
+    """
+    items_by_user: dict[str, dict[str, ProfileItem]] = {}
     for row in rows:
-        if row.task.name == task:
-            found.setdefault(row.example.user_id, {}).update((item.id, item) for item in row.evidence)
-    return [list(items.values()) for items in found.values()]
+        items_by_id = items_by_user.setdefault(row.example.user_id, {})
+        for item in row.evidence:
+            items_by_id[item.id] = item
+    return [list(items_by_id.values()) for items_by_id in items_by_user.values()]

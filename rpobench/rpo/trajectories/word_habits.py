@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import mean
 
 from rpobench.task.contract import Task
@@ -23,67 +23,122 @@ COMMON = frozenset(COMMON_WORDS.split())
 ERRORS = 2.5  # standard errors from 0 at which a word's ratings are no accident
 HOLDERS = 3  # items that must hold a word before its ratings count
 
+History = Sequence[ProfileItem]  # the items of one user
+
 
 def content_words(text: str) -> list[str]:
-    """Lower-case words in order, without the most common ones."""
+    """Split a text into lower-case words, in order, without the most common ones."""
     return [word for word in WORD.findall(text.lower()) if word not in COMMON]
 
 
-class Histories:
-    """Counts over `histories`, each the items of one user; without any, all words are alike."""
+class WordHabits:
+    """Counts words over histories. Without any history, all words are alike."""
 
-    def __init__(self, task: Task, histories: Iterable[Sequence[ProfileItem]] = ()) -> None:
-        given = [items for items in histories if items]
-        self._returns = _returns(task, given)
-        self._leaning = _leanings(task, given) if task.kind == "rating" else {}
+    def __init__(self, task: Task, histories: Iterable[History] = ()) -> None:
+        """Count.
 
-    def returns(self, word: str) -> float:
-        """How many times likelier than by chance somebody who used the word uses it again (Church 2000, "Empirical
-        estimates of adaptation"), smoothed by one user at chance; infinite where not one repetition is to be expected
-        by chance, so that none tells nothing."""
-        return self._returns.get(word, math.inf)
+        Args:
+            task: The task of the items.
+            histories: The items of each user.
+        """
+        filled = [history for history in histories if history]
+        self._return_rates = _return_rates(task, filled)
+        self._leanings = _leanings(task, filled) if task.kind == "rating" else {}
+
+    def return_rate(self, word: str) -> float:
+        """How much likelier than by chance somebody who used the word uses it again.
+
+        After Church 2000, "Empirical estimates of adaptation", smoothed by one user at chance.
+
+        Args:
+            word: A content word.
+
+        Returns:
+            How many times likelier; infinite where chance alone would not bring one repetition, so that to see none
+            tells nothing.
+        """
+        return self._return_rates.get(word, math.inf)
 
     def leaning(self, word: str) -> float:
-        """Standard errors by which items with this word are rated above (+) or below (-) their user's mean; 0 where
-        they are few or that may be an accident."""
-        return self._leaning.get(word, 0.0)
+        """How far items with this word are rated from their user's mean.
+
+        Args:
+            word: A content word.
+
+        Returns:
+            Standard errors above (+) or below (-) the mean; 0 where the items are few or it may be an accident.
+        """
+        return self._leanings.get(word, 0.0)
 
 
-def _leanings(task: Task, histories: Sequence[Sequence[ProfileItem]]) -> dict[str, float]:
-    offsets: dict[str, list[float]] = defaultdict(list)
+def _leanings(task: Task, histories: Sequence[History]) -> dict[str, float]:
+    offsets_by_word: dict[str, list[float]] = defaultdict(list)
     squares: list[float] = []
-    for items in histories:
-        for item, offset in _offsets(task, items):
+    for history in histories:
+        for item, offset in _rating_offsets(task, history):
             squares.append(offset**2)
             for word in set(content_words(task.retrieval_text(item))):
-                offsets[word].append(offset)
+                offsets_by_word[word].append(offset)
+
     spread = math.sqrt(mean(squares)) if squares else 0.0
     if not spread:
         return {}
-    errors = {word: mean(own) * math.sqrt(len(own)) / spread for word, own in offsets.items() if len(own) >= HOLDERS}
-    return {word: error for word, error in errors.items() if abs(error) >= ERRORS}
+
+    leanings = {}
+    for word, offsets in offsets_by_word.items():
+        leaning = mean(offsets) * math.sqrt(len(offsets)) / spread
+        if len(offsets) >= HOLDERS and abs(leaning) >= ERRORS:
+            leanings[word] = leaning
+    return leanings
 
 
-def _offsets(task: Task, items: Sequence[ProfileItem]) -> Iterator[tuple[ProfileItem, float]]:
+def _rating_offsets(task: Task, history: History) -> list[tuple[ProfileItem, float]]:
     """Each rated item with its rating less the mean of these items."""
-    rated = [(item, value) for item in items if (value := rating(item.fields[task.answer_field])) is not None]
-    middle = mean(value for _, value in rated) if rated else 0.0
-    return ((item, value - middle) for item, value in rated)
+    rated = []
+    for item in history:
+        value = rating(item.fields[task.answer_field])
+        if value is not None:
+            rated.append((item, value))
+
+    if not rated:
+        return []
+    user_mean = mean(value for _, value in rated)
+    return [(item, value - user_mean) for item, value in rated]
 
 
-def _returns(task: Task, histories: Sequence[Sequence[ProfileItem]]) -> dict[str, float]:
-    """Users of a word in two items or more among all who used it: the share found, over that of a random deal."""
-    counts = [Counter(word for item in items for word in set(content_words(task.show(item)))) for items in histories]
-    users = Counter(word for one in counts for word in one)
-    again = Counter(word for one in counts for word, count in one.items() if count > 1)
-    total: Counter[str] = Counter()
-    for one in counts:
-        total.update(one)
-    items = sum(map(len, histories))
-    found = {}
-    for word in users:
-        share, each = total[word] / items, items / len(histories)
-        chance = 1 - each * share * (1 - share) ** (each - 1) / (1 - (1 - share) ** each)
-        if users[word] * chance >= 1:
-            found[word] = (again[word] + chance) / (users[word] + 1) / chance
-    return found
+def _return_rates(task: Task, histories: Sequence[History]) -> dict[str, float]:
+    """Users of a word in two items or more among all who used it: the share seen, over that of a random deal."""
+    user_counts: Counter[str] = Counter()
+    returning_counts: Counter[str] = Counter()
+    item_counts: Counter[str] = Counter()
+    for history in histories:
+        counts = _count_items_by_word(task, history)
+        item_counts.update(counts)
+        user_counts.update(counts.keys())
+        returning_counts.update(word for word, count in counts.items() if count > 1)
+
+    total_items = sum(len(history) for history in histories)
+    rates = {}
+    for word, users in user_counts.items():
+        items_per_user = total_items / len(histories)
+        chance = _chance_of_return(item_counts[word] / total_items, items_per_user)
+        if users * chance >= 1:
+            rates[word] = (returning_counts[word] + chance) / (users + 1) / chance
+    return rates
+
+
+def _count_items_by_word(task: Task, history: History) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for item in history:
+        counts.update(set(content_words(task.show(item))))
+    return counts
+
+
+def _chance_of_return(share: float, items_per_user: float) -> float:
+    """How likely a user who has the word has it twice or more, if items were dealt out at random.
+
+    `share` is that of all items that hold the word.
+    """
+    exactly_once: float = items_per_user * share * (1 - share) ** (items_per_user - 1)
+    at_least_once: float = 1 - (1 - share) ** items_per_user
+    return 1 - exactly_once / at_least_once

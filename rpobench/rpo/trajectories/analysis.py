@@ -1,0 +1,64 @@
+"""The two lines of an analysis, and the conclusion that they draw."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rpobench.rpo.form import Trajectory
+from rpobench.task.contract import Task
+
+RATINGS = ("closest", "highest", "lowest")  # of those a user gave: the names that an analysis gives them
+UNKNOWN = "nothing known"  # what a draft lacks where the history does not say
+
+
+class Analysis(NamedTuple):
+    """What a trajectory says before its rewrite.
+
+    Attributes:
+        shows: What the history tells of the user.
+        lacks: Where the draft departs from it.
+    """
+
+    shows: str
+    lacks: str
+
+
+def conclude(fitting: str, *, agrees: bool) -> str:
+    """Write where the draft stands to the answer that fits the user.
+
+    A small model can copy that answer, but cannot count the gap to it.
+
+    Args:
+        fitting: The answer that fits.
+        agrees: Whether the draft is that answer.
+
+    Returns:
+        The line of what the draft lacks.
+    """
+    return f"nothing, {fitting} fits" if agrees else f"{fitting} fits"
+
+
+def name_closer(label: str) -> str:
+    """Write that the text of this label is closer to the history."""
+    return f"{label} is closer"
+
+
+def reaches_wrong_conclusion(task: Task, trajectory: Trajectory) -> bool:
+    """Tell whether the analysis says that another label or rating fits than the rewrite has.
+
+    Such an answer would teach that an answer need not follow from its analysis.
+
+    Args:
+        task: The task of the trajectory.
+        trajectory: A trajectory whose rewrite is the target.
+
+    Returns:
+        True where the analysis contradicts the rewrite; False where it concludes nothing.
+    """
+    wrong_labels = [label for label in task.labels if label != trajectory.rewrite]
+    wrong_answers = [*wrong_labels, *(f"{name} {label}" for name in RATINGS for label in wrong_labels)]
+    wrong_conclusions = {conclude(answer, agrees=agrees) for answer in wrong_answers for agrees in (True, False)}
+
+    if trajectory.lacks in wrong_conclusions:
+        return True
+    return trajectory.shows.endswith(tuple(name_closer(label) for label in wrong_labels))

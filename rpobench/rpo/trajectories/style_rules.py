@@ -1,0 +1,93 @@
+"""The analysis of a text by rule: length, opener, ending, marks and words that come back in what the user wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from rpobench.rpo.trajectories.analysis import Analysis
+from rpobench.rpo.trajectories.word_habits import COMMON, WORD
+from rpobench.task.contract import Task
+from rpobench.types import Example, ProfileItem
+
+MARKS: dict[str, Callable[[str], bool]] = {
+    "asks": lambda text: "?" in text,
+    "has a colon": lambda text: ":" in text,
+    "starts with a number": lambda text: text[:1].isdigit(),
+}
+MOST_HABIT_WORDS = 4
+
+
+def analyse_style(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> Analysis:
+    """Describe how the user writes, and what of it the draft lacks.
+
+    Args:
+        task: A task of texts.
+        example: The input.
+        draft: The base model's answer.
+        evidence: The profile items that the module is shown, best first.
+
+    Returns:
+        The two lines of the analysis.
+    """
+    texts = [item.fields[task.answer_field] for item in evidence]
+    word_lists = [split_words(text) for text in texts]
+    draft_words = split_words(draft)
+
+    shows = [f"{median(len(words) for words in word_lists):g} words"]
+    lacks = [f"{len(draft_words)} words"]
+
+    opener = _recurring_run(word_lists, slice(None, 2))
+    if opener:
+        shows.append(f'opens "{opener}"')
+        if not " ".join(draft_words).startswith(opener):
+            lacks.append(f'no "{opener}" first')
+
+    ending = _recurring_run(word_lists, slice(-2, None))
+    if ending:
+        shows.append(f'ends "{ending}"')
+        if not " ".join(draft_words).endswith(ending):
+            lacks.append(f'no "{ending}" last')
+
+    shows += [name for name, has_mark in MARKS.items() if 2 * sum(map(has_mark, texts)) > len(texts)]
+
+    habit_words = _habit_words(word_lists, example.input)
+    if habit_words:
+        shows.append("often " + " ".join(habit_words))
+        missing = [word for word in habit_words if word not in draft_words]
+        if missing:
+            lacks.append("no " + " ".join(missing))
+
+    return Analysis("; ".join(shows), "; ".join(lacks))
+
+
+def split_words(text: str) -> list[str]:
+    """Split a text into lower-case words, without punctuation."""
+    return WORD.findall(text.lower())
+
+
+def _recurring_run(word_lists: Sequence[Sequence[str]], end: slice) -> str:
+    """The two words, else the one, with which at least half of the texts, and two of them, begin or end; or ''."""
+    shorter_end = slice(end.start and end.start // 2, end.stop and end.stop // 2)
+    for part in (end, shorter_end):
+        counts = Counter(" ".join(words[part]) for words in word_lists if words)
+        if counts:
+            run, count = counts.most_common(1)[0]
+            if count >= 2 and 2 * count >= len(word_lists):
+                return run
+    return ""
+
+
+def _habit_words(word_lists: Sequence[Sequence[str]], input_text: str) -> list[str]:
+    """The most frequent words in at least half of the texts, and in two, that the input did not bring along."""
+    counts: Counter[str] = Counter()
+    for words in word_lists:
+        counts.update(word for word in dict.fromkeys(words) if word not in COMMON)
+
+    input_words = set(split_words(input_text))
+    habit_words = []
+    for word, count in counts.most_common():
+        if count >= 2 and 2 * count >= len(word_lists) and word not in input_words:
+            habit_words.append(word)
+    return habit_words[:MOST_HABIT_WORDS]
