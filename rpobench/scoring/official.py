@@ -1,9 +1,10 @@
-"""The official scorer: answers in LaMP's file form against the golds. Needs no model library."""
+"""The official scorer: answers in LaMP's file form against the golds. It needs no model library."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, is_zipfile
@@ -14,99 +15,179 @@ from rpobench.store.files import UNPACKED, UNREADABLE_ZIP
 from rpobench.task.extra_metrics import extra_metrics
 from rpobench.types import RpobenchError
 
+# A file, or its content: `{"task", "golds": [{"id", "output"}]}` or the bare list of records.
 Answers = Path | str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
-def score(task: str, golds: Answers, preds: Answers) -> dict[str, float]:
-    """The official metrics of a task by official name; texts are taken as they are.
+@dataclass(frozen=True)
+class ZipMember:
+    """A file in a zip with its parsed content."""
 
-    `golds` and `preds` are files or their content: `{"task", "golds": [{"id", "output"}]}` or the bare list; or zips
-    with such a file of this task among others. Raises RpobenchError where the ids of one do not match the other's,
-    naming one.
+    name: str
+    content: Any
+
+
+def score(task: str, golds: Answers, preds: Answers) -> dict[str, float]:
+    """Compute the official metrics of a task; texts are taken as they are.
+
+    Args:
+        task: The name of the task.
+        golds: The targets: a file, a zip with a file of this task among others, or content.
+        preds: The predictions in the same form.
+
+    Returns:
+        The metrics by official name.
+
+    Raises:
+        RpobenchError: The ids of one do not match the other's; the message names an id.
     """
-    return get_task(task).aggregate(*_aligned(task, golds, preds))
+    predictions, targets = _align(task, golds, preds)
+    return get_task(task).aggregate(predictions, targets)
 
 
 def score_extra(task: str, golds: Answers, preds: Answers) -> dict[str, Any]:
-    """What `score --extra` adds for the same answers: see `extra_metrics`."""
-    return extra_metrics(get_task(task), *_aligned(task, golds, preds))
+    """Compute what `rpobench score --extra` adds for the same answers.
 
+    Args:
+        task: The name of the task.
+        golds: The targets, as for `score`.
+        preds: The predictions, as for `score`.
 
-def _aligned(task: str, golds: Answers, preds: Answers) -> tuple[list[str], list[str]]:
-    """Predictions and targets in the golds' order."""
-    wanted, given = read_answers(task, "golds", golds), read_answers(task, "preds", preds)
-    for lacking, name in ((wanted.keys() - given.keys(), "preds"), (given.keys() - wanted.keys(), "golds")):
-        if lacking:
-            raise RpobenchError(f"{name}: lacks id {min(lacking)!r} ({len(lacking)} in all)")
-    if not wanted:
-        raise RpobenchError("golds: hold no answer, so there is nothing to score")
-    check_targets(get_task(task), wanted, "golds")
-    return [given[key] for key in wanted], list(wanted.values())
+    Returns:
+        The metrics of `extra_metrics`.
+
+    Raises:
+        RpobenchError: The ids of one do not match the other's.
+    """
+    predictions, targets = _align(task, golds, preds)
+    return extra_metrics(get_task(task), predictions, targets)
 
 
 def score_all(golds: Path, preds: Path, *, extra: bool = False) -> dict[str, dict[str, Any]]:
-    """The metrics of every task in two zips of official files, by task name; with `extra` those of `score_extra` too.
+    """Compute the metrics of every task in two zips of official files.
 
-    Raises RpobenchError where a zip lacks a task of the other or names one that nobody declared.
+    Args:
+        golds: The zip of targets.
+        preds: The zip of predictions.
+        extra: Whether to add the metrics of `score_extra`.
+
+    Returns:
+        The metrics of each task by its name.
+
+    Raises:
+        RpobenchError: A zip lacks a task of the other, or names one that nobody declared.
     """
-    held = {name: _by_task(file) for name, file in (("golds", golds), ("preds", preds))}
-    for one, other in (("golds", "preds"), ("preds", "golds")):
-        if lacking := sorted(held[other].keys() - held[one].keys()):
-            raise RpobenchError(f"{one}: hold no {lacking[0]}, which {other} do")
-    if not held["golds"]:
+    gold_members = _members_by_task(golds)
+    pred_members = _members_by_task(preds)
+
+    _require_same_tasks("golds", gold_members, "preds", pred_members)
+    _require_same_tasks("preds", pred_members, "golds", gold_members)
+    if not gold_members:
         raise RpobenchError(f"{golds}: holds no official outputs file")
-    found = {}
-    for official, (_, wanted) in sorted(held["golds"].items()):
-        task, given = official.replace("_", "-"), held["preds"][official][1]
-        found[task] = score(task, wanted, given) | (score_extra(task, wanted, given) if extra else {})
-    return found
+
+    metrics_by_task = {}
+    for official_name in sorted(gold_members):
+        task = official_name.replace("_", "-")
+        targets, predictions = gold_members[official_name].content, pred_members[official_name].content
+
+        metrics: dict[str, Any] = dict(score(task, targets, predictions))
+        if extra:
+            metrics |= score_extra(task, targets, predictions)
+        metrics_by_task[task] = metrics
+    return metrics_by_task
 
 
 def read_answers(task: str, name: str, answers: Answers) -> dict[str, str]:
-    """Outputs of a task by example id, from a file, a zip that holds one, or content; `name` is theirs in errors."""
+    """Read the outputs of a task.
+
+    Args:
+        task: The name of the task.
+        name: What content without a file is called in errors.
+        answers: A file, a zip that holds one of this task, or content.
+
+    Returns:
+        The outputs by example id.
+
+    Raises:
+        RpobenchError: There are no outputs of this task, or they are not in the official form.
+    """
     if not isinstance(answers, str | Path):
         return read_golds(json.loads(json.dumps(answers)), task, name)
+
     file = Path(answers)
     if not is_zipfile(file):
         return read_golds(read_json(file), task, str(file))
-    held = _by_task(file)
-    for official in official_names(task):
-        if official in held:
-            member, content = held[official]
-            return read_golds(content, task, f"{file}: {member}")
-    raise RpobenchError(f"{file}: holds no outputs of {task}, only of {', '.join(sorted(held)) or 'no task'}")
+
+    members = _members_by_task(file)
+    for official_name in official_names(task):
+        if official_name in members:
+            member = members[official_name]
+            return read_golds(member.content, task, f"{file}: {member.name}")
+
+    raise RpobenchError(f"{file}: holds no outputs of {task}, only of {', '.join(sorted(members)) or 'no task'}")
 
 
-def _by_task(file: Path) -> dict[str, tuple[str, Any]]:
-    """(member, content) of every JSON file in a zip by the task it names; read in memory, nothing is extracted."""
-    held: dict[str, tuple[str, Any]] = {}
+def _align(task: str, golds: Answers, preds: Answers) -> tuple[list[str], list[str]]:
+    """Predictions and targets in the order of the golds."""
+    targets = read_answers(task, "golds", golds)
+    predictions = read_answers(task, "preds", preds)
+
+    _require_same_ids("preds", predictions, targets)
+    _require_same_ids("golds", targets, predictions)
+    if not targets:
+        raise RpobenchError("golds: hold no answer, so there is nothing to score")
+    check_targets(get_task(task), targets, "golds")
+
+    return [predictions[example_id] for example_id in targets], list(targets.values())
+
+
+def _require_same_ids(name: str, answers: Mapping[str, str], others: Mapping[str, str]) -> None:
+    missing_ids = others.keys() - answers.keys()
+    if missing_ids:
+        raise RpobenchError(f"{name}: lacks id {min(missing_ids)!r} ({len(missing_ids)} in all)")
+
+
+def _require_same_tasks(
+    name: str, members: Mapping[str, ZipMember], other_name: str, other_members: Mapping[str, ZipMember]
+) -> None:
+    missing_tasks = sorted(other_members.keys() - members.keys())
+    if missing_tasks:
+        raise RpobenchError(f"{name}: hold no {missing_tasks[0]}, which {other_name} do")
+
+
+def _members_by_task(file: Path) -> dict[str, ZipMember]:
+    """Every JSON file in a zip by the task that it names. It is read in memory; nothing is extracted."""
     try:
         with ZipFile(file) as zipped:
-            members = _unpacked(file, zipped)
+            contents = _unpack(file, zipped)
     except UNREADABLE_ZIP as error:
         raise RpobenchError(f"{file}: no readable zip ({error}): make it again") from error
-    for member, packed in members.items():
-        content = parse_json(packed, f"{file}: {member}")
+
+    members: dict[str, ZipMember] = {}
+    for name, packed in contents.items():
+        content = parse_json(packed, f"{file}: {name}")
         task = content.get("task") if isinstance(content, dict) else None
         if not isinstance(task, str):
-            raise RpobenchError(f'{file}: {member}: expected {{"task", "golds": [...]}}')
-        if task in held:
-            raise RpobenchError(f"{file}: {member}: a second file of {task} beside {held[task][0]}, keep one")
-        held[task] = (member, content)
-    return held
+            raise RpobenchError(f'{file}: {name}: expected {{"task", "golds": [...]}}')
+        if task in members:
+            raise RpobenchError(f"{file}: {name}: a second file of {task} beside {members[task].name}, keep one")
+        members[task] = ZipMember(name, content)
+    return members
 
 
-def _unpacked(file: Path, zipped: ZipFile) -> dict[str, bytes]:
-    """The JSON members' bytes. Counts what comes out, since a zip's own figures need not be true."""
-    members: dict[str, bytes] = {}
-    room = UNPACKED
+def _unpack(file: Path, zipped: ZipFile) -> dict[str, bytes]:
+    """The bytes of the JSON members. They are counted as they come out, since sizes noted in a zip need not be true."""
+    contents: dict[str, bytes] = {}
+    remaining = UNPACKED
+
     for name in zipped.namelist():
         if name.endswith(".json"):
             with zipped.open(name) as member:
-                members[name] = member.read(room + 1)
-            room -= len(members[name])
-        if room < 0:
+                contents[name] = member.read(remaining + 1)
+            remaining -= len(contents[name])
+
+        if remaining < 0:
             raise RpobenchError(
                 f"{file}: {name}: over {UNPACKED} bytes unpacked, which no outputs file needs: split it"
             )
-    return members
+    return contents
