@@ -1,1 +1,1 @@
-"""One LoRA adapter a user."""
+"""OPPU: one LoRA adapter a user."""

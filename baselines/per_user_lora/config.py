@@ -1,4 +1,4 @@
-"""Knobs of a LoRA adapter a user."""
+"""The knobs of one LoRA adapter a user, and what an adapter is trained on."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from rpobench.rpo.config import ModuleConfig
+from rpobench.types import Chat
+
+Lesson = tuple[Chat, str]  # what a model reads, and what it is to write
 
 
 @dataclass(frozen=True)
 class AdapterTraining:
-    """How each user's adapter is trained; `seed` also draws its first weights."""
+    """How each user's adapter is trained.
+
+    Attributes:
+        rank: Of the LoRA matrices.
+        epochs: How often each lesson is read.
+        learning_rate: At the start; it falls to 0 in a line.
+        batch: How many lessons make a step.
+        seed: Draws the first weights and the order of the lessons.
+    """
 
     rank: int
     epochs: float
@@ -20,7 +31,7 @@ class AdapterTraining:
     seed: int
 
     def fields(self) -> dict[str, object]:
-        """What names an adapter, under names that never change."""
+        """Return what names an adapter, under names that never change."""
         return {
             "rank": self.rank,
             "epochs": self.epochs,
@@ -31,7 +42,7 @@ class AdapterTraining:
 
 
 class AdapterConfig(ModuleConfig):
-    """Those of the adapter that all users share, and of each user's; the latter were not tuned."""
+    """The knobs of the adapter that all users share, and of each user's; the latter were not tuned."""
 
     user_items: int = Field(default=64, ge=1)  # pairs that an adapter is trained on at most
     user_rank: int = Field(default=8, ge=1)
@@ -41,5 +52,5 @@ class AdapterConfig(ModuleConfig):
     user_memory_mb: int = Field(default=256, ge=0)  # of users' adapters in memory at a time
 
     def training(self, seed: int) -> AdapterTraining:
-        """What a user's adapter depends on beside what it learns from."""
+        """Return what a user's adapter depends on beside its lessons."""
         return AdapterTraining(self.user_rank, self.user_epochs, self.user_learning_rate, self.user_batch, seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from rpobench.baselines.per_user_lora.config import AdapterConfig
+from rpobench.baselines.per_user_lora.config import AdapterConfig, Lesson
 
 from rpobench.method.context import PredictContext
 from rpobench.method.per_user import pair_words, past_examples
@@ -16,7 +16,7 @@ from rpobench.rpo.module_input import ModuleInput
 from rpobench.rpo.trained_module import TrainedModule
 from rpobench.task.contract import Task
 from rpobench.terminal import show_progress
-from rpobench.types import Chat, Example, Message
+from rpobench.types import Example, Message
 
 if TYPE_CHECKING:
     from rpobench.baselines.per_user_lora.lora import UserAdapters
@@ -37,7 +37,7 @@ class PerUserLora(TrainedModule):
     presets: ClassVar = {"quick": {**TrainedModule.presets["quick"], "user_items": 16}}
     applied = TrainedModule.applied | (AdapterConfig.model_fields.keys() - TrainedModule.Config.model_fields.keys())
     form = Form(evidence=False, draft=False, analysis=False)
-    _held: UserAdapters | None = None
+    _user_adapters: UserAdapters | None = None
 
     class Config(AdapterConfig):
         """The shared adapter's knobs and the users'."""
@@ -47,37 +47,40 @@ class PerUserLora(TrainedModule):
 
     def _answer_inputs(self, task: Task, inputs: Sequence[ModuleInput], context: PredictContext) -> list[Answer]:
         """Users in turn, so that an adapter is put on the model once for all inputs of its user."""
-        places: dict[tuple[tuple[Chat, str], ...], list[int]] = {}
-        for place, one in enumerate(inputs):
-            places.setdefault(tuple(self._lessons(task, one.example, context.seed)), []).append(place)
-        found: dict[int, Answer] = {}
+        indices_by_lessons: dict[tuple[Lesson, ...], list[int]] = {}
+        for index, module_input in enumerate(inputs):
+            lessons = tuple(self._make_lessons(task, module_input.example, context.seed))
+            indices_by_lessons.setdefault(lessons, []).append(index)
+
+        answers_by_index: dict[int, Answer] = {}
         with show_progress(f"{task.name} users", len(inputs)) as advance:
-            for lessons, own in places.items():
+            for lessons, indices in indices_by_lessons.items():
                 self._adapters(context).use(lessons)
-                made = answer_inputs(self._module(context.seed), task, [inputs[place] for place in own])
-                found |= dict(zip(own, made, strict=True))
-                advance(len(own))
-        return [found[place] for place in range(len(inputs))]
+                answers = answer_inputs(self._module(context.seed), task, [inputs[index] for index in indices])
+                answers_by_index |= dict(zip(indices, answers, strict=True))
+                advance(len(indices))
+
+        return [answers_by_index[index] for index in range(len(inputs))]
 
     def _adapters(self, context: PredictContext) -> UserAdapters:
+        """Made when the first user is answered."""
         from rpobench.baselines.per_user_lora.lora import UserAdapters
 
         from rpobench.models.local.transformers import TransformersModel
 
-        if self._held is None:
-            knobs, model = self.config, self._reflector
+        if self._user_adapters is None:
+            model = self._reflector
             assert isinstance(model, TransformersModel)
-            self._held = UserAdapters(
-                model, knobs.training(context.seed), context.users, memory_mb=knobs.user_memory_mb
-            )
-        return self._held
+            training = self.config.training(context.seed)
+            self._user_adapters = UserAdapters(model, training, context.users, memory_mb=self.config.user_memory_mb)
+        return self._user_adapters
 
-    def _lessons(self, task: Task, example: Example, seed: int) -> list[tuple[Chat, str]]:
+    def _make_lessons(self, task: Task, example: Example, seed: int) -> list[Lesson]:
         """The example's past items in the form of the module; an item that does not fit its context is left out."""
-        found = []
+        lessons = []
         for past in past_examples(task, example, limit=self.config.user_items, seed=seed):
             chat = self.form.build_chat(task, past.example, "", ())
-            written = self.form.render(Trajectory("", "", one_line(past.target)))
-            if self._window.fits((*chat, Message("assistant", written))):
-                found.append((chat, written))
-        return found
+            answer = self.form.render(Trajectory("", "", one_line(past.target)))
+            if self._window.fits((*chat, Message("assistant", answer))):
+                lessons.append((chat, answer))
+        return lessons

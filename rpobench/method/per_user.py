@@ -17,30 +17,40 @@ ITEM_WORDS = 500  # of an item's text; OPPU's released code reads 768 tokens of 
 
 
 def past_examples(task: Task, example: Example, *, limit: int, seed: int) -> list[Labelled]:
-    """The items of the example's profile that make a pair (`Task.pair`), each with the rest of the profile as its own.
+    """Make examples of a user's past items.
 
-    At most `limit` of them, in the profile's order; seeded lots decide where there are more. Equal profiles give equal
-    examples, whoever's they are: the id of one is its item's.
+    Args:
+        task: Says which items make a pair of input and answer (`Task.pair`).
+        example: Whose profile is read.
+        limit: How many examples at most. Seeded lots decide where there are more.
+        seed: Of the lots.
+
+    Returns:
+        Examples in the profile's order, each with the rest of the profile as its own and with its item's id. So equal
+        profiles give equal examples, whoever's they are.
     """
-    pairs = [task.pair(_shortened(task, item)) for item in example.profile]
-    usable = [place for place, pair in enumerate(pairs) if pair and pair[1].strip()]
-    if len(usable) > limit:
-        usable = sorted(Random(f"{seed}/{len(usable)}").sample(usable, limit))
-    found = []
-    for place in usable:
-        item, pair = example.profile[place], pairs[place]
+    pairs = [task.pair(_shorten(task, item)) for item in example.profile]
+    indices = [index for index, pair in enumerate(pairs) if pair and pair[1].strip()]
+    if len(indices) > limit:
+        indices = sorted(Random(f"{seed}/{len(indices)}").sample(indices, limit))
+
+    examples = []
+    for index in indices:
+        item, pair = example.profile[index], pairs[index]
         assert pair
-        rest = example.profile[:place] + example.profile[place + 1 :]
-        found.append(Labelled(Example(item.id, example.user_id, pair[0], rest), pair[1]))
-    return found
+        input_text, answer = pair
+        other_items = example.profile[:index] + example.profile[index + 1 :]
+        examples.append(Labelled(Example(item.id, example.user_id, input_text, other_items), answer))
+    return examples
 
 
 def pair_words(task: Task) -> Quoted:
-    """How a task words its pairs, with stand-ins: changes when the words do."""
+    """Return how a task words its pairs, with stand-ins: a part of `Method.prompts` that changes when the words do."""
     return Quoted(task.pair(ProfileItem("", {name: f"<{name}> of an item" for name in task.fields})))
 
 
-def _shortened(task: Task, item: ProfileItem) -> ProfileItem:
+def _shorten(task: Task, item: ProfileItem) -> ProfileItem:
+    """The item with at most `ITEM_WORDS` words in the field that is cut."""
     words = item.fields[task.cut_field].split()
     if len(words) <= ITEM_WORDS:
         return item
@@ -49,7 +59,12 @@ def _shortened(task: Task, item: ProfileItem) -> ProfileItem:
 
 @dataclass(frozen=True)
 class PartKey:
-    """The names of what is learned of one user: today's, and the one that version 0.1 gave it."""
+    """The names of what is learned of one user.
+
+    Attributes:
+        name: Today's.
+        recorded: The one that version 0.1 gave it.
+    """
 
     name: str
     recorded: str
@@ -69,9 +84,11 @@ def part_key(content: Sequence[object], recorded: str) -> PartKey:
 
 
 def find_part(folder: Path, key: PartKey) -> Path | None:
-    """The folder of a part that was learned before; None where it is still to be learned."""
-    folders = (folder / key.name, folder / key.recorded)
-    return next((path for path in folders if path.exists()), None)
+    """Return the folder of a part that was learned before; None where it is still to be learned."""
+    for part_folder in (folder / key.name, folder / key.recorded):
+        if part_folder.exists():
+            return part_folder
+    return None
 
 
 def keep_part(folder: Path, key: PartKey, learn: Callable[[Path], None]) -> Path:
@@ -85,7 +102,7 @@ def keep_part(folder: Path, key: PartKey, learn: Callable[[Path], None]) -> Path
     Returns:
         The folder of the part. It appears whole or not at all.
     """
-    known_folder = find_part(folder, key)
-    if known_folder is not None:
-        return known_folder
+    earlier_part = find_part(folder, key)
+    if earlier_part is not None:
+        return earlier_part
     return fill_once(folder / key.name, learn)
