@@ -75,6 +75,7 @@ class TrainedArtefact:
         train_data = dict(zip(self.spec.train_tasks, self.spec.data, strict=True))
         if task.versioned not in train_data:
             raise self._refusal(f"was not trained on {task.name} but on {', '.join(self.spec.train_tasks)}")
+
         if _may_share_examples(train_data[task.versioned], scored):
             raise self._refusal(f"was trained on these examples of {task.name}: score another split")
 

@@ -35,6 +35,7 @@ def run(plan: Plan) -> list[RunSummary]:
         RpobenchError: Something cannot be done; what was finished stays.
     """
     base_model, method_runs = _prepare_runs(plan)
+
     if not is_first():
         for runs in method_runs:
             runs.join_fits()
@@ -61,6 +62,7 @@ def estimate(plan: Plan) -> Estimate:
         RpobenchError: The plan cannot be run.
     """
     base_model, method_runs = _prepare_runs(plan)
+
     return estimate_work(base_model, _list_work(method_runs))
 
 

@@ -46,7 +46,15 @@ class StoredDrafts:
     _answers_by_file: dict[Path, KeptAnswers] = field(default_factory=dict)
 
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
-        """The draft of each example by example id; missing ones are made and stored first."""
+        """Read drafts; missing ones are made and stored first.
+
+        Args:
+            task: The task.
+            examples: The examples.
+
+        Returns:
+            The draft of each example, by example id.
+        """
 
         def ask(indices: Sequence[int]) -> list[Prediction]:
             return self._ask(task, [examples[index] for index in indices])
@@ -64,27 +72,42 @@ class StoredDrafts:
     def generate_once(
         self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
     ) -> Sequence[Completion]:
-        """The model's text for each chat, in order; see `KeptTexts`."""
+        """Read texts that a model wrote beside drafts; missing ones are written and stored first (`KeptTexts`).
+
+        Args:
+            name: What the texts are, such as `summary`.
+            chats: The prompts.
+            decoding: How the model samples.
+            model: Writes what is missing.
+
+        Returns:
+            The completion of each chat, in order.
+        """
         texts = KeptTexts(self.store.written_folder, name, model, decoding, meter=self.meter)
         completions = texts.generate(chats)
         return [replace(completion, usage=at_todays_price(model, completion.usage)) for completion in completions]
 
-    def missing(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
-        """What would have to be drafted for these examples, by key: equal prompts have one draft."""
+    def find_missing(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
+        """Find the examples that would have to be drafted, by draft key; equal prompts share a draft."""
         chats = [task.prompt(example) for example in examples]
         indices = self._answers(task).missing(chats)
+
         return {prompt_keys(chats[index])[0]: examples[index] for index in indices}
 
-    def no_answer(self, task: Task, example: Example) -> str | None:
-        """Why the model gave no draft of this example when it was last asked; None where it did."""
+    def find_failure(self, task: Task, example: Example) -> str | None:
+        """Find why the model gave no draft of this example when it was last asked; None where it did."""
         return self._answers(task).failure(task.prompt(example))
 
     def _ask(self, task: Task, examples: Sequence[Example]) -> list[Prediction]:
         chats = [task.prompt(example) for example in examples]
         neutral_chats = [content_free_prompt(task, example) for example in examples]
+        model = keep_licensed_texts_private(self.model, [task])
+
         with name_example_in_error(task, examples):
-            completions = answer(keep_licensed_texts_private(self.model, [task]), task, chats, neutral=neutral_chats)
-        return [read_prediction(task, *pair) for pair in zip(examples, completions, strict=True)]
+            completions = answer(model, task, chats, neutral=neutral_chats)
+
+        pairs = zip(examples, completions, strict=True)
+        return [read_prediction(task, example, completion) for example, completion in pairs]
 
     def _answers(self, task: Task) -> KeptAnswers:
         """The task's file, which is read once."""
@@ -110,7 +133,18 @@ class FitDrafts:
     attempt: FitAttempt | None
 
     def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
-        """The draft of each example. Raises RpobenchError where one stayed without answer."""
+        """Read drafts as `StoredDrafts` does.
+
+        Args:
+            task: The task.
+            examples: The training examples.
+
+        Returns:
+            The draft of each example, by example id.
+
+        Raises:
+            RpobenchError: A draft stayed without answer.
+        """
         drafts = self.store.drafts(task, examples)
         self._note_making()
 
@@ -125,7 +159,7 @@ class FitDrafts:
     def generate_once(
         self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel
     ) -> Sequence[Completion]:
-        """The model's text for each chat, in order."""
+        """Read texts as `StoredDrafts` does."""
         completions = self.store.generate_once(name, chats, decoding, model)
         self._note_making()
         return completions

@@ -37,14 +37,7 @@ class PromptHashes:
     recorded: str
 
     def match(self, prompt_sha256: str) -> bool:
-        """Say whether a run was asked in the same words, whichever version made it.
-
-        Args:
-            prompt_sha256: The hash that the run noted.
-
-        Returns:
-            Whether it is one of both.
-        """
+        """Say whether a run that noted this hash was asked in the same words, whichever version made it."""
         return prompt_sha256 in (self.today, self.recorded)
 
 
@@ -60,6 +53,7 @@ def hash_prompts(task: Task, data: DataSet) -> PromptHashes:
     """
     example = data.labelled[0].example
     chats = [task.prompt(example), task.prompt(example, example.profile[:2])]
+
     return PromptHashes(digest(chats, SHA256), recorded_digest(recorded_text(chats), SHA256))
 
 
@@ -73,12 +67,14 @@ def describe_environment(*, data_sha256: str, hashes: PromptHashes) -> dict[str,
     Returns:
         A JSON object. `reference_tokenizer` and `retrievers` are identities, noted once evidence was taken.
     """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
     return {
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores,
         **_checkout(),
         "data_sha256": data_sha256,
         "prompt_sha256": hashes.today,
@@ -101,7 +97,9 @@ def claim_environment(file: Path, *, data_sha256: str, hashes: PromptHashes) -> 
     """
     if not file.exists():
         write_json(file, describe_environment(data_sha256=data_sha256, hashes=hashes))
-    elif not hashes.match(read_environment(file)["prompt_sha256"]):
+        return
+
+    if not hashes.match(read_environment(file)["prompt_sha256"]):
         raise RpobenchError(
             f"{file}: prompt_sha256 differs, the task's prompts changed since: raise the task's version or use --out"
         )

@@ -76,6 +76,7 @@ def estimate_work(model: LanguageModel, works: Iterable[Work]) -> Estimate:
     estimator = Estimator(model)
     for work in works:
         estimator.add(work)
+
     return estimator.estimate()
 
 

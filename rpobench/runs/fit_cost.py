@@ -117,6 +117,7 @@ def fit_attempt(file: Path, work: Path, method: Method, meter: Meter) -> Iterato
     """
     attempt = FitAttempt(file, work, meter)
     finished = None
+
     try:
         yield attempt
         finished = method

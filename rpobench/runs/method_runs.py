@@ -57,6 +57,7 @@ class MethodRuns:
             for task in group.tasks:
                 run = self._run(task, group, self.plan.profiles, fitted_method)
                 control = self._run_control(task, group, fitted_method)
+
                 yield summarize(task.task, run, control)
 
     def join_fits(self) -> None:

@@ -53,11 +53,7 @@ class Plan:
     max_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
     def model_options(self) -> dict[str, Any]:
-        """Collect what the base model's factory is given beside its spec.
-
-        Returns:
-            The options that were set, by name.
-        """
+        """Collect what the base model's factory is given beside its spec: the options that were set, by name."""
         options = {"base_url": self.base_url, "concurrency": self.concurrency}
         return {name: value for name, value in options.items() if value is not None}
 
@@ -180,6 +176,7 @@ def make_config(method_class: type[Method], values: Mapping[str, Any]) -> BaseMo
     except ValidationError as error:
         first = error.errors()[0]
         knob = ".".join(map(str, first["loc"]))
+
         raise RpobenchError(f"--set {knob}={first['input']}: {first['msg']}") from error
 
 
@@ -213,4 +210,5 @@ def get_preset(name: str) -> Preset:
     """
     if name not in PRESETS:
         raise RpobenchError(f"unknown preset '{name}': {suggest_names(name, PRESETS)}")
+
     return PRESETS[name]

@@ -92,14 +92,7 @@ class Runner:
         return type(method).load(folder / "checkpoint", method.config)
 
     def has_fit(self, spec: FitSpec) -> bool:
-        """Say whether a fit is finished.
-
-        Args:
-            spec: What is fitted.
-
-        Returns:
-            Whether its artefact is there.
-        """
+        """Say whether the fit with this spec is finished."""
         return (self.store.fit_folder(self.store.fit_digest(spec)) / "checkpoint").exists()
 
     def find_finished(self, task: Task, data: DataSet, spec: RunSpec) -> RunResult | None:
@@ -176,19 +169,12 @@ class Runner:
             Those without a prediction, and those that the model left without answer.
         """
         predictions = self._read_answered(spec)
+
         return [example for example in examples if example.id not in predictions]
 
     def undrafted(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
-        """Find the examples whose drafts are yet to be made.
-
-        Args:
-            task: The task.
-            examples: The examples.
-
-        Returns:
-            The examples by draft key; equal prompts share a draft.
-        """
-        return self._drafts.missing(task, examples)
+        """Find the examples whose drafts are yet to be made, by draft key; equal prompts share a draft."""
+        return self._drafts.find_missing(task, examples)
 
     def fit_rehearsal(self, model: LanguageModel, drafts: DraftStore, folder: Path) -> FitContext:
         """Make a context for estimates of fitting: real evidence, stand-ins for model and drafts."""
@@ -262,7 +248,7 @@ class Runner:
         self, task: Task, examples: Sequence[Example], predictions: Sequence[Prediction]
     ) -> list[Prediction]:
         """The predictions, those marked unanswered that were made from a draft which the model never gave."""
-        draft_failures = {example.id: self._drafts.no_answer(task, example) for example in examples}
+        draft_failures = {example.id: self._drafts.find_failure(task, example) for example in examples}
 
         marked = []
         for prediction in predictions:
@@ -292,6 +278,7 @@ class Runner:
 
 def _report_unanswered(run: str, predictions: Mapping[str, Prediction]) -> None:
     failures = [prediction.failure for prediction in predictions.values() if prediction.unanswered]
+
     if failures:
         print(
             f"{run}: {len(failures)} of {len(predictions)} examples have no answer ({failures[0]}) and count as wrong; "
@@ -303,6 +290,7 @@ def _report_unanswered(run: str, predictions: Mapping[str, Prediction]) -> None:
 def _check_complete(method: Method, examples: Sequence[Example], predictions: Sequence[Prediction]) -> None:
     expected_ids = sorted(example.id for example in examples)
     predicted_ids = sorted(prediction.example_id for prediction in predictions)
+
     if predicted_ids != expected_ids:
         raise RpobenchError(
             f"method {method.name}: {len(predicted_ids)} predictions for {len(expected_ids)} examples, "

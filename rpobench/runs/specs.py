@@ -56,6 +56,7 @@ class SpecMaker:
             train_tasks=tuple(task.task.versioned for task in tasks),
             data=tuple(task.train_spec for task in tasks),
         )
+
         return spec.model_copy(update={"recorded": spec.as_recorded()})
 
     def make_run_spec(self, task: PreparedTask, profiles: Profiles, fit: FitName | None) -> RunSpec:
@@ -76,12 +77,14 @@ class SpecMaker:
             profiles=profiles,
             fit=fit.digest if fit else None,
         )
+
         recorded = spec.as_recorded(fit=fit.recorded if fit else None)
         return spec.model_copy(update={"recorded": recorded})
 
     def _shared_fields(self, tasks: Sequence[Task]) -> dict[str, Any]:
         """What the specs of a fit and of a run have in common."""
         method = self.prepared.method
+
         return {
             "method": method.name,
             "version": method.version,

@@ -52,23 +52,13 @@ class StandInModel:
         return [0.0] * len(chats)
 
     def count(self, chat: Chat, new_tokens: int) -> None:
-        """Count one call.
-
-        Args:
-            chat: What is asked.
-            new_tokens: How many tokens may be written.
-        """
+        """Count a call that asks with this chat and may write so many tokens."""
         self.calls += 1
         self.prompt_tokens += sum(len(message.content) for message in chat) / CHARACTERS
         self.new_tokens += new_tokens
 
     def add(self, other: StandInModel, factor: float) -> None:
-        """Add what another one counted.
-
-        Args:
-            other: The other one.
-            factor: How many times its counts are added.
-        """
+        """Add what another stand-in counted, so many times."""
         self.calls += other.calls * factor
         self.prompt_tokens += other.prompt_tokens * factor
         self.new_tokens += other.new_tokens * factor

@@ -71,6 +71,7 @@ class RunSummary:
         swapped_score = self.references.swapped
         if swapped_score is None:
             return None
+
         return self.main_score - swapped_score if self.higher_is_better else swapped_score - self.main_score
 
     def as_json(self) -> dict[str, Any]:
@@ -92,12 +93,14 @@ def summarize(task: Task, run: RunResult, control: RunResult | None) -> RunSumma
         The summary.
     """
     result, metric = run.result, task.main_metric
+
     references = ReferenceScores(
         draft=_reference_score(result, "draft", metric),
         best_generic=_reference_score(result, "best_generic", metric),
         oracle=_reference_score(result, "oracle", metric),
         swapped=control.result["metrics"][metric] if control else None,
     )
+
     return RunSummary(
         run=run.folder.name,
         task=task.name,
