@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rpobench.data.dataset import DataSet
 from rpobench.data.official.folder import (
@@ -162,7 +161,7 @@ def _with_knobs(world: str, knobs: str) -> str:
     return f"{world}?{knobs}" if knobs else world
 
 
-def restore_source(spec: Mapping[str, Any], count: int, folder: str | None) -> Source:
+def restore_source(spec: DataSpec, count: int, folder: str | None) -> Source:
     """Say where the scored examples of a run come from again.
 
     Args:
@@ -176,10 +175,10 @@ def restore_source(spec: Mapping[str, Any], count: int, folder: str | None) -> S
     Raises:
         RpobenchError: A folder is needed and `folder` is None.
     """
-    version, _, knobs = spec["source"].partition("?")
+    version, _, knobs = spec.source.partition("?")
     if version in VERSIONS:
-        folder = _with_knobs(f"{version}:{spec['seed']}", knobs)
+        folder = _with_knobs(f"{version}:{spec.seed}", knobs)
 
     if folder is None:
-        raise RpobenchError(f"the run is on '{spec['source']}': say where that folder is with --data")
-    return Source(folder, spec["split"], scored_limit=count, holdout=spec["holdout"], seed=spec["seed"])
+        raise RpobenchError(f"the run is on '{spec.source}': say where that folder is with --data")
+    return Source(folder, spec.split, scored_limit=count, holdout=spec.holdout, seed=spec.seed)

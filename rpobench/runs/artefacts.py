@@ -136,20 +136,20 @@ def find_artefact(plan: Plan) -> TrainedArtefact | None:
 
     folder = Path(plan.adapter)
     if not (folder / "spec.json").exists():
-        folder = ResultStore(plan.out).find(plan.adapter)
+        folder = ResultStore(plan.out).find_folder(plan.adapter)
     run = read_run_spec(folder / "spec.json")
 
-    if parse_method_names(plan.method) != [run["method"]]:
-        raise RpobenchError(f"--adapter {plan.adapter}: is a run of {run['method']}: give --method {run['method']}")
-    if plan.seeds != (run["seed"],):
-        raise RpobenchError(f"--adapter {plan.adapter}: was trained with seed {run['seed']}: give --seed {run['seed']}")
-    if run["fit"] is None:
-        raise RpobenchError(f"--adapter {plan.adapter}: {run['method']} trains nothing that could be applied")
+    if parse_method_names(plan.method) != [run.method]:
+        raise RpobenchError(f"--adapter {plan.adapter}: is a run of {run.method}: give --method {run.method}")
+    if plan.seeds != (run.seed,):
+        raise RpobenchError(f"--adapter {plan.adapter}: was trained with seed {run.seed}: give --seed {run.seed}")
+    if run.fit is None:
+        raise RpobenchError(f"--adapter {plan.adapter}: {run.method} trains nothing that could be applied")
 
-    fit = folder.parent / "fits" / run["fit"]
+    fit = folder.parent / "fits" / run.fit
     if not (fit / "checkpoint").is_dir():
         raise RpobenchError(f"--adapter {plan.adapter}: {fit / 'checkpoint'} is not there: train it again")
-    return TrainedArtefact(plan.adapter, run["fit"], FitSpec.model_validate(read_fit_spec(fit / "spec.json")), fit)
+    return TrainedArtefact(plan.adapter, run.fit, read_fit_spec(fit / "spec.json"), fit)
 
 
 def _may_share_examples(trained: DataSpec, scored: DataSpec) -> bool:

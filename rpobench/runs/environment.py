@@ -99,7 +99,7 @@ def claim_environment(file: Path, *, data_sha256: str, hashes: PromptHashes) -> 
         write_json(file, describe_environment(data_sha256=data_sha256, hashes=hashes))
         return
 
-    if not hashes.match(read_environment(file)["prompt_sha256"]):
+    if not hashes.match(read_environment(file).prompt_sha256):
         raise RpobenchError(
             f"{file}: prompt_sha256 differs, the task's prompts changed since: raise the task's version or use --out"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -16,9 +15,9 @@ from rpobench.evidence.reference_tokenizer import reference_tokenizer
 from rpobench.registry import get_task
 from rpobench.rpo.trajectories.file import TRAJECTORIES, StoredTrajectory, read_trajectories
 from rpobench.runs.swapped_profiles import swap_profiles
-from rpobench.store.predictions import read_predictions
 from rpobench.store.result_store import ResultStore
-from rpobench.store.results import read_fit_spec, read_result, read_run_spec
+from rpobench.store.spec import DataSpec
+from rpobench.store.stored_run import StoredRun
 from rpobench.task.contract import Task
 from rpobench.types import Example, Prediction, ProfileItem, RpobenchError
 
@@ -27,19 +26,12 @@ TEXTS = ("input", "evidence", "draft", "trajectory", "prediction", "target")  # 
 
 def examples_of(runs: Path, run: str, *, example: str | None = None, data: str | None = None) -> list[dict[str, Any]]:
     """What a run did with each example, in the data's order. Raises RpobenchError for an unknown run or example."""
-    folder = _finished(runs, run)
-    found = [entry for entry in entries_of(folder, data=data) if example in (None, entry["example"])]
+    stored = ResultStore(runs).find(run)
+    found = [entry for entry in entries_of(stored, data=data) if example in (None, entry["example"])]
     if not found:
-        some = next(iter(read_result(folder / "result.json")["scores"]), "")
-        raise RpobenchError(f"--example {example}: {folder.name} has no such example, such as '{some}'")
+        some = next(iter(stored.result.scores), "")
+        raise RpobenchError(f"--example {example}: {stored.name} has no such example, such as '{some}'")
     return found
-
-
-def _finished(runs: Path, run: str) -> Path:
-    folder = ResultStore(runs).find(run)
-    if not (folder / "result.json").exists():
-        raise RpobenchError(f"{folder}: the run is not finished: the command that began it continues it")
-    return folder
 
 
 def trained_on(runs: Path, run: str, *, example: str | None = None) -> tuple[Path, list[StoredTrajectory]]:
@@ -48,59 +40,55 @@ def trained_on(runs: Path, run: str, *, example: str | None = None) -> tuple[Pat
     Raises:
         RpobenchError: the run trained nothing, its trajectories are not there, or they quote what may not be shown.
     """
-    folder = _finished(runs, run)
-    spec = read_run_spec(folder / "spec.json")
-    if spec["fit"] is None:
-        raise RpobenchError(f"--training: {spec['method']} was not trained")
-    fit = ResultStore(folder.parent).fit_folder(spec["fit"])
-    file = fit / "checkpoint" / TRAJECTORIES
+    stored = ResultStore(runs).find(run)
+    if stored.fit_folder is None:
+        raise RpobenchError(f"--training: {stored.spec.method} was not trained")
+    file = stored.fit_folder / "checkpoint" / TRAJECTORIES
     if not file.is_file():
         raise RpobenchError(f"{file}: not there: trained modules alone learn from one, and packed runs leave it out")
-    task = get_task(spec["task"].split("@")[0])
-    if _is_private(fit, task):
-        raise RpobenchError(f"--training: texts that {fit.name} was trained on are not to be shown")
-    trajectories = [stored for stored in read_trajectories(file) if stored.task_name == task.name]
-    trajectories = [stored for stored in trajectories if example in (None, stored.example_id)]
+    task = get_task(stored.task_name)
+    if _is_private(stored, task):
+        raise RpobenchError(f"--training: texts that {stored.spec.fit} was trained on are not to be shown")
+    trajectories = [trajectory for trajectory in read_trajectories(file) if trajectory.task_name == task.name]
+    trajectories = [trajectory for trajectory in trajectories if example in (None, trajectory.example_id)]
     if not trajectories:
         named = f"--example {example}: " if example else ""
         raise RpobenchError(f"{named}{file} has no such trajectory of {task.name}")
     return file, trajectories
 
 
-def _is_private(fit: Path, task: Task) -> bool:
-    """Whether a fit learned a licensed task from a folder, or was used by a run that is marked by --no-text."""
-    learned = read_fit_spec(fit / "spec.json")
-    folders = [data for data in learned["data"] if not is_world_name(data["source"])]
-    hidden = any(not one["texts"] for one in ResultStore(fit.parent.parent).results(fit=fit.name))
+def _is_private(run: StoredRun, task: Task) -> bool:
+    """Whether a run's fit learned a licensed task from a folder, or was used by a run that is marked by --no-text."""
+    if run.fit_spec is None:
+        raise RpobenchError(f"{run.fit_folder}: has no spec.json that says what was learned: move the folder away")
+    folders = [data for data in run.fit_spec.data if not is_world_name(data.source)]
+    hidden = any(not other.result.texts for other in ResultStore(run.folder.parent).results(fit=run.spec.fit))
     return hidden or (task.licensed and bool(folders))
 
 
-def entries_of(folder: Path, *, data: str | None = None) -> list[dict[str, Any]]:
+def entries_of(run: StoredRun, *, data: str | None = None) -> list[dict[str, Any]]:
     """Every example of a finished run. Raises RpobenchError where its data is not at hand, or is other data."""
-    spec, result = read_run_spec(folder / "spec.json"), read_result(folder / "result.json")
-    task = get_task(spec["task"].split("@")[0])
-    loaded = _loaded(task.name, json.dumps(spec["data"]), result["n"], data)
+    spec, scores = run.spec, run.result.scores
+    task = get_task(run.task_name)
+    loaded = _loaded(task.name, spec.data, run.result.n, data)
     shown = [one.example for one in loaded.labelled]
-    if spec["profiles"] == "swapped":
-        shown = swap_profiles(shown, seed=spec["seed"])
+    if not run.has_own_profiles:
+        shown = swap_profiles(shown, seed=spec.seed)
     targets = {one.example.id: one.target for one in loaded.labelled}
-    predictions = read_predictions(folder / "predictions.jsonl")
-    budget = spec["config"].get("max_prompt_tokens")
-    found = [
-        entry(task, one, predictions[one.id], targets[one.id], result["scores"][one.id], budget=budget) for one in shown
-    ]
-    return found if result["texts"] else without_texts(found)
+    predictions = run.predictions()
+    budget = spec.config.get("max_prompt_tokens")
+    found = [entry(task, one, predictions[one.id], targets[one.id], scores[one.id], budget=budget) for one in shown]
+    return found if run.result.texts else without_texts(found)
 
 
-def stored_entries(folder: Path) -> list[dict[str, Any]]:
+def stored_entries(run: StoredRun) -> list[dict[str, Any]]:
     """The same from the store alone: predictions, drafts and scores, but no input, evidence and target."""
-    result, held = read_result(folder / "result.json"), read_predictions(folder / "predictions.jsonl")
-    users = {key: one["user"] for key, one in (result.get("examples") or {}).items()}
+    predictions, users = run.predictions(), run.user_by_example or {}
     found = [
-        _facts(held[key], users.get(key, ""), score) | {"input": None, "evidence": None, "target": None}
-        for key, score in result["scores"].items()
+        _facts(predictions[key], users.get(key, ""), score) | {"input": None, "evidence": None, "target": None}
+        for key, score in run.result.scores.items()
     ]
-    return found if result["texts"] else without_texts(found)
+    return found if run.result.texts else without_texts(found)
 
 
 def without_texts(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -151,11 +139,10 @@ def _facts(prediction: Prediction, user: str, score: float) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=2)
-def _loaded(task_name: str, data_spec: str, count: int, folder: str | None) -> DataSet:
+def _loaded(task_name: str, spec: DataSpec, count: int, folder: str | None) -> DataSet:
     """The run's scored examples; the last two sets are kept, since runs on one task follow each other."""
-    spec = json.loads(data_spec)
     source = restore_source(spec, count, folder)
     loaded = source.load_scored(get_task(task_name))
-    if loaded.sha256 != spec["sha256"]:
+    if loaded.sha256 != spec.sha256:
         raise RpobenchError(f"--data {source.data}: is other data than the run saw (sha256 differs)")
     return loaded

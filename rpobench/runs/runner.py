@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +27,14 @@ from rpobench.store.locks import locked
 from rpobench.store.predictions import append_predictions, seconds_spent
 from rpobench.store.processes import is_first, wait_for_all
 from rpobench.store.result_store import ResultStore, claim
-from rpobench.store.results import SCHEMA_VERSION, read_result
+from rpobench.store.results import SCHEMA_VERSION
 from rpobench.store.spec import FitSpec, RunSpec
+from rpobench.store.stored_run import StoredRun
 from rpobench.store.user_cache import cache_folder
 from rpobench.store.whole_folder import whole_folder
 from rpobench.task.contract import Task
 from rpobench.terminal import show_progress
 from rpobench.types import Example, Labelled, Prediction, RpobenchError
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """A finished run: its spec, where it is, and what `result.json` holds."""
-
-    spec: RunSpec
-    folder: Path
-    result: Mapping[str, Any]
 
 
 class Runner:
@@ -114,16 +106,16 @@ class Runner:
             return None
 
         self._claim(folder, task, data, spec)
-        result = read_result(folder / "result.json")
-        if result.get("unanswered"):
+        run = self.store.load(folder)
+        if run.result.unanswered:
             return None
 
-        if result["texts"] and not self.texts:
-            result["texts"] = False
-            write_json(folder / "result.json", result)
-        return RunResult(spec, folder, result)
+        if run.result.texts and not self.texts:
+            write_json(folder / "result.json", run.result.to_json() | {"texts": False})
+            run = self.store.load(folder)
+        return run
 
-    def run(self, method: Method, task: Task, data: DataSet, spec: RunSpec) -> RunResult:
+    def run(self, method: Method, task: Task, data: DataSet, spec: RunSpec) -> StoredRun:
         """Predict what is missing, score all of it, and save.
 
         Args:
@@ -156,7 +148,7 @@ class Runner:
             write_json(folder / "result.json", self._score(task, data, spec, predictions))
             _report_unanswered(folder.name, predictions)
 
-        return RunResult(spec, folder, read_result(folder / "result.json"))
+        return self.store.load(folder)
 
     def missing_examples(self, spec: RunSpec, examples: Sequence[Example]) -> list[Example]:
         """Find the examples that a run has still to predict.

@@ -72,7 +72,7 @@ def _apply_modules(plan: Plan, trained_runs: Sequence[RunSummary], base_model: s
     runs_by_fit: dict[str | None, list[RunSummary]] = {}
     for trained_run in trained_runs:
         spec = read_run_spec(store.root / trained_run.run / "spec.json")
-        runs_by_fit.setdefault(spec["fit"], []).append(trained_run)
+        runs_by_fit.setdefault(spec.fit, []).append(trained_run)
 
     summaries = []
     for runs in runs_by_fit.values():

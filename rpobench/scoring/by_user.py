@@ -6,7 +6,7 @@ keep a text to be drawn again: a few numbers an example are enough, and a draw o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpobench.registry import get_task
+from rpobench.store.stored_run import StoredRun
 from rpobench.task.contract import Task
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class ByUser:
+class SumsByUser:
     """A run's examples summed by user.
 
-    `sums` is (users, summands), `scores` (users,) each user's mean score, both in the order of `users`.
+    Attributes:
+        task: The task, which turns sums into metrics.
+        users: The users, sorted.
+        sums: What the metrics are made of, summed over each user's examples: (users, summands).
+        scores: Each user's mean score: (users,).
     """
 
     task: Task
@@ -31,28 +36,39 @@ class ByUser:
     sums: Array
     scores: Array
 
-    def metric(self, name: str) -> Any:
-        """The function from (..., summands) to the values of this metric."""
+    def metric(self, name: str) -> Callable[[Array], Any]:
+        """Return the function from sums, shape (..., summands), to the values of this metric, shape (...)."""
         return lambda sums: self.task.metrics_of(sums)[name]
 
 
-def by_user(result: Mapping[str, Any], *, only: set[str] | None = None) -> ByUser | None:
-    """A stored result's examples (of these ids only) by user.
+def sum_by_user(run: StoredRun, *, only: Collection[str] | None = None) -> SumsByUser | None:
+    """Sum a stored run's examples by user.
 
-    None where measures cannot be read: schema 1 holds none, and those of another version of the task may mean other
-    things. Raises RpobenchError for a task that is not installed.
+    Args:
+        run: The run.
+        only: Ids of the examples that count; all of them by default.
+
+    Returns:
+        The sums. None where the run keeps no measures that can be read: schema 1 has none, and those of another
+        version of the task may mean other things.
+
+    Raises:
+        RpobenchError: The task is not installed.
     """
-    if result.get("examples") is None:
+    if run.result.examples is None:
         return None
-    task = get_task(result["spec"]["task"].split("@")[0])
-    if f"{task.name}@{task.version}" != result["spec"]["task"]:
+    task = get_task(run.task_name)
+    if task.versioned != run.spec.task:
         return None
-    held = {key: one for key, one in result["examples"].items() if only is None or key in only}
-    users = tuple(sorted({one["user"] for one in held.values()}))
-    places = {user: place for place, user in enumerate(users)}
-    owner = np.array([places[one["user"]] for one in held.values()])
-    summands = task.summands(np.array([one["measures"] for one in held.values()], dtype=float))
+
+    examples = {key: example for key, example in run.result.examples.items() if only is None or key in only}
+    users = tuple(sorted({example.user for example in examples.values()}))
+    index_by_user = {user: index for index, user in enumerate(users)}
+    user_indices = np.array([index_by_user[example.user] for example in examples.values()])
+
+    summands = task.summands(np.array([example.measures for example in examples.values()], dtype=float))
     sums = np.zeros((len(users), summands.shape[1]))
-    np.add.at(sums, owner, summands)
-    scores = np.bincount(owner, [result["scores"][key] for key in held], minlength=len(users)) / np.bincount(owner)
-    return ByUser(task, users, sums, scores)
+    np.add.at(sums, user_indices, summands)
+
+    score_sums = np.bincount(user_indices, [run.result.scores[key] for key in examples], minlength=len(users))
+    return SumsByUser(task, users, sums, score_sums / np.bincount(user_indices))

@@ -19,6 +19,7 @@ from rpobench.types import Prediction, RpobenchError
 
 if TYPE_CHECKING:
     from rpobench.store.spec import FitSpec, RunSpec, Spec
+    from rpobench.store.stored_run import StoredRun
 
 NO_TEXT = re.compile("[\ud800-\udfff]")  # what Python makes of a byte on the command line that is no UTF-8
 
@@ -82,33 +83,77 @@ class ResultStore:
         """The finished predictions of a run, by example id."""
         return read_predictions(self.run_folder(spec) / "predictions.jsonl")
 
-    def results(self, **filters: Any) -> list[dict[str, Any]]:
-        """Every finished run whose spec has these values: its result with `spec`, `environment` and `folder`.
+    def results(self, **spec_values: object) -> list[StoredRun]:
+        """Read every finished run whose spec has these values.
 
-        `fit` is the spec of the fit where the run has one and its folder is still there, else None.
+        Args:
+            **spec_values: Fields of `RunSpec` with the value they must have, such as `method="rpo"`.
+
+        Returns:
+            The runs, by folder name.
+
+        Raises:
+            RpobenchError: A file of a run is damaged; the text names it.
+        """
+        runs = [self.load(file.parent) for file in sorted(self.root.glob("*/result.json"))]
+        return [run for run in runs if all(getattr(run.spec, name) == value for name, value in spec_values.items())]
+
+    def load(self, folder: Path) -> StoredRun:
+        """Read one finished run.
+
+        Args:
+            folder: Its folder in this store.
+
+        Returns:
+            The run with everything that is small; predictions and logs are read when they are asked for.
+
+        Raises:
+            RpobenchError: The run is not finished, or one of its files is damaged; the text names it.
         """
         from rpobench.store.results import read_environment, read_fit_spec, read_result, read_run_spec
+        from rpobench.store.stored_run import FolderReader, StoredRun
 
-        found = []
-        for file in sorted(self.root.glob("*/result.json")):
-            result = read_result(file)
-            result |= {"spec": read_run_spec(file.parent / "spec.json"), "folder": str(file.parent)}
-            result["environment"] = read_environment(file.parent / "environment.json")
-            fit = self.fit_folder(str(result["spec"]["fit"])) / "spec.json"
-            result["fit"] = read_fit_spec(fit) if fit.exists() else None
-            if all(result["spec"].get(name) == value for name, value in filters.items()):
-                found.append(result)
-        return found
+        if not (folder / "result.json").exists():
+            raise RpobenchError(f"{folder}: the run is not finished: the command that began it continues it")
 
-    def find(self, run: str) -> Path:
-        """The folder of the run with this name or digest."""
+        spec = read_run_spec(folder / "spec.json")
+        fit_folder = self.fit_folder(spec.fit) if spec.fit else None
+        fit_file = fit_folder / "spec.json" if fit_folder else None
+        return StoredRun(
+            spec=spec,
+            result=read_result(folder / "result.json"),
+            environment=read_environment(folder / "environment.json"),
+            folder=folder,
+            fit_folder=fit_folder,
+            fit_spec=read_fit_spec(fit_file) if fit_file and fit_file.exists() else None,
+            reader=FolderReader(folder, fit_folder),
+        )
+
+    def find(self, name: str) -> StoredRun:
+        """Read the finished run with this name.
+
+        Args:
+            name: The name of its folder, the digest in it, or the path of the folder.
+
+        Returns:
+            The run.
+
+        Raises:
+            RpobenchError: No run or several have the name, or it is not finished.
+        """
+        return self.load(self.find_folder(name))
+
+    def find_folder(self, name: str) -> Path:
+        """Find the folder of the run with this name, finished or not; `name` is as in `find`."""
         folders = sorted(path.parent for path in self.root.glob("*/spec.json"))
-        matches = [folder for folder in folders if run == folder.name or Path(run) == folder]
-        matches = matches or [folder for folder in folders if run and run in folder.name]
+        matches = [folder for folder in folders if name == folder.name or Path(name) == folder]
+        if not matches and name:
+            matches = [folder for folder in folders if name in folder.name]
+
         if len(matches) != 1:
-            what = "no run" if not matches else f"{len(matches)} runs"
+            count = f"{len(matches)} runs" if matches else "no run"
             raise RpobenchError(
-                f"{self.root}: {what} named '{run}': `rpobench list runs --runs {self.root}` names them"
+                f"{self.root}: {count} named '{name}': `rpobench list runs --runs {self.root}` names them"
             )
         return matches[0]
 

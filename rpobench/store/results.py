@@ -1,24 +1,40 @@
-"""What the JSON files of a run must hold to be read back. Others may be in them; wrong or missing ones are named."""
+"""The shapes of a run's JSON files, and how they are read: validated once, and typed from then on.
+
+Every shape also takes fields that it does not name, so that files of a newer version can be read and written back
+without losing anything. A wrong or missing field is refused by name.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rpobench.store.files import read_json
 from rpobench.store.predictions import KEPT
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.types import Prediction, RpobenchError
 
-if TYPE_CHECKING:
-    from rpobench.store.spec import RunSpec
+SCHEMA_VERSION = 2  # of result.json; 2 added `examples`
+
+Shape = TypeVar("Shape", bound=BaseModel)
 
 
-class StoredExample(BaseModel):
-    """What a result keeps of one example: see `measures`."""
+class Stored(BaseModel):
+    """What the stored shapes share: frozen, and unknown fields stay in them."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content as it stands on disk: without the fields that the file lacks, with those unknown here."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+class StoredExample(Stored):
+    """What a result keeps of one example, see `rpobench.scoring.result`."""
 
     user: str
     profile_items: int
@@ -26,16 +42,27 @@ class StoredExample(BaseModel):
     references: dict[str, float]
 
 
-class StoredEvidence(BaseModel):
-    """What was shown of the profiles: see `shown`."""
+class StoredEvidence(Stored):
+    """What was shown of the profiles, see `rpobench.scoring.result`."""
 
     items: float
     cut: float
     on_topic: float | None
 
 
-class StoredResult(BaseModel):
-    """`result.json`, as `runner.score` makes it."""
+class StoredUsage(Stored):
+    """What the answers cost, as `rpobench.types.Usage` counts it."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    cached: int = 0
+    dollars: float | None = None
+
+
+class StoredResult(Stored):
+    """`result.json`: metrics, scores, counts and cost of a finished run."""
 
     schema_version: int = Field(alias="schema")
     metrics: dict[str, float]
@@ -46,7 +73,7 @@ class StoredResult(BaseModel):
     failed: int
     unanswered: int = 0
     seconds: float
-    usage: dict[str, Any]
+    usage: StoredUsage
     users: str
     main_metric: str
     directions: dict[str, Literal["max", "min"]]
@@ -56,48 +83,72 @@ class StoredResult(BaseModel):
     fit_seconds: float | None = None
     fit_tokens: dict[str, int] | None = None  # that its fit trained on, by stage
     evidence: StoredEvidence | None = None
-    kept: float | None = None  # share of the examples whose draft a gate kept; only of methods with a gate
+    # Share of the examples whose draft a gate kept; only of methods with a gate.
+    kept_draft_share: float | None = Field(None, alias="kept")
     examples: dict[str, StoredExample] | None = None  # from schema 2 on
 
 
-class StoredEnvironment(BaseModel):
-    """`environment.json`; its other fields are for readers."""
+class StoredEnvironment(Stored):
+    """`environment.json`: what a run was made with. Its other fields are for readers."""
 
     data_sha256: str
     prompt_sha256: str
     recorded_prompt_sha256: str | None = None  # in the form of version 0.1, so that its runs can be compared
+    reference_tokenizer: str | None = None
 
 
-def read_run_spec(file: Path) -> dict[str, Any]:
-    """The `spec.json` of a run, as it stands."""
-    return _read(file, RunSpec)
+def read_run_spec(file: Path) -> RunSpec:
+    """Read the `spec.json` of a run."""
+    return parse_stored(RunSpec, read_json(file), file)
 
 
-def read_fit_spec(file: Path) -> dict[str, Any]:
-    """The `spec.json` of a fit, as it stands."""
-    return _read(file, FitSpec)
+def read_fit_spec(file: Path) -> FitSpec:
+    """Read the `spec.json` of a fit."""
+    return parse_stored(FitSpec, read_json(file), file)
 
 
-def read_result(file: Path) -> dict[str, Any]:
-    """The `result.json` of a run, as it stands."""
-    return _read(file, StoredResult)
+def read_result(file: Path) -> StoredResult:
+    """Read the `result.json` of a run."""
+    return parse_stored(StoredResult, read_json(file), file)
 
 
-def read_environment(file: Path) -> dict[str, Any]:
-    """The `environment.json` of a run, as it stands."""
-    return _read(file, StoredEnvironment)
+def read_environment(file: Path) -> StoredEnvironment:
+    """Read the `environment.json` of a run."""
+    return parse_stored(StoredEnvironment, read_json(file), file)
+
+
+def parse_stored(shape: type[Shape], content: Mapping[str, Any], source: Path | str) -> Shape:
+    """Validate JSON content strictly against its shape.
+
+    Args:
+        shape: The model of the file.
+        content: What `json.loads` returned.
+        source: The file, or another name of where the content is from, for the error.
+
+    Returns:
+        The model; the fields that `content` lacks are unset in it.
+
+    Raises:
+        RpobenchError: A field is missing or wrong; the text names the source and the field.
+    """
+    try:
+        return shape.model_validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise RpobenchError(f"{source}: {field!r}: {first['msg'].lower()}: move its folder away") from error
 
 
 def published_schema() -> dict[str, Any]:
-    """The JSON schema of a run's files; a line of predictions.jsonl also has `seconds`. See leaderboard/schema."""
+    """Return the JSON schema of a run's files; a line of predictions.jsonl also has `seconds`. See leaderboard/schema."""
     files: dict[str, TypeAdapter[Any]] = {
         "spec.json": TypeAdapter(RunSpec),
         "environment.json": TypeAdapter(StoredEnvironment),
         "predictions.jsonl (a line)": TypeAdapter(Prediction),
         "result.json": TypeAdapter(StoredResult),
     }
-    shapes, defined = TypeAdapter.json_schemas([(name, "validation", shape) for name, shape in files.items()])
-    line = defined["$defs"][Prediction.__name__]["properties"]
+    shapes, definitions = TypeAdapter.json_schemas([(name, "validation", shape) for name, shape in files.items()])
+    line = definitions["$defs"][Prediction.__name__]["properties"]
     line[KEPT] = {**line.pop("draft_kept"), "title": "Kept"}
 
     return {
@@ -106,19 +157,5 @@ def published_schema() -> dict[str, Any]:
         "type": "object",
         "properties": {name: shapes[name, "validation"] for name in files},
         "required": list(files),
-        **defined,
+        **definitions,
     }
-
-
-def _read(file: Path, shape: type[BaseModel]) -> dict[str, Any]:
-    content = read_json(file)
-    try:
-        shape.model_validate_json(json.dumps(content), strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise RpobenchError(f"{file}: {place!r}: {first['msg'].lower()}: move its folder away") from error
-    return content
-
-
-SCHEMA_VERSION = 2  # of result.json; 2 added `examples`

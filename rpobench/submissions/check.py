@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -16,13 +17,13 @@ from rpobench.registry import get_task
 from rpobench.runs.environment import hash_prompts
 from rpobench.runs.fit_cost import FIT_COST
 from rpobench.runs.swapped_profiles import swap_profiles
-from rpobench.scoring.by_user import by_user
+from rpobench.scoring.by_user import sum_by_user
 from rpobench.scoring.result import counted, score
 from rpobench.store.files import read_json
-from rpobench.store.predictions import read_predictions, seconds_spent
 from rpobench.store.result_store import ResultStore
-from rpobench.store.results import SCHEMA_VERSION, read_environment, read_fit_spec, read_result, read_run_spec
-from rpobench.store.spec import digest_of
+from rpobench.store.results import SCHEMA_VERSION, read_run_spec
+from rpobench.store.spec import RunSpec, Spec, digest_of
+from rpobench.store.stored_run import StoredRun
 from rpobench.types import Prediction, RpobenchError
 
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -63,57 +64,60 @@ def check(place: Path, data: str | None = None) -> list[Report]:
 def _check(folder: Path, data: str | None, report: Report, specs: dict[str, str]) -> None:
     """Add to `report` what is wrong with one run; `specs` holds the runs seen before by their spec."""
     spec = read_run_spec(folder / "spec.json")
-    twin = specs.setdefault(repr(sorted(spec.items())), folder.name)
+    twin = specs.setdefault(json.dumps(_content(spec), sort_keys=True), folder.name)
     if twin != folder.name:
         report.faults.append(f"spec.json: the same spec as {twin}: keep one")
     if not (folder / "result.json").exists():
         report.faults.append("result.json: absent, the run is not finished")
         return
-    result, environment = read_result(folder / "result.json"), read_environment(folder / "environment.json")
-    predictions = read_predictions(folder / "predictions.jsonl")
-    result |= {"spec": spec, "folder": str(folder)}
+    run = ResultStore(folder.parent).load(folder)
+    predictions, result = run.predictions(), run.result.to_json()
     report.faults += _named(folder, spec)
-    if wrong := [*_form(result, environment), *_ids(result, predictions)]:
+    if wrong := [*_form(run), *_ids(run, predictions)]:
         report.faults += wrong
         return
-    summed = by_user(result)
+    summed = sum_by_user(run)
     if summed is None:
         report.notes.append("metrics not computed anew: schema 1, or another version of the task, keeps no measures")
     else:
         found = {name: float(value) for name, value in summed.task.metrics_of(summed.sums.sum(axis=0)).items()}
         report.faults += _differing("measures", {"metrics": found}, result)
-    report.faults += _fit(folder, result)
-    task, held = get_task(spec["task"].split("@")[0]), _data(spec, result["n"], data, report)
-    spent = {"kept": None, "seconds": sum(seconds_spent(folder / "predictions.jsonl").values())}
-    if not held and f"{task.name}@{task.version}" == spec["task"]:
+    report.faults += _fit(run, result)
+    task, held = get_task(run.task_name), _data(spec, run.result.n, data, report)
+    spent = {"kept": None, "seconds": sum(run.reader.seconds().values())}
+    if not held and task.versioned == spec.task:
         report.faults += _differing("predictions", spent | counted(task, list(predictions.values())), result)
-    if held and {one.example.id for one in held.labelled} != set(result["scores"]):
+    if held and {one.example.id for one in held.labelled} != set(run.result.scores):
         report.faults.append("result.json: scores: are not of the examples of its data")
     elif held:
         found = spent | score(task, held, predictions) | {"synthetic": held.synthetic}
         report.faults += _differing("predictions", found, result)
         report.faults += _foreign_evidence(spec, held, predictions)
-        if not hash_prompts(task, held).match(environment["prompt_sha256"]):
+        if not hash_prompts(task, held).match(run.environment.prompt_sha256):
             report.faults.append("environment.json: prompt_sha256 is not that of the task's prompts")
 
 
-def _named(folder: Path, spec: Mapping[str, Any]) -> list[str]:
+def _content(spec: Spec) -> dict[str, Any]:
+    """The fields that stand in the file of a spec; those that came later than it are not among them."""
+    return spec.model_dump(mode="json", exclude_unset=True)
+
+
+def _named(folder: Path, spec: RunSpec) -> list[str]:
     """A spec that is not the one whose digest names its folder."""
-    digest = digest_of(spec)
+    digest = digest_of(_content(spec))
     if folder.name.endswith(f"-{digest}"):
         return []
     return [f"spec.json: its digest is {digest}, which the folder's name does not end in: changed after the run"]
 
 
-def _fit(folder: Path, result: Mapping[str, Any]) -> list[str]:
+def _fit(run: StoredRun, result: Mapping[str, Any]) -> list[str]:
     """What the fit beside the run says otherwise; without one there is nothing to hold it against."""
-    name = result["spec"]["fit"]
-    if not name:
+    name, fit = run.spec.fit, run.fit_folder
+    if not fit:
         return _differing("spec, which names no fit,", {"fit_seconds": None, "fit_tokens": None}, result)
-    fit = ResultStore(folder.parent).fit_folder(str(name))
-    if not (fit / "spec.json").exists():
+    if run.fit_spec is None:
         return []
-    unchanged = digest_of(read_fit_spec(fit / "spec.json")) == name
+    unchanged = digest_of(_content(run.fit_spec)) == name
     faults = [] if unchanged else [f"fits/{name}/spec.json: changed after the fit"]
     if not (fit / FIT_COST).exists():
         return faults
@@ -121,11 +125,11 @@ def _fit(folder: Path, result: Mapping[str, Any]) -> list[str]:
     return faults + _differing("fit", {"fit_seconds": cost["seconds"], "fit_tokens": cost["tokens"]}, result)
 
 
-def _foreign_evidence(spec: Mapping[str, Any], data: DataSet, predictions: Mapping[str, Prediction]) -> list[str]:
+def _foreign_evidence(spec: RunSpec, data: DataSet, predictions: Mapping[str, Prediction]) -> list[str]:
     """Evidence that is in nobody's profile, or in that of another user than the run was shown."""
     examples = [one.example for one in data.labelled]
-    if spec["profiles"] == "swapped":
-        examples = swap_profiles(examples, seed=spec["seed"])
+    if spec.profiles == "swapped":
+        examples = swap_profiles(examples, seed=spec.seed)
     return [
         f"predictions.jsonl: {example.id}: evidence {key!r} is not in the profile it was shown"
         for example in examples
@@ -133,61 +137,62 @@ def _foreign_evidence(spec: Mapping[str, Any], data: DataSet, predictions: Mappi
     ]
 
 
-def _form(result: Mapping[str, Any], environment: Mapping[str, Any]) -> list[str]:
+def _form(run: StoredRun) -> list[str]:
     """Hashes and versions that cannot be."""
+    spec, result, environment = run.spec, run.result, run.environment
     faults = []
-    if not 1 <= result["schema"] <= SCHEMA_VERSION:
+    if not 1 <= result.schema_version <= SCHEMA_VERSION:
         faults.append(
-            f"result.json: schema {result['schema']} is unknown here (newest {SCHEMA_VERSION}): update rpobench"
+            f"result.json: schema {result.schema_version} is unknown here (newest {SCHEMA_VERSION}): update rpobench"
         )
     for name in ("data_sha256", "prompt_sha256"):
-        if not SHA256.fullmatch(environment[name]):
+        if not SHA256.fullmatch(getattr(environment, name)):
             faults.append(f"environment.json: {name} is no sha256")
-    spec = result["spec"]
-    if result["schema"] > 1 and result.get("examples") is None:
-        faults.append(f"result.json: examples: absent, schema {result['schema']} has them")
-    if bool(result.get("imported")) != (spec["version"] == "imported"):
-        faults.append(f"result.json: imported does not go with version {spec['version']!r} of spec.json")
-    if result["texts"] and not result["synthetic"] and get_task(spec["task"].split("@")[0]).licensed:
+    if result.schema_version > 1 and result.examples is None:
+        faults.append(f"result.json: examples: absent, schema {result.schema_version} has them")
+    if result.imported != (spec.version == "imported"):
+        faults.append(f"result.json: imported does not go with version {spec.version!r} of spec.json")
+    if result.texts and not result.synthetic and get_task(run.task_name).licensed:
         faults.append("result.json: texts must be false, the data's licence does not allow them to be shown")
-    wild = [place for place, value in _leaves(result, "") if isinstance(value, float) and not math.isfinite(value)]
+    wild = [place for place, value in _leaves(result.to_json(), "") if isinstance(value, float) and not math.isfinite(value)]
     faults += [f"result.json: {place.removeprefix('.')} is no finite number" for place in wild[:1]]
-    if not result["scores"]:
+    if not result.scores:
         faults.append("result.json: scores: empty, nothing was scored")
-    if environment["data_sha256"] != result["spec"]["data"]["sha256"]:
+    if environment.data_sha256 != spec.data.sha256:
         faults.append("environment.json: data_sha256 is not that of spec.json")
     return faults
 
 
-def _ids(result: Mapping[str, Any], predictions: Mapping[str, Prediction]) -> list[str]:
+def _ids(run: StoredRun, predictions: Mapping[str, Prediction]) -> list[str]:
     """Files that speak of different examples."""
-    known = {"result.json: scores": set(result["scores"]), "predictions.jsonl": set(predictions)}
-    if result.get("examples") is not None:
-        known["result.json: examples"] = set(result["examples"])
+    scores, examples, count = run.result.scores, run.result.examples, run.result.n
+    known = {"result.json: scores": set(scores), "predictions.jsonl": set(predictions)}
+    if examples is not None:
+        known["result.json: examples"] = set(examples)
     faults = [
-        f"{name}: {len(ids)} examples, {len(result['scores'])} were scored, or other ids"
+        f"{name}: {len(ids)} examples, {len(scores)} were scored, or other ids"
         for name, ids in known.items()
-        if ids != set(result["scores"])
+        if ids != set(scores)
     ]
-    if result["n"] != len(result["scores"]):
-        faults.append(f"result.json: n is {result['n']} and {len(result['scores'])} scores stand there")
+    if count != len(scores):
+        faults.append(f"result.json: n is {count} and {len(scores)} scores stand there")
     return faults
 
 
-def _data(spec: Mapping[str, Any], count: int, folder: str | None, report: Report) -> DataSet | None:
+def _data(spec: RunSpec, count: int, folder: str | None, report: Report) -> DataSet | None:
     """The examples with their targets; None with a note where they are not at hand."""
-    task = get_task(spec["task"].split("@")[0])
-    if f"{task.name}@{task.version}" != spec["task"]:
-        report.notes.append(f"not scored anew: is of {spec['task']}, installed is version {task.version}")
+    task = get_task(spec.task.split("@")[0])
+    if task.versioned != spec.task:
+        report.notes.append(f"not scored anew: is of {spec.task}, installed is version {task.version}")
         return None
     try:
-        held = restore_source(spec["data"], count, folder).load_scored(task)
+        held = restore_source(spec.data, count, folder).load_scored(task)
     except RpobenchError as error:
         if folder is not None and not isinstance(error, MissingData):
             raise
         report.notes.append(f"not scored anew: {error}")
         return None
-    if held.sha256 != spec["data"]["sha256"]:
+    if held.sha256 != spec.data.sha256:
         report.faults.append(f"spec.json: data sha256 is not that of {held.source} as it is here")
         return None
     return held

@@ -30,12 +30,13 @@ def _unfit(folder: Path, target: Path) -> str | None:
     (report,) = check(folder)
     if report.faults:
         raise RpobenchError(report.faults[0])
-    result, task = read_json(folder / RESULT), get_task(read_json(folder / SPEC)["task"].split("@")[0])
-    if result.get("unanswered"):
-        return f"{result['unanswered']} examples have no answer: the command that made it asks them again"
-    if task.licensed and not result["synthetic"]:
+    run = ResultStore(folder.parent).load(folder)
+    task = get_task(run.task_name)
+    if run.result.unanswered:
+        return f"{run.result.unanswered} examples have no answer: the command that made it asks them again"
+    if task.licensed and not run.result.synthetic:
         return f"its predictions hold texts of {task.name}'s licensed data"
-    if not result["texts"] and not target.exists():  # one that stands there already takes the mark over
+    if not run.result.texts and not target.exists():  # one that stands there already takes the mark over
         return "made with --no-text, and its predictions hold texts"
     return None
 
@@ -48,7 +49,9 @@ def _copy(folder: Path, target: Path) -> None:
     if target.exists():
         _agree(folder, target)
         return
-    fit = read_json(folder / SPEC)["fit"]
+    from rpobench.store.results import read_run_spec  # brings pydantic, which `--help` need not wait for
+
+    fit = read_run_spec(folder / SPEC).fit
     if fit and not fit.isalnum():
         raise RpobenchError(f"{folder / SPEC}: fit {fit!r} is no digest, so it names no folder")
     parts = {name: (folder / name).read_bytes() for name in COPIED}

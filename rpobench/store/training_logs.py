@@ -1,0 +1,61 @@
+"""What the training stages of a fit logged: one file a stage, one line a logged step, each an object of numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rpobench.types import RpobenchError
+
+
+@dataclass(frozen=True)
+class LoggedStep:
+    """The figures that a stage logged at one step, by the trainer's name for them. All are finite."""
+
+    step: float
+    figures: Mapping[str, float]
+
+
+TrainingLogs = Mapping[str, list[LoggedStep]]  # by stage, such as `sft`, in the order of the steps
+
+
+def read_training_logs(fit_folder: Path) -> TrainingLogs:
+    """Read the logs of a fit's stages.
+
+    A value that is not a finite number, as in a training that diverged, is left out; so is a line without a step.
+
+    Args:
+        fit_folder: The folder of the fit; it need not exist.
+
+    Returns:
+        The steps by stage, in alphabetical order of the stages; empty where the fit has no logs.
+
+    Raises:
+        RpobenchError: A line is not JSON; the text names file and line.
+    """
+    logs = {}
+    for file in sorted(fit_folder.glob("checkpoint/*.jsonl")):
+        steps = []
+        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise RpobenchError(f"{file}:{number}: is no line of a training log: {error}") from error
+
+            if isinstance(entry, dict) and "step" in entry:
+                steps.append(_logged_step(entry))
+        if steps:
+            logs[file.stem] = steps
+    return logs
+
+
+def _logged_step(entry: dict[str, Any]) -> LoggedStep:
+    figures = {}
+    for name, value in entry.items():
+        if name != "step" and isinstance(value, int | float) and math.isfinite(value):
+            figures[name] = float(value)
+    return LoggedStep(entry["step"], figures)
