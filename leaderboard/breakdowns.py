@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Literal
 
-from rpobench.leaderboard.rows import Result, natural, task_of
+from rpobench.leaderboard.rows import natural_order
 
 from rpobench.registry import get_task
-from rpobench.scoring.by_user import by_user
+from rpobench.scoring.by_user import sum_by_user
+from rpobench.store.results import StoredExample
+from rpobench.store.stored_run import StoredRun
 
-KINDS = ("profile", "label", "user")
+Kind = Literal["profile", "label", "user"]
+KINDS: tuple[Kind, ...] = ("profile", "label", "user")
 SIZES = (0, 4, 16, 64, 256)  # bounds of the classes of profile sizes, in items
 
 
 @dataclass(frozen=True)
 class Group:
-    """Some examples of a cell: their metrics (means over seeds), number, and users."""
+    """Some examples of a cell.
+
+    Attributes:
+        name: What they have in common, as readers see it.
+        metrics: Their metrics, means over seeds.
+        n: Examples.
+        users: Users.
+    """
 
     name: str
     metrics: Mapping[str, float]
@@ -26,21 +36,31 @@ class Group:
     users: int
 
 
-def groups(runs: Sequence[Result], by: str) -> list[Group]:
-    """The groups of one cell's runs, one a seed, in natural order; none for results of schema 1, for those of
-    another version of the task, and for texts by label."""
-    if any("examples" not in run or by_user(run) is None for run in runs):
+def group_examples(runs: Sequence[StoredRun], kind: Kind) -> list[Group]:
+    """Divide a cell's examples into groups.
+
+    Args:
+        runs: The cell's runs, one a seed.
+        kind: What divides them.
+
+    Returns:
+        The groups in natural order. None for results of schema 1, for those of another version of the task, and for
+        texts by label.
+    """
+    if any(sum_by_user(run) is None for run in runs):
         return []
-    members: dict[str, set[str]] = {}
-    for key, example in runs[0]["examples"].items():
-        name = _name(runs[0], example, by)
+
+    sample = runs[0]
+    ids_by_name: dict[str, set[str]] = {}
+    for key, example in (sample.result.examples or {}).items():
+        name = _group_name(sample, example, kind)
         if name is not None:
-            members.setdefault(name, set()).add(key)
-    return [_group(runs, name, members[name], by) for name in sorted(members, key=natural)]
+            ids_by_name.setdefault(name, set()).add(key)
+    return [_group(runs, name, ids_by_name[name], kind) for name in sorted(ids_by_name, key=natural_order)]
 
 
 def size_class(items: int) -> str:
-    """The class of profile sizes that this number of items falls into."""
+    """The class of profile sizes that this number of items falls into, such as `5-16 items`."""
     if items == 0:
         return "0 items"
     lower = max(bound for bound in SIZES if bound < items)
@@ -48,17 +68,21 @@ def size_class(items: int) -> str:
     return f"{lower + 1}-{above[0]} items" if above else f"{lower + 1}+ items"
 
 
-def _name(run: Result, example: Mapping[str, Any], by: str) -> str | None:
-    if by == "user":
-        return str(example["user"])
-    if by == "profile":
-        return size_class(example["profile_items"])
-    return get_task(task_of(run)).expected_label(example["measures"])
+def _group_name(run: StoredRun, example: StoredExample, kind: Kind) -> str | None:
+    if kind == "user":
+        return example.user
+    if kind == "profile":
+        return size_class(example.profile_items)
+    return get_task(run.task_name).expected_label(example.measures)
 
 
-def _group(runs: Sequence[Result], name: str, members: set[str], by: str) -> Group:
+def _group(runs: Sequence[StoredRun], name: str, ids: set[str], kind: Kind) -> Group:
     """By label only the main metric: macro-F1 over all labels means nothing where one is expected."""
-    names = [runs[0]["main_metric"]] if by == "label" else list(runs[0]["directions"])
-    summed = [found for run in runs if (found := by_user(run, only=members)) is not None]
-    metrics = {metric: fmean(float(one.metric(metric)(one.sums.sum(axis=0))) for one in summed) for metric in names}
-    return Group(name, metrics, len(members), len(summed[0].users))
+    metric_names = [runs[0].main_metric] if kind == "label" else runs[0].metric_names
+    sums = [run_sums for run in runs if (run_sums := sum_by_user(run, only=ids)) is not None]
+
+    metrics = {}
+    for metric in metric_names:
+        values = [float(run_sums.metric(metric)(run_sums.sums.sum(axis=0))) for run_sums in sums]
+        metrics[metric] = fmean(values)
+    return Group(name, metrics, len(ids), len(sums[0].users))

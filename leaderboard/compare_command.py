@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from rpobench.leaderboard.comparison import ComparisonReport, MetricComparison
+
+RIGHT = ("first", "second", "difference", "95% interval", "p", "p Holm", "effect d", "users +/=/-", "detectable")
+
 
 def compare(
-    runs_: Annotated[
+    names: Annotated[
         list[str], typer.Argument(metavar="RUN...", help="Runs or methods; the first against the others.")
     ],
     runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
@@ -22,88 +27,118 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Paired tests by user: differences with intervals, p-values, effect sizes, and what these data could detect."""
-    from rpobench.leaderboard.comparison import chosen_runs, comparisons
+    from rpobench.leaderboard.comparability import DataFilter, choose_runs
+    from rpobench.leaderboard.comparison import compare_runs
 
     from rpobench.store.result_store import ResultStore
 
-    found = comparisons(chosen_runs(ResultStore(runs), runs_, data=data, split=split, limit=limit))
+    report = compare_runs(choose_runs(ResultStore(runs), names, DataFilter(data, split, limit)))
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(report.to_json()))
     else:
-        _print(found)
+        _print_report(report)
 
 
-def _print(found: Mapping[str, Any]) -> None:
-    from rich.table import Table
-
+def _print_report(report: ComparisonReport) -> None:
     from rpobench.terminal import escape_controls, open_console, plain_text
 
     screen = open_console()
-    for second in dict.fromkeys(one["second"] for one in found["comparisons"]):
-        held = [one for one in found["comparisons"] if one["second"] == second]
-        table = Table(title=plain_text(f"{found['first']} against {second}"), caption=_caption(held))
-        table.add_column("task")
-        table.add_column("metric")
-        for name in ("first", "second", "difference", "95% interval", "p", "p Holm", "effect d"):
-            table.add_column(name, justify="right")
-        table.add_column("users +/=/-", justify="right")
-        table.add_column("detectable", justify="right")
-        for one in held:
-            style = "" if one["p_holm"] is None or one["p_holm"] > 0.05 else "green" if one["gain"] > 0 else "red"
-            table.add_row(*map(plain_text, _cells(one)), style=style)
-        screen.print(table)
-        for line in _lines(held):
-            screen.print(plain_text(line))
-    for one in found["beats_all"]:
-        verdict = "beats every rival" if one["beats"] else "does not beat every rival"
-        screen.print(
-            plain_text(
-                f"{one['task']}: {found['first']} {verdict} (largest p {one['p']:.4f}, Holm {one['p_holm']:.4f})"
-            )
-        )
-    for line in dict.fromkeys(f"{one['task']}: {told}" for one in found["comparisons"] for told in one["warnings"]):
-        print(f"warning: {escape_controls(line)}", file=sys.stderr)
+    for second in dict.fromkeys(comparison.second for comparison in report.comparisons):
+        _print_rival([comparison for comparison in report.comparisons if comparison.second == second])
+
+    for verdict in report.verdicts:
+        words = "beats every rival" if verdict.beats else "does not beat every rival"
+        ps = f"largest p {verdict.p:.4f}, Holm {verdict.p_holm:.4f}"
+        screen.print(plain_text(f"{verdict.task}: {report.first} {words} ({ps})"))
+
+    warnings = []
+    for comparison in report.comparisons:
+        warnings += [f"{comparison.task}: {warning}" for warning in comparison.warnings]
+    for warning in dict.fromkeys(warnings):
+        print(f"warning: {escape_controls(warning)}", file=sys.stderr)
 
 
-def _cells(one: Mapping[str, Any]) -> list[str]:
-    arrow = "↑" if one["higher_is_better"] else "↓"
-    interval = "-" if one["low"] is None else f"{one['low']:+z.3f} to {one['high']:+z.3f}"
-    counted = "-" if one["users"] is None else f"{one['wins']}/{one['ties']}/{one['losses']}"
+def _print_rival(comparisons: Sequence[MetricComparison]) -> None:
+    """Print the table of one rival, and what the table has no column for."""
+    from rich.table import Table
+
+    from rpobench.terminal import open_console, plain_text
+
+    title = f"{comparisons[0].first} against {comparisons[0].second}"
+    table = Table(title=plain_text(title), caption=_caption(comparisons))
+    table.add_column("task")
+    table.add_column("metric")
+    for name in RIGHT:
+        table.add_column(name, justify="right")
+    for comparison in comparisons:
+        table.add_row(*map(plain_text, _cells(comparison)), style=_style(comparison))
+
+    screen = open_console()
+    screen.print(table)
+    for line in _notes(comparisons):
+        screen.print(plain_text(line))
+
+
+def _style(comparison: MetricComparison) -> str:
+    """Green where the first is surely better, red where it is surely worse."""
+    if comparison.difference is None or comparison.p_holm is None or comparison.p_holm > 0.05:
+        return ""
+    return "green" if comparison.difference.gain > 0 else "red"
+
+
+def _cells(comparison: MetricComparison) -> list[str]:
+    arrow = "↑" if comparison.higher_is_better else "↓"
+    difference, by_user = comparison.difference, comparison.by_user
+    interval = "-"
+    if difference is not None and difference.low is not None and difference.high is not None:
+        interval = f"{difference.low:+z.3f} to {difference.high:+z.3f}"
+
     return [
-        one["task"], f"{one['metric']} {arrow}", f"{one['first_value']:.3f}", f"{one['second_value']:.3f}",
-        _figure(one["difference"], "+z.3f"), interval, _figure(one["p"], ".4f"), _figure(one["p_holm"], ".4f"),
-        _figure(one["effect_size"], "+z.2f"), counted, _figure(one["detectable"], ".3f"),
-    ]  # fmt: skip
+        comparison.task,
+        f"{comparison.metric} {arrow}",
+        f"{comparison.first_value:.3f}",
+        f"{comparison.second_value:.3f}",
+        _figure(difference.difference if difference else None, "+z.3f"),
+        interval,
+        _figure(comparison.p, ".4f"),
+        _figure(comparison.p_holm, ".4f"),
+        _figure(by_user.effect_size if by_user else None, "+z.2f"),
+        f"{by_user.wins}/{by_user.ties}/{by_user.losses}" if by_user else "-",
+        _figure(difference.detectable if difference else None, ".3f"),
+    ]
 
 
 def _figure(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _caption(held: Sequence[Mapping[str, Any]]) -> str:
+def _caption(comparisons: Sequence[MetricComparison]) -> str:
     from rpobench.scoring.stats import F1_NOTE, FEW_USERS
 
-    seeds = held[0]["seeds"]
-    sources = "users and seeds vary" if max(seeds) > 1 else "one seed: says nothing about other seeds"
-    caption = f"first minus second, by user; {sources}; Holm over {len({one['task'] for one in held})} task(s)"
-    few = any(one["metric"] == "f1" and (one["users"] or FEW_USERS) < FEW_USERS for one in held)
-    return f"{caption}. {F1_NOTE}" if few else caption
+    several_seeds = max(comparisons[0].seeds) > 1
+    sources = "users and seeds vary" if several_seeds else "one seed: says nothing about other seeds"
+    tasks = len({comparison.task for comparison in comparisons})
+    caption = f"first minus second, by user; {sources}; Holm over {tasks} task(s)"
+
+    of_f1 = [comparison for comparison in comparisons if comparison.metric == "f1"]
+    has_few = any(comparison.by_user and comparison.by_user.users < FEW_USERS for comparison in of_f1)
+    return f"{caption}. {F1_NOTE}" if has_few else caption
 
 
-def _lines(held: Sequence[Mapping[str, Any]]) -> list[str]:
+def _notes(comparisons: Sequence[MetricComparison]) -> list[str]:
     """What the table has no column for: the equivalence of a control, and results too old to be tested."""
-    told = []
-    for one in held:
-        tested = one["equivalence"]
-        if tested:
-            verdict = "the same" if tested["equivalent"] else "not shown to be the same"
-            told.append(
-                f"{one['task']} {one['metric']}: own and swapped profiles are {verdict} within {tested['margin']:g} "
-                f"(equivalence p {_figure(tested['p'], '.4f')})"
+    notes = []
+    for comparison in comparisons:
+        name = f"{comparison.task} {comparison.metric}"
+        if comparison.by_user is None:
+            notes.append(
+                f"{name}: not tested, schema 1 and other versions of the task keep no measures for it: run it again"
             )
-        if one["users"] is None:
-            told.append(
-                f"{one['task']} {one['metric']}: not tested, schema 1 and other versions of the task keep no measures "
-                "for it: run it again"
+        equivalence = comparison.difference.equivalence if comparison.difference else None
+        if equivalence:
+            verdict = "the same" if equivalence.equivalent else "not shown to be the same"
+            notes.append(
+                f"{name}: own and swapped profiles are {verdict} within {equivalence.margin:g} "
+                f"(equivalence p {_figure(equivalence.p, '.4f')})"
             )
-    return told
+    return notes

@@ -1,248 +1,333 @@
-"""Paired comparison of chosen runs: what may be compared, what deserves a warning, and how sure a difference is."""
+"""Paired comparison of chosen runs: how large a difference is, how sure, and who beats all rivals."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from rpobench.leaderboard.cell_stats import better, matched, versus
-from rpobench.leaderboard.rows import Result, is_own, labels_of, natural, task_of, training_of, unanswered
+from rpobench.leaderboard.comparability import (
+    Rows,
+    arrange_rows,
+    check_same_examples,
+    comparison_warnings,
+    unanswered_by_label,
+    unanswered_warnings,
+)
+from rpobench.leaderboard.pairing import RunsBySeed, compare_rows, match_seeds
+from rpobench.leaderboard.rows import improvement, natural_order
 
 from rpobench.registry import get_task
-from rpobench.scoring.by_user import by_user
-from rpobench.scoring.stats import ALPHA, MARGIN, beats_all, effect_size, holm, wins
-from rpobench.store.predictions import read_predictions
-from rpobench.store.result_store import ResultStore
+from rpobench.scoring.by_user import SumsByUser, sum_by_user
+from rpobench.scoring.stats import ALPHA, MARGIN, Comparison, beats_all, effect_size, holm, wins
+from rpobench.store.stored_run import StoredRun
 from rpobench.types import RpobenchError
 
-Rows = Mapping[str, Mapping[str, Mapping[int, Result]]]  # label, task, seed
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Whether own and swapped profiles do equally well, up to a margin in the metric's own unit."""
+
+    margin: float
+    p: float | None
+    equivalent: bool
 
 
-def chosen_runs(
-    store: ResultStore,
-    names: Sequence[str],
-    *,
-    data: str | None = None,
-    split: str | None = None,
-    limit: int | None = None,
-) -> list[Result]:
-    """The finished runs that these names mean, in order: a run, or a method for all its runs with own profiles.
+@dataclass(frozen=True)
+class Difference:
+    """First minus second in one metric. A number that cannot be known is None.
 
-    `data` (a source as tables name it, or one of its worlds: `synth-v1:11`), `split` and `limit` (0: without one)
-    narrow a method's runs to those made with them, in a folder that holds several data sets.
+    Attributes:
+        difference: Its value, in the metric's own unit.
+        low: The lower end of its 95% interval.
+        high: The upper end.
+        p: The two-sided p-value, paired by user.
+        detectable: The smallest true difference that these data would show.
+        gain: The difference, turned so that positive is better.
+        equivalence: Only where both are one method, with own profiles here and swapped ones there.
     """
-    results = store.results()
-    found: dict[str, Result] = {}
-    for name in names:
-        of_method = [run for run in results if run["spec"]["method"] == name and is_own(run)]
-        if of_method:
-            of_method = [run for run in of_method if _made_with(run, data, split, limit)]
-            if not of_method:
-                raise RpobenchError(f"{store.root}: no finished run of {name} with this --data, --split and --limit")
-        else:
-            folder = str(store.find(name))
-            of_method = [run for run in results if run["folder"] == folder]
-            if not of_method:
-                raise RpobenchError(f"{folder}: the run is not finished: the command that began it continues it")
-        found |= {run["folder"]: run for run in of_method}
-    return list(found.values())
+
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    detectable: float | None
+    gain: float
+    equivalence: Equivalence | None
 
 
-def _made_with(run: Result, data: str | None, split: str | None, limit: int | None) -> bool:
-    of = run["spec"]["data"]
-    named = data in (None, of["source"], f"{of['source']}:{of['seed']}")
-    return named and split in (None, of["split"]) and limit in (None, of["limit"] or 0)
+@dataclass(frozen=True)
+class UserEffect:
+    """A difference by user, of the per-example score averaged over seeds: effect size, and who is better off."""
+
+    users: int
+    effect_size: float | None
+    wins: int
+    ties: int
+    losses: int
 
 
-def comparisons(runs: Sequence[Result]) -> dict[str, Any]:
-    """The first run's row against every other, task by task. Raises RpobenchError where runs must not be compared."""
-    rows = _rows(runs)
-    first, *others = rows
-    pairs = [(other, task) for other in others for task in sorted(rows[first].keys() & rows[other].keys(), key=natural)]
-    if not others or not pairs:
+@dataclass(frozen=True)
+class MetricComparison:
+    """One metric of two rows on one task.
+
+    Attributes:
+        first: The label of the row that is compared.
+        second: The label of its rival.
+        task: The task.
+        metric: The metric.
+        is_main: Whether it is the task's main metric.
+        higher_is_better: Whether more of it is better.
+        first_value: The first row's value, the mean over seeds.
+        second_value: The second row's.
+        n: Examples.
+        seeds: The number of seeds of either row.
+        unanswered: Examples of both rows that a model gave no answer to.
+        warnings: What makes the comparison unfair.
+        difference: None where a row keeps no measures to test with.
+        by_user: None in the same case.
+        p_holm: The p-value, adjusted over the tasks of these two rows.
+    """
+
+    first: str
+    second: str
+    task: str
+    metric: str
+    is_main: bool
+    higher_is_better: bool
+    first_value: float
+    second_value: float
+    n: int
+    seeds: tuple[int, int]
+    unanswered: int
+    warnings: tuple[str, ...]
+    difference: Difference | None
+    by_user: UserEffect | None
+    p_holm: float | None = None
+
+    @property
+    def p(self) -> float | None:
+        """The p-value; None where it cannot be known."""
+        return self.difference.p if self.difference else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `--json` prints; what is not known is null."""
+        return {
+            "metric": self.metric,
+            "main": self.is_main,
+            "higher_is_better": self.higher_is_better,
+            "first_value": self.first_value,
+            "second_value": self.second_value,
+            "n": self.n,
+            "seeds": list(self.seeds),
+            **_fields(UserEffect, self.by_user),
+            **_fields(Difference, self.difference),
+            "first": self.first,
+            "second": self.second,
+            "task": self.task,
+            "warnings": list(self.warnings),
+            "unanswered": self.unanswered,
+            "p_holm": self.p_holm,
+        }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the first row beats every rival on a task in the main metric.
+
+    Attributes:
+        task: The task.
+        rivals: The labels of the rivals.
+        p: The largest p-value; 1 where one difference has the wrong direction.
+        p_holm: The same, adjusted over the tasks.
+        beats: Whether the adjusted p-value is small enough.
+    """
+
+    task: str
+    rivals: tuple[str, ...]
+    p: float
+    p_holm: float = math.nan
+    beats: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        return {**asdict(self), "rivals": list(self.rivals)}
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """The first row against every other, task by task."""
+
+    first: str
+    comparisons: tuple[MetricComparison, ...]
+    verdicts: tuple[Verdict, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        return {
+            "first": self.first,
+            "comparisons": [comparison.to_json() for comparison in self.comparisons],
+            "beats_all": [verdict.to_json() for verdict in self.verdicts],
+        }
+
+
+def compare_runs(runs: Sequence[StoredRun]) -> ComparisonReport:
+    """Compare the first run's row with every other, task by task.
+
+    Args:
+        runs: The runs, of two rows at least.
+
+    Returns:
+        A comparison for each rival, task and metric, and a verdict for each task.
+
+    Raises:
+        RpobenchError: There is nothing to compare, or runs must not be compared.
+    """
+    rows = arrange_rows(runs)
+    first, *rivals = rows
+
+    comparisons: list[MetricComparison] = []
+    for rival in rivals:
+        tasks = sorted(rows[first].keys() & rows[rival].keys(), key=natural_order)
+        of_rival = [comparison for task in tasks for comparison in _compare_on_task(rows, first, rival, task)]
+        comparisons += _adjust_over_tasks(of_rival)
+    if not comparisons:
         raise RpobenchError(f"nothing to compare {first} with: name runs of two methods on the same task")
-    found = [one for other, task in pairs for one in _pair(rows, first, other, task)]
-    for other in others:
-        for main in (True, False):
-            family = [one for one in found if one["second"] == other and one["main"] is main]
-            for one, p in zip(family, holm([_number(one["p"]) for one in family]), strict=True):
-                one["p_holm"] = _known(p)
-    return {"first": first, "comparisons": found, "beats_all": _beats_all(found)}
+    return ComparisonReport(first, tuple(comparisons), tuple(_verdicts(comparisons)))
 
 
-def _rows(runs: Sequence[Result]) -> Rows:
-    """Raises RpobenchError where two runs would stand in one place, so that one would be left out without a word."""
-    rows: dict[str, dict[str, dict[int, Result]]] = {}
-    for run, label in zip(runs, labels_of(runs), strict=True):
-        label = label if is_own(run) else f"{label} (swapped)"
-        cell, task, seed = rows.setdefault(label, {}).setdefault(task_of(run), {}), task_of(run), run["spec"]["seed"]
-        for known in cell.values():
-            _check_same(task, known, run)
-            _check_one_row(task, label, known, run)
-        if seed in cell:
-            raise RpobenchError(f"{task}: {_names(cell[seed], run)} are both {label} of seed {seed}: name one of them")
-        cell[seed] = run
-    return rows
-
-
-def _check_one_row(task: str, label: str, one: Result, run: Result) -> None:
-    """Refuse seeds of one row that were not made alike."""
-    for what, of in (("base model", _base_model), ("prompts", _prompts), ("training data", training_of)):
-        if of(one) != of(run):
-            raise RpobenchError(
-                f"{task}: {_names(one, run)} are both {label} and differ in {what} ({of(one)} and {of(run)}): "
-                "compare by the names of runs"
-            )
-
-
-def _names(*runs: Result) -> str:
-    return " and ".join(Path(run["folder"]).name for run in runs)
-
-
-def _base_model(run: Result) -> str:
-    return str(run["spec"]["base_model"])
-
-
-def _prompts(run: Result) -> str:
-    return str(run["environment"]["prompt_sha256"][:8])
-
-
-def _pair(rows: Rows, first: str, second: str, task: str) -> list[dict[str, Any]]:
-    one, other = matched(rows[first][task], rows[second][task])
-    if not one:
+def _compare_on_task(rows: Rows, first: str, second: str, task: str) -> list[MetricComparison]:
+    first_runs, second_runs = match_seeds(rows[first][task], rows[second][task])
+    if not first_runs:
         raise RpobenchError(f"{task}: {first} and {second} have several seeds and share none: run both with the same")
-    for run in (*one.values(), *other.values()):
-        _check_same(task, next(iter(one.values())), run)
-    told = _warnings(next(iter(one.values())), next(iter(other.values())))
-    without = {label: unanswered(runs.values()) for label, runs in ((first, one), (second, other))}
-    told += [f"{label}: {count} examples without answer count as wrong" for label, count in without.items() if count]
-    names = {"first": first, "second": second, "task": task, "warnings": told, "unanswered": sum(without.values())}
-    return [_compared(one, other, metric) | names for metric in next(iter(one.values()))["directions"]]
 
+    run = next(iter(first_runs.values()))
+    for other in (*first_runs.values(), *second_runs.values()):
+        check_same_examples(task, run, other)
 
-def _check_same(task: str, one: Result, other: Result) -> None:
-    """Refuse two runs that did not answer the same questions."""
-    facts: dict[str, list[Any]] = {
-        "data sha256": [run["spec"]["data"]["sha256"][:12] for run in (one, other)],
-        "split": [run["spec"]["data"]["split"] for run in (one, other)],
-        "limit": [run["spec"]["data"]["limit"] for run in (one, other)],
-        "task version": [run["spec"]["task"] for run in (one, other)],
-        "example ids": [sorted(run["scores"]) for run in (one, other)],
-    }
-    if "examples" in one and "examples" in other:
-        facts["the users of their examples"] = [_owners(run) for run in (one, other)]
-    for what, (mine, theirs) in facts.items():
-        if mine != theirs:
-            values = f" ({mine} and {theirs})" if isinstance(mine, str | int | None) else ""
-            raise RpobenchError(
-                f"{task}: {_names(one, other)} differ in {what}{values}: run both on the same examples, or "
-                "choose those that were by --data, --split, --limit or name"
-            )
-
-
-def _owners(run: Result) -> dict[str, str]:
-    return {key: example["user"] for key, example in run["examples"].items()}
-
-
-def _warnings(one: Result, other: Result) -> list[str]:
-    """What makes a comparison of two runs unfair or of more than one thing."""
-    told = []
-    for name, values in _conditions(one, other).items():
-        if values[0] != values[1]:
-            told.append(f"{name} differs: {values[0]} and {values[1]}")
-    if one["spec"]["profiles"] == other["spec"]["profiles"]:
-        shown = [read_predictions(Path(run["folder"]) / "predictions.jsonl") for run in (one, other)]
-        ids = shown[0].keys() & shown[1].keys()
-        apart = sum(set(shown[0][key].evidence) != set(shown[1][key].evidence) for key in ids)
-        if apart:
-            told.append(f"evidence differs on {apart} of {len(ids)} examples")
-    return told
-
-
-def _conditions(one: Result, other: Result) -> dict[str, list[Any]]:
-    """What should be equal between rivals: base model, prompts, profiles, every knob that both have, training data."""
-    specs = [run["spec"] for run in (one, other)]
-    found: dict[str, list[Any]] = {"base model": [_base_model(run) for run in (one, other)]}
-    found["prompts"] = [_prompts(run) for run in (one, other)]
-    if specs[0]["method"] != specs[1]["method"]:
-        found["profiles"] = [spec["profiles"] for spec in specs]
-        shared = specs[0]["config"].keys() & specs[1]["config"].keys()
-        found |= {name: [spec["config"][name] for spec in specs] for name in sorted(shared)}
-    fits = [run["fit"] for run in (one, other)]
-    if all(fits):
-        found["training data"] = [[data["sha256"][:8] for data in fit["data"]] for fit in fits]
-        found["training examples"] = [[data["limit"] for data in fit["data"]] for fit in fits]
-    return found
-
-
-def _compared(one: Mapping[int, Result], other: Mapping[int, Result], metric: str) -> dict[str, Any]:
-    """One metric of two rows on one task; numbers that cannot be known are None."""
-    run = next(iter(one.values()))
-    found = versus(one, other, metric)
-    values = [float(np.mean([each["metrics"][metric] for each in runs.values()])) for runs in (one, other)]
-    fields: dict[str, Any] = {
-        "metric": metric, "main": metric == run["main_metric"], "higher_is_better": run["directions"][metric] == "max",
-        "first_value": values[0], "second_value": values[1], "n": run["n"], "seeds": [len(one), len(other)],
-    }  # fmt: skip
-    if found is None:
-        return (
-            fields | dict.fromkeys(("difference", "low", "high", "p", "detectable", "equivalence")) | _users(one, other)
+    unanswered = unanswered_by_label({first: first_runs, second: second_runs})
+    warnings = [*comparison_warnings(first_runs, second_runs), *unanswered_warnings(unanswered)]
+    by_user = _user_effect(first_runs, second_runs)
+    return [
+        MetricComparison(
+            first=first,
+            second=second,
+            task=task,
+            metric=metric,
+            is_main=metric == run.main_metric,
+            higher_is_better=run.higher_is_better(metric),
+            first_value=_mean_value(first_runs, metric),
+            second_value=_mean_value(second_runs, metric),
+            n=run.result.n,
+            seeds=(len(first_runs), len(second_runs)),
+            unanswered=sum(unanswered.values()),
+            warnings=tuple(warnings),
+            difference=_difference(first_runs, second_runs, metric),
+            by_user=by_user,
         )
-    difference = found.difference
-    return fields | _users(one, other) | {
-        "difference": difference.value, "low": _known(difference.low), "high": _known(difference.high),
-        "p": _known(found.p), "detectable": _known(found.detectable),
-        "gain": better(run, metric, difference.value),
-        "equivalence": _equivalence(run, found, metric) if _is_control(one, other) else None,
-    }  # fmt: skip
+        for metric in run.metric_names
+    ]
 
 
-def _users(one: Mapping[int, Result], other: Mapping[int, Result]) -> dict[str, Any]:
-    """Effect size and counts by user, of the per-example score averaged over seeds."""
-    sides = [[by_user(run) for run in runs.values()] for runs in (one, other)]
-    if not all(known for side in sides for known in side):
-        return dict.fromkeys(("users", "effect_size", "wins", "ties", "losses"))
-    first, second = (np.mean([known.scores for known in side if known], axis=0) for side in sides)
-    counted = wins(first, second)
-    return {"users": len(first), "effect_size": _known(effect_size(first, second)), **counted._asdict()}
+def _mean_value(runs: RunsBySeed, metric: str) -> float:
+    return float(np.mean([run.result.metrics[metric] for run in runs.values()]))
 
 
-def _is_control(one: Mapping[int, Result], other: Mapping[int, Result]) -> bool:
-    """Whether both are the same method, trained and asked alike, with own profiles here and swapped ones there."""
-    first, second = ({seed: {**run["spec"], "profiles": ""} for seed, run in runs.items()} for runs in (one, other))
-    profiles = [next(iter(runs.values()))["spec"]["profiles"] for runs in (one, other)]
-    return profiles[0] != profiles[1] and first == second
+def _difference(first: RunsBySeed, second: RunsBySeed, metric: str) -> Difference | None:
+    comparison = compare_rows(first, second, metric)
+    if comparison is None:
+        return None
+
+    run, interval = next(iter(first.values())), comparison.difference
+    return Difference(
+        difference=interval.value,
+        low=_none_if_nan(interval.low),
+        high=_none_if_nan(interval.high),
+        p=_none_if_nan(comparison.p),
+        detectable=_none_if_nan(comparison.detectable),
+        gain=improvement(run, metric, interval.value),
+        equivalence=_equivalence(run, comparison) if _is_control(first, second) else None,
+    )
 
 
-def _equivalence(run: Result, found: Any, metric: str) -> dict[str, Any]:
+def _equivalence(run: StoredRun, comparison: Comparison) -> Equivalence:
     """Whether own and swapped profiles do equally well, up to `MARGIN` of the metric's range."""
-    span = get_task(task_of(run)).metric_range
+    span = get_task(run.task_name).metric_range
     margin = MARGIN * span
-    p = found.equivalence(margin, span)
-    return {"margin": margin, "p": _known(p), "equivalent": bool(p <= ALPHA)}
+    p = comparison.equivalence(margin, span)
+    return Equivalence(margin, _none_if_nan(p), bool(p <= ALPHA))
 
 
-def _beats_all(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """By task: whether the first row beats every other in the main metric, by the largest p-value, Holm over tasks.
+def _is_control(first: RunsBySeed, second: RunsBySeed) -> bool:
+    """Whether both are the same method, trained and asked alike, with own profiles here and swapped ones there."""
+    profiles = {run.spec.profiles for run in (next(iter(first.values())), next(iter(second.values())))}
+    specs = [
+        {seed: run.spec.model_copy(update={"profiles": "own"}) for seed, run in runs.items()}
+        for runs in (first, second)
+    ]
+    return len(profiles) == 2 and specs[0] == specs[1]
+
+
+def _user_effect(first: RunsBySeed, second: RunsBySeed) -> UserEffect | None:
+    first_sums = [sum_by_user(run) for run in first.values()]
+    second_sums = [sum_by_user(run) for run in second.values()]
+    if None in first_sums or None in second_sums:
+        return None
+
+    first_scores, second_scores = _mean_scores(first_sums), _mean_scores(second_sums)
+    counts = wins(first_scores, second_scores)
+    effect = _none_if_nan(effect_size(first_scores, second_scores))
+    return UserEffect(len(first_scores), effect, counts.wins, counts.ties, counts.losses)
+
+
+def _mean_scores(sums: Sequence[SumsByUser | None]) -> Any:
+    """Each user's mean score, averaged over seeds: (users,)."""
+    return np.mean([run_sums.scores for run_sums in sums if run_sums is not None], axis=0)
+
+
+def _adjust_over_tasks(comparisons: Sequence[MetricComparison]) -> list[MetricComparison]:
+    """With `p_holm`: main metrics are one family, the others of the same rival another."""
+    p_holm_by_index: dict[int, float] = {}
+    for is_main in (True, False):
+        family = [index for index, comparison in enumerate(comparisons) if comparison.is_main is is_main]
+        ps = [_nan_if_none(comparisons[index].p) for index in family]
+        p_holm_by_index |= dict(zip(family, holm(ps), strict=True))
+    return [
+        replace(comparison, p_holm=_none_if_nan(p_holm_by_index[index])) for index, comparison in enumerate(comparisons)
+    ]
+
+
+def _verdicts(comparisons: Sequence[MetricComparison]) -> list[Verdict]:
+    """By task: whether the first row beats every other in the main metric.
 
     Nothing of a task with a rival that could not be tested, or where a model left examples without answer.
     """
-    told: list[dict[str, Any]] = []
-    for task in dict.fromkeys(one["task"] for one in found):
-        rivals = [one for one in found if one["task"] == task and one["main"]]
-        if len(rivals) > 1 and all(one["p"] is not None and not one["unanswered"] for one in rivals):
-            p = beats_all([one["p"] for one in rivals], [one["gain"] for one in rivals])
-            told.append({"task": task, "rivals": [one["second"] for one in rivals], "p": p})
-    adjusted = holm([one["p"] for one in told])
-    return [one | {"p_holm": p, "beats": p <= ALPHA} for one, p in zip(told, adjusted, strict=True)]
+    verdicts = []
+    for task in dict.fromkeys(comparison.task for comparison in comparisons):
+        rivals = [comparison for comparison in comparisons if comparison.task == task and comparison.is_main]
+        tested = [rival.difference for rival in rivals if rival.p is not None and not rival.unanswered]
+        if len(rivals) > 1 and len(tested) == len(rivals):
+            ps = [_nan_if_none(rival.p) for rival in rivals]
+            gains = [difference.gain for difference in tested if difference is not None]
+            verdicts.append(Verdict(task, tuple(rival.second for rival in rivals), beats_all(ps, gains)))
+
+    adjusted = holm([verdict.p for verdict in verdicts])
+    return [
+        replace(verdict, p_holm=p_holm, beats=p_holm <= ALPHA)
+        for verdict, p_holm in zip(verdicts, adjusted, strict=True)
+    ]
 
 
-def _number(value: float | None) -> float:
+def _fields(kind: type[Difference] | type[UserEffect], content: Difference | UserEffect | None) -> Mapping[str, Any]:
+    """The fields of a dataclass with their values, None for each where there is no content."""
+    return asdict(content) if content is not None else dict.fromkeys(field.name for field in fields(kind))
+
+
+def _nan_if_none(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _none_if_nan(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -50,15 +50,27 @@ class Reported:
     paper: Paper
 
 
-def published(folder: Path = FOLDER) -> list[Reported]:
-    """Every reported number, in the order of the files. Raises RpobenchError that names file and field."""
-    found = []
+def read_published(folder: Path = FOLDER) -> list[Reported]:
+    """Read every reported number.
+
+    Args:
+        folder: Where the TOML files are.
+
+    Returns:
+        The numbers, in the order of the files.
+
+    Raises:
+        RpobenchError: A file is not in order; the text names file and field.
+    """
+    numbers = []
     for file in sorted(folder.glob("*.toml")):
         try:
             paper = Paper.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-        except (ValidationError, tomllib.TOMLDecodeError) as error:
-            first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
-            place = ".".join(map(str, first["loc"]))
-            raise RpobenchError(f"{file}: {place or 'no TOML'}: {first['msg']}") from error
-        found += [Reported(row, paper) for row in paper.rows]
-    return found
+        except tomllib.TOMLDecodeError as error:
+            raise RpobenchError(f"{file}: no TOML: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"]))
+            raise RpobenchError(f"{file}: {field}: {first['msg']}") from error
+        numbers += [Reported(row, paper) for row in paper.rows]
+    return numbers

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,27 +13,33 @@ from rpobench.cli.options import check_choice
 from rpobench.types import RpobenchError
 
 if TYPE_CHECKING:
+    from rpobench.leaderboard.breakdowns import Kind
     from rpobench.leaderboard.cell_stats import Sheet
-    from rpobench.leaderboard.html.browser import Browsed
+    from rpobench.leaderboard.html.browser import BrowsedRun
     from rpobench.leaderboard.html.page import PageData
 
-FORMS = ("md", "csv", "latex", "html")
-EVALUATED = {  # what the training stages log of steps and of evaluations, and its name on the page
-    "loss": "loss", "reward": "reward", "parse_rate": "parse rate", "label_entropy": "label entropy in nats",
-    "copied_share": "share copied from evidence", "length_ratio": "length against target",
-    "facts_lost": "numbers and names lost",
-}  # fmt: skip
-LOGGED = {
-    **EVALUATED,
-    **{f"eval_{figure}": f"{name} on held-out users" for figure, name in EVALUATED.items()},
-    "reward_std": "spread of the reward", "frac_reward_zero_std": "share of groups without variance", "kl": "KL",
-    "completions/mean_length": "length in tokens",
-}  # fmt: skip
+    from rpobench.store.stored_run import StoredRun
+
+FORMATS = ("md", "csv", "latex", "html")
+BREAKDOWN_FORMATS = ("csv", "json")
+
+
+@dataclass(frozen=True)
+class PageOptions:
+    """What only the page needs.
+
+    Attributes:
+        data: The official folder, for examples of runs that are not on synthetic data.
+        hide_texts: Whether every example's text is left out.
+    """
+
+    data: str | None
+    hide_texts: bool
 
 
 def report(
     runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
-    form: Annotated[
+    format_name: Annotated[
         str | None, typer.Option("--format", help="md, csv, latex or html; without, md or a terminal's table.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
@@ -47,99 +52,95 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="The lines of the CSV as JSON, for programs.")] = False,
 ) -> None:
     """Tables of all finished runs. Data, splits and prompts that differ stand apart."""
-    from rpobench.leaderboard.cell_stats import sheets
+    from rpobench.leaderboard.cell_stats import compute_sheets
     from rpobench.leaderboard.formats.markdown import print_report
-    from rpobench.leaderboard.rows import sections
+    from rpobench.leaderboard.rows import group_runs
 
     from rpobench.store.files import write_text
     from rpobench.store.result_store import ResultStore
     from rpobench.terminal import open_console
 
-    form = _form(form, by, as_json=as_json)
-    results = ResultStore(runs).results()
-    if not results:
+    chosen_format = _choose_format(format_name, by, as_json=as_json)
+    stored_runs = ResultStore(runs).results()
+    if not stored_runs:
         raise RpobenchError(f"{runs}: no finished run, make one with `rpobench run`")
-    found = sheets(sections(results), against)
+
+    sheets = compute_sheets(group_runs(stored_runs), against)
     screen = open_console()
-    if form is None and out is None and screen.is_terminal:
-        print_report(found, screen)
+    if chosen_format is None and out is None and screen.is_terminal:
+        print_report(sheets, screen)
         return
-    page = _page_data(found, runs, data, no_text=no_text) if form == "html" else None
-    text = _text(found, form or "md", by, page)
+
+    text = _format_report(sheets, chosen_format or "md", by, PageOptions(data, no_text))
     if out:
         write_text(out, text)
     else:
         print(text, end="")
 
 
-def _form(form: str | None, by: str | None, *, as_json: bool) -> str | None:
-    """The form that these options mean together; None for what suits the output."""
-    if as_json and form:
-        raise RpobenchError(f"--json: is a form of its own, leave --format {form} out")
-    form = "json" if as_json else form and check_choice("--format", form, FORMS)
-    if by and (check_choice("--by", by, ("profile", "label", "user")), form)[1] not in ("csv", "json"):
-        raise RpobenchError(f"--by {by}: is for --format csv or --json")
-    return form
+def _choose_format(format_name: str | None, by: str | None, *, as_json: bool) -> str | None:
+    """The format that these options mean together; None for what suits the output."""
+    if as_json and format_name:
+        raise RpobenchError(f"--json: is a form of its own, leave --format {format_name} out")
+
+    chosen = "json" if as_json else format_name and check_choice("--format", format_name, FORMATS)
+    if by:
+        check_choice("--by", by, ("profile", "label", "user"))
+        if chosen not in BREAKDOWN_FORMATS:
+            raise RpobenchError(f"--by {by}: is for --format csv or --json")
+    return chosen
 
 
-def _text(found: list[Sheet], form: str, by: str | None, page: PageData | None) -> str:
-    from rpobench.leaderboard.formats.csv_json import as_breakdown, as_csv, as_json, as_json_breakdown
+def _format_report(sheets: Sequence[Sheet], format_name: str, by: str | None, options: PageOptions) -> str:
+    from rpobench.leaderboard.formats.csv_json import as_breakdown_csv, as_breakdown_json, as_csv, as_json
     from rpobench.leaderboard.formats.latex import as_latex
     from rpobench.leaderboard.formats.markdown import as_markdown
     from rpobench.leaderboard.html.page import as_html
-    from rpobench.leaderboard.published import published
+    from rpobench.leaderboard.published import read_published
 
     if by:
-        return (as_json_breakdown if form == "json" else as_breakdown)(found, by)
-    if page:
-        return as_html(found, published(), page)
-    return {"md": as_markdown, "csv": as_csv, "json": as_json, "latex": as_latex}[form](found, published())
+        format_breakdown = as_breakdown_json if format_name == "json" else as_breakdown_csv
+        return format_breakdown(sheets, cast("Kind", by))
+
+    reported = read_published()
+    if format_name == "html":
+        return as_html(sheets, reported, _page_data(sheets, options))
+    formats: dict[str, Callable[..., str]] = {
+        "md": as_markdown,
+        "csv": as_csv,
+        "json": as_json,
+        "latex": as_latex,
+    }
+    return formats[format_name](sheets, reported)
 
 
-def _page_data(found: Sequence[Sheet], runs: Path, data: str | None, *, no_text: bool) -> PageData:
+def _page_data(sheets: Sequence[Sheet], options: PageOptions) -> PageData:
     """Examples of every run with own profiles, and the logs of its fit."""
     from rpobench.leaderboard.html.page import PageData
 
-    browsed, fits = [], {}
-    for sheet in found:
+    browsed_runs, logs_by_fit = [], {}
+    for sheet in sheets:
+        source = f" · {sheet.section.data.source}" if len(sheets) > 1 else ""
         for task in sheet.section.tasks:
-            for label, row in sheet.section.cells.items():
-                for seed, run in row[task].own.items() if task in row else ():
-                    name = f"{task} · {label} · seed {seed}" + (f" · {sheet.section.data['source']}" * (len(found) > 1))
-                    browsed.append(_browsed(name, run, data, no_text=no_text))
-                    if run["spec"]["fit"] and (logs := training_logs(runs / "fits" / run["spec"]["fit"])):
-                        fits[f"{label} · {run['spec']['fit']}"] = logs
-    return PageData(browsed, fits)
+            rows = [(label, row[task]) for label, row in sheet.section.cells.items() if task in row]
+            for label, cell in rows:
+                for seed, run in cell.own.items():
+                    name = f"{task} · {label} · seed {seed}{source}"
+                    browsed_runs.append(_browse(name, run, options))
+                    if logs := run.training_logs():
+                        logs_by_fit[f"{label} · {run.spec.fit}"] = logs
+    return PageData(browsed_runs, logs_by_fit)
 
 
-def _browsed(name: str, run: Mapping[str, Any], data: str | None, *, no_text: bool) -> Browsed:
+def _browse(name: str, run: StoredRun, options: PageOptions) -> BrowsedRun:
     """The run's entries; from the store alone where its data is not at hand, which the note says."""
-    from rpobench.leaderboard.html.browser import Browsed
+    from rpobench.leaderboard.html.browser import BrowsedRun
 
     from rpobench.runs.examples import entries_of, stored_entries, without_texts
 
-    folder = Path(run["folder"])
-    if no_text or not run["texts"]:
-        return Browsed(name, without_texts(stored_entries(folder)), "Texts are left out.")
+    if options.hide_texts or not run.result.texts:
+        return BrowsedRun(name, without_texts(stored_entries(run)), "Texts are left out.")
     try:
-        return Browsed(name, entries_of(folder, data=data))
+        return BrowsedRun(name, entries_of(run, data=options.data))
     except RpobenchError as error:
-        return Browsed(name, stored_entries(folder), f"Without input, evidence and target: {error}")
-
-
-def training_logs(fit: Path) -> dict[str, list[tuple[float, float]]]:
-    """(step, value) pairs of each figure of `LOGGED` that a stage of a fit logged, by stage and name.
-
-    What is no number, as in a training that diverged, is left out. Raises RpobenchError for a line that does not read.
-    """
-    found: dict[str, list[tuple[float, float]]] = {}
-    for file in sorted(fit.glob("checkpoint/*.jsonl")):
-        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise RpobenchError(f"{file}:{number}: is no line of a training log: {error}") from error
-            for figure, name in LOGGED.items():
-                if figure in entry and "step" in entry and math.isfinite(entry[figure]):
-                    found.setdefault(f"{file.stem} {name}", []).append((entry["step"], float(entry[figure])))
-    return found
+        return BrowsedRun(name, stored_entries(run), f"Without input, evidence and target: {error}")

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from rpobench.leaderboard.cell_stats import Figures, Sheet
+from rpobench.leaderboard.cell_stats import CellStats, Sheet
+from rpobench.leaderboard.columns import COLUMNS, Column, OwnTable, main_lines
 from rpobench.leaderboard.rows import Cell, Section
 
 from rpobench.scoring.stats import ALPHA, F1_NOTE, FEW_USERS, Interval
 
-ARROWS = {"max": "↑", "min": "↓"}
+ARROWS = {True: "↑", False: "↓"}  # by whether higher is better
 REFERENCES = {"best_generic": "best generic", "oracle": "oracle"}
 SIGNIFICANT = "†"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A number in a table; `place` is 1 for the best of its column and 2 for the second, `mark` a significance mark."""
+    """A number in a table.
+
+    Attributes:
+        value: The number; None where there is none.
+        interval: Its 95% interval.
+        signed: Whether a positive number has a plus sign.
+        rank: 1 for the best of its column, 2 for the second, 0 for the others.
+        is_significant: Whether it differs surely from the chosen row.
+        digits: Digits after the point.
+    """
 
     value: float | None
     interval: Interval | None = None
     signed: bool = False
-    place: int = 0
-    mark: bool = False
+    rank: int = 0
+    is_significant: bool = False
     digits: int = 3
 
     def figure(self) -> str:
-        """The number alone."""
+        """The number alone; a dash where there is none."""
         if self.value is None or math.isnan(self.value):
             return "-"
         return format(self.value, self._form)
@@ -47,7 +57,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Block:
-    """One table: a title, the heads of its columns, and a row of entries for each label. References are no methods."""
+    """One table.
+
+    Attributes:
+        title: What stands above it; empty for the first of a section.
+        heads: The heads of its columns, but for the first, which holds the labels.
+        rows: The entries of each row, by label.
+        references: The same of references, which are no methods.
+    """
 
     title: str
     heads: Sequence[str]
@@ -55,134 +72,168 @@ class Block:
     references: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
 
 
-def blocks(sheet: Sheet) -> list[Block]:
-    """Main metrics with ranks; then gains, strict and normalized scores where they say anything; then other metrics."""
+@dataclass(frozen=True)
+class _TaskMetric:
+    """A column of a table of metrics."""
+
+    task: str
+    metric: str
+
+
+def arrange_blocks(sheet: Sheet) -> list[Block]:
+    """Arrange a sheet's figures in tables.
+
+    Returns:
+        Main metrics with ranks; then the tables of columns that have one of their own, where they say anything; then
+        the other metrics.
+    """
     section = sheet.section
-    main = [(task, section.sample(task)["main_metric"]) for task in section.tasks]
-    other = [(t, metric) for t, first in main for metric in section.sample(t)["directions"] if metric != first]
-    found = [_ranked(_metrics("", sheet, main), sheet), _gains(sheet), _strict(sheet, main), _normalized(sheet)]
-    found.append(_metrics("Other official metrics", sheet, other))
-    return [block for block in found if block.heads and block.rows]
-
-
-def heading(section: Section) -> str:
-    """Data (of a made-up world, which one and how large), split, limit and base model."""
-    data, note = section.data, " (synthetic, not LaMP)" if section.synthetic else ""
-    size = section.sample(section.tasks[0])["n"]
-    world = f", world {data['seed']}, {size} examples a task" if section.synthetic else ""
-    limit = f", limit {data['limit']}" if data["limit"] else ""
-    users = f", {data['holdout']:g} of the users held out" if data["holdout"] else ""
-    return f"{data['source']}{world}, split {data['split']}{limit}{users}{note}, base model {section.base_model}"
-
-
-def caption(sheet: Sheet) -> str:
-    """What the columns rest on, task by task, and what the marks mean."""
-    section, told, few = sheet.section, [], False
+    main_metrics, other_metrics = [], []
     for task in section.tasks:
-        run = section.sample(task)
-        users = len({one["user"] for one in run["examples"].values()}) if "examples" in run else 0
-        counted = f" of {users} users" if users else ""
-        few |= "f1" in run["directions"] and (users or run["n"]) < FEW_USERS
-        inferred = ", users inferred" if run["users"] == "inferred" else ""
-        data, prompt = run["spec"]["data"]["sha256"][:8], run["environment"]["prompt_sha256"][:8]
-        told.append(f"{run['spec']['task']}: n={run['n']}{counted}{inferred}, data {data}, prompt {prompt}")
-    words = f"Scored on {section.data['source']}: " + "; ".join(told) + f". {_versions(section)}"
-    words += "↑ higher, ↓ lower is better; the best method of a column is bold, the second underlined; "
-    words += "95% intervals over users, and over seeds where there are several."
-    words += f" {F1_NOTE}" if few else ""
-    words += _without_answer(section)
+        sample = section.sample(task)
+        main_metrics.append(_TaskMetric(task, sample.main_metric))
+        other_metrics += [_TaskMetric(task, name) for name in sample.metric_names if name != sample.main_metric]
+
+    blocks = [_with_ranks(_metrics_block("", sheet, main_metrics), sheet)]
+    for column in COLUMNS:
+        if column.own_table is not None:
+            blocks.append(_column_block(sheet, column, column.own_table))
+    blocks.append(_metrics_block("Other official metrics", sheet, other_metrics))
+    return [block for block in blocks if block.heads and block.rows]
+
+
+def section_heading(section: Section) -> str:
+    """Data (of a made-up world, which one and how large), split, limit and base model."""
+    data, world, note = section.data, "", ""
+    if section.synthetic:
+        size = section.sample(section.tasks[0]).result.n
+        world = f", world {data.seed}, {size} examples a task"
+        note = " (synthetic, not LaMP)"
+    limit = f", limit {data.limit}" if data.limit else ""
+    holdout = f", {data.holdout:g} of the users held out" if data.holdout else ""
+    return f"{data.source}{world}, split {data.split}{limit}{holdout}{note}, base model {section.base_model}"
+
+
+def sheet_caption(sheet: Sheet) -> str:
+    """What the columns rest on, task by task, and what the marks mean."""
+    section = sheet.section
+    sentences = [
+        f"Scored on {section.data.source}: {'; '.join(_task_facts(section, task) for task in section.tasks)}.",
+        *_versions_sentence(section),
+        "↑ higher, ↓ lower is better; the best method of a column is bold, the second underlined; "
+        "95% intervals over users, and over seeds where there are several.",
+    ]
+    if any(_has_few_for_f1(section, task) for task in section.tasks):
+        sentences.append(F1_NOTE)
+    sentences += _unanswered_sentence(section)
     if sheet.against:
-        words += f" {SIGNIFICANT} differs from {sheet.against} (paired test by user, Holm over tasks, p ≤ {ALPHA:g})."
-    return words
+        test = f"paired test by user, Holm over tasks, p ≤ {ALPHA:g}"
+        sentences.append(f"{SIGNIFICANT} differs from {sheet.against} ({test}).")
+    return " ".join(sentences)
 
 
-def _without_answer(section: Section) -> str:
-    """Of which cells a model left examples without answer, as a sentence; "" where of none."""
-    told = [
-        f"{label} on {task} {cell.unanswered}"
-        for label, row in section.cells.items()
-        for task, cell in row.items()
-        if cell.unanswered
+def _task_facts(section: Section, task: str) -> str:
+    run = section.sample(task)
+    users = f" of {run.user_count} users" if run.user_count else ""
+    inferred = ", users inferred" if run.result.users == "inferred" else ""
+    data, prompt = run.spec.data.sha256[:8], run.environment.prompt_sha256[:8]
+    return f"{run.spec.task}: n={run.result.n}{users}{inferred}, data {data}, prompt {prompt}"
+
+
+def _has_few_for_f1(section: Section, task: str) -> bool:
+    """Whether a task has macro-F1 from so few users that its interval is not to be trusted."""
+    run = section.sample(task)
+    return "f1" in run.metric_names and (run.user_count or run.result.n) < FEW_USERS
+
+
+def _versions_sentence(section: Section) -> list[str]:
+    """Versions of the methods that were changed since their first; nothing where there is none."""
+    versions = set()
+    for row in section.cells.values():
+        for cell in row.values():
+            spec = cell.sample.spec
+            if spec.version != "1" and not cell.sample.result.imported:
+                versions.add(f"{spec.method} {spec.version}")
+    return [f"Versions of methods beyond the first: {', '.join(sorted(versions))}."] if versions else []
+
+
+def _unanswered_sentence(section: Section) -> list[str]:
+    """Of which cells a model left examples without answer; nothing where of none."""
+    counts = []
+    for label, row in section.cells.items():
+        counts += [f"{label} on {task} {cell.unanswered}" for task, cell in row.items() if cell.unanswered]
+    if not counts:
+        return []
+    return [
+        f"Examples without answer, own and swapped: {', '.join(counts)}.",
+        "They count as wrong, so these cells have neither a gain nor a test; the commands that made them ask again.",
     ]
-    why = "They count as wrong, so these cells have neither a gain nor a test; the commands that made them ask again."
-    return f" Examples without answer, own and swapped: {', '.join(told)}. {why}" if told else ""
 
 
-def _versions(section: Section) -> str:
-    """Versions of the methods that were changed since their first, as a sentence; "" where there is none."""
-    specs = [
-        cell.any["spec"] for row in section.cells.values() for cell in row.values() if not cell.any.get("imported")
-    ]
-    changed = sorted({f"{spec['method']} {spec['version']}" for spec in specs if spec["version"] != "1"})
-    return f"Versions of methods beyond the first: {', '.join(changed)}. " if changed else ""
-
-
-def seeds(row: Mapping[str, Cell]) -> int:
+def count_seeds(row: Mapping[str, Cell]) -> int:
     """How many seeds every cell of a row has at least."""
     return min(len(cell.own) for cell in row.values())
 
 
-def _metrics(title: str, sheet: Sheet, columns: Sequence[tuple[str, str]]) -> Block:
+def _metrics_block(title: str, sheet: Sheet, columns: Sequence[_TaskMetric]) -> Block:
+    """A table of metrics, with the number of seeds first and references below."""
     section = sheet.section
-    heads = [f"{task} {metric} {ARROWS[section.sample(task)['directions'][metric]]}" for task, metric in columns]
-    rows = {label: [Entry(seeds(section.cells[label]), digits=0)] for label in sheet.cells}
-    for task, metric in columns:
-        values = {label: row[task].values[metric] for label, row in sheet.cells.items() if task in row}
-        best = sorted(set(values.values()), reverse=section.sample(task)["directions"][metric] == "max")
-        for label, row in sheet.cells.items():
-            rows[label].append(_entry(row.get(task), metric, best, main=metric == section.sample(task)["main_metric"]))
-    references = {}
-    for name, shown in REFERENCES.items():
-        known = [section.sample(task)["references"].get(name, {}).get(metric) for task, metric in columns]
-        if any(value is not None for value in known):
-            references[shown] = [Entry(None), *map(Entry, known)]
-    return Block(title, ["seeds", *heads] if columns else [], rows, references)
+    heads = []
+    rows = {label: [Entry(count_seeds(section.cells[label]), digits=0)] for label in sheet.cells}
+    for column in columns:
+        sample = section.sample(column.task)
+        higher_is_better = sample.higher_is_better(column.metric)
+        heads.append(f"{column.task} {column.metric} {ARROWS[higher_is_better]}")
+
+        stats = {label: row[column.task] for label, row in sheet.cells.items() if column.task in row}
+        values = {cell_stats.values[column.metric] for cell_stats in stats.values()}
+        best = sorted(values, reverse=higher_is_better)[:2]
+        for label, entries in rows.items():
+            is_main = column.metric == sample.main_metric
+            entries.append(_metric_entry(stats.get(label), column.metric, best, is_main=is_main))
+
+    return Block(title, ["seeds", *heads] if columns else [], rows, _reference_rows(section, columns))
 
 
-def _entry(figures: Figures | None, metric: str, best: Sequence[float], *, main: bool) -> Entry:
-    if figures is None:
+def _metric_entry(stats: CellStats | None, metric: str, best: Sequence[float], *, is_main: bool) -> Entry:
+    if stats is None:
         return Entry(None)
-    value = figures.values[metric]
-    place = best.index(value) + 1 if value in best[:2] else 0
-    return Entry(value, figures.intervals[metric], place=place, mark=main and figures.p_holm <= ALPHA)
+    value = stats.values[metric]
+    rank = best.index(value) + 1 if value in best else 0
+    return Entry(value, stats.intervals[metric], rank=rank, is_significant=is_main and stats.p_holm <= ALPHA)
 
 
-def _ranked(block: Block, sheet: Sheet) -> Block:
-    """With the average rank as last column, where there is anything to rank."""
+def _reference_rows(section: Section, columns: Sequence[_TaskMetric]) -> dict[str, list[Entry]]:
+    rows = {}
+    for name, title in REFERENCES.items():
+        values = [section.sample(column.task).reference(name, column.metric) for column in columns]
+        if any(value is not None for value in values):
+            rows[title] = [Entry(None), *map(Entry, values)]
+    return rows
+
+
+def _with_ranks(block: Block, sheet: Sheet) -> Block:
+    """The block with the average rank as last column, where there is anything to rank."""
     if len(sheet.section.tasks) < 2 or len(sheet.cells) < 2:
         return block
-    rows = {label: [*row, Entry(sheet.ranks[label], digits=1)] for label, row in block.rows.items()}
-    references = {label: [*row, Entry(None)] for label, row in block.references.items()}
+    rows = {label: [*entries, Entry(sheet.ranks[label], digits=1)] for label, entries in block.rows.items()}
+    references = {label: [*entries, Entry(None)] for label, entries in block.references.items()}
     return replace(block, heads=[*block.heads, "average rank"], rows=rows, references=references)
 
 
-def _gains(sheet: Sheet) -> Block:
-    title = "Personalization gain (own minus swapped profiles, in the main metric; positive is better)"
-    return _by_task(title, sheet, lambda task, figures: Entry(figures.gain, figures.gain_interval, signed=True))
+def _column_block(sheet: Sheet, column: Column, own_table: OwnTable) -> Block:
+    """The table that a column has for itself; without rows where it says nothing."""
+    lines = main_lines(sheet)
+    entries: dict[str, dict[str, Entry]] = {}
+    for line in lines:
+        value = column.value_in(line)
+        if isinstance(value, int | float):
+            entry = Entry(value, own_table.interval(line), signed=own_table.signed)
+            entries.setdefault(line.label, {})[line.task] = entry
 
-
-def _strict(sheet: Sheet, main: Sequence[tuple[str, str]]) -> Block:
-    """Only where the text as the model gave it scores otherwise than the answer read from it."""
-    metrics = dict(main)
-    block = _by_task(
-        "Strict: the main metric of the model's text as it is, before an answer is read from it",
-        sheet,
-        lambda task, figures: Entry(figures.strict[metrics[task]]),
-    )
-    same = all(f.strict[metrics[t]] == f.values[metrics[t]] for row in sheet.cells.values() for t, f in row.items())
-    return replace(block, rows={}) if same else block
-
-
-def _normalized(sheet: Sheet) -> Block:
-    title = "Normalized score (0 is the best answers without a profile, 1 the oracle's: fixed points of the data)"
-    return _by_task(title, sheet, lambda task, figures: Entry(figures.normalized))
-
-
-def _by_task(title: str, sheet: Sheet, entry: Callable[[str, Figures], Entry]) -> Block:
-    tasks = sheet.section.tasks
-    rows = {
-        label: [entry(task, row[task]) if task in row else Entry(None) for task in tasks]
-        for label, row in sheet.cells.items()
-    }
-    known = {label: row for label, row in rows.items() if any(one.value is not None for one in row)}
-    return Block(title, tasks, known)
+    rows = {}
+    if own_table.is_needed(lines):
+        for label in sheet.cells:
+            if label in entries:
+                rows[label] = [entries[label].get(task, Entry(None)) for task in sheet.section.tasks]
+    return Block(own_table.title, sheet.section.tasks, rows)

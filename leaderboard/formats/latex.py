@@ -6,7 +6,14 @@ import unicodedata
 from collections.abc import Sequence
 
 from rpobench.leaderboard.cell_stats import Sheet
-from rpobench.leaderboard.formats.blocks import SIGNIFICANT, Block, Entry, blocks, caption, heading
+from rpobench.leaderboard.formats.blocks import (
+    SIGNIFICANT,
+    Block,
+    Entry,
+    arrange_blocks,
+    section_heading,
+    sheet_caption,
+)
 from rpobench.leaderboard.formats.markdown import REPORTED, REPORTED_HEADS, reported_cells
 from rpobench.leaderboard.published import Reported
 
@@ -18,50 +25,69 @@ SPECIAL = {
     "↑": "$\\uparrow$", "↓": "$\\downarrow$", "≤": "$\\leq$", SIGNIFICANT: "$^{\\dagger}$",
 }  # fmt: skip
 
+FORM_BY_RANK = {1: "\\textbf{%s}", 2: "\\underline{%s}"}
+
+Rows = Sequence[Sequence[str]]
+
 
 def as_latex(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> str:
-    """Tables to paste into a paper; compiles with pdflatex, whatever stands in the names."""
+    """Tables to paste into a paper; they compile with pdflatex, whatever stands in the names."""
     tables = []
     for sheet in sheets:
-        for number, block in enumerate(blocks(sheet)):
-            name = escaped(heading(sheet.section))
-            words = f"{name}. {escaped(caption(sheet))}" if number == 0 else f"{escaped(block.title)}: {name}."
-            tables.append(_block(block, words))
+        name = escape_tex(section_heading(sheet.section))
+        for number, block in enumerate(arrange_blocks(sheet)):
+            first_caption = f"{name}. {escape_tex(sheet_caption(sheet))}"
+            tables.append(_format_block(block, first_caption if number == 0 else f"{escape_tex(block.title)}: {name}."))
+
     if reported:
-        rows = [[escaped(cell) for cell in reported_cells(one)] for one in reported]
-        tables.append(_table([escaped(head) for head in REPORTED_HEADS], [rows], escaped(REPORTED), align="lllrlll"))
+        rows = [[escape_tex(cell) for cell in reported_cells(number)] for number in reported]
+        heads = [escape_tex(head) for head in REPORTED_HEADS]
+        tables.append(_format_table(heads, [rows], escape_tex(REPORTED), alignment="lllrlll"))
     return NEEDS + "\n".join(tables)
 
 
-def escaped(text: str) -> str:
+def escape_tex(text: str) -> str:
     """A text in which nothing is TeX. Letters that plain pdflatex has stay, other characters become their number."""
-    return "".join(
-        SPECIAL.get(char) or (char if _plain(char) else f"U+{ord(char):04X}") for char in " ".join(text.split())
-    )
+    characters = []
+    for char in " ".join(text.split()):
+        known = SPECIAL.get(char) or (char if _is_plain(char) else None)
+        characters.append(known or f"U+{ord(char):04X}")
+    return "".join(characters)
 
 
-def _plain(char: str) -> bool:
-    accented = "À" <= char <= "ÿ" and unicodedata.decomposition(char) != ""
-    return (char.isascii() and char.isprintable()) or accented
+def _is_plain(char: str) -> bool:
+    is_accented = "À" <= char <= "ÿ" and unicodedata.decomposition(char) != ""
+    return (char.isascii() and char.isprintable()) or is_accented
 
 
-def _block(block: Block, words: str) -> str:
-    methods = [[escaped(label), *map(_entry, row)] for label, row in block.rows.items()]
-    references = [[f"\\emph{{{escaped(label)}}}", *map(_entry, row)] for label, row in block.references.items()]
-    heads = ["method", *map(escaped, block.heads)]
-    return _table(heads, [methods, references], words, align="l" + "r" * len(block.heads))
+def _format_block(block: Block, caption: str) -> str:
+    methods = [[escape_tex(label), *map(_format_entry, entries)] for label, entries in block.rows.items()]
+    references = []
+    for label, entries in block.references.items():
+        references.append([f"\\emph{{{escape_tex(label)}}}", *map(_format_entry, entries)])
+
+    heads = ["method", *map(escape_tex, block.heads)]
+    return _format_table(heads, [methods, references], caption, alignment="l" + "r" * len(block.heads))
 
 
-def _table(heads: Sequence[str], groups: Sequence[Sequence[Sequence[str]]], words: str, *, align: str) -> str:
-    body = "\\midrule\n".join("".join("{}" + " & ".join(row) + " \\\\\n" for row in rows) for rows in groups if rows)
+def _format_table(heads: Sequence[str], groups: Sequence[Rows], caption: str, *, alignment: str) -> str:
+    """A table whose groups of rows are divided by a line. It is made narrower where it is wider than the page."""
+    bodies = []
+    for rows in groups:
+        if rows:
+            bodies.append("".join("{}" + " & ".join(row) + " \\\\\n" for row in rows))
+    body = "\\midrule\n".join(bodies)
+
     return (
-        f"\\begin{{table}}[t]\n\\centering\n\\caption{{{words}}}\n\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth"
-        f"\\else\\width\\fi}}{{!}}{{%\n\\begin{{tabular}}{{{align}}}\n\\toprule\n{' & '.join(heads)} \\\\\n\\midrule\n"
+        f"\\begin{{table}}[t]\n\\centering\n\\caption{{{caption}}}\n\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth"
+        f"\\else\\width\\fi}}{{!}}{{%\n\\begin{{tabular}}{{{alignment}}}\n"
+        f"\\toprule\n{' & '.join(heads)} \\\\\n\\midrule\n"
         f"{body}\\bottomrule\n\\end{{tabular}}}}\n\\end{{table}}\n"
     )
 
 
-def _entry(entry: Entry) -> str:
-    figure = {1: "\\textbf{%s}", 2: "\\underline{%s}"}.get(entry.place, "%s") % entry.figure().replace("-", "$-$")
-    bounds = f"\\,{{\\scriptsize {entry.bounds().strip().replace('-', '$-$')}}}" if entry.bounds() else ""
-    return figure + bounds + (SPECIAL[SIGNIFICANT] if entry.mark else "")
+def _format_entry(entry: Entry) -> str:
+    figure = FORM_BY_RANK.get(entry.rank, "%s") % entry.figure().replace("-", "$-$")
+    bounds = entry.bounds().strip().replace("-", "$-$")
+    scaled_bounds = f"\\,{{\\scriptsize {bounds}}}" if bounds else ""
+    return figure + scaled_bounds + (SPECIAL[SIGNIFICANT] if entry.is_significant else "")

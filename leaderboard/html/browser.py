@@ -14,73 +14,89 @@ from rpobench.terminal import escape_controls
 PER_RUN = (10**9, 200, 100, 60, 40, 20, 10, 4)  # examples of each run, worst and best, tried until they fit
 LENGTHS = {"input": 700, "evidence": 240, "trajectory": 900}  # characters; other texts have 500
 TEXTS = ("example", "user", "input", "draft", "prediction", "target", "trajectory", "failure")
-FIELDS = (*TEXTS, "evidence", "score", "length")  # of an entry, in order; texts by their place in the list of all
+FIELDS = (*TEXTS, "evidence", "score", "length")  # of an entry, in order; texts by their index in the list of all
+
+Entry = Mapping[str, Any]  # one example as `rpobench show --json` gives it
 
 
 @dataclass(frozen=True)
-class Browsed:
-    """One run's entries as `rpobench show --json` gives them; a text is None where it is not at hand or not shown.
+class BrowsedRun:
+    """One run to browse.
 
-    `note` says what is missing and why.
+    Attributes:
+        name: What the page calls it.
+        entries: Its examples; a text is None where it is not at hand or not to be shown.
+        note: What is missing, and why.
     """
 
     name: str
-    entries: Sequence[Mapping[str, Any]]
+    entries: Sequence[Entry]
     note: str = ""
 
 
-def browser_json(runs: Sequence[Browsed], room: int) -> Markup:
-    """`{"fields", "texts", "runs": [{"name", "note", "total", "entries"}]}` for a JSON script element.
+def browser_json(runs: Sequence[BrowsedRun], most_bytes: int) -> Markup:
+    """The runs as content of a JSON script element.
 
-    Every run keeps as many examples as fit into `room` bytes together, and 4 in any case.
+    Args:
+        runs: The runs.
+        most_bytes: Every run keeps as many examples as fit together into so many bytes, and 4 in any case.
+
+    Returns:
+        `{"fields", "texts", "runs": [{"name", "note", "total", "entries"}]}`.
     """
-    for most in PER_RUN:
-        packed = _packed(runs, most)
-        if len(packed.encode()) <= room:
+    content = ""
+    for most_entries in PER_RUN:
+        content = _pack_runs(runs, most_entries)
+        if len(content.encode()) <= most_bytes:
             break
-    return Markup(packed)
+    return Markup(content)
 
 
-def _packed(runs: Sequence[Browsed], most: int) -> str:
-    texts: dict[str, int] = {}
-    held = [
-        {
-            "name": escape_controls(run.name),
-            "note": escape_controls(run.note),
-            "total": len(run.entries),
-            "entries": [_entry(entry, texts) for entry in _chosen(run.entries, most)],
-        }
-        for run in runs
-    ]
-    content = json.dumps(
-        {"fields": FIELDS, "texts": list(texts), "runs": held}, ensure_ascii=False, separators=(",", ":")
-    )
+def _pack_runs(runs: Sequence[BrowsedRun], most_entries: int) -> str:
+    index_by_text: dict[str, int] = {}
+    packed_runs = []
+    for run in runs:
+        entries = [_pack_entry(entry, index_by_text) for entry in _worst_and_best(run.entries, most_entries)]
+        packed_runs.append(
+            {
+                "name": escape_controls(run.name),
+                "note": escape_controls(run.note),
+                "total": len(run.entries),
+                "entries": entries,
+            }
+        )
+
+    content = {"fields": FIELDS, "texts": list(index_by_text), "runs": packed_runs}
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     for char in "<>&\u2028\u2029":
-        content = content.replace(char, f"\\u{ord(char):04x}")
-    return content
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
 
 
-def _chosen(entries: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
+def _worst_and_best(entries: Sequence[Entry], most_entries: int) -> list[Entry]:
     """All, or the worst and the best in equal parts, in the order of the data."""
-    if len(entries) <= most:
+    if len(entries) <= most_entries:
         return list(entries)
-    ranked = sorted(range(len(entries)), key=lambda place: entries[place]["score"])
-    kept = sorted([*ranked[: most // 2], *ranked[-(most - most // 2) :]])
-    return [entries[place] for place in kept]
+    ranked = sorted(range(len(entries)), key=lambda index: entries[index]["score"])
+
+    worst = ranked[: most_entries // 2]
+    best = ranked[-(most_entries - most_entries // 2) :]
+    return [entries[index] for index in sorted([*worst, *best])]
 
 
-def _entry(entry: Mapping[str, Any], texts: dict[str, int]) -> list[Any]:
-    """The values of `FIELDS`. Inputs, items and drafts are shared by many runs, so each text is kept once."""
+def _pack_entry(entry: Entry, index_by_text: dict[str, int]) -> list[Any]:
+    """The values of `FIELDS`. Inputs, items and drafts are shared by many runs, so each text is stored once."""
 
-    def place(text: str | None, name: str) -> int | None:
+    def index_of(text: str | None, name: str) -> int | None:
         if text is None:
             return None
-        return texts.setdefault(_cut(text, LENGTHS.get(name, 500)), len(texts))
+        return index_by_text.setdefault(_cut(text, LENGTHS.get(name, 500)), len(index_by_text))
 
-    evidence = [place(item, "evidence") for item in entry["evidence"] or ()]
-    return [*(place(entry[name], name) for name in TEXTS), evidence, round(entry["score"], 4), entry["length"]]
+    texts = [index_of(entry[name], name) for name in TEXTS]
+    evidence = [index_of(item, "evidence") for item in entry["evidence"] or ()]
+    return [*texts, evidence, round(entry["score"], 4), entry["length"]]
 
 
 def _cut(text: str, length: int) -> str:
-    more = f" … [{len(text) - length} more characters]" if len(text) > length else ""
-    return escape_controls(text[:length]) + more
+    note = f" … [{len(text) - length} more characters]" if len(text) > length else ""
+    return escape_controls(text[:length]) + note

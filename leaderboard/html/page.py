@@ -12,71 +12,91 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from rpobench.leaderboard.breakdowns import KINDS
 from rpobench.leaderboard.cell_stats import Sheet
-from rpobench.leaderboard.formats.blocks import blocks, caption, heading
+from rpobench.leaderboard.costs import COSTS
+from rpobench.leaderboard.formats.blocks import arrange_blocks, section_heading, sheet_caption
 from rpobench.leaderboard.formats.markdown import REPORTED, REPORTED_HEADS, reported_cells
-from rpobench.leaderboard.html.browser import Browsed, browser_json
-from rpobench.leaderboard.html.panels import COSTS, breakdown, curves, lines, numbers, panels
+from rpobench.leaderboard.html.browser import BrowsedRun, browser_json
+from rpobench.leaderboard.html.panels import (
+    PAGE_COLUMNS,
+    break_down,
+    page_rows,
+    row_numbers,
+    task_panels,
+    training_curves,
+)
 from rpobench.leaderboard.published import Reported
 
+from rpobench.store.training_logs import TrainingLogs
 from rpobench.terminal import escape_controls
 
 TEMPLATES = Path(__file__).parent / "templates"
-ROOM = 2_900_000  # bytes of a page; examples get what the rest leaves
-COLUMNS = {
-    "task": "task", "method": "method", "value": "score", "interval": "95% interval", "gain": "gain",
-    "normalized": "normalized", "strict": "strict", "p": "p (Holm)", "rank": "average rank", "helped": "helped",
-    "harmed": "harmed", "tokens": "tokens", "seconds": "seconds", "dollars": "dollars", "training": "training s",
-    "n": "n", "seeds": "seeds",
-}  # fmt: skip
+MOST_BYTES = 2_900_000  # of a page; examples get what the rest leaves
+FIRST_COLUMNS = ("method", "task", "value")  # which the template writes itself, with the interval
 
 
 @dataclass(frozen=True)
 class PageData:
-    """What the store's results alone do not have: examples to browse, and logs of fits, (step, value) by figure."""
+    """What the page shows beside the figures.
 
-    browsed: Sequence[Browsed] = ()
-    fits: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]] = field(default_factory=dict)
+    Attributes:
+        browsed_runs: Examples to browse.
+        logs_by_fit: What the stages of each fit logged, by the name that the page gives the fit.
+    """
+
+    browsed_runs: Sequence[BrowsedRun] = ()
+    logs_by_fit: Mapping[str, TrainingLogs] = field(default_factory=dict)
 
 
 def as_html(sheets: Sequence[Sheet], reported: Sequence[Reported], data: PageData) -> str:
     """The page. Every text goes through escaping; a content security policy names the one script by its hash."""
-    script, style = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
-    made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    made.filters["plain"] = escape_controls
-    page, training = made.get_template("page.html"), curves(data.fits)
-    facts: dict[str, object] = {
-        "sheets": [_section(sheet) for sheet in sheets],
-        "columns": COLUMNS,
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.filters["plain"] = escape_controls
+    template = environment.get_template("page.html")
+
+    content: dict[str, object] = {
+        "sheets": [_sheet_content(sheet) for sheet in sheets],
+        "columns": [column for column in PAGE_COLUMNS if column.name not in FIRST_COLUMNS],
         "costs": COSTS,
         "kinds": KINDS,
-        "curves": training,
-        "fits": len(data.fits),
-        "reported": [reported_cells(one) for one in reported],
+        "curves": training_curves(data.logs_by_fit),
+        "fits": len(data.logs_by_fit),
+        "reported": [reported_cells(number) for number in reported],
         "reported_title": REPORTED,
         "reported_heads": REPORTED_HEADS,
         "script": Markup(script),
         "style": Markup(style),
-        "script_hash": _hash(script),
-        "style_hash": _hash(style),
+        "script_hash": _policy_hash(script),
+        "style_hash": _policy_hash(style),
     }
-    rest = page.render(**facts, browser=None)
-    room = ROOM - len(rest.encode())
-    return page.render(**facts, browser=browser_json(data.browsed, room)) if data.browsed else rest
+    page_without_examples = template.render(**content, browser=None)
+    if not data.browsed_runs:
+        return page_without_examples
+
+    bytes_left = MOST_BYTES - len(page_without_examples.encode())
+    return template.render(**content, browser=browser_json(data.browsed_runs, bytes_left))
 
 
-def _section(sheet: Sheet) -> dict[str, object]:
+def _sheet_content(sheet: Sheet) -> dict[str, object]:
     tasks = sheet.section.tasks
+    breakdowns = {}
+    for task in tasks:
+        for kind in KINDS:
+            if groups := break_down(sheet, task, kind):
+                breakdowns[task, kind] = groups
+
     return {
-        "heading": heading(sheet.section),
-        "caption": caption(sheet),
+        "heading": section_heading(sheet.section),
+        "caption": sheet_caption(sheet),
         "synthetic": sheet.section.synthetic,
-        "numbers": numbers(sheet),
-        "blocks": blocks(sheet),
-        "lines": lines(sheet),
-        "panels": {task: panels(sheet, task) for task in tasks},
-        "breakdowns": {(task, by): found for task in tasks for by in KINDS if (found := breakdown(sheet, task, by))},
+        "numbers": row_numbers(sheet),
+        "blocks": arrange_blocks(sheet),
+        "rows": page_rows(sheet),
+        "panels": {task: task_panels(sheet, task) for task in tasks},
+        "breakdowns": breakdowns,
     }
 
 
-def _hash(text: str) -> str:
+def _policy_hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,4 +1,4 @@
-"""What the page shows of a section beside its tables: one line a cell, and charts task by task."""
+"""What the page shows of a section beside its tables: a long table with a row for each cell, and charts by task."""
 
 from __future__ import annotations
 
@@ -7,229 +7,241 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from statistics import fmean
-from typing import Any
 
 from markupsafe import Markup
-from rpobench.leaderboard.breakdowns import KINDS, Group, groups
-from rpobench.leaderboard.cell_stats import Figures, Sheet
-from rpobench.leaderboard.html.charts import DOT, Point, Series, bar, chart, pareto, whisker
-from rpobench.leaderboard.rows import Cell, identity_of
+from rpobench.leaderboard.breakdowns import Group, Kind, group_examples
+from rpobench.leaderboard.cell_stats import CellStats, Sheet
+from rpobench.leaderboard.columns import COLUMNS, Column, Line, Value, main_lines
+from rpobench.leaderboard.costs import COSTS, Cost, cost_per_example, helped_and_harmed
+from rpobench.leaderboard.html.charts import DOT, Point, Series, draw_bar, draw_chart, draw_whisker, pareto_front
+from rpobench.leaderboard.labels import row_identity
+from rpobench.leaderboard.rows import Cell
 
-from rpobench.scoring.stats import Interval
+from rpobench.store.training_logs import TrainingLogs
 from rpobench.terminal import escape_controls
 
-COSTS = {"tokens": "tokens an example", "seconds": "seconds an example", "dollars": "dollars an example"}
-USERS = 40  # lines of a breakdown by user; a page is no place for thousands
+PAGE_COLUMNS = tuple(column for column in COLUMNS if column.page_title)
+USERS = 40  # rows of a breakdown by user; a page is no place for thousands
 FITS = 12  # whose training is drawn: each takes about 40 KB
 STEPS = 100  # points of a training curve
 
+EVALUATED = {  # what the training stages log of steps and of evaluations, and its name on the page
+    "loss": "loss",
+    "reward": "reward",
+    "parse_rate": "parse rate",
+    "label_entropy": "label entropy in nats",
+    "copied_share": "share copied from evidence",
+    "length_ratio": "length against target",
+    "facts_lost": "numbers and names lost",
+}
+LOGGED = {
+    **EVALUATED,
+    **{f"eval_{figure}": f"{name} on held-out users" for figure, name in EVALUATED.items()},
+    "reward_std": "spread of the reward",
+    "frac_reward_zero_std": "share of groups without variance",
+    "kl": "KL",
+    "completions/mean_length": "length in tokens",
+}
+
 
 @dataclass(frozen=True)
-class Line:
-    """One cell as a row of the page's long table; `sort` holds what a column is sorted by."""
+class PageRow:
+    """One cell as a row of the page's long table.
+
+    Attributes:
+        number: The row's number, by which charts name it.
+        line: The cell.
+        texts: What stands in each column, by its name; a column without a value is missing.
+        sort_values: What each column is sorted by, by its name.
+        whisker: The interval as a picture.
+        bar: The shares of examples helped and harmed as a picture.
+    """
 
     number: int
-    label: str
-    task: str
-    figures: Figures
-    shown: Mapping[str, str]
-    sort: Mapping[str, float | str]
+    line: Line
+    texts: Mapping[str, str]
+    sort_values: Mapping[str, Value]
     whisker: Markup
     bar: Markup
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A chart with its heading; `kind` tells the switch of costs which to show."""
+    """A chart with its kind: what stands on its x-axis. The page's switch of costs shows one kind of cost."""
 
     kind: str
     svg: Markup
 
 
-def numbers(sheet: Sheet) -> dict[str, int]:
-    """The number of each row, by which charts name it."""
-    return {label: place for place, label in enumerate(sheet.cells, start=1)}
+@dataclass(frozen=True)
+class Curve:
+    """One logged figure of a training stage as a chart."""
+
+    title: str
+    svg: Markup
 
 
-def lines(sheet: Sheet) -> list[Line]:
-    """Every cell, by task and row."""
-    numbered = numbers(sheet)
-    return [
-        _line(sheet, label, task, numbered[label]) for task in sheet.section.tasks for label in sheet.cells
-        if task in sheet.cells[label]
-    ]  # fmt: skip
+def row_numbers(sheet: Sheet) -> dict[str, int]:
+    """The number of each row, by its label."""
+    return {label: number for number, label in enumerate(sheet.cells, start=1)}
 
 
-def cost(cell: Cell, name: str) -> float | None:
-    """What one example cost, the mean over seeds; None where nobody knows."""
-    found = []
-    for run in cell.own.values():
-        if run.get("imported"):
-            return None
-        usage = run["usage"]
-        total = {
-            "tokens": usage.get("prompt_tokens", 0) + usage.get("completion_tokens", 0),
-            "seconds": run["seconds"],
-            "dollars": usage.get("dollars"),
-        }[name]
-        if total is None:
-            return None
-        found.append(total / run["n"])
-    return fmean(found)
+def page_rows(sheet: Sheet) -> list[PageRow]:
+    """Every cell as a row, by task and label."""
+    numbers = row_numbers(sheet)
+    return [_page_row(line, numbers[line.label]) for line in main_lines(sheet)]
 
 
-def helped(cell: Cell) -> tuple[float, float] | None:
-    """Shares of examples that score above and below the base model's draft; None where not every one has a draft."""
-    better = worse = count = 0
-    for run in cell.own.values():
-        for key, example in run.get("examples", {}).items():
-            if "draft" not in example["references"]:
-                return None
-            change = run["scores"][key] - example["references"]["draft"]
-            better, worse, count = better + (change > 1e-12), worse + (change < -1e-12), count + 1
-    return (better / count, worse / count) if count else None
-
-
-def panels(sheet: Sheet, task: str) -> list[Panel]:
+def task_panels(sheet: Sheet, task: str) -> list[Panel]:
     """Quality against each cost, profile size and k, where there is anything to draw."""
-    cells = {label: row[task] for label, row in sheet.section.cells.items() if task in row}
-    found = [Panel(name, svg) for name in COSTS if (svg := _against_cost(sheet, task, cells, name))]
-    for kind, svg in (("profile", _against_profile(sheet, task, cells)), ("k", _against_k(sheet, task, cells))):
-        if svg:
-            found.append(Panel(kind, svg))
-    return found
+    charts = {str(cost): _chart_against_cost(sheet, task, cost) for cost in COSTS}
+    charts["profile"] = _chart_against_profile(sheet, task)
+    charts["k"] = _chart_against_k(sheet, task)
+    return [Panel(kind, svg) for kind, svg in charts.items() if svg]
 
 
-def breakdown(sheet: Sheet, task: str, by: str) -> dict[str, list[Group]]:
-    """The groups of every row; at most `USERS` groups each."""
-    cells = {label: row[task] for label, row in sheet.section.cells.items() if task in row}
-    found = {label: groups(list(cell.own.values()), by)[:USERS] for label, cell in cells.items()}
-    return {label: held for label, held in found.items() if held} if by in KINDS else {}
+def break_down(sheet: Sheet, task: str, kind: Kind) -> dict[str, list[Group]]:
+    """The groups of every row by its label; at most `USERS` groups each, and no row without groups."""
+    groups = {label: group_examples(cell.runs, kind)[:USERS] for label, cell in _cells_of(sheet, task).items()}
+    return {label: row_groups for label, row_groups in groups.items() if row_groups}
 
 
-def curves(fits: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> dict[str, list[tuple[str, Markup]]]:
-    """By fit, a title and a chart for each logged figure: `fits[name]["sft loss"]` is (step, value) pairs.
+def training_curves(logs_by_fit: Mapping[str, TrainingLogs]) -> dict[str, list[Curve]]:
+    """A chart for each logged figure of each fit, by the fit's name.
 
     Only the first `FITS` are drawn, those of most stages before the others.
     """
-    ordered = sorted(fits.items(), key=lambda fit: -len({figure.split()[0] for figure in fit[1]}))
-    drawn = {
-        fit: [
-            (figure, _curve(f"{fit}: {figure}", figure, points, place))
-            for figure, points in logged.items() if len(points) > 1
-        ]
-        for place, (fit, logged) in enumerate(islice(ordered, FITS), start=1)
-    }  # fmt: skip
-    return {fit: held for fit, held in drawn.items() if held}
+    fits = sorted(logs_by_fit.items(), key=lambda fit: -len(fit[1]))
+    curves = {}
+    for number, (name, logs) in enumerate(islice(fits, FITS), start=1):
+        fit_curves = _fit_curves(name, logs, number)
+        if fit_curves:
+            curves[name] = fit_curves
+    return curves
 
 
-def _curve(title: str, figure: str, points: Sequence[tuple[float, float]], place: int) -> Markup:
-    every = math.ceil(len(points) / STEPS)
-    kept = [*points[:-1:every], points[-1]]
-    series = Series(place, figure, [Point(x, y, y, y) for x, y in kept], line=True, radius=DOT)
-    return chart(title, [series], x_label="step", y_label=figure)
+def _cells_of(sheet: Sheet, task: str) -> dict[str, Cell]:
+    return {label: row[task] for label, row in sheet.section.cells.items() if task in row}
 
 
-def _line(sheet: Sheet, label: str, task: str, number: int) -> Line:
-    cell, figures = sheet.section.cells[label][task], sheet.cells[label][task]
-    run = cell.any
-    main, counted = run["main_metric"], helped(cell)
-    value, found = figures.values[main], figures.intervals[main]
-    facts: dict[str, Any] = {
-        "method": escape_controls(label), "task": escape_controls(task), "value": value, "gain": figures.gain,
-        "normalized": figures.normalized, "strict": figures.strict[main],
-        "p": figures.p_holm, "rank": sheet.ranks[label],
-        "helped": counted and counted[0], "harmed": counted and counted[1], "n": run["n"], "seeds": len(cell.own),
-        "training": run.get("fit_seconds"), **{name: cost(cell, name) for name in COSTS},
-    }  # fmt: skip
-    forms = {"gain": "+z.3f", "p": ".3g", "rank": ".1f", "helped": ".0%", "harmed": ".0%", "tokens": ".0f",
-             "seconds": ".2f", "dollars": ".4f", "training": ".0f", "n": "d", "seeds": "d"}  # fmt: skip
-    known = {name: fact for name, fact in facts.items() if fact is not None and fact == fact}
-    shown = {
-        name: fact if isinstance(fact, str) else format(fact, forms.get(name, "z.3f")) for name, fact in known.items()
-    }
-    shown["metric"] = main
-    return Line(
-        number, label, task, figures, shown, known,
-        _whisker(value, found, _bounds(sheet, task), number),
-        bar(*counted) if counted else Markup(""),
-    )  # fmt: skip
+def _page_row(line: Line, number: int) -> PageRow:
+    texts, sort_values = {}, {}
+    for column in PAGE_COLUMNS:
+        value = column.value_in(line)
+        is_nan = isinstance(value, float) and math.isnan(value)
+        if value is not None and not is_nan:
+            texts[column.name] = _format(value, column)
+            sort_values[column.name] = escape_controls(value) if isinstance(value, str) else value
+
+    shares = helped_and_harmed(line.cell)
+    bar = draw_bar(shares.helped, shares.harmed) if shares else Markup("")
+    return PageRow(number, line, texts, sort_values, _whisker(line, number), bar)
 
 
-def _whisker(value: float, found: Interval | None, bounds: tuple[float, float], number: int) -> Markup:
-    if found is None or math.isnan(found.low):
+def _format(value: Value, column: Column) -> str:
+    return escape_controls(value) if isinstance(value, str) else format(value, column.form)
+
+
+def _whisker(line: Line, number: int) -> Markup:
+    interval = line.interval
+    if interval is None or math.isnan(interval.low):
         return Markup("")
-    return whisker(found.low, value, found.high, bounds=bounds, number=number)
+    value = line.stats.values[line.metric]
+    return draw_whisker(interval.low, value, interval.high, bounds=_column_bounds(line.sheet, line.task), number=number)
 
 
-def _bounds(sheet: Sheet, task: str) -> tuple[float, float]:
-    """Lowest and highest end of an interval in a column."""
-    main, ends = sheet.section.sample(task)["main_metric"], []
+def _column_bounds(sheet: Sheet, task: str) -> tuple[float, float]:
+    """The lowest and highest end of an interval in a column."""
+    metric = sheet.section.sample(task).main_metric
+    ends = []
     for row in sheet.cells.values():
         if task in row:
-            found = row[task].intervals[main]
-            ends += [row[task].values[main], *((found.low, found.high) if found else ())]
-    known = [end for end in ends if math.isfinite(end)]
-    return (min(known), max(known)) if known else (0.0, 1.0)
+            interval = row[task].intervals[metric]
+            ends.append(row[task].values[metric])
+            ends += [interval.low, interval.high] if interval else []
+
+    finite = [end for end in ends if math.isfinite(end)]
+    return (min(finite), max(finite)) if finite else (0.0, 1.0)
 
 
-def _point(x: float, figures: Figures, metric: str) -> Point:
-    value, found = figures.values[metric], figures.intervals[metric]
-    if found is None or math.isnan(found.low):
+def _point(x: float, stats: CellStats, metric: str) -> Point:
+    value, interval = stats.values[metric], stats.intervals[metric]
+    if interval is None or math.isnan(interval.low):
         return Point(x, value, value, value)
-    return Point(x, value, found.low, found.high)
+    return Point(x, value, interval.low, interval.high)
 
 
-def _against_cost(sheet: Sheet, task: str, cells: Mapping[str, Cell], name: str) -> Markup | None:
-    known = {label: spent for label, cell in cells.items() if (spent := cost(cell, name)) is not None}
-    if not any(known.values()):
+def _chart_against_cost(sheet: Sheet, task: str, cost: Cost) -> Markup | None:
+    costs = {label: cost_per_example(cell, cost) for label, cell in _cells_of(sheet, task).items()}
+    known_costs = {label: value for label, value in costs.items() if value is not None}
+    if not any(known_costs.values()):
         return None
-    run, numbered = sheet.section.sample(task), numbers(sheet)
-    main = run["main_metric"]
-    series = [
-        Series(numbered[label], label, [_point(spent, sheet.cells[label][task], main)])
-        for label, spent in known.items()
-    ]
-    front = pareto(
-        [(one.points[0].x, one.points[0].y) for one in series], higher_is_better=run["directions"][main] == "max"
-    )
-    title = f"{task}: {main} against {COSTS[name]}"
-    return chart(title, series, x_label=COSTS[name], y_label=f"{task} {main}", front=front)
+
+    sample, numbers = sheet.section.sample(task), row_numbers(sheet)
+    metric = sample.main_metric
+    series = []
+    for label, value in known_costs.items():
+        series.append(Series(numbers[label], label, [_point(value, sheet.cells[label][task], metric)]))
+
+    points = [(row.points[0].x, row.points[0].y) for row in series]
+    front = pareto_front(points, higher_is_better=sample.higher_is_better(metric))
+    title = f"{task}: {metric} against {COSTS[cost]}"
+    return draw_chart(title, series, x_label=COSTS[cost], y_label=f"{task} {metric}", front=front)
 
 
-def _against_profile(sheet: Sheet, task: str, cells: Mapping[str, Cell]) -> Markup | None:
-    held = {label: groups(list(cell.own.values()), "profile") for label, cell in cells.items()}
-    names = list(dict.fromkeys(group.name for parts in held.values() for group in parts))
+def _chart_against_profile(sheet: Sheet, task: str) -> Markup | None:
+    groups_by_label = {label: group_examples(cell.runs, "profile") for label, cell in _cells_of(sheet, task).items()}
+    names = list(dict.fromkeys(group.name for groups in groups_by_label.values() for group in groups))
     if len(names) < 2:
         return None
-    main, numbered = sheet.section.sample(task)["main_metric"], numbers(sheet)
 
-    def point(group: Group) -> Point:
-        value = group.metrics[main]
-        return Point(names.index(group.name), value, value, value)
+    metric, numbers = sheet.section.sample(task).main_metric, row_numbers(sheet)
+    series = []
+    for label, groups in groups_by_label.items():
+        values = [(names.index(group.name), group.metrics[metric]) for group in groups]
+        points = [Point(x, value, value, value) for x, value in values]
+        series.append(Series(numbers[label], label, points, line=True))
 
-    series = [Series(numbered[label], label, [point(one) for one in parts], line=True) for label, parts in held.items()]
-    title = f"{task}: {main} by number of profile items"
-    return chart(title, series, x_label="profile", y_label=f"{task} {main}", x_names=names)
+    title = f"{task}: {metric} by number of profile items"
+    return draw_chart(title, series, x_label="profile", y_label=f"{task} {metric}", x_names=names)
 
 
-def _against_k(sheet: Sheet, task: str, cells: Mapping[str, Cell]) -> Markup | None:
+def _chart_against_k(sheet: Sheet, task: str) -> Markup | None:
     """Rows of one method that differ in k and nothing else, joined."""
-    families: dict[str, dict[int, str]] = {}
-    for label, cell in cells.items():
-        identity = identity_of(cell.any) | {"prompts": cell.any["spec"].get("prompts")}
+    labels_by_k: dict[str, dict[int, str]] = {}
+    for label, cell in _cells_of(sheet, task).items():
+        identity = row_identity(cell.sample) | {"prompts": cell.sample.spec.prompts_then}
         k = identity.pop("k", None)
         if isinstance(k, int):
-            families.setdefault(json.dumps(identity, sort_keys=True), {})[k] = label
-    swept = [family for family in families.values() if len(family) > 1]
-    if not swept:
+            labels_by_k.setdefault(json.dumps(identity, sort_keys=True), {})[k] = label
+
+    families = [family for family in labels_by_k.values() if len(family) > 1]
+    if not families:
         return None
-    main, numbered = sheet.section.sample(task)["main_metric"], numbers(sheet)
+
+    metric, numbers = sheet.section.sample(task).main_metric, row_numbers(sheet)
     series = []
-    for family in swept:
-        points = {label: _point(k, sheet.cells[label][task], main) for k, label in sorted(family.items())}
+    for family in families:
+        points = {label: _point(k, sheet.cells[label][task], metric) for k, label in sorted(family.items())}
         first = next(iter(points))
-        series.append(Series(numbered[first], first, list(points.values()), line=True, radius=0))
-        series += [Series(numbered[label], label, [point]) for label, point in points.items()]
-    return chart(f"{task}: {main} by k", series, x_label="k, items shown", y_label=f"{task} {main}")
+        series.append(Series(numbers[first], first, list(points.values()), line=True, radius=0))
+        series += [Series(numbers[label], label, [point]) for label, point in points.items()]
+    return draw_chart(f"{task}: {metric} by k", series, x_label="k, items shown", y_label=f"{task} {metric}")
+
+
+def _fit_curves(fit: str, logs: TrainingLogs, number: int) -> list[Curve]:
+    curves = []
+    for stage, steps in logs.items():
+        for figure, name in LOGGED.items():
+            points = [(step.step, step.figures[figure]) for step in steps if figure in step.figures]
+            if len(points) > 1:
+                title = f"{stage} {name}"
+                curves.append(Curve(title, _draw_curve(f"{fit}: {title}", title, points, number)))
+    return curves
+
+
+def _draw_curve(title: str, figure: str, points: Sequence[tuple[float, float]], number: int) -> Markup:
+    every = math.ceil(len(points) / STEPS)
+    thinned = [*points[:-1:every], points[-1]]
+    series = Series(number, figure, [Point(x, y, y, y) for x, y in thinned], line=True, radius=DOT)
+    return draw_chart(title, [series], x_label="step", y_label=figure)

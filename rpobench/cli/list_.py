@@ -33,4 +33,4 @@ def _names_of_runs(runs: Path) -> list[str]:
 
     if not runs.is_dir():
         raise RpobenchError(f"--runs {runs}: no such folder: give the --out of `rpobench run`")
-    return [Path(result["folder"]).name for result in ResultStore(runs).results()]
+    return [run.name for run in ResultStore(runs).results()]

@@ -52,5 +52,5 @@ def _find_runs(runs: Path, names: list[str]) -> list[Path]:
     """The folders of these runs; of all runs where no name is there."""
     if names:
         store = ResultStore(runs)
-        return [store.find(name) for name in names]
+        return [store.find_folder(name) for name in names]
     return sorted(file.parent for file in runs.glob(f"*/{SPEC}"))

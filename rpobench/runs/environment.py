@@ -115,11 +115,12 @@ def note_evidence_identities(file: Path, identities: Mapping[str, Any]) -> None:
     Raises:
         RpobenchError: Another tokenizer cut the run's evidence before.
     """
-    content = read_environment(file)
-    before, now = content.get("reference_tokenizer"), identities.get("reference_tokenizer")
+    environment = read_environment(file)
+    before, now = environment.reference_tokenizer, identities.get("reference_tokenizer")
     if before and now and before != now:
         raise RpobenchError(f"{file}: its evidence was cut by {before}, now it is {now}: use another --out")
 
+    content = environment.to_json()
     updated = {**content, **identities}
     if updated != content:
         write_json(file, updated)

@@ -11,10 +11,11 @@ from rpobench.method.contract import Method
 from rpobench.runs.estimate import Work
 from rpobench.runs.plan import Plan
 from rpobench.runs.prepare import PreparedMethod, PreparedTask
-from rpobench.runs.runner import Runner, RunResult
+from rpobench.runs.runner import Runner
 from rpobench.runs.specs import FitName, Profiles, SpecMaker
 from rpobench.runs.summary import RunSummary, summarize
 from rpobench.runs.swapped_profiles import NoSwap
+from rpobench.store.stored_run import StoredRun
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class MethodRuns:
 
     def _run(
         self, task: PreparedTask, group: FitGroup, profiles: Profiles, fitted_method: Callable[[], Method]
-    ) -> RunResult:
+    ) -> StoredRun:
         """The finished run as it stands; an unfinished one is run."""
         spec = self._specs.make_run_spec(task, profiles, group.fit)
         finished_run = self.runner.find_finished(task.task, task.scored, spec)
@@ -143,7 +144,7 @@ class MethodRuns:
 
     def _run_control(
         self, task: PreparedTask, group: FitGroup, fitted_method: Callable[[], Method]
-    ) -> RunResult | None:
+    ) -> StoredRun | None:
         """The same run with swapped profiles, where there is to be one."""
         if len(self._profiles()) < 2:
             return None

@@ -87,7 +87,7 @@ class Runner:
         """Say whether the fit with this spec is finished."""
         return (self.store.fit_folder(self.store.fit_digest(spec)) / "checkpoint").exists()
 
-    def find_finished(self, task: Task, data: DataSet, spec: RunSpec) -> RunResult | None:
+    def find_finished(self, task: Task, data: DataSet, spec: RunSpec) -> StoredRun | None:
         """Find a finished run. Without `texts` its result is marked so, and stays so.
 
         Args:

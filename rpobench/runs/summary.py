@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rpobench.runs.runner import RunResult
+from rpobench.store.stored_run import StoredRun
 from rpobench.task.contract import Task
 
 
@@ -81,7 +81,7 @@ class RunSummary:
         return content if kept_share is None else content | {"kept": kept_share}
 
 
-def summarize(task: Task, run: RunResult, control: RunResult | None) -> RunSummary:
+def summarize(task: Task, run: StoredRun, control: StoredRun | None) -> RunSummary:
     """Sum up a finished run.
 
     Args:
@@ -95,27 +95,22 @@ def summarize(task: Task, run: RunResult, control: RunResult | None) -> RunSumma
     result, metric = run.result, task.main_metric
 
     references = ReferenceScores(
-        draft=_reference_score(result, "draft", metric),
-        best_generic=_reference_score(result, "best_generic", metric),
-        oracle=_reference_score(result, "oracle", metric),
-        swapped=control.result["metrics"][metric] if control else None,
+        draft=run.reference("draft", metric),
+        best_generic=run.reference("best_generic", metric),
+        oracle=run.reference("oracle", metric),
+        swapped=control.result.metrics[metric] if control else None,
     )
 
     return RunSummary(
-        run=run.folder.name,
+        run=run.name,
         task=task.name,
         method=run.spec.method,
-        metrics=result["metrics"],
+        metrics=result.metrics,
         main_metric=metric,
         higher_is_better=task.metrics[metric] == "max",
-        n=result["n"],
-        failed=result["failed"],
-        seconds=result["seconds"],
+        n=result.n,
+        failed=result.failed,
+        seconds=result.seconds,
         references=references,
-        kept_share=result.get("kept"),
+        kept_share=result.kept_draft_share,
     )
-
-
-def _reference_score(result: Mapping[str, Any], name: str, metric: str) -> float | None:
-    references = result["references"]
-    return references[name][metric] if name in references else None

@@ -96,6 +96,11 @@ class StoredEnvironment(Stored):
     recorded_prompt_sha256: str | None = None  # in the form of version 0.1, so that its runs can be compared
     reference_tokenizer: str | None = None
 
+    @property
+    def prompts_then(self) -> str:
+        """The hash of the task's prompts in the form that runs of every version have, so that they can be compared."""
+        return self.recorded_prompt_sha256 or self.prompt_sha256
+
 
 def read_run_spec(file: Path) -> RunSpec:
     """Read the `spec.json` of a run."""
@@ -140,7 +145,7 @@ def parse_stored(shape: type[Shape], content: Mapping[str, Any], source: Path | 
 
 
 def published_schema() -> dict[str, Any]:
-    """Return the JSON schema of a run's files; a line of predictions.jsonl also has `seconds`. See leaderboard/schema."""
+    """The JSON schema of a run's files; a line of predictions.jsonl also has `seconds`. See leaderboard/schema."""
     files: dict[str, TypeAdapter[Any]] = {
         "spec.json": TypeAdapter(RunSpec),
         "environment.json": TypeAdapter(StoredEnvironment),

@@ -127,4 +127,3 @@ class StoredRun:
     def training_logs(self) -> TrainingLogs:
         """Read what the stages of the run's fit logged; empty without a fit, or where its logs are gone."""
         return self.reader.training_logs()
-

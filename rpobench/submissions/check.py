@@ -154,7 +154,9 @@ def _form(run: StoredRun) -> list[str]:
         faults.append(f"result.json: imported does not go with version {spec.version!r} of spec.json")
     if result.texts and not result.synthetic and get_task(run.task_name).licensed:
         faults.append("result.json: texts must be false, the data's licence does not allow them to be shown")
-    wild = [place for place, value in _leaves(result.to_json(), "") if isinstance(value, float) and not math.isfinite(value)]
+    wild = [
+        place for place, value in _leaves(result.to_json(), "") if isinstance(value, float) and not math.isfinite(value)
+    ]
     faults += [f"result.json: {place.removeprefix('.')} is no finite number" for place in wild[:1]]
     if not result.scores:
         faults.append("result.json: scores: empty, nothing was scored")

@@ -1,0 +1,195 @@
+"""Which runs are meant by a comparison, which of them may be compared, and what makes a comparison unfair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rpobench.leaderboard.labels import label_runs, training_hash
+from rpobench.leaderboard.rows import count_unanswered
+
+from rpobench.store.result_store import ResultStore
+from rpobench.store.stored_run import StoredRun
+from rpobench.types import RpobenchError
+
+RunsBySeed = dict[int, StoredRun]
+Rows = dict[str, dict[str, RunsBySeed]]  # by row label, then by task
+
+
+@dataclass(frozen=True)
+class DataFilter:
+    """Which of a method's runs are meant, in a folder that holds several data sets.
+
+    Attributes:
+        data: A source as tables name it, or one of its worlds: `synth-v1:11`. None for any.
+        split: The split. None for any.
+        limit: The limit, 0 for runs without one. None for any.
+    """
+
+    data: str | None = None
+    split: str | None = None
+    limit: int | None = None
+
+    def matches(self, run: StoredRun) -> bool:
+        """Whether a run was made with this data, split and limit."""
+        spec = run.spec.data
+        is_data = self.data in (None, spec.source, f"{spec.source}:{spec.seed}")
+        return is_data and self.split in (None, spec.split) and self.limit in (None, spec.limit or 0)
+
+
+def choose_runs(store: ResultStore, names: Sequence[str], data_filter: DataFilter | None = None) -> list[StoredRun]:
+    """Find the finished runs that names mean.
+
+    Args:
+        store: Where the runs are.
+        names: Each a run, or a method for all its runs with own profiles.
+        data_filter: Narrows a method's runs.
+
+    Returns:
+        The runs, in the order of the names, each once.
+
+    Raises:
+        RpobenchError: A name means no finished run.
+    """
+    data_filter = data_filter or DataFilter()
+    runs = store.results()
+
+    chosen: dict[str, StoredRun] = {}
+    for name in names:
+        for run in _runs_called(store, runs, name, data_filter):
+            chosen[run.name] = run
+    return list(chosen.values())
+
+
+def _runs_called(
+    store: ResultStore, runs: Sequence[StoredRun], name: str, data_filter: DataFilter
+) -> Sequence[StoredRun]:
+    of_method = [run for run in runs if run.spec.method == name and run.has_own_profiles]
+    if not of_method:
+        return [store.find(name)]
+
+    matching = [run for run in of_method if data_filter.matches(run)]
+    if not matching:
+        raise RpobenchError(f"{store.root}: no finished run of {name} with this --data, --split and --limit")
+    return matching
+
+
+def arrange_rows(runs: Sequence[StoredRun]) -> Rows:
+    """Sort runs into rows.
+
+    Raises:
+        RpobenchError: Two runs would stand in one place, so that one would be left out without a word; or runs of one
+            row did not answer the same examples, or were not made alike.
+    """
+    rows: Rows = {}
+    for run, label in zip(runs, label_runs(runs), strict=True):
+        row_label = label if run.has_own_profiles else f"{label} (swapped)"
+        cell = rows.setdefault(row_label, {}).setdefault(run.task_name, {})
+
+        for other in cell.values():
+            check_same_examples(run.task_name, other, run)
+            _check_made_alike(run.task_name, row_label, other, run)
+        seed = run.spec.seed
+        if seed in cell:
+            names = _names(cell[seed], run)
+            raise RpobenchError(f"{run.task_name}: {names} are both {row_label} of seed {seed}: name one of them")
+        cell[seed] = run
+    return rows
+
+
+def check_same_examples(task: str, first: StoredRun, second: StoredRun) -> None:
+    """Refuse two runs that did not answer the same questions.
+
+    Raises:
+        RpobenchError: They differ in data, split, limit, task version, example ids or users.
+    """
+    facts: dict[str, tuple[Any, Any]] = {
+        "data sha256": (first.spec.data.sha256[:12], second.spec.data.sha256[:12]),
+        "split": (first.spec.data.split, second.spec.data.split),
+        "limit": (first.spec.data.limit, second.spec.data.limit),
+        "task version": (first.spec.task, second.spec.task),
+        "example ids": (sorted(first.result.scores), sorted(second.result.scores)),
+    }
+    if first.user_by_example is not None and second.user_by_example is not None:
+        facts["the users of their examples"] = (first.user_by_example, second.user_by_example)
+
+    for fact, (first_value, second_value) in facts.items():
+        if first_value != second_value:
+            is_short = isinstance(first_value, str | int | None)
+            values = f" ({first_value} and {second_value})" if is_short else ""
+            raise RpobenchError(
+                f"{task}: {_names(first, second)} differ in {fact}{values}: run both on the same examples, or "
+                "choose those that were by --data, --split, --limit or name"
+            )
+
+
+def comparison_warnings(first: Mapping[int, StoredRun], second: Mapping[int, StoredRun]) -> list[str]:
+    """What makes a comparison of two rows on one task unfair, or one of more than one thing; a line each."""
+    run, rival = next(iter(first.values())), next(iter(second.values()))
+    warnings = []
+    for condition, (value, rival_value) in _conditions(run, rival).items():
+        if value != rival_value:
+            warnings.append(f"{condition} differs: {value} and {rival_value}")
+
+    if run.spec.profiles == rival.spec.profiles:
+        warnings += _evidence_warning(run, rival)
+    return warnings
+
+
+def unanswered_warnings(counts: Mapping[str, int]) -> list[str]:
+    """A line for each row, by label, in which a model left examples without answer."""
+    return [f"{label}: {count} examples without answer count as wrong" for label, count in counts.items() if count]
+
+
+def unanswered_by_label(sides: Mapping[str, Mapping[int, StoredRun]]) -> dict[str, int]:
+    """How many examples of each side, by row label, a model gave no answer to."""
+    return {label: count_unanswered(runs.values()) for label, runs in sides.items()}
+
+
+def _conditions(run: StoredRun, rival: StoredRun) -> dict[str, tuple[Any, Any]]:
+    """What should be equal between rivals: base model, prompts, profiles, every knob that both have, training data."""
+    conditions: dict[str, tuple[Any, Any]] = {
+        "base model": (run.spec.base_model, rival.spec.base_model),
+        "prompts": (run.environment.prompts_then[:8], rival.environment.prompts_then[:8]),
+    }
+    if run.spec.method != rival.spec.method:
+        conditions["profiles"] = (run.spec.profiles, rival.spec.profiles)
+        for knob in sorted(run.spec.config.keys() & rival.spec.config.keys()):
+            conditions[knob] = (run.spec.config[knob], rival.spec.config[knob])
+
+    fit, rival_fit = run.fit_spec, rival.fit_spec
+    if fit is not None and rival_fit is not None:
+        hashes = [[data.sha256[:8] for data in spec.data] for spec in (fit, rival_fit)]
+        limits = [[data.limit for data in spec.data] for spec in (fit, rival_fit)]
+        conditions["training data"] = (hashes[0], hashes[1])
+        conditions["training examples"] = (limits[0], limits[1])
+    return conditions
+
+
+def _evidence_warning(run: StoredRun, rival: StoredRun) -> list[str]:
+    predictions, rival_predictions = run.predictions(), rival.predictions()
+    ids = predictions.keys() & rival_predictions.keys()
+
+    differing = sum(set(predictions[key].evidence) != set(rival_predictions[key].evidence) for key in ids)
+    return [f"evidence differs on {differing} of {len(ids)} examples"] if differing else []
+
+
+def _check_made_alike(task: str, label: str, run: StoredRun, other: StoredRun) -> None:
+    """Refuse seeds of one row that were not made alike."""
+    facts: dict[str, Callable[[StoredRun], str | None]] = {
+        "base model": lambda run: run.spec.base_model,
+        "prompts": lambda run: run.environment.prompts_then[:8],
+        "training data": training_hash,
+    }
+    for fact, fact_of in facts.items():
+        if fact_of(run) != fact_of(other):
+            values = f"{fact_of(run)} and {fact_of(other)}"
+            raise RpobenchError(
+                f"{task}: {_names(run, other)} are both {label} and differ in {fact} ({values}): "
+                "compare by the names of runs"
+            )
+
+
+def _names(*runs: StoredRun) -> str:
+    return " and ".join(run.name for run in runs)
