@@ -55,6 +55,7 @@ def _decodings(module: ReflectionModule) -> list[Decoding]:
     """Greedy first, then seeded samples."""
     config = module.config
     decodings = [Decoding(config.max_new_tokens)]
+
     for number in range(1, config.n):
         seed = module.seed * config.n + number
         decodings.append(Decoding(config.max_new_tokens, temperature=TEMPERATURE, seed=seed))
@@ -78,35 +79,41 @@ def choose_answer(module: ReflectionModule, task: Task, candidates: Sequence[Ans
     if len(candidates) == 1:
         return candidates[0]
 
+    usage, retry_count, repair_count = Usage(), 0, 0
+    for candidate in candidates:
+        usage += candidate.usage
+        retry_count += candidate.retry_count
+        repair_count += candidate.repair_count
+
     eligible = [candidate for candidate in candidates if candidate.text] or candidates[:1]
-    usage = sum((candidate.usage for candidate in candidates), Usage())
     if module.config.select == "likelihood":
         likelihoods = _rate_whole_texts(module, eligible)
         ratings = [likelihood.per_token for likelihood in likelihoods]
         usage = sum((likelihood.usage for likelihood in likelihoods), usage)
     else:
-        ratings = [_rate_consensus(task, candidate, eligible) for candidate in eligible]
+        ratings = _rate_by_consensus(task, eligible)
 
     best = max(range(len(eligible)), key=ratings.__getitem__)
-    return replace(
-        eligible[best],
-        usage=usage,
-        retry_count=sum(candidate.retry_count for candidate in candidates),
-        repair_count=sum(candidate.repair_count for candidate in candidates),
-    )
+    return replace(eligible[best], usage=usage, retry_count=retry_count, repair_count=repair_count)
 
 
-def _rate_consensus(task: Task, candidate: Answer, candidates: Sequence[Answer]) -> float:
-    return sum(task.score(candidate.text, other.text) for other in candidates)
+def _rate_by_consensus(task: Task, candidates: Sequence[Answer]) -> list[float]:
+    """The score of each answer against all of them, itself included."""
+    ratings = []
+    for candidate in candidates:
+        ratings.append(sum(task.score(candidate.text, other.text) for other in candidates))
+    return ratings
 
 
 def _rate_whole_texts(module: ReflectionModule, candidates: Sequence[Answer]) -> list[Likelihood]:
     """How likely each text is from its first word on."""
-    chats = []
+    chats, texts = [], []
     for candidate in candidates:
         without_analysis = candidate.answer_prompt[:-1]
         chats.append(without_analysis if candidate.text else candidate.answer_prompt)
-    return rate_texts(module, chats, [candidate.module_text for candidate in candidates])
+        texts.append(candidate.module_text)
+
+    return rate_texts(module, chats, texts)
 
 
 def apply_gate(

@@ -1,4 +1,4 @@
-"""The knobs of RPO and of its trained rivals. What both have stands in `ModuleConfig`, so that no one gets more."""
+"""The knobs of RPO and of its trained rivals. What both have stands in `ModuleConfig`, so that neither gets more."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rpobench.method.config import EvidenceConfig
 from rpobench.rpo.trajectories.file import read_trajectories
 from rpobench.types import RpobenchError
 
-CONTENT = "sha256:"
+CONTENT = "sha256:"  # before the hash by which a spec names a file
 
 
-def _readable(path: str) -> str:
-    """Raises what is wrong with the file at once, before anything is drafted for it."""
+def _check_file(path: str) -> str:
+    """The path, unless the file is missing or wrong: that is said at once, before anything is drafted for it."""
     if not path.startswith(CONTENT):
         if not Path(path).is_file():
             raise ValueError("no such file")
@@ -24,12 +24,14 @@ def _readable(path: str) -> str:
     return path
 
 
-def _content(path: str) -> str:
+def _hash_content(path: str) -> str:
     """How a file stands in a spec: by what is in it, not by where it is."""
-    return path if path.startswith(CONTENT) else CONTENT + hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    if path.startswith(CONTENT):
+        return path
+    return CONTENT + hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
 
 
-File = Annotated[str, AfterValidator(_readable), PlainSerializer(_content)]
+File = Annotated[str, AfterValidator(_check_file), PlainSerializer(_hash_content)]
 
 
 class ModuleConfig(EvidenceConfig):
@@ -76,8 +78,8 @@ class RPOConfig(ModuleConfig):
         return self.writer == "teacher" and not self.trajectories
 
     @model_validator(mode="after")
-    def _fits_together(self) -> RPOConfig:
-        """Raises RpobenchError, which pydantic lets through: no single option is at fault."""
+    def _check_combination(self) -> RPOConfig:
+        """Refuse options that exclude each other: by an RpobenchError, since no single option is at fault."""
         if not self.draft and (self.rl == "dpo" or self.gate is not None):
             raise RpobenchError("rl=dpo and gate compare with the draft: leave them out with draft=off")
         if not self.analysis and self.writer == "teacher":

@@ -14,14 +14,7 @@ SLACK = 32  # tokens for a label after the analysis, and for text that encodes l
 
 
 def template_messages(chat: Chat) -> list[dict[str, str]]:
-    """Write a chat as the list of dicts that chat templates and trl's conversational data sets expect.
-
-    Args:
-        chat: The messages, in order.
-
-    Returns:
-        One dict with `role` and `content` per message.
-    """
+    """Write a chat as the dicts with `role` and `content` that chat templates and trl's data sets expect."""
     return [{"role": message.role, "content": message.content} for message in chat]
 
 
@@ -47,7 +40,10 @@ class ContextWindow:
         Returns:
             True where both fit.
         """
-        return self.length is None or self.count_tokens(chat) + answer_tokens <= self.length
+        if self.length is None:
+            return True
+
+        return self.count_tokens(chat) + answer_tokens <= self.length
 
     def count_tokens(self, chat: Chat) -> int:
         """Count the tokens of a chat, those of the chat template included.
@@ -89,6 +85,7 @@ class ContextWindow:
             shorter = Evidence(evidence.items[:item_count], evidence.cut)
             if self.fits(build_chat(shorter), answer_tokens=answer_tokens + SLACK):
                 return shorter
+
         return None
 
 

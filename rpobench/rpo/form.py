@@ -86,10 +86,10 @@ class Form:
         Returns:
             The trajectory with those parts empty.
         """
-        writes_lacks = self.analysis and self.draft
-        return Trajectory(
-            trajectory.shows if self.analysis else "", trajectory.lacks if writes_lacks else "", trajectory.rewrite
-        )
+        shows = trajectory.shows if self.analysis else ""
+        lacks = trajectory.lacks if self.analysis and self.draft else ""
+
+        return Trajectory(shows, lacks, trajectory.rewrite)
 
     def render_prefix(self, trajectory: Trajectory) -> str:
         """Write everything before the answer.
@@ -103,17 +103,11 @@ class Form:
         *analysis_labels, answer_label = self._labels()
         parts = (trajectory.shows, trajectory.lacks)
         lines = [f"{label} {part}" for label, part in zip(analysis_labels, parts, strict=False)]
+
         return "\n".join([*lines, answer_label])
 
     def render(self, trajectory: Trajectory) -> str:
-        """Write a trajectory as the module writes it.
-
-        Args:
-            trajectory: What the module has to say.
-
-        Returns:
-            The lines of this form.
-        """
+        """Write a trajectory as the module writes it, in the lines of this form."""
         return f"{self.render_prefix(trajectory)} {trajectory.rewrite}"
 
     def parse(self, text: str) -> Trajectory | None:
@@ -170,6 +164,7 @@ class Form:
         item = ProfileItem("", {name: f"<{name}>" for name in task.fields})
         example = Example("", "", "<input>")
         chats = [self.build_chat(task, example, "<draft>", evidence) for evidence in ((), (item, item))]
+
         return Quoted((chats, self.render(Trajectory("<shows>", "<lacks>", "<rewrite>"))))
 
     def _labels(self) -> tuple[str, ...]:
@@ -181,12 +176,5 @@ class Form:
 
 
 def one_line(text: str) -> str:
-    """Make every run of white space one space: a line break inside a part would look like structure.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The text in one line.
-    """
+    """Make every run of white space one space: a line break inside a part would look like structure."""
     return " ".join(text.split())

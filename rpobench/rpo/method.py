@@ -23,17 +23,22 @@ class RPO(TrainedModule):
 
     @property
     def form(self) -> Form:  # type: ignore[override]
-        """With every part that is not switched off."""
+        """The form, with every part that is not switched off."""
         return Form(self.config.evidence, self.config.draft, self.config.analysis)
 
     def models(self) -> Mapping[str, str]:
-        teacher = {"teacher": get_model(self.config.teacher).identity} if self.config.has_teacher else {}
-        return {**super().models(), **teacher}
+        models = dict(super().models())
+        if self.config.has_teacher:
+            models["teacher"] = get_model(self.config.teacher).identity
+        return models
 
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
         from rpobench.rpo.trajectories.teacher_prompt import teacher_prompts
 
-        return [*super().prompts(tasks), *([teacher_prompts()] if self.config.has_teacher else [])]
+        prompts = super().prompts(tasks)
+        if self.config.has_teacher:
+            prompts.append(teacher_prompts())
+        return prompts
 
     @property
     def _gate(self) -> float | None:

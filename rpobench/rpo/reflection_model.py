@@ -10,17 +10,7 @@ from rpobench.types import RpobenchError
 
 
 def reflection_checkpoint(spec: str) -> Path:
-    """Find the folder of a reflection model.
-
-    Args:
-        spec: The name of a model, such as `smollm2-135m` or `hf:FOLDER`.
-
-    Returns:
-        The folder of its checkpoint.
-
-    Raises:
-        RpobenchError: It cannot be trained here.
-    """
+    """Find the folder of a reflection model. Refuses what `reflection_model` refuses."""
     return Path(reflection_model(spec).path)
 
 

@@ -56,6 +56,7 @@ class TrainedModule(Method):
             reflector: A model that answers in place of the reflection model and its adapter.
         """
         super().__init__(config)
+
         self._adapter = adapter
         self._replacement = reflector
         self._work_folder: Path | None = None
@@ -118,6 +119,7 @@ class TrainedModule(Method):
     def _report_repairs(self, task: Task, answers: Sequence[Answer]) -> None:
         retry_count = sum(answer.retry_count for answer in answers)
         repair_count = sum(answer.repair_count for answer in answers)
+
         if retry_count:
             print(
                 f"{task.name}: {retry_count} of {len(answers) * self.config.n} answers missed a line of the required "
@@ -201,6 +203,7 @@ class TrainedModule(Method):
         """
         if not (path / "adapter").is_dir():
             raise RpobenchError(f"{path / 'adapter'}: not there: move {path.parent} away and train it again")
+
         return cls(config, adapter=path / "adapter")
 
 

@@ -28,14 +28,7 @@ class TrainingRow:
     evidence: tuple[ProfileItem, ...]
 
     def build_chat(self, form: Form) -> Chat:
-        """Write what the module reads of this row.
-
-        Args:
-            form: What the module reads and writes.
-
-        Returns:
-            The chat, without an answer.
-        """
+        """Write what a module of this form reads of the row, as a chat without an answer."""
         return form.build_chat(self.task, self.example, self.draft, self.evidence)
 
 

@@ -23,6 +23,7 @@ def common_arguments(work: Path, *, report_to: str, seed: int) -> dict[str, Any]
         Keyword arguments for `transformers.TrainingArguments` and what trl derives from it.
     """
     cuda = torch.cuda.is_available()
+
     return {
         "output_dir": str(work),
         "seed": seed,
@@ -48,6 +49,7 @@ def check_reports(report_to: str) -> None:
         RpobenchError: transformers does not know it, or its package is not installed.
     """
     available = ["none", *get_available_reporting_integrations()]
+
     if report_to not in available:
         raise RpobenchError(
             f"report_to={report_to}: not one of {', '.join(available)}, or its package is not installed"

@@ -60,6 +60,7 @@ class BestAdapter(TrainerCallback):  # type: ignore[misc]  # transformers is rea
         self._metric = metric
         self._sign = 1 if higher else -1
         self._patience = patience
+
         folder.mkdir(parents=True, exist_ok=True)
 
     def on_evaluate(
@@ -94,6 +95,7 @@ class BestAdapter(TrainerCallback):  # type: ignore[misc]  # transformers is rea
         values = self.values()
         if not self._patience or not values:
             return False
+
         last_step, _ = values[-1]
         return last_step <= step and self._evaluations_since_best(values) >= self._patience
 

@@ -144,6 +144,7 @@ def dpo_arguments(job: TrainingJob, work: Path, *, evaluates: bool) -> DPOConfig
         The arguments of the trainer.
     """
     config = job.config
+
     return DPOConfig(
         max_steps=config.rl_steps,
         per_device_train_batch_size=share(config.rl_prompts, "rl_prompts"),

@@ -57,7 +57,7 @@ class VaryingGroupsTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is read un
         compute_entropy: bool = False,
         **image_arguments: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
-        """trl's own, but for completions alone; see `log_probs`."""
+        """As trl's own, but for completions alone; see `log_probs`."""
         log_probs, entropies = [], []
         size = batch_size or len(input_ids)
 
@@ -95,6 +95,7 @@ def build_grpo_dataset(rows: Sequence[TrainingRow], form: Form) -> Dataset:
                 "evidence": "\n".join(row.task.show(item) for item in row.evidence),
             }
         )
+
     return Dataset.from_list(prompts)
 
 
@@ -110,26 +111,9 @@ def train_grpo(job: TrainingJob, data: TrainingData, sft_adapter: Path, work: Pa
     Returns:
         The trainer at the end of its training.
     """
-    config = job.config
     train_rows = [demonstration.row for demonstration in data.training]
     held_out_rows = [demonstration.row for demonstration in data.held_out]
-
-    prompts = order_prompts(
-        train_rows,
-        steps=config.rl_steps,
-        prompts_per_step=config.rl_prompts,
-        k=config.k,
-        seed=job.seed,
-        curriculum=config.curriculum,
-    )
-    held_out_prompts = order_prompts(
-        held_out_rows,
-        steps=1,
-        prompts_per_step=min(HELD_OUT, len(held_out_rows)),
-        k=config.k,
-        seed=job.seed,
-        curriculum="fixed",
-    )
+    held_out_prompts = _choose_held_out_prompts(job, held_out_rows)
 
     callbacks: list[Any] = [TrainingProgress("GRPO steps")]
     if held_out_prompts:
@@ -140,13 +124,33 @@ def train_grpo(job: TrainingJob, data: TrainingData, sft_adapter: Path, work: Pa
         model=trained_policy(job.checkpoint, sft_adapter, seed=job.seed),
         reward_funcs=make_reward(tasks, job.form),
         args=grpo_arguments(job, work, held_out_count=len(held_out_prompts)),
-        train_dataset=build_grpo_dataset(prompts, job.form),
+        train_dataset=build_grpo_dataset(_order_training_prompts(job, train_rows), job.form),
         eval_dataset=build_grpo_dataset(held_out_prompts, job.form) if held_out_prompts else None,
         processing_class=load_tokenizer(job.checkpoint),
         callbacks=callbacks,
     )
     run_to_end(trainer, work)
     return trainer
+
+
+def _order_training_prompts(job: TrainingJob, rows: Sequence[TrainingRow]) -> list[TrainingRow]:
+    config = job.config
+
+    return order_prompts(
+        rows,
+        steps=config.rl_steps,
+        prompts_per_step=config.rl_prompts,
+        k=config.k,
+        seed=job.seed,
+        curriculum=config.curriculum,
+    )
+
+
+def _choose_held_out_prompts(job: TrainingJob, rows: Sequence[TrainingRow]) -> list[TrainingRow]:
+    """As many as an evaluation reads, with all their evidence."""
+    count = min(HELD_OUT, len(rows))
+
+    return order_prompts(rows, steps=1, prompts_per_step=count, k=job.config.k, seed=job.seed, curriculum="fixed")
 
 
 def grpo_arguments(job: TrainingJob, work: Path, *, held_out_count: int) -> GRPOConfig:
@@ -162,6 +166,7 @@ def grpo_arguments(job: TrainingJob, work: Path, *, held_out_count: int) -> GRPO
     """
     config = job.config
     groups = share(config.rl_prompts, "rl_prompts")
+
     return GRPOConfig(
         max_steps=config.rl_steps,
         per_device_train_batch_size=config.rl_group,
@@ -187,12 +192,5 @@ def grpo_arguments(job: TrainingJob, work: Path, *, held_out_count: int) -> GRPO
 
 
 def evaluation_steps(steps: int) -> int:
-    """Choose how often the reward on held-out users is measured.
-
-    Args:
-        steps: The steps of the stage.
-
-    Returns:
-        The steps between two measurements: half of the stage.
-    """
+    """Choose how many steps of a stage lie between two measurements on held-out users: half of them."""
     return max(1, steps // 2)

@@ -43,6 +43,7 @@ def _read_measurements(entries: Sequence[dict[str, Any]], steps: int) -> dict[in
             step = entry["step"]
             if step % evaluation_steps(steps) == 0 or step == steps:
                 measurements.setdefault(step, entry)
+
     return measurements
 
 

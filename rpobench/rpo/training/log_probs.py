@@ -27,6 +27,7 @@ def completion_logits(model: Any, input_ids: torch.Tensor, attention_mask: torch
         The logits, (rows, count, vocabulary), in float32.
     """
     outputs = model(input_ids=input_ids, attention_mask=attention_mask, logits_to_keep=count + 1, use_cache=False)
+
     logits: torch.Tensor = outputs.logits[:, :-1].float()
     return logits
 

@@ -24,8 +24,10 @@ def new_policy(checkpoint: Path, *, rank: int, seed: int) -> PeftModel:
         The model, of which the adapter alone is trained.
     """
     set_seed(seed)
+    base = load_base(checkpoint)
+
     lora = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
-    return get_peft_model(load_base(checkpoint), lora)
+    return get_peft_model(base, lora)
 
 
 def trained_policy(checkpoint: Path, adapter: Path, *, seed: int) -> PeftModel:
@@ -40,30 +42,18 @@ def trained_policy(checkpoint: Path, adapter: Path, *, seed: int) -> PeftModel:
         The model, of which the adapter alone is trained.
     """
     set_seed(seed)
-    return PeftModel.from_pretrained(load_base(checkpoint), str(adapter), is_trainable=True)
+    base = load_base(checkpoint)
+
+    return PeftModel.from_pretrained(base, str(adapter), is_trainable=True)
 
 
 def load_base(checkpoint: Path) -> Any:
-    """Load the untrained model in float32.
-
-    Args:
-        checkpoint: The folder of the model.
-
-    Returns:
-        The model without an adapter.
-    """
+    """Load the untrained model in float32, without an adapter."""
     return AutoModelForCausalLM.from_pretrained(str(checkpoint), dtype=torch.float32, use_safetensors=True)
 
 
 def load_tokenizer(checkpoint: Path) -> PreTrainedTokenizerBase:
-    """Load the checkpoint's tokenizer. Padding falls back to the end-of-text token.
-
-    Args:
-        checkpoint: The folder of the model.
-
-    Returns:
-        The tokenizer.
-    """
+    """Load the checkpoint's tokenizer. Padding falls back to the end-of-text token."""
     tokenizer = fix_template_date(AutoTokenizer.from_pretrained(str(checkpoint)))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -26,7 +26,7 @@ class RewardedAnswer:
 
     Attributes:
         task: The task of its example.
-        answer: In the task's form; empty where the completion holds no answer.
+        answer: In the task's form.
         target: The answer of the user.
         draft: The base model's answer.
         evidence: The text of the profile items that the prompt showed.
@@ -66,14 +66,14 @@ def make_reward(tasks: Mapping[str, Task], form: Form) -> Callable[..., list[flo
             answers.append(answer)
 
         if log_metric:
-            rewarded = [
-                RewardedAnswer(tasks[task_name], answer, gold, draft, evidence)
-                for task_name, answer, gold, draft, evidence in zip(
-                    task, answers, target, columns["draft"], columns["evidence"], strict=True
-                )
-            ]
-            log_metric("parse_rate", sum(map(bool, answers)) / len(answers))
-            _log_signs(log_metric, [answer for answer in rewarded if answer.answer])
+            rewarded = []
+            for index, answer in enumerate(answers):
+                if answer:
+                    draft, evidence = columns["draft"][index], columns["evidence"][index]
+                    rewarded.append(RewardedAnswer(tasks[task[index]], answer, target[index], draft, evidence))
+
+            log_metric("parse_rate", len(rewarded) / len(answers))
+            _log_signs(log_metric, rewarded)
         return rewards
 
     return task_score
@@ -119,6 +119,7 @@ def entropy(counts: Counter[str]) -> float:
         The entropy in nats: 0 where one label is given to everything.
     """
     total = counts.total()
+
     return -sum(count / total * math.log(count / total) for count in counts.values())
 
 
@@ -161,4 +162,5 @@ def facts_lost(draft: str, answer: str) -> float:
     facts = set(FACT.findall(draft))
     if not facts:
         return 0.0
+
     return sum(fact.lower() not in answer.lower() for fact in facts) / len(facts)

@@ -127,6 +127,7 @@ def train_sft(job: TrainingJob, data: TrainingData, work: Path) -> CompletionTra
 
 def _report_wrong_conclusions(train_rows: Dataset) -> None:
     wrong_count = sum(lead != "" for lead in train_rows["lead"])
+
     if wrong_count:
         print(
             f"SFT: {wrong_count} of {len(train_rows)} training trajectories reach a wrong conclusion; "
@@ -144,7 +145,10 @@ def evaluation_steps(epoch_steps: int) -> int:
     Returns:
         The steps between two measurements: a whole epoch where that is short, `SAVE_STEPS`, or a quarter of a long one.
     """
-    return max(min(SAVE_STEPS, epoch_steps), math.ceil(epoch_steps / 4))
+    short_epoch = min(SAVE_STEPS, epoch_steps)
+    quarter = math.ceil(epoch_steps / 4)
+
+    return max(short_epoch, quarter)
 
 
 def sft_arguments(job: TrainingJob, work: Path, *, row_count: int, evaluates: bool) -> SFTConfig:
@@ -161,6 +165,7 @@ def sft_arguments(job: TrainingJob, work: Path, *, row_count: int, evaluates: bo
     """
     config = job.config
     epoch_steps = math.ceil(row_count / config.sft_batch)
+
     return SFTConfig(
         num_train_epochs=config.sft_epochs,
         per_device_train_batch_size=share(config.sft_batch, "sft_batch"),

@@ -78,8 +78,7 @@ def _is_end(trainer: Trainer, checkpoint: Path) -> bool:
         return True
 
     callbacks = trainer.callback_handler.callbacks
-    best_adapters = [callback for callback in callbacks if isinstance(callback, BestAdapter)]
-    return any(best_adapter.ends_training(state.global_step) for best_adapter in best_adapters)
+    return any(callback.ends_training(state.global_step) for callback in callbacks if isinstance(callback, BestAdapter))
 
 
 def last_checkpoint(work: Path) -> Path | None:
@@ -122,6 +121,7 @@ def _disk_faults(folder: Path) -> Iterator[None]:
     except (OSError, RuntimeError, SafetensorError) as error:
         if not any(sign in str(error) for sign in DISK_FULL):
             raise
+
         cause = str(error).splitlines()[0]
         raise RpobenchError(f"{folder}: {cause}: what was trained is kept, make room there and run again") from error
 
@@ -160,6 +160,7 @@ def count_trained_tokens(folder: Path) -> dict[str, int]:
         counter = next(name for name in TOKENS if any(name in entry for entry in entries))
         stage_name = log.parts[-3]
         tokens_by_stage[stage_name] = int(max(entry.get(counter, 0) for entry in entries))
+
     return tokens_by_stage
 
 

@@ -129,4 +129,5 @@ def read_writing_usage(folder: Path) -> Usage | None:
     """
     file = folder / USAGE
     usage = Usage(**json.loads(file.read_text())) if file.exists() else Usage()
+
     return usage if usage.calls else None

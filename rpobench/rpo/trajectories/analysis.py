@@ -24,16 +24,9 @@ class Analysis(NamedTuple):
 
 
 def conclude(fitting: str, *, agrees: bool) -> str:
-    """Write where the draft stands to the answer that fits the user.
+    """Write which answer fits the user, and whether the draft agrees with it.
 
     A small model can copy that answer, but cannot count the gap to it.
-
-    Args:
-        fitting: The answer that fits.
-        agrees: Whether the draft is that answer.
-
-    Returns:
-        The line of what the draft lacks.
     """
     return f"nothing, {fitting} fits" if agrees else f"{fitting} fits"
 

@@ -45,6 +45,7 @@ class StoredTrajectory:
             record["input"] = self.input_hash
         if self.draft is not None:
             record["draft"] = self.draft
+
         return record | asdict(self.trajectory)
 
 
@@ -135,12 +136,5 @@ def _parse_line(line: str, location: str) -> StoredTrajectory:
 
 
 def hash_input(example: Example) -> str:
-    """Hash the input of an example.
-
-    Args:
-        example: Any example.
-
-    Returns:
-        16 hex digits.
-    """
+    """Hash the input of an example: 16 hex digits."""
     return sha256(example.input.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -31,6 +31,7 @@ class FileWriter:
             raise RpobenchError(
                 f"trajectories={file}: no such file; a spec names one by its content, a fit by its path"
             )
+
         self._file = file
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:

@@ -36,6 +36,7 @@ def write_trajectory(row: TrainingRow, habits: WordHabits) -> Trajectory:
         The trajectory, which ends in the target.
     """
     analysis = analyse(row.task, row.example, row.draft, row.evidence, habits)
+
     return Trajectory(one_line(analysis.shows), one_line(analysis.lacks), one_line(row.target))
 
 
@@ -53,4 +54,5 @@ def collect_histories(rows: Iterable[TrainingRow]) -> list[list[ProfileItem]]:
         items_by_id = items_by_user.setdefault(row.example.user_id, {})
         for item in row.evidence:
             items_by_id[item.id] = item
+
     return [list(items_by_id.values()) for items_by_id in items_by_user.values()]

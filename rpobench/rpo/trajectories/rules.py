@@ -33,6 +33,7 @@ def analyse(task: Task, example: Example, draft: str, evidence: Sequence[Profile
     """
     if not evidence:
         return Analysis("nothing", UNKNOWN)
+
     if task.kind == "rating":
         return analyse_ratings(task, example, draft, evidence, habits)
     if task.kind == "label":
@@ -55,4 +56,5 @@ def analyse_labels(task: Task, draft: str, evidence: Sequence[ProfileItem]) -> A
     """
     closest, *others = (item.fields[task.answer_field] for item in evidence)
     shows = f"closest {closest}; then {', '.join(others)}" if others else f"closest {closest}"
+
     return Analysis(shows, conclude(closest, agrees=task.parse(draft) == closest))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from rpobench.rpo.trajectories.analysis import Analysis
@@ -17,6 +18,14 @@ MARKS: dict[str, Callable[[str], bool]] = {
     "starts with a number": lambda text: text[:1].isdigit(),
 }
 MOST_HABIT_WORDS = 4
+
+
+@dataclass(frozen=True)
+class _Statements:
+    """Parts of both lines of an analysis."""
+
+    shows: list[str]
+    lacks: list[str]
 
 
 def analyse_style(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> Analysis:
@@ -35,20 +44,12 @@ def analyse_style(task: Task, example: Example, draft: str, evidence: Sequence[P
     word_lists = [split_words(text) for text in texts]
     draft_words = split_words(draft)
 
-    shows = [f"{median(len(words) for words in word_lists):g} words"]
+    shows = [f"{median(map(len, word_lists)):g} words"]
     lacks = [f"{len(draft_words)} words"]
 
-    opener = _recurring_run(word_lists, slice(None, 2))
-    if opener:
-        shows.append(f'opens "{opener}"')
-        if not " ".join(draft_words).startswith(opener):
-            lacks.append(f'no "{opener}" first')
-
-    ending = _recurring_run(word_lists, slice(-2, None))
-    if ending:
-        shows.append(f'ends "{ending}"')
-        if not " ".join(draft_words).endswith(ending):
-            lacks.append(f'no "{ending}" last')
+    runs = _compare_runs(word_lists, " ".join(draft_words))
+    shows += runs.shows
+    lacks += runs.lacks
 
     shows += [name for name, has_mark in MARKS.items() if 2 * sum(map(has_mark, texts)) > len(texts)]
 
@@ -67,15 +68,35 @@ def split_words(text: str) -> list[str]:
     return WORD.findall(text.lower())
 
 
+def _compare_runs(word_lists: Sequence[Sequence[str]], draft: str) -> _Statements:
+    """The words with which the user opens and ends, and which of them the draft lacks there."""
+    shows, lacks = [], []
+    opener = _recurring_run(word_lists, slice(None, 2))
+    if opener:
+        shows.append(f'opens "{opener}"')
+        if not draft.startswith(opener):
+            lacks.append(f'no "{opener}" first')
+
+    ending = _recurring_run(word_lists, slice(-2, None))
+    if ending:
+        shows.append(f'ends "{ending}"')
+        if not draft.endswith(ending):
+            lacks.append(f'no "{ending}" last')
+
+    return _Statements(shows, lacks)
+
+
 def _recurring_run(word_lists: Sequence[Sequence[str]], end: slice) -> str:
     """The two words, else the one, with which at least half of the texts, and two of them, begin or end; or ''."""
     shorter_end = slice(end.start and end.start // 2, end.stop and end.stop // 2)
+
     for part in (end, shorter_end):
         counts = Counter(" ".join(words[part]) for words in word_lists if words)
         if counts:
             run, count = counts.most_common(1)[0]
             if count >= 2 and 2 * count >= len(word_lists):
                 return run
+
     return ""
 
 

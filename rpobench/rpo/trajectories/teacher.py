@@ -47,6 +47,7 @@ class TeacherWriter:
         self._folder = folder
         self._max_new_tokens = max_new_tokens
         self._seed = seed
+
         self.usage = Usage()
 
     def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
@@ -66,12 +67,12 @@ class TeacherWriter:
         accepted_counts = [0]
 
         for attempt in range(TRIES):
-            open_indices = [index for index in range(len(rows)) if index not in accepted]
-            analyses = self._write_analyses(model, [rows[index] for index in open_indices], attempt)
+            open_rows = {index: row for index, row in enumerate(rows) if index not in accepted}
+            analyses = self._write_analyses(model, list(open_rows.values()), attempt)
 
-            for index, analysis in zip(open_indices, analyses, strict=True):
-                trajectory = read_analysis(rows[index], analysis)
-                if trajectory and not reveals_target(rows[index], trajectory):
+            for (index, row), analysis in zip(open_rows.items(), analyses, strict=True):
+                trajectory = read_analysis(row, analysis)
+                if trajectory and not reveals_target(row, trajectory):
                     accepted[index] = trajectory
             accepted_counts.append(len(accepted))
 
@@ -105,14 +106,18 @@ class TeacherWriter:
         completions = KeptTexts(self._folder, name, model, decoding).generate(chats)
         _check_answered(completions)
 
-        self.usage += sum((completion.usage for completion in completions), Usage())
-        return [completion.text for completion in completions]
+        texts = []
+        for completion in completions:
+            self.usage += completion.usage
+            texts.append(completion.text)
+        return texts
 
 
 def _report_accepted(accepted_counts: Sequence[int], row_count: int) -> None:
     """`accepted_counts` is how many rows had a trajectory before the first try and after each."""
     by_try = ", ".join(str(after - before) for before, after in pairwise(accepted_counts))
     total = accepted_counts[-1]
+
     print(
         f"teacher: {total} of {row_count} trajectories accepted ({by_try} by try), {row_count - total} by rules",
         file=sys.stderr,

@@ -67,4 +67,5 @@ def build_teacher_chat(row: TrainingRow) -> Chat:
     """
     _, module_reads = row.build_chat(FORM)
     question = Message("user", f"{module_reads.content}\n{REWRITE} {one_line(row.target)}")
+
     return (Message("system", INSTRUCTION), *FEW_SHOT[row.task.kind], question)

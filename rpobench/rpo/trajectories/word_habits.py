@@ -42,31 +42,22 @@ class WordHabits:
             histories: The items of each user.
         """
         filled = [history for history in histories if history]
+
         self._return_rates = _return_rates(task, filled)
         self._leanings = _leanings(task, filled) if task.kind == "rating" else {}
 
     def return_rate(self, word: str) -> float:
-        """How much likelier than by chance somebody who used the word uses it again.
+        """How many times likelier than by chance somebody who used the word uses it again.
 
-        After Church 2000, "Empirical estimates of adaptation", smoothed by one user at chance.
-
-        Args:
-            word: A content word.
-
-        Returns:
-            How many times likelier; infinite where chance alone would not bring one repetition, so that to see none
-            tells nothing.
+        After Church 2000, "Empirical estimates of adaptation", smoothed by one user at chance. Infinite where chance
+        alone would not bring one repetition, so that to see none tells nothing.
         """
         return self._return_rates.get(word, math.inf)
 
     def leaning(self, word: str) -> float:
-        """How far items with this word are rated from their user's mean.
+        """By how many standard errors items with this word are rated above (+) or below (-) their user's mean.
 
-        Args:
-            word: A content word.
-
-        Returns:
-            Standard errors above (+) or below (-) the mean; 0 where the items are few or it may be an accident.
+        0 where the items are few or it may be an accident.
         """
         return self._leanings.get(word, 0.0)
 
@@ -141,4 +132,5 @@ def _chance_of_return(share: float, items_per_user: float) -> float:
     """
     exactly_once: float = items_per_user * share * (1 - share) ** (items_per_user - 1)
     at_least_once: float = 1 - (1 - share) ** items_per_user
+
     return 1 - exactly_once / at_least_once
