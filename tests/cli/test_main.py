@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command_line import CommandResult, run_rpobench
@@ -30,19 +29,20 @@ def surroundings() -> Iterator[None]:
     registry._declared.cache_clear()
 
 
-def fails(done: CommandResult, *words: str) -> None:
-    assert done.returncode == 1 and done.stdout == ""
-    assert len(done.stderr.strip().splitlines()) == 1 and done.stderr.startswith("rpobench: ")
+def assert_fails(result: CommandResult, *words: str) -> None:
+    """It ends with exit code 1 and one line on stderr that holds these words."""
+    assert result.returncode == 1 and result.stdout == ""
+    assert len(result.stderr.strip().splitlines()) == 1 and result.stderr.startswith("rpobench: ")
     for word in words:
-        assert word in done.stderr
+        assert word in result.stderr
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with runs of two methods on two tasks."""
     folder = tmp_path_factory.mktemp("cli") / "runs"
-    done = run_rpobench(*PLAN, "--method", "zero-shot,peek", "--task", "LaMP-3,LaMP-7", "--out", folder)
-    assert done.returncode == 0, done.stderr
+    result = run_rpobench(*PLAN, "--method", "zero-shot,peek", "--task", "LaMP-3,LaMP-7", "--out", folder)
+    assert result.returncode == 0, result.stderr
     return folder
 
 
@@ -50,10 +50,12 @@ PLAN = ("run", "--base-model", "scripted:echo", "--limit", "6")
 
 
 def test_help_is_quick_to_import_and_names_the_commands() -> None:
-    done = run_rpobench("--help")
-    assert done.returncode == 0
+    result = run_rpobench("--help")
+
+    assert result.returncode == 0
     for name in ("run", "list", "score", "show", "report"):
-        assert f" {name} " in done.stdout
+        assert f" {name} " in result.stdout
+
     code = (
         "import sys; sys.argv = ['rpobench', '--help']\n"
         "from rpobench.cli.main import main\n"
@@ -61,39 +63,44 @@ def test_help_is_quick_to_import_and_names_the_commands() -> None:
         "except SystemExit: pass\n"
         "print([name for name in ('torch', 'transformers', 'sklearn', 'numpy', 'pydantic') if name in sys.modules])"
     )
-    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert asked.stdout.splitlines()[-1] == "[]"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.splitlines()[-1] == "[]"
 
 
-def test_version() -> None:
+def test_version_is_printed() -> None:
     assert run_rpobench("--version").stdout.strip() == rpobench.__version__
 
 
-def test_a_command_of_another_package_is_imported_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_of_another_package_is_imported_when_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "toy_methods", raising=False)
+
     run_rpobench("list", "tasks")
+
     assert "toy_methods" not in sys.modules
     assert run_rpobench("greet").stdout == "hello\n"
     assert "A command of somebody else" in run_rpobench("--help").stdout
 
 
 def test_run_json_is_one_array_and_the_rest_goes_to_stderr(runs: Path) -> None:
-    done = run_rpobench(*PLAN, "--method", "zero-shot,peek", "--task", "LaMP-3,LaMP-7", "--out", runs, "--json")
-    found = json.loads(done.stdout)
-    assert [(one["method"], one["task"]) for one in found] == [
+    result = run_rpobench(*PLAN, "--method", "zero-shot,peek", "--task", "LaMP-3,LaMP-7", "--out", runs, "--json")
+
+    summaries = json.loads(result.stdout)
+    assert [(summary["method"], summary["task"]) for summary in summaries] == [
         (method, task) for method in ("zero-shot", "peek") for task in ("LaMP-3", "LaMP-7")
     ]
-    assert found[1]["references"]["swapped"] is None and found[2]["references"]["swapped"] is not None
+    assert summaries[1]["references"]["swapped"] is None and summaries[2]["references"]["swapped"] is not None
 
 
 def test_run_ends_with_a_table_that_says_what_it_rests_on(tmp_path: Path) -> None:
-    done = run_rpobench(*PLAN, "--method", "peek", "--task", "LaMP-3", "--out", tmp_path / "runs")
+    result = run_rpobench(*PLAN, "--method", "peek", "--task", "LaMP-3", "--out", tmp_path / "runs")
+
     for word in ("synthetic, not LaMP", "MAE ↓", "draft", "swapped", "gain", "best generic", "oracle", "seconds"):
-        assert word in done.stdout
-    assert "LaMP-3 peek" in done.stderr and "/s" in done.stderr and "left" in done.stderr, "progress in plain lines"
+        assert word in result.stdout
+    for word in ("LaMP-3 peek", "/s", "left"):
+        assert word in result.stderr, "progress in plain lines"
 
 
-def test_lists(runs: Path) -> None:
+def test_list_names_every_group(runs: Path) -> None:
     assert run_rpobench("list", "tasks").stdout.split()[:2] == ["LaMP-1", "LaMP-2"]
     assert {"zero-shot", "rag-bm25", "rpo", "peek"} <= set(json.loads(run_rpobench("list", "methods", "--json").stdout))
     assert "smollm2-135m" in run_rpobench("list", "models").stdout
@@ -102,41 +109,48 @@ def test_lists(runs: Path) -> None:
 
 
 def test_show_puts_input_draft_and_target_side_by_side(runs: Path) -> None:
-    name = json.loads(run_rpobench("list", "runs", "--runs", runs, "--json").stdout)
-    swapped = next(one for one in map(str_of, name) if "LaMP-7-peek-swapped" in one)
-    own = next(one for one in map(str_of, name) if "LaMP-7-peek" in one and "swapped" not in one)
-    shown = json.loads(run_rpobench("show", own, "--runs", runs, "--json").stdout)
-    assert len(shown) == 6
-    assert {"example", "input", "evidence", "draft", "prediction", "target", "score"} <= set(shown[0])
-    other = json.loads(run_rpobench("show", swapped, "--runs", runs, "--json").stdout)
-    assert shown[0]["prediction"] != other[0]["prediction"] and shown[0]["target"] == other[0]["target"]
-    one = run_rpobench("show", own, "--runs", runs, "--example", shown[2]["example"]).stdout
-    assert shown[2]["target"] in one and shown[1]["example"] not in one
-    fails(run_rpobench("show", own, "--runs", runs, "--example", "none"), "--example none", shown[0]["example"])
-    fails(run_rpobench("show", "no-such-run", "--runs", runs), "no-such-run", "rpobench list runs")
+    names = json.loads(run_rpobench("list", "runs", "--runs", runs, "--json").stdout)
+    swapped_run = next(name for name in names if "LaMP-7-peek-swapped" in name)
+    run = next(name for name in names if "LaMP-7-peek" in name and "swapped" not in name)
 
+    entries = json.loads(run_rpobench("show", run, "--runs", runs, "--json").stdout)
+    swapped_entries = json.loads(run_rpobench("show", swapped_run, "--runs", runs, "--json").stdout)
+    table = run_rpobench("show", run, "--runs", runs, "--example", entries[2]["example"]).stdout
+    unknown_example = run_rpobench("show", run, "--runs", runs, "--example", "none")
+    unknown_run = run_rpobench("show", "no-such-run", "--runs", runs)
 
-def str_of(listed: Any) -> str:
-    return listed if isinstance(listed, str) else str(listed["run"])
+    assert len(entries) == 6
+    assert {"example", "input", "evidence", "draft", "prediction", "target", "score"} <= set(entries[0])
+    assert entries[0]["prediction"] != swapped_entries[0]["prediction"]
+    assert entries[0]["target"] == swapped_entries[0]["target"]
+    assert entries[2]["target"] in table and entries[1]["example"] not in table
+    assert_fails(unknown_example, "--example none", entries[0]["example"])
+    assert_fails(unknown_run, "no-such-run", "rpobench list runs")
 
 
 def test_report_in_both_forms(runs: Path, tmp_path: Path) -> None:
     text = run_rpobench("report", "--runs", runs).stdout
     assert "synthetic, not LaMP" in text and "| peek |" in text and "**" in text
-    done = run_rpobench("report", "--runs", runs, "--format", "csv", "--out", tmp_path / "table.csv", "--no-text")
-    assert done.stdout == "" and len((tmp_path / "table.csv").read_text().splitlines()) == 9
-    fails(run_rpobench("report", "--runs", runs, "--format", "xls"), "--format xls", "md, csv")
-    fails(run_rpobench("report", "--runs", tmp_path / "none"), "no finished run")
+
+    result = run_rpobench("report", "--runs", runs, "--format", "csv", "--out", tmp_path / "table.csv", "--no-text")
+    assert result.stdout == "" and len((tmp_path / "table.csv").read_text().splitlines()) == 9
+
+    assert_fails(run_rpobench("report", "--runs", runs, "--format", "xls"), "--format xls", "md, csv")
+    assert_fails(run_rpobench("report", "--runs", tmp_path / "none"), "no finished run")
 
 
 def test_score_takes_official_files(tmp_path: Path) -> None:
     golds, preds = tmp_path / "golds.json", tmp_path / "preds.json"
     golds.write_text(json.dumps({"task": "LaMP_3", "golds": [{"id": "1", "output": "5"}, {"id": "2", "output": "3"}]}))
     preds.write_text(json.dumps({"task": "LaMP_3", "golds": [{"id": "2", "output": "3"}, {"id": "1", "output": "x"}]}))
-    done = run_rpobench("score", "--task", "LaMP-3", "--golds", golds, "--preds", preds, "--json")
-    assert json.loads(done.stdout) == {"MAE": 2.0, "RMSE": pytest.approx(8**0.5)}
+
+    result = run_rpobench("score", "--task", "LaMP-3", "--golds", golds, "--preds", preds, "--json")
+    assert json.loads(result.stdout) == {"MAE": 2.0, "RMSE": pytest.approx(8**0.5)}
+
     preds.write_text("<html>")
-    fails(run_rpobench("score", "--task", "LaMP-3", "--golds", golds, "--preds", preds), "preds.json", "web page")
+    assert_fails(
+        run_rpobench("score", "--task", "LaMP-3", "--golds", golds, "--preds", preds), "preds.json", "web page"
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,9 +172,12 @@ def test_score_takes_official_files(tmp_path: Path) -> None:
 def test_a_fault_is_one_line_and_no_traceback(
     tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    done = run_rpobench("run", "--limit", "2", "--base-model", "scripted:echo", *arguments, "--out", tmp_path / "runs")
-    assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("rpobench: ")]
+    options = ("--limit", "2", "--base-model", "scripted:echo", "--out", tmp_path / "runs")
+
+    result = run_rpobench("run", *options, *arguments)
+
+    assert result.returncode == 1 and result.stdout == "" and "Traceback" not in result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("rpobench: ")]
     for word in words:
         assert word in line
 
@@ -172,73 +189,79 @@ def test_debug_shows_the_traceback() -> None:
 
 @pytest.mark.parametrize("arguments", [("run",), ("nonsense",), ("run", "--nonsense"), ("run", "--limit", "0")])
 def test_wrong_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
-    done = run_rpobench(*arguments)
-    assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
+    result = run_rpobench(*arguments)
+
+    assert result.returncode == 2 and result.stdout == "" and "Traceback" not in result.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     out = tmp_path / "file" / "runs"
-    done = run_rpobench(*PLAN, "--method", "zero-shot", "--task", "LaMP-3", "--out", out)
-    assert done.returncode == 1 and str(out) in done.stderr and "Traceback" not in done.stderr
+
+    result = run_rpobench(*PLAN, "--method", "zero-shot", "--task", "LaMP-3", "--out", out)
+
+    assert result.returncode == 1 and str(out) in result.stderr and "Traceback" not in result.stderr
 
 
-def test_texts_are_shown_as_they_are_and_never_as_markup_or_control_codes(
+def test_texts_never_act_as_markup_or_control_codes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rpobench.cli.example_tables import print_examples
 
     monkeypatch.setenv("COLUMNS", "200")
     names = ("example", "evidence", "draft", "trajectory", "prediction", "target", "failure")
-    text = "[bold red]x[/] \x1b[2J\x07 \u202egnp.exe \ud800"
-    hostile = {**dict.fromkeys(names, text), "evidence": [text], "cut": 3}
-    print_examples([{**hostile, "input": "📦 naïve\nline", "score": 0.5}], trajectories=True)
-    out = capsys.readouterr().out
-    assert "[bold red]x[/]" in out and "\\x1b[2J" in out and "\\u202e" in out and "\\ud800" in out
-    assert "\x1b[2J" not in out and "\u202e" not in out and "📦 naïve" in out
-    own = {**hostile, "input": "i", "trajectory": "History shows: x", "score": 0.5}
-    for shown in (True, False):
-        print_examples([own], trajectories=shown)
-        assert ("History shows: x" in capsys.readouterr().out) is shown
+    hostile_text = "[bold red]x[/] \x1b[2J\x07 \u202egnp.exe \ud800"
+    hostile_entry = {**dict.fromkeys(names, hostile_text), "evidence": [hostile_text], "cut": 3}
+
+    print_examples([{**hostile_entry, "input": "📦 naïve\nline", "score": 0.5}], trajectories=True)
+
+    output = capsys.readouterr().out
+    assert "[bold red]x[/]" in output and "\\x1b[2J" in output and "\\u202e" in output and "\\ud800" in output
+    assert "\x1b[2J" not in output and "\u202e" not in output and "📦 naïve" in output
+
+    entry = {**hostile_entry, "input": "i", "trajectory": "History shows: x", "score": 0.5}
+    for with_trajectories in (True, False):
+        print_examples([entry], trajectories=with_trajectories)
+        assert ("History shows: x" in capsys.readouterr().out) is with_trajectories
 
 
 def test_the_real_sample_is_split_by_user(tmp_path: Path) -> None:
-    options = (
-        "--task",
-        "LaMP-3",
-        "--data",
-        require_shared(LAMP_SAMPLE),
-        "--holdout",
-        "0.5",
-        "--base-model",
-        "scripted:echo",
-        "--json",
-    )
-    done = run_rpobench("run", "--method", "zero-shot,peek,learner", *options, "--out", tmp_path / "runs")
-    assert done.returncode == 0, done.stderr
-    found = {one["method"]: one for one in json.loads(done.stdout)}
-    assert found["learner"]["n"] == found["zero-shot"]["n"] == 25
-    assert found["learner"]["metrics"]["MAE"] < found["zero-shot"]["metrics"]["MAE"]
+    data = require_shared(LAMP_SAMPLE)
+    options = ("--task", "LaMP-3", "--data", data, "--holdout", "0.5", "--base-model", "scripted:echo", "--json")
+
+    result = run_rpobench("run", "--method", "zero-shot,peek,learner", *options, "--out", tmp_path / "runs")
+
+    assert result.returncode == 0, result.stderr
+    summaries = {summary["method"]: summary for summary in json.loads(result.stdout)}
+    assert summaries["learner"]["n"] == summaries["zero-shot"]["n"] == 25
+    assert summaries["learner"]["metrics"]["MAE"] < summaries["zero-shot"]["metrics"]["MAE"]
 
 
 def test_show_leaves_texts_out_of_a_run_made_with_no_text(tmp_path: Path) -> None:
-    made = run_rpobench(
+    result = run_rpobench(
         *("run", "--method", "zero-shot", "--task", "LaMP-7", "--limit", "2", "--base-model", "scripted:echo"),
         *("--out", tmp_path, "--no-text", "--json"),
     )
-    (run,) = json.loads(made.stdout)
-    shown = json.loads(run_rpobench("show", run["run"], "--runs", tmp_path, "--json").stdout)
-    assert [entry["input"] for entry in shown] == [None, None] == [entry["target"] for entry in shown]
-    assert all(entry["example"] and entry["score"] is not None for entry in shown)
+    (summary,) = json.loads(result.stdout)
+
+    entries = json.loads(run_rpobench("show", summary["run"], "--runs", tmp_path, "--json").stdout)
+
+    assert [entry["input"] for entry in entries] == [None, None] == [entry["target"] for entry in entries]
+    assert all(entry["example"] and entry["score"] is not None for entry in entries)
 
 
 def test_runs_of_a_folder_that_is_not_there_are_no_empty_list(tmp_path: Path) -> None:
-    fails(run_rpobench("list", "runs", "--runs", tmp_path / "none"), f"--runs {tmp_path / 'none'}", "no such folder")
+    missing = tmp_path / "none"
+
+    assert_fails(run_rpobench("list", "runs", "--runs", missing), f"--runs {missing}", "no such folder")
     assert run_rpobench("list", "runs", "--runs", tmp_path, "--json").stdout == "[]\n"
 
 
 @pytest.mark.parametrize("seed", ["-1", "0,4294967296"])
 def test_a_seed_that_no_library_takes_is_refused(tmp_path: Path, seed: str) -> None:
-    done = run_rpobench(*PLAN, "--method", "zero-shot", "--task", "LaMP-3", "--seed", seed, "--out", tmp_path / "runs")
-    fails(done, "--seed")
+    options = ("--method", "zero-shot", "--task", "LaMP-3", "--out", tmp_path / "runs")
+
+    result = run_rpobench(*PLAN, *options, "--seed", seed)
+
+    assert_fails(result, "--seed")
     assert not (tmp_path / "runs").exists()
