@@ -37,33 +37,37 @@ PREDS = {
 }
 
 
-def packed(file: Path, contents: dict[str, Any]) -> Path:
+def write_zip(file: Path, contents: dict[str, Any]) -> Path:
     with ZipFile(file, "w") as zipped:
         for name, content in contents.items():
             zipped.writestr(name, content if isinstance(content, bytes) else json.dumps(content))
     return file
 
 
-def both(folder: Path) -> tuple[Path, Path]:
-    golds = packed(folder / "golds.zip", {f"deep/{name}.json": content for name, content in GOLDS.items()})
-    return golds, packed(folder / "preds.zip", {f"{name}_mine.json": content for name, content in PREDS.items()})
+def write_zips(folder: Path) -> tuple[Path, Path]:
+    """Golds and predictions of all tasks."""
+    golds = write_zip(folder / "golds.zip", {f"deep/{name}.json": content for name, content in GOLDS.items()})
+    preds = write_zip(folder / "preds.zip", {f"{name}_mine.json": content for name, content in PREDS.items()})
+    return golds, preds
 
 
 def test_a_zip_scores_as_its_files_do(tmp_path: Path) -> None:
-    golds, preds = both(tmp_path)
-    every = score_all(golds, preds)
-    assert list(every) == ["LaMP-1", "LaMP-2", "LaMP-3", "LaMP-7"]
-    for task, found in every.items():
-        official = task.replace("-", "_")
-        assert found == score(task, golds, preds) == score(task, GOLDS[official], PREDS[official])
-    assert every["LaMP-3"]["MAE"] == 3.0 and every["LaMP-1"]["accuracy"] == 0.5
+    golds, preds = write_zips(tmp_path)
+
+    metrics_by_task = score_all(golds, preds)
+
+    assert list(metrics_by_task) == ["LaMP-1", "LaMP-2", "LaMP-3", "LaMP-7"]
+    for task, metrics in metrics_by_task.items():
+        official_name = task.replace("-", "_")
+        assert metrics == score(task, golds, preds) == score(task, GOLDS[official_name], PREDS[official_name])
+    assert metrics_by_task["LaMP-3"]["MAE"] == 3.0 and metrics_by_task["LaMP-1"]["accuracy"] == 0.5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["golds.zip", "preds.zip"]
 
 
 def test_a_zip_and_a_plain_file_go_together(tmp_path: Path) -> None:
     preds = tmp_path / "preds.json"
     preds.write_text(json.dumps(PREDS["LaMP_3"]))
-    assert score("LaMP-3", both(tmp_path)[0], preds)["MAE"] == 3.0
+    assert score("LaMP-3", write_zips(tmp_path)[0], preds)["MAE"] == 3.0
 
 
 def test_golds_of_news_may_call_themselves_lamp_2() -> None:
@@ -80,6 +84,7 @@ def test_numbers_are_read_as_their_text() -> None:
 
 def test_a_whole_number_written_with_a_point_is_a_rating() -> None:
     golds, preds = answers("LaMP_3", a=5.0, b="1"), answers("LaMP_3", a="5", b=1.0)
+
     assert score("LaMP-3", golds, preds)["MAE"] == 0
     for odd in (4.5, float("nan"), float("inf")):
         with pytest.raises(RpobenchError, match=f"id 'a' has output '{odd}', which is no answer of LaMP-3"):
@@ -98,27 +103,36 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_zip_is_named_in_one_line(tmp_path: Path, name: str) -> None:
     contents, message = BROKEN[name]
-    golds, preds = both(tmp_path)[0], packed(tmp_path / "broken.zip", contents)
-    with pytest.raises(RpobenchError) as caught:
+    golds, preds = write_zips(tmp_path)[0], write_zip(tmp_path / "broken.zip", contents)
+
+    with pytest.raises(RpobenchError) as failure:
         score_all(golds, preds)
-    assert message in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+    assert message in str(failure.value) and len(str(failure.value).splitlines()) == 1
 
 
-def test_faults_of_the_zip_itself(tmp_path: Path) -> None:
-    golds, preds = both(tmp_path)
-    whole = preds.read_bytes()
-    place = whole.index(b"LaMP_3", whole.index(b"LaMP_3_mine.json") + 8)
-    preds.write_bytes(whole[:place] + b"XXXX" + whole[place + 4 :])
+def test_a_damaged_zip_is_named(tmp_path: Path) -> None:
+    golds, preds = write_zips(tmp_path)
+    content = preds.read_bytes()
+    position = content.index(b"LaMP_3", content.index(b"LaMP_3_mine.json") + 8)
+
+    preds.write_bytes(content[:position] + b"XXXX" + content[position + 4 :])
     with pytest.raises(RpobenchError, match=r"preds.zip: no readable zip \(Bad CRC"):
         score_all(golds, preds)
-    preds.write_bytes(whole[: len(whole) // 2])
+
+    preds.write_bytes(content[: len(content) // 2])
     with pytest.raises(RpobenchError, match=r"preds.zip: no readable zip"):
         score_all(golds, preds)
-    unknown = packed(tmp_path / "unknown.zip", {"9.json": answers("LaMP_9", a="x")})
+
+
+def test_a_zip_of_other_tasks_is_refused(tmp_path: Path) -> None:
+    golds, _ = write_zips(tmp_path)
+    unknown = write_zip(tmp_path / "unknown.zip", {"9.json": answers("LaMP_9", a="x")})
     with pytest.raises(RpobenchError, match="unknown task 'LaMP-9'"):
         score_all(unknown, unknown)
+
     with pytest.raises(RpobenchError, match="holds no official outputs"):
-        score_all(packed(golds, {}), golds)
+        score_all(write_zip(golds, {}), golds)
     with pytest.raises(RpobenchError, match="holds no outputs of LaMP-3"):
         score("LaMP-3", unknown, unknown)
 
@@ -127,36 +141,42 @@ def test_faults_of_the_zip_itself(tmp_path: Path) -> None:
 def test_any_bytes_score_or_are_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "any.json"
     file.write_bytes(content)
+
     for golds, preds in ((GOLDS["LaMP_3"], file), (file, PREDS["LaMP_3"])):
-        with pytest.raises(RpobenchError) as caught:
+        with pytest.raises(RpobenchError) as failure:
             score("LaMP-3", golds, preds)
-        assert len(str(caught.value).splitlines()) == 1
+        assert len(str(failure.value).splitlines()) == 1
 
 
 def test_the_command_scores_all_tasks_of_two_zips(tmp_path: Path) -> None:
-    golds, preds = both(tmp_path)
+    golds, preds = write_zips(tmp_path)
+
     arguments = ["score", "--task", "all", "--golds", str(golds), "--preds", str(preds)]
     assert json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout) == score_all(golds, preds)
     assert "LaMP-3\tMAE\t3.000000" in CliRunner().invoke(app, arguments).stdout.splitlines()
 
 
-def test_extra_metrics_of_all_tasks_stand_beside_the_official_ones(tmp_path: Path) -> None:
-    golds, preds = both(tmp_path)
-    every = score_all(golds, preds, extra=True)
-    assert every["LaMP-1"]["confusion"]["[1]"] == {"[1]": 0, "[2]": 1, "other": 0}
-    assert set(every["LaMP-7"]) == {"rouge-1", "rouge-L", "rouge-2", "BLEU", "METEOR"}
+def test_extra_metrics_of_all_tasks_join_the_official_ones(tmp_path: Path) -> None:
+    golds, preds = write_zips(tmp_path)
+
+    metrics_by_task = score_all(golds, preds, extra=True)
+
+    assert metrics_by_task["LaMP-1"]["confusion"]["[1]"] == {"[1]": 0, "[2]": 1, "other": 0}
+    assert set(metrics_by_task["LaMP-7"]) == {"rouge-1", "rouge-L", "rouge-2", "BLEU", "METEOR"}
 
 
 @pytest.mark.parametrize("honest", [True, False])
 def test_a_zip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, honest: bool) -> None:
     monkeypatch.setattr(scoring, "UNPACKED", 100_000)
-    golds = both(tmp_path)[0]
+    golds = write_zips(tmp_path)[0]
     bomb = tmp_path / "bomb.zip"
     with ZipFile(bomb, "w", ZIP_DEFLATED) as zipped:
         zipped.writestr("LaMP_3.json", b" " * 60_000)
         zipped.writestr("more.json", b" " * 60_000)
+
     if not honest:  # both members say that they unpack to ten bytes
         bomb.write_bytes(bomb.read_bytes().replace((60_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
-    refused = "more.json: over 100000 bytes unpacked" if honest else "no readable zip"
-    with pytest.raises(RpobenchError, match=refused):
+
+    message = "more.json: over 100000 bytes unpacked" if honest else "no readable zip"
+    with pytest.raises(RpobenchError, match=message):
         score("LaMP-3", golds, bomb)
