@@ -108,12 +108,12 @@ def refuse(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 
 def refuse_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An estimate rehearses HYDRA, so its judges may be trained; `trained_files` tells whether they were kept."""
     refuse(
         monkeypatch,
         "rpobench.rpo.training.stages.train_sft",
         "rpobench.rpo.training.stages.train_grpo",
         "rpobench.baselines.per_user_lora.lora.UserAdapters._train",
-        "rpobench.baselines.hydra.chooser.Heads.save",
     )
 
 
