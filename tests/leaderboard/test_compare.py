@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from rpobench.leaderboard.comparison import chosen_runs, comparisons
+from rpobench.leaderboard.comparability import DataFilter, choose_runs
+from rpobench.leaderboard.comparison import compare_runs
 from rpobench.leaderboard.formats.blocks import Entry
 from run_answers import good, poor
 from typer.testing import CliRunner
@@ -25,7 +27,7 @@ Make = Callable[..., Path]
 
 
 def compared(tmp_path: Path, *names: str) -> dict[str, Any]:
-    return comparisons(chosen_runs(ResultStore(tmp_path / "runs"), names))
+    return compare_runs(choose_runs(ResultStore(tmp_path / "runs"), names)).to_json()
 
 
 def test_a_better_method_is_found_better(make_run: Make, tmp_path: Path) -> None:
@@ -81,13 +83,14 @@ def test_a_folder_of_several_data_sets_is_narrowed(make_run: Make, tmp_path: Pat
         make_run(name, answer, split="test", limit=24)
     with pytest.raises(RpobenchError, match="choose those that were by --data, --split, --limit or name"):
         compared(tmp_path, "good", "poor")
+    store = ResultStore(tmp_path / "runs")
     by_split, by_limit = (
-        comparisons(chosen_runs(ResultStore(tmp_path / "runs"), ("good", "poor"), **narrowed))
-        for narrowed in ({"split": "test"}, {"limit": 24})
+        compare_runs(choose_runs(store, ("good", "poor"), data_filter)).to_json()
+        for data_filter in (DataFilter(split="test"), DataFilter(limit=24))
     )
     assert by_split == by_limit and len(by_split["comparisons"]) == 2
-    without = chosen_runs(ResultStore(tmp_path / "runs"), ("good", "poor"), limit=0)
-    assert [run["spec"]["data"]["limit"] for run in without] == [None, None]
+    unlimited_runs = choose_runs(store, ("good", "poor"), DataFilter(limit=0))
+    assert [run.spec.data.limit for run in unlimited_runs] == [None, None]
     command = ["compare", "good", "poor", "--runs", str(tmp_path / "runs"), "--json"]
     assert json.loads(CliRunner().invoke(app, [*command, "--split", "test"]).stdout) == by_split
     assert json.loads(CliRunner().invoke(app, [*command, "--limit", "24"]).stdout) == by_split
@@ -272,10 +275,15 @@ def test_a_number_that_rounds_to_zero_has_no_minus_sign(
 ) -> None:
     make_run("good", good)
     make_run("poor", poor)
-    found = compared(tmp_path, "good", "poor")
-    tiny = {"low": -1e-6, "high": 1e-6, "difference": -1e-5, "effect_size": -1e-4}
-    doctored = {**found, "comparisons": [{**one, **tiny} for one in found["comparisons"]]}
-    monkeypatch.setattr("rpobench.leaderboard.comparison.comparisons", lambda _: doctored)
+    report = compare_runs(choose_runs(ResultStore(tmp_path / "runs"), ("good", "poor")))
+    tiny_comparisons = []
+    for comparison in report.comparisons:
+        assert comparison.difference and comparison.by_user
+        difference = replace(comparison.difference, low=-1e-6, high=1e-6, difference=-1e-5)
+        by_user = replace(comparison.by_user, effect_size=-1e-4)
+        tiny_comparisons.append(replace(comparison, difference=difference, by_user=by_user))
+    doctored = replace(report, comparisons=tuple(tiny_comparisons))
+    monkeypatch.setattr("rpobench.leaderboard.comparison.compare_runs", lambda _: doctored)
     monkeypatch.setenv("COLUMNS", "300")
     printed = CliRunner().invoke(app, ["compare", "good", "poor", "--runs", str(tmp_path / "runs")]).stdout
     assert "+0.000 to +0.000" in printed and "-0.00" not in printed

@@ -14,13 +14,15 @@ from random import Random
 from typing import Any
 
 import pytest
-from rpobench.leaderboard.html.browser import FIELDS, Browsed, browser_json
-from rpobench.leaderboard.html.charts import Point, Series, chart, pareto
+from rpobench.leaderboard.html.browser import FIELDS, BrowsedRun, browser_json
+from rpobench.leaderboard.html.charts import Point, Series, draw_chart, pareto_front
 from rpobench.leaderboard.html.page import TEMPLATES, PageData, as_html
+from rpobench.leaderboard.html.panels import LOGGED
 from run_answers import good
 from typer.testing import CliRunner
 
 from rpobench.cli.main import app
+from rpobench.store.training_logs import LoggedStep
 
 Make = Callable[..., Path]
 HOSTILE = [
@@ -134,10 +136,10 @@ def entry(place: int, text: str) -> dict[str, Any]:
 
 def test_long_texts_and_lists_are_cut_with_a_word() -> None:
     held = [entry(place, f"{place}" + "x" * 2000) for place in range(100)]
-    whole = json.loads(browser_json([Browsed("run", held)], 2_000_000))
+    whole = json.loads(browser_json([BrowsedRun("run", held)], 2_000_000))
     assert whole["runs"][0]["total"] == len(whole["runs"][0]["entries"]) == 100
     assert any(text.endswith("x … [1301 more characters]") for text in whole["texts"])
-    cut = json.loads(browser_json([Browsed("run", held)], 50_000))
+    cut = json.loads(browser_json([BrowsedRun("run", held)], 50_000))
     scores = [one[FIELDS.index("score")] for one in cut["runs"][0]["entries"]]
     assert scores == [*(p / 100 for p in range(5)), *(p / 100 for p in range(95, 100))], "the worst and the best"
     assert cut["runs"][0]["total"] == 100
@@ -151,8 +153,9 @@ def test_a_trained_method_a_task_ten_methods_and_seven_tasks_stay_under_3_mb() -
         asked = [inputs[(run % 7) * 200 + place] for place in range(200)]
         return [entry(place, text) | {"prediction": f"{run} {place} " * 9} for place, text in enumerate(asked)]
 
-    held = [Browsed(f"run {run}", answered(run)) for run in range(70)]
-    log = {f"figure {place}": [(float(step), rng.random()) for step in range(2000)] for place in range(15)}
+    held = [BrowsedRun(f"run {run}", answered(run)) for run in range(70)]
+    figures = list(LOGGED)[:15]
+    log = {"sft": [LoggedStep(step, {figure: rng.random() for figure in figures}) for step in range(2000)]}
     html = as_html([], [], PageData(held, {f"fit {place}": log for place in range(70)}))
     assert 1_000_000 < len(html.encode()) < 3_000_000
     assert "12 of 70 fits are drawn" in html and len(embedded(html)["runs"]) == 70
@@ -162,7 +165,7 @@ def test_a_trained_method_a_task_ten_methods_and_seven_tasks_stay_under_3_mb() -
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_ends_the_json_element(text: str) -> None:
-    packed = browser_json([Browsed(text, [entry(0, text)], text)], 10**6)
+    packed = browser_json([BrowsedRun(text, [entry(0, text)], text)], 10**6)
     assert "<" not in packed and ">" not in packed and "&" not in packed
     packed.encode("utf-8")
     assert len(json.loads(packed)["runs"]) == 1
@@ -170,13 +173,13 @@ def test_no_text_ends_the_json_element(text: str) -> None:
 
 def test_the_front_is_what_nothing_beats() -> None:
     points = [(1.0, 0.2), (2.0, 0.1), (2.0, 0.5), (3.0, 0.5), (4.0, 0.6)]
-    assert pareto(points, higher_is_better=True) == [(1.0, 0.2), (2.0, 0.5), (4.0, 0.6)]
-    assert pareto(points, higher_is_better=False) == [(1.0, 0.2), (2.0, 0.1)]
+    assert pareto_front(points, higher_is_better=True) == [(1.0, 0.2), (2.0, 0.5), (4.0, 0.6)]
+    assert pareto_front(points, higher_is_better=False) == [(1.0, 0.2), (2.0, 0.1)]
 
 
 def test_charts_escape_names_and_bear_equal_values() -> None:
     series = [Series(1, "<b>\u202e", [Point(0.0, 0.0, 0.0, 0.0)])]
-    drawn = chart("a & b", series, x_label="<x>", y_label="y")
+    drawn = draw_chart("a & b", series, x_label="<x>", y_label="y")
     assert "<b>" not in drawn and "&lt;b&gt;\\u202e" in drawn and "nan" not in drawn and "a &amp; b" in drawn
 
 

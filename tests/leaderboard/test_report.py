@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 from rpobench.leaderboard.breakdowns import size_class
-from rpobench.leaderboard.cell_stats import sheets
+from rpobench.leaderboard.cell_stats import compute_sheets
 from rpobench.leaderboard.formats.csv_json import as_csv
-from rpobench.leaderboard.formats.latex import as_latex, escaped
+from rpobench.leaderboard.formats.latex import as_latex, escape_tex
 from rpobench.leaderboard.formats.markdown import as_markdown, print_report
-from rpobench.leaderboard.published import FOLDER, published
-from rpobench.leaderboard.rows import sections
+from rpobench.leaderboard.published import FOLDER, read_published
+from rpobench.leaderboard.rows import group_runs
 from run_answers import good, poor
 from typer.testing import CliRunner
 
@@ -45,7 +45,7 @@ def runs(make_run: Make, tmp_path: Path) -> Path:
 
 
 def read(folder: Path, against: str | None = None) -> Any:
-    return sheets(sections(ResultStore(folder).results()), against)
+    return compute_sheets(group_runs(ResultStore(folder).results()), against)
 
 
 def lines(text: str) -> list[dict[str, str]]:
@@ -64,8 +64,9 @@ def test_csv_has_intervals_ranks_gains_costs_and_says_synthetic(runs: Path) -> N
     assert mae["average_rank"] == "1.0" and found["poor", "LaMP-3", "MAE"]["average_rank"] == "2.0"
     assert mae["synthetic"] == "true" and mae["imported"] == "false" and mae["p_holm"] == ""
     assert float(mae["seconds"]) == 1.5 and float(mae["prompt_tokens"]) == 2400 and mae["dollars"] == ""
-    result = next(r for r in ResultStore(runs).results(method="good", profiles="own") if "LaMP-3" in r["spec"]["task"])
-    generic, oracle = (result["references"][name]["MAE"] for name in ("best_generic", "oracle"))
+    stored_runs = ResultStore(runs).results(method="good", profiles="own")
+    run = next(run for run in stored_runs if run.task_name == "LaMP-3")
+    generic, oracle = (run.result.references[name]["MAE"] for name in ("best_generic", "oracle"))
     assert float(mae["normalized"]) == pytest.approx((float(mae["value"]) - generic) / (oracle - generic))
     rmse = found["good", "LaMP-3", "RMSE"]
     assert rmse["gain"] == rmse["seconds"] == "" and float(rmse["low"]) < float(rmse["high"])
@@ -143,7 +144,7 @@ def test_reported_numbers_stand_apart(tmp_path: Path, runs: Path) -> None:
         'citation = "A. Author, 2026"\nurl = "https://example.org"\nread = "table 2"\n[[rows]]\nmethod = "theirs | x"\n'
         'task = "LaMP-3"\nmetric = "MAE"\nvalue = 0.01\ntable = "table 2"\nsplit = "test"\nmodel = "big"\n'
     )
-    reported = published(tmp_path)
+    reported = read_published(tmp_path)
     text = as_markdown(read(runs, "poor"), reported)
     head, tail = text.split("## Reported in papers, not run here")
     assert (
@@ -171,11 +172,11 @@ def test_reported_numbers_stand_apart(tmp_path: Path, runs: Path) -> None:
 def test_a_broken_file_of_reported_numbers_is_named(tmp_path: Path, text: str, fault: str) -> None:
     (tmp_path / "paper.toml").write_text(text)
     with pytest.raises(RpobenchError, match=fault):
-        published(tmp_path)
+        read_published(tmp_path)
 
 
 def test_every_published_number_has_a_source() -> None:
-    for one in published():
+    for one in read_published():
         assert (
             one.paper.url.startswith("https://") and one.paper.read and one.row.metric in get_task(one.row.task).metrics
         )
@@ -206,7 +207,7 @@ def test_hostile_names_break_no_format(make_run: Make, tmp_path: Path) -> None:
     assert lines(as_csv(found))[0]["method"] == HOSTILE.replace("\u202e", "\\u202e").replace("\x1b", "\\x1b")
     make_run("_ours_ ~~a_b~~ &lt;", good)
     assert "\n| \\_ours\\_ \\~\\~a_b\\~\\~ \\&lt; |" in as_markdown(read(tmp_path / "runs"))
-    assert escaped("50% & {x}_^~\\ 漢 é ↑") == (
+    assert escape_tex("50% & {x}_^~\\ 漢 é ↑") == (
         "50\\% \\& \\{x\\}\\_\\textasciicircum{}\\textasciitilde{}\\textbackslash{} U+6F22 é $\\uparrow$"
     )
 

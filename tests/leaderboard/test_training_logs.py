@@ -6,46 +6,61 @@ import json
 from pathlib import Path
 
 import pytest
-from rpobench.leaderboard.html.panels import FITS, curves
-from rpobench.leaderboard.report_command import LOGGED, training_logs
+from rpobench.leaderboard.html.panels import FITS, LOGGED, training_curves
 
+from rpobench.store.training_logs import LoggedStep, read_training_logs
 from rpobench.types import RpobenchError
 
+LOSSES = [LoggedStep(1, {"loss": 0.5}), LoggedStep(2, {"loss": 0.4})]
+REWARDS = [LoggedStep(1, {"reward": 0.5}), LoggedStep(2, {"reward": 0.4})]
 
-def test_every_sign_that_grpo_logs_is_drawn(tmp_path: Path) -> None:
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
     folder = tmp_path / "checkpoint"
     folder.mkdir()
-    entry = dict.fromkeys(LOGGED, 0.5)
-    (folder / "grpo.jsonl").write_text("".join(json.dumps({"step": step, **entry}) + "\n" for step in (1, 2)))
-    drawn = curves({"f": training_logs(tmp_path), "untrained": {}})
-    assert [title for title, _ in drawn["f"]] == [f"grpo {name}" for name in LOGGED.values()] and len(drawn) == 1
-    assert all(svg.count("<circle") == 2 and 'class="mark"' not in svg for _, svg in drawn["f"]), "dots, no row numbers"
+    return folder
+
+
+def test_every_sign_that_grpo_logs_is_drawn(checkpoint: Path) -> None:
+    figures = dict.fromkeys(LOGGED, 0.5)
+    lines = [json.dumps({"step": step, **figures}) + "\n" for step in (1, 2)]
+    (checkpoint / "grpo.jsonl").write_text("".join(lines))
+
+    curves = training_curves({"f": read_training_logs(checkpoint.parent), "untrained": {}})
+
+    assert [curve.title for curve in curves["f"]] == [f"grpo {name}" for name in LOGGED.values()] and len(curves) == 1
+    for curve in curves["f"]:
+        assert curve.svg.count("<circle") == 2 and 'class="mark"' not in curve.svg, "dots, no row numbers"
 
 
 def test_of_many_fits_those_of_two_stages_are_drawn() -> None:
-    points = [(1.0, 0.5), (2.0, 0.4)]
-    fits = {f"sft {place}": {"sft loss": points} for place in range(FITS)}
-    drawn = curves({**fits, "rpo": {"sft loss": points, "grpo reward": points}})
-    assert len(drawn) == FITS and next(iter(drawn)) == "rpo"
+    fits = {f"sft {number}": {"sft": LOSSES} for number in range(FITS)}
+
+    curves = training_curves({**fits, "rpo": {"sft": LOSSES, "grpo": REWARDS}})
+
+    assert len(curves) == FITS and next(iter(curves)) == "rpo"
 
 
-def test_training_logs_are_read_by_stage_and_figure(tmp_path: Path) -> None:
-    folder = tmp_path / "checkpoint"
-    folder.mkdir()
+def test_training_logs_are_read_by_stage_and_figure(checkpoint: Path, tmp_path: Path) -> None:
     log = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0, "reward": 0.5}, {"train_runtime": 3}]
-    (folder / "sft.jsonl").write_text("".join(json.dumps(one) + "\n" for one in log))
-    (folder / "trajectories.jsonl").write_text('{"example": "a"}\n')
-    assert training_logs(tmp_path) == {"sft loss": [(1, 2.0), (2, 1.0)], "sft reward": [(2, 0.5)]}
-    assert training_logs(tmp_path / "none") == {}
+    (checkpoint / "sft.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log))
+    (checkpoint / "trajectories.jsonl").write_text('{"example": "a"}\n')
+
+    assert read_training_logs(tmp_path) == {
+        "sft": [LoggedStep(1, {"loss": 2.0}), LoggedStep(2, {"loss": 1.0, "reward": 0.5})]
+    }
+    assert read_training_logs(tmp_path / "none") == {}
 
 
-def test_a_training_that_diverged_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
-    (tmp_path / "checkpoint").mkdir()
-    log = tmp_path / "checkpoint" / "sft.jsonl"
-    log.write_text(
-        "".join(f'{{"step": {step}, "loss": {value}}}\n' for step, value in ((1, "NaN"), (2, 1.0), (3, "Infinity")))
-    )
-    assert training_logs(tmp_path) == {"sft loss": [(2, 1.0)]}
+def test_a_training_that_diverged_is_drawn_as_far_as_it_goes(checkpoint: Path, tmp_path: Path) -> None:
+    log = checkpoint / "sft.jsonl"
+    lines = [f'{{"step": {step}, "loss": {loss}}}\n' for step, loss in ((1, "NaN"), (2, 1.0), (3, "Infinity"))]
+    log.write_text("".join(lines))
+
+    steps = read_training_logs(tmp_path)["sft"]
+
+    assert [(step.step, step.figures["loss"]) for step in steps if step.figures] == [(2, 1.0)]
     log.write_text('{"step": 1}\n{"st')
     with pytest.raises(RpobenchError, match=r"sft\.jsonl:2: is no line of a training log"):
-        training_logs(tmp_path)
+        read_training_logs(tmp_path)

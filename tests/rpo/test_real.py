@@ -11,7 +11,6 @@ import pytest
 from safetensors.torch import load_file
 
 from rpobench.rpo.form import Form
-from rpobench.store.predictions import read_predictions
 from rpobench.store.result_store import ResultStore
 
 pytestmark = pytest.mark.slow
@@ -27,12 +26,12 @@ def test_the_embedded_model_learns_the_form_and_ends_in_each_tasks_answers(tmp_p
     assert [one["task"] for one in found] == ["LaMP-2", "LaMP-3", "LaMP-7"]
 
     parsed = 0
-    for result in ResultStore(tmp_path).results():
-        predictions = read_predictions(Path(result["folder"]) / "predictions.jsonl").values()
+    for run in ResultStore(tmp_path).results():
+        predictions = run.predictions().values()
         assert len(predictions) == 12
         for prediction in predictions:
             parsed += Form().parse(prediction.trajectory or "") is not None
-            if result["spec"]["task"].startswith("LaMP-3"):
+            if run.task_name == "LaMP-3":
                 assert prediction.text in tuple("12345")
     assert parsed >= 18, "fewer than half of the texts are trajectories"
 

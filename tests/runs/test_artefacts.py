@@ -75,8 +75,8 @@ def test_a_module_is_applied_and_its_spec_says_its_home(tmp_path: Path, monkeypa
     assert read_json(fit / "spec.json")["base_model"] == "scripted"
 
     (stored,) = ResultStore(tmp_path / "runs").results(base_model="other")
-    assert stored["fit"]["base_model"] == "scripted"
-    assert stored["fit_seconds"] == read_json(fit / "fit.json")["seconds"]
+    assert stored.fit_spec and stored.fit_spec.base_model == "scripted"
+    assert stored.result.fit_seconds == read_json(fit / "fit.json")["seconds"]
 
 
 def test_applied_to_its_own_base_model_it_is_the_same_run(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from rpobench.leaderboard.cell_stats import Sheet, sheets
-from rpobench.leaderboard.comparison import chosen_runs, comparisons
+from rpobench.leaderboard.cell_stats import Sheet, compute_sheets
+from rpobench.leaderboard.comparability import choose_runs
+from rpobench.leaderboard.comparison import compare_runs
 from rpobench.leaderboard.formats.csv_json import as_csv
 from rpobench.leaderboard.formats.markdown import as_markdown
-from rpobench.leaderboard.rows import sections
+from rpobench.leaderboard.rows import group_runs
 
 from rpobench.store.result_store import ResultStore
 
@@ -33,7 +34,7 @@ def near(place: int, target: str, rng: Random) -> str:
 
 
 def sheet(store: ResultStore) -> Sheet:
-    (found,) = sheets(sections(store.results()), "near")
+    (found,) = compute_sheets(group_runs(store.results()), "near")
     return found
 
 
@@ -73,7 +74,7 @@ def test_a_comparison_warns_and_beats_nobody_with_them(make_run: Make) -> None:
     make_run("third", near)
     make_run("mine", perfect)
     root = make_run("near", refused).parent
-    found = comparisons(chosen_runs(ResultStore(root), ["mine", "near", "third"]))
+    found = compare_runs(choose_runs(ResultStore(root), ["mine", "near", "third"])).to_json()
     by_rival = {one["second"]: one for one in found["comparisons"] if one["main"]}
     assert by_rival["near"]["warnings"] == ["near: 12 examples without answer count as wrong"]
     assert by_rival["near"]["unanswered"] == 12 and by_rival["third"]["unanswered"] == 0

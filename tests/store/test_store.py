@@ -156,8 +156,8 @@ def test_results_are_the_finished_runs_that_match(tmp_path: Path) -> None:
     finished(store, spec())
     finished(store, spec(method="zero-shot"))
     claim(store.run_folder(spec(seed=1)), spec(seed=1))
-    assert [one["spec"]["method"] for one in store.results()] == ["rpo", "zero-shot"]
-    assert [one["spec"]["method"] for one in store.results(method="rpo")] == ["rpo"]
+    assert [run.spec.method for run in store.results()] == ["rpo", "zero-shot"]
+    assert [run.spec.method for run in store.results(method="rpo")] == ["rpo"]
     assert ResultStore(tmp_path / "nowhere").results() == []
 
 

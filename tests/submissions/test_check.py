@@ -256,8 +256,8 @@ def test_imported_predictions_are_a_run_like_any_other(tmp_path: Path, make_run:
     folder = Path(done.stdout.strip())
     assert done.exit_code == 0 and folder.name.startswith("LaMP-3-My-method-")
     assert "scored on synth-v2 world 0, dev" in done.stderr, "another version of a world has the same ids"
-    (result,) = ResultStore(tmp_path / "runs").results(method="My method")
-    assert result["metrics"]["MAE"] == 0 and result["imported"] and result["synthetic"]
+    (run,) = ResultStore(tmp_path / "runs").results(method="My method")
+    assert run.result.metrics["MAE"] == 0 and run.result.imported and run.result.synthetic
     assert [report.faults for report in check(tmp_path / "runs")] == [[], []]
     runs = ["--runs", str(tmp_path / "runs")]
     table = CliRunner().invoke(app, ["report", *runs, "--against", "poor"]).stdout
@@ -270,9 +270,9 @@ def test_imported_predictions_are_a_run_like_any_other(tmp_path: Path, make_run:
 
 def test_imported_texts_are_scored_as_they_are(tmp_path: Path) -> None:
     brought_in(tmp_path, predictions(tmp_path, output="I say 3"))
-    (result,) = ResultStore(tmp_path / "runs").results()
-    targets = [one.target for one in generate("LaMP-3", "dev", 12).labelled]
-    assert result["metrics"] == get_task("LaMP-3").aggregate(["I say 3"] * 12, targets) == result["strict"]
+    (run,) = ResultStore(tmp_path / "runs").results()
+    targets = [labelled.target for labelled in generate("LaMP-3", "dev", 12).labelled]
+    assert run.result.metrics == get_task("LaMP-3").aggregate(["I say 3"] * 12, targets) == run.result.strict
 
 
 @pytest.mark.parametrize(
