@@ -16,7 +16,7 @@ from rpobench.types import RpobenchError
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
+def uncached_entry_points() -> Iterator[None]:
     registry._declared.cache_clear()
     yield
     registry._declared.cache_clear()
@@ -25,8 +25,10 @@ def fresh() -> Iterator[None]:
 def test_every_built_in_name_loads() -> None:
     for name in registry.list_names("tasks"):
         assert get_task(name).name == name
+
     for name in ("zero-shot", "rag-bm25", "rpo"):
         assert get_method(name).name == name
+
     for name in registry.list_names("retrievers"):
         assert "rank" in dir(get_retriever(name))
 
@@ -50,9 +52,10 @@ def test_a_model_spec_is_a_name_and_what_its_factory_takes() -> None:
     ],
 )
 def test_an_unknown_name_gets_its_near_matches(group: str, name: str, near: str) -> None:
-    with pytest.raises(RpobenchError, match=f"unknown {group[:-1]} '{name}'.*{near}") as fault:
+    with pytest.raises(RpobenchError, match=f"unknown {group[:-1]} '{name}'.*{near}") as failure:
         registry.load_declared(group, name)
-    assert "\n" not in str(fault.value)
+
+    assert "\n" not in str(failure.value)
 
 
 def test_a_retriever_that_takes_nothing_is_given_nothing() -> None:
@@ -60,8 +63,9 @@ def test_a_retriever_that_takes_nothing_is_given_nothing() -> None:
         get_retriever("recency:x")
 
 
-def test_a_package_of_somebody_else_is_found_by_its_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_package_is_found_by_its_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(PLUGIN))
+
     assert {"peek", "rpo"} <= set(registry.list_names("methods"))
     assert get_method("peek").__module__ == "toy_methods"
     assert get_task("Toy-1").metrics == {"rouge-1": "max", "rouge-L": "max"}
@@ -73,6 +77,7 @@ def test_a_name_declared_twice_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: rival\nVersion: 1.0\n")
     (folder / "entry_points.txt").write_text("[rpobench.tasks]\nLaMP-3 = rival:Easier\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+
     with pytest.raises(RpobenchError, match=r"task 'LaMP-3' is declared twice, as .*rival:Easier"):
         registry.list_names("tasks")
 
@@ -84,8 +89,10 @@ def test_listing_names_imports_no_model_library() -> None:
         "print([name for name in ('torch', 'transformers', 'rpobench.rpo', 'toy_methods') if name in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": str(PLUGIN)}
-    asked = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert asked.stdout.strip() == "[]"
+
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+
+    assert process.stdout.strip() == "[]"
 
 
 def test_a_retriever_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

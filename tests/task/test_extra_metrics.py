@@ -19,14 +19,16 @@ TEXT, LABEL = get_task("LaMP-4"), get_task("LaMP-1")
 
 def test_the_same_text_is_best_and_another_is_worst() -> None:
     text = "the council votes on a new bridge"
-    found = extra_metrics(TEXT, [text], [text])
-    assert found == {
+
+    best = extra_metrics(TEXT, [text], [text])
+    worst = extra_metrics(TEXT, ["rain falls over every distant hill today"], [text])
+
+    assert best == {
         "rouge-2": 1.0,
         "BLEU": pytest.approx(100),
         "METEOR": pytest.approx(1 - 0.5 / 7**3),  # one chunk of seven words
     }
-    other = extra_metrics(TEXT, ["rain falls over every distant hill today"], [text])
-    assert (other["rouge-2"], other["METEOR"]) == (0.0, 0.0) and other["BLEU"] < 5
+    assert (worst["rouge-2"], worst["METEOR"]) == (0.0, 0.0) and worst["BLEU"] < 5
 
 
 def test_rouge_2_counts_pairs_of_words_and_is_a_plain_mean() -> None:
@@ -44,17 +46,21 @@ def test_empty_texts_score_nothing() -> None:
     assert extra_metrics(TEXT, [""], ["a headline"]) == {"rouge-2": 0.0, "BLEU": 0.0, "METEOR": 0.0}
 
 
-def test_labels_get_f1_each_and_a_confusion_with_a_place_for_no_label() -> None:
-    found = extra_metrics(LABEL, ["[1]", " [2]\n", "none", "[2]"], ["[1]", "[1]", "[2]", "[2]"])
-    assert found["f1_by_label"] == {"[1]": pytest.approx(2 / 3), "[2]": pytest.approx(0.5)}
-    assert found["confusion"] == {"[1]": {"[1]": 1, "[2]": 1, "other": 0}, "[2]": {"[1]": 0, "[2]": 1, "other": 1}}
+def test_labels_get_f1_each_and_a_confusion_with_other() -> None:
+    metrics = extra_metrics(LABEL, ["[1]", " [2]\n", "none", "[2]"], ["[1]", "[1]", "[2]", "[2]"])
+
+    assert metrics["f1_by_label"] == {"[1]": pytest.approx(2 / 3), "[2]": pytest.approx(0.5)}
+    assert metrics["confusion"] == {"[1]": {"[1]": 1, "[2]": 1, "other": 0}, "[2]": {"[1]": 0, "[2]": 1, "other": 1}}
 
 
 def test_the_mean_of_the_f1_of_all_labels_is_the_official_f1() -> None:
     task = get_task("LaMP-2")
-    golds = [task.labels[place % 15] for place in range(60)]
-    preds = [task.labels[place * 7 % 16] if place * 7 % 16 < 15 else "horror" for place in range(60)]
+    answers = (*task.labels, "horror")
+    golds = [task.labels[index % 15] for index in range(60)]
+    preds = [answers[index * 7 % 16] for index in range(60)]
+
     by_label = extra_metrics(task, preds, golds)["f1_by_label"]
+
     assert sum(by_label.values()) / 15 == pytest.approx(task.aggregate(preds, golds)["f1"])
 
 
@@ -62,9 +68,12 @@ def test_ratings_have_none() -> None:
     assert extra_metrics(get_task("LaMP-3"), ["1"], ["2"]) == {}
 
 
-def test_the_confusion_is_printed_with_targets_down_and_answers_across() -> None:
-    found = extra_metrics(LABEL, ["[2]", "[2]"], ["[1]", "[2]"])
-    assert list(metric_lines({"accuracy": 0.5, **found})) == [
+def test_a_confusion_has_targets_down_and_answers_across() -> None:
+    metrics = extra_metrics(LABEL, ["[2]", "[2]"], ["[1]", "[2]"])
+
+    lines = list(metric_lines({"accuracy": 0.5, **metrics}))
+
+    assert lines == [
         "accuracy\t0.500000",
         "f1 [1]\t0.000000",
         "f1 [2]\t0.666667",
@@ -74,18 +83,23 @@ def test_the_confusion_is_printed_with_targets_down_and_answers_across() -> None
     ]
 
 
-def outputs(file: Path, **answers: Any) -> Path:
+def write_outputs(file: Path, **answers: Any) -> Path:
     golds = [{"id": key, "output": text} for key, text in answers.items()]
     file.write_text(json.dumps({"task": "LaMP_1", "golds": golds}))
     return file
 
 
 def test_score_prints_them_only_when_asked_for(tmp_path: Path) -> None:
-    golds, preds = outputs(tmp_path / "g.json", a="[1]", b="[2]"), outputs(tmp_path / "p.json", b="[2]", a="[2]")
-    arguments = ["score", "--task", "LaMP-1", "--golds", str(golds), "--preds", str(preds)]
+    golds = write_outputs(tmp_path / "g.json", a="[1]", b="[2]")
+    preds = write_outputs(tmp_path / "p.json", b="[2]", a="[2]")
     official = score("LaMP-1", golds, preds)
-    assert CliRunner().invoke(app, arguments).stdout == "accuracy\t0.500000\nf1\t0.333333\n"
-    assert json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout) == official
     extra = score_extra("LaMP-1", golds, preds)
-    assert json.loads(CliRunner().invoke(app, [*arguments, "--extra", "--json"]).stdout) == {**official, **extra}
-    assert "[1]\t0\t1\t0" in CliRunner().invoke(app, [*arguments, "--extra"]).stdout.splitlines()
+
+    def print_scores(*options: str) -> str:
+        arguments = ["score", "--task", "LaMP-1", "--golds", str(golds), "--preds", str(preds)]
+        return CliRunner().invoke(app, [*arguments, *options]).stdout
+
+    assert print_scores() == "accuracy\t0.500000\nf1\t0.333333\n"
+    assert json.loads(print_scores("--json")) == official
+    assert json.loads(print_scores("--extra", "--json")) == {**official, **extra}
+    assert "[1]\t0\t1\t0" in print_scores("--extra").splitlines()

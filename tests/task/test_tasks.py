@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from rpobench import get_task, score
 from rpobench.registry import list_names
-from rpobench.types import RpobenchError
+from rpobench.types import Example, RpobenchError
 
 PARSED = [
     ("LaMP-1", "[2]", "[2]"),
@@ -47,16 +48,18 @@ PARSED = [
 
 
 @pytest.mark.parametrize(("task", "raw", "answer"), PARSED)
-def test_parse(task: str, raw: str, answer: str) -> None:
+def test_answers_are_read_from_texts(task: str, raw: str, answer: str) -> None:
     assert get_task(task).parse(raw) == answer
 
 
 @pytest.mark.parametrize("task", list_names("tasks"))
 @given(raw=st.text())
 def test_parse_never_fails_and_is_stable(task: str, raw: str) -> None:
-    judge = get_task(task)
-    answer = judge.parse(raw)
-    assert not judge.labels or answer in (*judge.labels, "")
+    labels = get_task(task).labels
+
+    answer = get_task(task).parse(raw)
+
+    assert not labels or answer in (*labels, "")
 
 
 @pytest.mark.parametrize(
@@ -81,20 +84,21 @@ def test_scores_stay_between_0_and_1(text: str, target: str) -> None:
     assert 0 <= get_task("LaMP-3").score(text, target) <= 1
 
 
-@pytest.mark.parametrize("task", list_names("tasks"))
-def test_a_content_free_twin_keeps_the_instruction_and_drops_the_content(task: str) -> None:
-    from rpobench.types import Example
+@pytest.mark.parametrize("name", list_names("tasks"))
+def test_a_content_free_twin_keeps_the_instruction_alone(name: str) -> None:
+    task = get_task(name)
+    content = 'title "alpha beta" [1]: "gamma" [2]: "delta"' if name == "LaMP-1" else "alpha beta"
+    example = Example("1", "u", task.instruction + content)
 
-    judge = get_task(task)
-    content = 'title "alpha beta" [1]: "gamma" [2]: "delta"' if task == "LaMP-1" else "alpha beta"
-    one = Example("1", "u", judge.instruction + content)
-    twin = judge.neutral(one)
-    assert twin.input.startswith(judge.instruction) and "N/A" in twin.input
+    twin = task.neutral(example)
+
+    assert twin.input.startswith(task.instruction) and "N/A" in twin.input
     assert not {"alpha", "gamma", "delta"} & set(twin.input.replace('"', " ").split())
 
 
 def test_scoring_checks_ids_tasks_and_golds() -> None:
     golds = [{"id": "1", "output": "5"}, {"id": "2", "output": "3"}]
+
     assert score("LaMP-3", golds, golds[::-1]) == {"MAE": 0.0, "RMSE": 0.0}
     with pytest.raises(RpobenchError, match="preds: lacks id '2'"):
         score("LaMP-3", golds, golds[:1])
@@ -111,9 +115,12 @@ def test_scoring_checks_ids_tasks_and_golds() -> None:
 @given(st.lists(st.text(), min_size=1, max_size=5))
 def test_any_prediction_text_scores(texts: list[str]) -> None:
     for task, gold in (("LaMP-1", "[1]"), ("LaMP-3", "3"), ("LaMP-7", "a b")):
-        golds = [{"id": str(place), "output": gold} for place in range(len(texts))]
-        preds = [{"id": str(place), "output": text} for place, text in enumerate(texts)]
-        assert all(value == value for value in score(task, golds, preds).values())
+        golds = [{"id": str(number), "output": gold} for number in range(len(texts))]
+        preds = [{"id": str(number), "output": text} for number, text in enumerate(texts)]
+
+        metrics = score(task, golds, preds)
+
+        assert not any(math.isnan(value) for value in metrics.values())
 
 
 @pytest.mark.parametrize(
@@ -122,5 +129,7 @@ def test_any_prediction_text_scores(texts: list[str]) -> None:
 def test_scoring_imports_only_what_a_task_needs(task: str, needless: str) -> None:
     code = f"import rpobench, sys; golds = [{{'id': '1', 'output': '5'}}]; rpobench.score('{task}', golds, golds);"
     code += f"sys.exit(' '.join(set('{needless}'.split()) & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr == "\n", done.stderr
+
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert process.stderr == "\n", process.stderr
