@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from rpobench import get_task
 from rpobench.cli.data import app
-from rpobench.data.official.defects import find_defects
+from rpobench.data.official.defects import Defect, find_defects
 from rpobench.data.official.folder import MissingData, load_official
 from rpobench.data.official.split_statistics import describe_split
 from rpobench.evidence.reference_tokenizer import reference_tokenizer
@@ -24,17 +24,20 @@ OFFICIAL = json.loads((GOLDEN / "retrieval_and_prompts.json").read_text())
 ANSWERS = {"LaMP-1": "[1]", "LaMP-2": "classic", "LaMP-2N": "crime", "LaMP-3": "3"}
 
 
-def clean(folder: Path, name: str = "LaMP-2", count: int = 3) -> Path:
-    """Golden questions of a task in an official folder, with targets that no profile holds."""
+def write_clean(folder: Path, name: str = "LaMP-2", count: int = 3) -> Path:
+    """Golden questions of a task as an official folder, with targets that no profile holds."""
     cases = [case for case in OFFICIAL if case["task"] == name][:count]
-    questions = [
-        {"id": str(110 + place), "input": case["input"], "profile": case["profile"]} for place, case in enumerate(cases)
-    ]
-    golds = [{"id": one["id"], "output": ANSWERS.get(name, f"words of {one['id']}")} for one in questions]
-    place = folder / name.replace("-", "_")
-    place.mkdir()
-    write(place / "dev_questions.json", questions)
-    write(place / "dev_outputs.json", {"task": name.replace("-", "_"), "golds": golds})
+    official_name = name.replace("-", "_")
+
+    questions, golds = [], []
+    for number, case in enumerate(cases):
+        example_id = str(110 + number)
+        questions.append({"id": example_id, "input": case["input"], "profile": case["profile"]})
+        golds.append({"id": example_id, "output": ANSWERS.get(name, f"words of {example_id}")})
+
+    (folder / official_name).mkdir()
+    write(folder / official_name / "dev_questions.json", questions)
+    write(folder / official_name / "dev_outputs.json", {"task": official_name, "golds": golds})
     return folder
 
 
@@ -42,9 +45,17 @@ def write(file: Path, content: Any) -> None:
     file.write_text(json.dumps(content))
 
 
+def read(file: Path) -> Any:
+    return json.loads(file.read_text())
+
+
+def defects_of(folder: Path, name: str = "LaMP-2") -> list[Defect]:
+    return find_defects(folder, [get_task(name)])
+
+
 @pytest.mark.parametrize("name", [f"LaMP-{number}" for number in (*range(1, 8), "2N")])
 def test_a_clean_folder_has_no_defect(tmp_path: Path, name: str) -> None:
-    assert find_defects(clean(tmp_path, name), [get_task(name)]) == []
+    assert defects_of(write_clean(tmp_path, name), name) == []
 
 
 Records = list[dict[str, Any]]
@@ -82,15 +93,18 @@ SEEDED: dict[str, tuple[Callable[[Records, Records], Any], str]] = {
 @pytest.mark.parametrize("name", SEEDED)
 def test_a_seeded_defect_is_found_and_nothing_else(tmp_path: Path, name: str) -> None:
     change, expected = SEEDED[name]
-    place = clean(tmp_path) / "LaMP_2"
-    questions = json.loads((place / "dev_questions.json").read_text())
-    outputs = json.loads((place / "dev_outputs.json").read_text())
+    folder = write_clean(tmp_path) / "LaMP_2"
+    questions = read(folder / "dev_questions.json")
+    outputs = read(folder / "dev_outputs.json")
     change(questions, outputs["golds"])
-    write(place / "dev_questions.json", questions)
-    write(place / "dev_outputs.json", outputs)
-    level, file, record, what = expected.split(maxsplit=3)
-    (found,) = find_defects(tmp_path, [get_task("LaMP-2")])
-    assert (found.level, Path(found.file).name, str(found.record)) == (level, file, record) and what in found.what
+    write(folder / "dev_questions.json", questions)
+    write(folder / "dev_outputs.json", outputs)
+
+    (defect,) = defects_of(tmp_path)
+
+    level, file_name, record, fault = expected.split(maxsplit=3)
+    assert (defect.level, Path(defect.file).name, str(defect.record)) == (level, file_name, record)
+    assert fault in defect.what
     if level == "error":
         with pytest.raises(RpobenchError):
             load_official(get_task("LaMP-2"), tmp_path, "dev")
@@ -98,42 +112,53 @@ def test_a_seeded_defect_is_found_and_nothing_else(tmp_path: Path, name: str) ->
         load_official(get_task("LaMP-2"), tmp_path, "dev")
 
 
-def test_an_item_without_text_and_one_without_an_answer_are_warnings_where_answers_are_texts(tmp_path: Path) -> None:
-    place = clean(tmp_path, "LaMP-4") / "LaMP_4"
-    questions = json.loads((place / "dev_questions.json").read_text())
+def test_items_without_text_or_answer_are_warnings_in_texts(tmp_path: Path) -> None:
+    folder = write_clean(tmp_path, "LaMP-4") / "LaMP_4"
+    questions = read(folder / "dev_questions.json")
     questions[1]["profile"][0].update(text="", title=" ")
     questions[2]["profile"][0].update(title="")
-    write(place / "dev_questions.json", questions)
-    found = [(one.level, one.record, one.what.split(": ")[1]) for one in find_defects(tmp_path, [get_task("LaMP-4")])]
-    assert found == [("warning", 1, "a profile item holds no text"), ("warning", 2, "a profile item has no 'title'")]
+    write(folder / "dev_questions.json", questions)
+
+    defects = defects_of(tmp_path, "LaMP-4")
+
+    assert [(defect.level, defect.record, defect.what.split(": ")[1]) for defect in defects] == [
+        ("warning", 1, "a profile item holds no text"),
+        ("warning", 2, "a profile item has no 'title'"),
+    ]
     load_official(get_task("LaMP-4"), tmp_path, "dev")
 
 
 @pytest.mark.parametrize("score", ["great", "", "nan", "4/5"])
 def test_a_rating_in_a_profile_that_is_no_number_is_an_error(tmp_path: Path, score: str) -> None:
-    place = clean(tmp_path, "LaMP-3") / "LaMP_3"
-    questions = json.loads((place / "dev_questions.json").read_text())
+    folder = write_clean(tmp_path, "LaMP-3") / "LaMP_3"
+    questions = read(folder / "dev_questions.json")
     questions[1]["profile"][0]["score"] = score
-    write(place / "dev_questions.json", questions)
-    (found,) = find_defects(tmp_path, [get_task("LaMP-3")])
-    assert (found.level, found.record) == ("error", 1) and "id '111': profile item 0: 'score' is" in found.what
+    write(folder / "dev_questions.json", questions)
+
+    (defect,) = defects_of(tmp_path, "LaMP-3")
+
+    assert (defect.level, defect.record) == ("error", 1)
+    assert "id '111': profile item 0: 'score' is" in defect.what
     with pytest.raises(RpobenchError, match=r"dev_questions.json: record 1: id '111': profile item 0: 'score' is"):
         load_official(get_task("LaMP-3"), tmp_path, "dev")
 
 
 def test_all_defects_are_named_and_not_the_first_alone(tmp_path: Path) -> None:
-    place = clean(tmp_path, "LaMP-4") / "LaMP_4"
-    questions = json.loads((place / "dev_questions.json").read_text())
-    for one in questions:
-        del one["profile"][0]["title"]
-    write(place / "dev_questions.json", questions)
-    assert [defect.record for defect in find_defects(tmp_path, [get_task("LaMP-4")])] == [0, 1, 2]
+    folder = write_clean(tmp_path, "LaMP-4") / "LaMP_4"
+    questions = read(folder / "dev_questions.json")
+    for question in questions:
+        del question["profile"][0]["title"]
+    write(folder / "dev_questions.json", questions)
+
+    defects = defects_of(tmp_path, "LaMP-4")
+
+    assert [defect.record for defect in defects] == [0, 1, 2]
 
 
 def test_one_defect_hides_no_other(tmp_path: Path) -> None:
-    place = clean(tmp_path) / "LaMP_2"
-    questions = json.loads((place / "dev_questions.json").read_text())
-    outputs = json.loads((place / "dev_outputs.json").read_text())
+    folder = write_clean(tmp_path) / "LaMP_2"
+    questions = read(folder / "dev_questions.json")
+    outputs = read(folder / "dev_outputs.json")
     item = questions[0]["profile"][0]
     untagged = {name: value for name, value in item.items() if name != "tag"}
     questions[0]["profile"] = [untagged, {**item, "date": "May", "description": 1.5}, "text"]
@@ -145,16 +170,18 @@ def test_one_defect_hides_no_other(tmp_path: Path) -> None:
         *outputs["golds"][2:],
         {"id": "9", "output": "x"},
     ]
-    write(place / "dev_questions.json", questions)
-    write(place / "dev_outputs.json", outputs)
-    found = [(Path(one.file).name, one.record, one.what) for one in find_defects(tmp_path, [get_task("LaMP-2")])]
-    at = "id '110': profile item"
-    assert found == [
+    write(folder / "dev_questions.json", questions)
+    write(folder / "dev_outputs.json", outputs)
+
+    defects = defects_of(tmp_path)
+
+    item_location = "id '110': profile item"
+    assert [(Path(defect.file).name, defect.record, defect.what) for defect in defects] == [
         ("dev_questions.json", 0, "id '110': no text 'input'"),
-        ("dev_questions.json", 0, f"{at} 0: no text 'tag'"),
-        ("dev_questions.json", 0, f"{at} 1: no text 'description'"),
-        ("dev_questions.json", 0, f"{at} 1: 'May' is no date such as 2014-11-13 or 2014"),
-        ("dev_questions.json", 0, f"{at} 2: expected an object with 'id', 'description', 'tag'"),
+        ("dev_questions.json", 0, f"{item_location} 0: no text 'tag'"),
+        ("dev_questions.json", 0, f"{item_location} 1: no text 'description'"),
+        ("dev_questions.json", 0, f"{item_location} 1: 'May' is no date such as 2014-11-13 or 2014"),
+        ("dev_questions.json", 0, f"{item_location} 2: expected an object with 'id', 'description', 'tag'"),
         ("dev_questions.json", 3, "expected an object with 'id', 'input' and 'profile'"),
         ("dev_outputs.json", 0, "id '110': no text 'output'"),
         ("dev_outputs.json", 1, "no text 'id'"),
@@ -163,132 +190,154 @@ def test_one_defect_hides_no_other(tmp_path: Path) -> None:
 
 
 def test_a_faulty_record_still_has_its_partner(tmp_path: Path) -> None:
-    place = clean(tmp_path) / "LaMP_2"
-    questions = json.loads((place / "dev_questions.json").read_text())
+    folder = write_clean(tmp_path) / "LaMP_2"
+    questions = read(folder / "dev_questions.json")
     del questions[0]["input"]
-    write(place / "dev_questions.json", questions[:2])
-    found = [(Path(one.file).name, one.record, one.what) for one in find_defects(tmp_path, [get_task("LaMP-2")])]
-    assert found == [
+    write(folder / "dev_questions.json", questions[:2])
+
+    defects = defects_of(tmp_path)
+
+    assert [(Path(defect.file).name, defect.record, defect.what) for defect in defects] == [
         ("dev_questions.json", 0, "id '110': no text 'input'"),
         ("dev_outputs.json", 2, "id '112': has no partner in dev_questions.json"),
     ]
 
 
 def test_users_and_dates_that_only_some_have_are_warnings(tmp_path: Path) -> None:
-    place = clean(tmp_path) / "LaMP_2"
-    questions = json.loads((place / "dev_questions.json").read_text())
+    folder = write_clean(tmp_path) / "LaMP_2"
+    questions = read(folder / "dev_questions.json")
     questions[1]["user_id"] = "7"
     del questions[0]["profile"][0]["date"]
-    write(place / "dev_questions.json", questions)
-    items = sum(len(one["profile"]) for one in questions)
-    found = find_defects(tmp_path, [get_task("LaMP-2")])
-    assert [(one.level, one.record) for one in found] == [("warning", None)] * 2
-    assert found[0].what.startswith("1 of 3 questions have a user_id")
-    assert found[1].what.startswith(f"{items - 1} of {items} profile items have a date")
+    write(folder / "dev_questions.json", questions)
+    items = sum(len(question["profile"]) for question in questions)
+
+    of_users, of_dates = defects_of(tmp_path)
+
+    assert (of_users.level, of_users.record) == (of_dates.level, of_dates.record) == ("warning", None)
+    assert of_users.what.startswith("1 of 3 questions have a user_id")
+    assert of_dates.what.startswith(f"{items - 1} of {items} profile items have a date")
 
 
 def test_outputs_without_questions_are_an_error(tmp_path: Path) -> None:
-    place = clean(tmp_path) / "LaMP_2"
-    (place / "train_outputs.json").write_bytes((place / "dev_outputs.json").read_bytes())
-    (found,) = find_defects(tmp_path, [get_task("LaMP-2")])
-    assert (found.level, Path(found.file).name) == ("error", "train_outputs.json")
-    assert found.what == "has no train_questions.json beside it"
+    folder = write_clean(tmp_path) / "LaMP_2"
+    (folder / "train_outputs.json").write_bytes((folder / "dev_outputs.json").read_bytes())
+
+    (defect,) = defects_of(tmp_path)
+
+    assert (defect.level, Path(defect.file).name) == ("error", "train_outputs.json")
+    assert defect.what == "has no train_questions.json beside it"
 
 
 def test_a_title_among_the_users_own_is_a_warning(tmp_path: Path) -> None:
-    place = clean(tmp_path, "LaMP-4") / "LaMP_4"
-    outputs = json.loads((place / "dev_outputs.json").read_text())
-    questions = json.loads((place / "dev_questions.json").read_text())
-    outputs["golds"][2]["output"] = questions[2]["profile"][0]["title"]
-    write(place / "dev_outputs.json", outputs)
-    (found,) = find_defects(tmp_path, [get_task("LaMP-4")])
-    assert found.record == 2 and repr(questions[2]["profile"][0]["id"]) in found.what
+    folder = write_clean(tmp_path, "LaMP-4") / "LaMP_4"
+    outputs = read(folder / "dev_outputs.json")
+    item = read(folder / "dev_questions.json")[2]["profile"][0]
+    outputs["golds"][2]["output"] = item["title"]
+    write(folder / "dev_outputs.json", outputs)
+
+    (defect,) = defects_of(tmp_path, "LaMP-4")
+
+    assert defect.record == 2 and repr(item["id"]) in defect.what
 
 
-def test_whole_files_that_fail(tmp_path: Path) -> None:
-    place = clean(tmp_path) / "LaMP_2"
-    task = get_task("LaMP-2")
-    (place / "dev_outputs.json").write_text("<html>")
-    (found,) = find_defects(tmp_path, [task])
-    assert found.record is None and found.what.startswith("is a web page")
-    (place / "dev_outputs.json").unlink()
-    assert "absent" in find_defects(tmp_path, [task])[0].what
-    (place / "dev_questions.json").rename(place / "test_questions.json")
-    assert find_defects(tmp_path, [task]) == []
+def test_unreadable_and_absent_files_are_named(tmp_path: Path) -> None:
+    folder = write_clean(tmp_path) / "LaMP_2"
+
+    (folder / "dev_outputs.json").write_text("<html>")
+    (defect,) = defects_of(tmp_path)
+    assert defect.record is None and defect.what.startswith("is a web page")
+
+    (folder / "dev_outputs.json").unlink()
+    assert "absent" in defects_of(tmp_path)[0].what
+
+    (folder / "dev_questions.json").rename(folder / "test_questions.json")
+    assert defects_of(tmp_path) == []
+
     with pytest.raises(MissingData, match="LaMP_3"):
-        find_defects(tmp_path, [get_task("LaMP-3")])
+        defects_of(tmp_path, "LaMP-3")
 
 
-def run(*arguments: object) -> Any:
+def run_data(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def test_the_command_fails_for_errors_and_not_for_warnings(tmp_path: Path) -> None:
-    place = clean(tmp_path) / "LaMP_2"
-    assert run("check", tmp_path).stdout == "no defect\n"
-    questions = json.loads((place / "dev_questions.json").read_text())
+    folder = write_clean(tmp_path) / "LaMP_2"
+    assert run_data("check", tmp_path).stdout == "no defect\n"
+
+    questions = read(folder / "dev_questions.json")
     questions[0]["profile"] = []
-    write(place / "dev_questions.json", questions)
-    done = run("check", tmp_path, "--json")
-    assert done.exit_code == 0 and json.loads(done.stdout)[0]["level"] == "warning"
+    write(folder / "dev_questions.json", questions)
+    with_warning = run_data("check", tmp_path, "--json")
+    assert with_warning.exit_code == 0 and json.loads(with_warning.stdout)[0]["level"] == "warning"
+
     del questions[1]["id"]
-    write(place / "dev_questions.json", questions)
-    done = run("check", tmp_path, "--task", "LaMP-2")
-    assert isinstance(done.exception, RpobenchError) and "1 errors, 1 warnings" in str(done.exception)
-    assert "error:" in done.stdout and "record 1: no text 'id'" in done.stdout
+    write(folder / "dev_questions.json", questions)
+    with_error = run_data("check", tmp_path, "--task", "LaMP-2")
+    assert isinstance(with_error.exception, RpobenchError) and "1 errors, 1 warnings" in str(with_error.exception)
+    assert "error:" in with_error.stdout and "record 1: no text 'id'" in with_error.stdout
 
 
 def test_info_counts_what_a_folder_holds(tmp_path: Path) -> None:
-    place = clean(tmp_path) / "LaMP_2"
-    questions = json.loads((place / "dev_questions.json").read_text())
+    folder = write_clean(tmp_path) / "LaMP_2"
+    questions = read(folder / "dev_questions.json")
     questions[0]["profile"] = []
     del questions[1]["profile"][0]["date"]
-    write(place / "dev_questions.json", questions)
-    found = asdict(describe_split(get_task("LaMP-2"), tmp_path, "dev", reference_tokenizer()))
-    sizes = [len(one["profile"]) for one in questions]
-    assert (found["examples"], found["targets"], found["users"]) == (3, 3, {"count": 3, "ids": "inferred"})
-    assert (found["profile"]["empty"], found["profile"]["most"], found["profile"]["least"]) == (1, max(sizes), 0)
-    assert found["dates"] == "some items" and found["labels"] == {"classic": 1.0}
-    lengths = [len(reference_tokenizer().encode(one["input"])) for one in questions]
-    assert found["tokens"]["input"]["most"] == max(lengths) and found["tokens"]["target"]["most"] == 1
-    done = run("info", tmp_path)
-    assert "users: count 3, ids inferred" in done.stdout and json.loads(run("info", tmp_path, "--json").stdout) == [
-        found
-    ]
+    write(folder / "dev_questions.json", questions)
+    profile_sizes = [len(question["profile"]) for question in questions]
+    lengths = [len(reference_tokenizer().encode(question["input"])) for question in questions]
+
+    description = asdict(describe_split(get_task("LaMP-2"), tmp_path, "dev", reference_tokenizer()))
+
+    assert (description["examples"], description["targets"]) == (3, 3)
+    assert description["users"] == {"count": 3, "ids": "inferred"}
+    profile = description["profile"]
+    assert (profile["empty"], profile["most"], profile["least"]) == (1, max(profile_sizes), 0)
+    assert description["dates"] == "some items" and description["labels"] == {"classic": 1.0}
+    assert description["tokens"]["input"]["most"] == max(lengths)
+    assert description["tokens"]["target"]["most"] == 1
+    assert "users: count 3, ids inferred" in run_data("info", tmp_path).stdout
+    assert json.loads(run_data("info", tmp_path, "--json").stdout) == [description]
 
 
 @pytest.mark.parametrize("name", [f"LaMP-{number}" for number in (*range(1, 8), "2N")])
 def test_rankings_and_prompts_are_the_official_ones(tmp_path: Path, name: str) -> None:
-    cases = [case for case in OFFICIAL if case["task"] == name]
-    questions = clean(tmp_path, name, len(cases)) / name.replace("-", "_") / "dev_questions.json"
-    given = ("--task", name, "--questions", questions, "--out", tmp_path / "out.json")
-    assert run("rank", *given).exit_code == 0
-    orders = json.loads((tmp_path / "out.json").read_text())
-    for place, case in enumerate(cases):
-        scores = dict(zip((item["id"] for item in case["profile"]), case["bm25_scores"], strict=True))
-        ranked = [scores[key] for key in orders[str(110 + place)]]
-        assert ranked == pytest.approx([scores[key] for key in case["bm25_order"]], abs=1e-9)
+    cases_of_task = [case for case in OFFICIAL if case["task"] == name]
+    cases = {str(110 + number): case for number, case in enumerate(cases_of_task)}
+    questions = write_clean(tmp_path, name, len(cases)) / name.replace("-", "_") / "dev_questions.json"
+    arguments = ("--task", name, "--questions", questions, "--out", tmp_path / "out.json")
+
+    assert run_data("rank", *arguments).exit_code == 0
+    rankings = read(tmp_path / "out.json")
+    for example_id, case in cases.items():
+        item_ids = [item["id"] for item in case["profile"]]
+        scores = dict(zip(item_ids, case["bm25_scores"], strict=True))
+        official_scores = [scores[item_id] for item_id in case["bm25_order"]]
+        assert [scores[item_id] for item_id in rankings[example_id]] == pytest.approx(official_scores, abs=1e-9)
+
     compared = 0
-    for asked, limit in (((), "max100000"), (("--max-prompt-tokens", 384), "max384")):
-        assert run("prompts", *given, "--k", 4, *asked).exit_code == 0
-        texts = json.loads((tmp_path / "out.json").read_text())
-        for place, case in enumerate(cases):
-            same_four = (
-                orders[str(110 + place)][:4] == case["bm25_order"][:4]
-            )  # of equal scores another order is right too
-            if same_four and f"bm25_k4_{limit}" in case["prompts"]:
-                assert texts[str(110 + place)] == case["prompts"][f"bm25_k4_{limit}"]
+    for options, limit in (((), "max100000"), (("--max-prompt-tokens", 384), "max384")):
+        assert run_data("prompts", *arguments, "--k", 4, *options).exit_code == 0
+        prompts = read(tmp_path / "out.json")
+        for example_id, case in cases.items():
+            # Of equal scores another order is right too.
+            same_items = rankings[example_id][:4] == case["bm25_order"][:4]
+            if same_items and f"bm25_k4_{limit}" in case["prompts"]:
+                assert prompts[example_id] == case["prompts"][f"bm25_k4_{limit}"]
                 compared += 1
     assert compared >= 4
 
 
 def test_other_rankers_and_no_items(tmp_path: Path) -> None:
-    questions = clean(tmp_path) / "LaMP_2" / "dev_questions.json"
-    given = ("--task", "LaMP-2", "--questions", questions, "--out", tmp_path / "out.json")
-    assert run("rank", *given, "--retriever", "recency").exit_code == 0
-    cases = [case for case in OFFICIAL if case["task"] == "LaMP-2"]
-    assert json.loads((tmp_path / "out.json").read_text())["110"] == cases[0]["recency_order"]
-    assert run("prompts", *given, "--k", 0).exit_code == 0
-    assert json.loads((tmp_path / "out.json").read_text())["110"] == cases[0]["input"]
-    done = run("rank", *given, "--retriever", "bm52")
-    assert isinstance(done.exception, RpobenchError) and "bm25" in str(done.exception)
+    questions = write_clean(tmp_path) / "LaMP_2" / "dev_questions.json"
+    arguments = ("--task", "LaMP-2", "--questions", questions, "--out", tmp_path / "out.json")
+    case = next(case for case in OFFICIAL if case["task"] == "LaMP-2")
+
+    assert run_data("rank", *arguments, "--retriever", "recency").exit_code == 0
+    assert read(tmp_path / "out.json")["110"] == case["recency_order"]
+
+    assert run_data("prompts", *arguments, "--k", 0).exit_code == 0
+    assert read(tmp_path / "out.json")["110"] == case["input"]
+
+    misspelt = run_data("rank", *arguments, "--retriever", "bm52")
+    assert isinstance(misspelt.exception, RpobenchError) and "bm25" in str(misspelt.exception)
