@@ -21,7 +21,7 @@ from rpobench.baselines.hydra.user_queries import UserQueries
 
 from rpobench.method.config import UNCUT, EvidenceConfig, changed_knobs
 from rpobench.method.context import Context, FitContext, PredictContext
-from rpobench.method.per_user import PartKey, find_part, keep_part, part_key, past_examples
+from rpobench.method.per_user import PartKey, build_past_examples, find_part, keep_part, name_part
 from rpobench.models.encoder import Encoder
 from rpobench.store.recorded import Called, recorded_config, recorded_profile, recorded_text
 from rpobench.task.contract import Task
@@ -153,7 +153,7 @@ class Chooser:
         recorded_knobs = recorded_config("hydra", VERSION, self.config.model_dump(mode="json"), knobs)
         recorded_task = (task.name, task.version, Called("Config", recorded_knobs), context.seed)
         recorded_content = (FORMAT, recorded_judges, recorded_task, recorded_profile(example.profile))
-        return part_key(content, recorded_text(recorded_content))
+        return name_part(content, recorded_text(recorded_content))
 
     def _learn_heads(self, examples: Sequence[Example], context: PredictContext) -> list[Heads]:
         """The heads of these examples' users, from the past items of each; the trunks stay as they are."""
@@ -174,7 +174,7 @@ class Chooser:
         return heads
 
     def _past_examples(self, example: Example, seed: int) -> list[Labelled]:
-        return past_examples(self.task, example, limit=self.config.history, seed=seed)
+        return build_past_examples(self.task, example, limit=self.config.history, seed=seed)
 
     def _shortlist(self, examples: Sequence[Example], context: Context) -> list[Sequence[ProfileItem]]:
         """The retriever's best items for each example, uncut."""

@@ -15,7 +15,7 @@ from rpobench.method.answering import content_free_wording
 from rpobench.method.config import QUICK_EVIDENCE
 from rpobench.method.context import FitContext, PredictContext
 from rpobench.method.contract import Method
-from rpobench.method.per_user import pair_words
+from rpobench.method.per_user import sample_pair
 from rpobench.models.encoder import Encoder
 from rpobench.registry import find_encoder
 from rpobench.store.processes import is_first
@@ -62,7 +62,7 @@ class Hydra(Method):
         return identities
 
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
-        return [[pair_words(task) for task in tasks], *content_free_wording(tasks)]
+        return [[sample_pair(task) for task in tasks], *content_free_wording(tasks)]
 
     def fit(self, train: Mapping[Task, Sequence[Labelled]], context: FitContext) -> None:
         if not is_first():

@@ -11,14 +11,14 @@ from peft import LoraConfig, get_peft_model
 from rpobench.baselines.per_user_lora.config import AdapterTraining, Lesson
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set_seed
 
-from rpobench.method.per_user import PartKey, keep_part, part_key
+from rpobench.method.per_user import PartKey, keep_part, name_part
 from rpobench.models.local.loading import silence_libraries
 from rpobench.models.local.transformers import TransformersModel
 from rpobench.rpo.training.arguments import common_arguments
 from rpobench.rpo.training.log_probs import NO_LOSS
 from rpobench.rpo.training.policy import load_tokenizer
 from rpobench.rpo.training.stage import run_to_end
-from rpobench.store.processes import processes
+from rpobench.store.processes import count_processes
 from rpobench.store.recorded import Called, recorded_text
 from rpobench.types import Chat, RpobenchError
 
@@ -44,7 +44,7 @@ class UserAdapters:
     """
 
     def __init__(self, model: TransformersModel, training: AdapterTraining, folder: Path, *, memory_mb: int) -> None:
-        if processes() > 1:
+        if count_processes() > 1:
             raise RpobenchError(
                 "users' adapters are trained while predicting, by one process: run the same command without a "
                 "launcher, finished fits are kept"
@@ -97,7 +97,7 @@ class UserAdapters:
         """The name of the adapter of these lessons."""
         training = self._training.fields()
         recorded_content = (FORMAT, self._model.identity, Called("AdapterTraining", training), list(lessons))
-        return part_key([FORMAT, self._model.identity, training, list(lessons)], recorded_text(recorded_content))
+        return name_part([FORMAT, self._model.identity, training, list(lessons)], recorded_text(recorded_content))
 
     def _lora(self, targets: str | set[str]) -> LoraConfig:
         rank = self._training.rank

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rpobench.baselines.per_user_lora.config import AdapterConfig, Lesson
 
 from rpobench.method.context import PredictContext
-from rpobench.method.per_user import pair_words, past_examples
+from rpobench.method.per_user import build_past_examples, sample_pair
 from rpobench.rpo.answering import answer_inputs
 from rpobench.rpo.decoding import Answer
 from rpobench.rpo.form import Form, Trajectory, one_line
@@ -43,7 +43,7 @@ class PerUserLora(TrainedModule):
         """The shared adapter's knobs and the users'."""
 
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
-        return [[(self.form.sample(task), pair_words(task)) for task in tasks]]
+        return [[(self.form.sample(task), sample_pair(task)) for task in tasks]]
 
     def _answer_inputs(self, task: Task, inputs: Sequence[ModuleInput], context: PredictContext) -> list[Answer]:
         """Users in turn, so that an adapter is put on the model once for all inputs of its user."""
@@ -78,7 +78,7 @@ class PerUserLora(TrainedModule):
     def _make_lessons(self, task: Task, example: Example, seed: int) -> list[Lesson]:
         """The example's past items in the form of the module; an item that does not fit its context is left out."""
         lessons = []
-        for past in past_examples(task, example, limit=self.config.user_items, seed=seed):
+        for past in build_past_examples(task, example, limit=self.config.user_items, seed=seed):
             chat = self.form.build_chat(task, past.example, "", ())
             answer = self.form.render(Trajectory("", "", one_line(past.target)))
             if self._window.fits((*chat, Message("assistant", answer))):

@@ -1,4 +1,4 @@
-"""A user's past items as examples of their own: what a per-user part of a method learns from."""
+"""What a method learns of single users: their past items as examples, and folders for what was learned from them."""
 
 from __future__ import annotations
 
@@ -16,41 +16,51 @@ from rpobench.types import Example, Labelled, ProfileItem
 ITEM_WORDS = 500  # of an item's text; OPPU's released code reads 768 tokens of each field
 
 
-def past_examples(task: Task, example: Example, *, limit: int, seed: int) -> list[Labelled]:
-    """Make examples of a user's past items.
+def build_past_examples(task: Task, example: Example, *, limit: int, seed: int) -> list[Labelled]:
+    """Make labelled examples of a user's own past.
+
+    Each profile item that makes a pair (`Task.pair`) becomes an example. Its profile is the rest of the items, and its
+    id is the item's, so equal profiles give equal examples, whoever's they are.
 
     Args:
-        task: Says which items make a pair of input and answer (`Task.pair`).
+        task: The task of the example.
         example: Whose profile is read.
-        limit: How many examples at most. Seeded lots decide where there are more.
+        limit: How many examples at most; where there are more, seeded lots decide.
         seed: Of the lots.
 
     Returns:
-        Examples in the profile's order, each with the rest of the profile as its own and with its item's id. So equal
-        profiles give equal examples, whoever's they are.
+        The examples with their targets, in the order of the profile.
     """
-    pairs = [task.pair(_shorten(task, item)) for item in example.profile]
-    indices = [index for index, pair in enumerate(pairs) if pair and pair[1].strip()]
+    pairs = [task.pair(_shortened(task, item)) for item in example.profile]
+    usable_pairs = {index: pair for index, pair in enumerate(pairs) if pair and pair[1].strip()}
+
+    indices = list(usable_pairs)
     if len(indices) > limit:
         indices = sorted(Random(f"{seed}/{len(indices)}").sample(indices, limit))
 
-    examples = []
+    past_examples = []
     for index in indices:
-        item, pair = example.profile[index], pairs[index]
-        assert pair
-        input_text, answer = pair
+        item = example.profile[index]
+        input_text, target = usable_pairs[index]
         other_items = example.profile[:index] + example.profile[index + 1 :]
-        examples.append(Labelled(Example(item.id, example.user_id, input_text, other_items), answer))
-    return examples
+        past_examples.append(Labelled(Example(item.id, example.user_id, input_text, other_items), target))
+    return past_examples
 
 
-def pair_words(task: Task) -> Quoted:
-    """Return how a task words its pairs, with stand-ins: a part of `Method.prompts` that changes when the words do."""
-    return Quoted(task.pair(ProfileItem("", {name: f"<{name}> of an item" for name in task.fields})))
+def sample_pair(task: Task) -> Quoted:
+    """Show how a task words the pair that it makes of an item, with stand-ins for the item's fields.
+
+    Args:
+        task: The task.
+
+    Returns:
+        The pair, as a part of `Method.prompts`: it changes when the words do.
+    """
+    stand_in = ProfileItem("", {name: f"<{name}> of an item" for name in task.fields})
+    return Quoted(task.pair(stand_in))
 
 
-def _shorten(task: Task, item: ProfileItem) -> ProfileItem:
-    """The item with at most `ITEM_WORDS` words in the field that is cut."""
+def _shortened(task: Task, item: ProfileItem) -> ProfileItem:
     words = item.fields[task.cut_field].split()
     if len(words) <= ITEM_WORDS:
         return item
@@ -70,7 +80,7 @@ class PartKey:
     recorded: str
 
 
-def part_key(content: Sequence[object], recorded: str) -> PartKey:
+def name_part(content: Sequence[object], recorded: str) -> PartKey:
     """Name a part by all that it is made from.
 
     Args:

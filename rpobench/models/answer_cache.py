@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rpobench.models.protocol import LanguageModel, OnCompletion, ReportingModel, choose_each, generate_each
 from rpobench.store.identity import SHA256, digest
-from rpobench.store.user_cache import cache_folder, open_shared
+from rpobench.store.user_cache import cache_folder, open_database
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
 
 FILE = "answers.sqlite"
@@ -58,7 +58,7 @@ class AnswerCache:
 
     @cached_property
     def _connection(self) -> sqlite3.Connection:
-        connection = open_shared(self.path, TABLE)
+        connection = open_database(self.path, TABLE)
         connection.execute("PRAGMA synchronous=NORMAL")  # a power cut may lose the last answers, never the file
         return connection
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rpobench.models.local.checkpoints import find_checkpoint, require_weights, tree_sha256
 from rpobench.models.local.wheels import Wheel, install_once
-from rpobench.store.user_cache import cache_folder, open_shared
+from rpobench.store.user_cache import cache_folder, open_database
 from rpobench.terminal import show_progress
 from rpobench.types import RpobenchError
 
@@ -93,7 +93,7 @@ class Encoder:
 
     @cached_property
     def _connection(self) -> sqlite3.Connection:
-        return open_shared(cache_folder() / FILE, TABLE)
+        return open_database(cache_folder() / FILE, TABLE)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """The vectors of some texts.

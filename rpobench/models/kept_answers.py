@@ -10,7 +10,7 @@ from pathlib import Path
 from rpobench.models.meter import Meter
 from rpobench.store.identity import KEY, digest
 from rpobench.store.locks import locked
-from rpobench.store.predictions import append_predictions, read_predictions, seconds_spent
+from rpobench.store.predictions import append_predictions, read_predictions, read_seconds
 from rpobench.store.recorded import recorded_chat_key, recorded_choice_key
 from rpobench.terminal import show_progress
 from rpobench.types import Chat, Completion, Prediction
@@ -146,7 +146,7 @@ class KeptAnswers:
     def _read(self) -> None:
         records = read_predictions(self.file)
         self._answers = {key: record for key, record in records.items() if not record.unanswered}
-        self._seconds |= seconds_spent(self.file)
+        self._seconds |= read_seconds(self.file)
         self._is_read = True
 
 

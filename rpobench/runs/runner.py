@@ -24,7 +24,7 @@ from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.scoring.result import score
 from rpobench.store.files import write_json
 from rpobench.store.locks import locked
-from rpobench.store.predictions import append_predictions, seconds_spent
+from rpobench.store.predictions import append_predictions, read_seconds
 from rpobench.store.processes import is_first, wait_for_all
 from rpobench.store.result_store import ResultStore, claim
 from rpobench.store.results import SCHEMA_VERSION
@@ -253,7 +253,7 @@ class Runner:
 
     def _score(self, task: Task, data: DataSet, spec: RunSpec, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
         """The content of `result.json`."""
-        seconds = seconds_spent(self.store.run_folder(spec) / "predictions.jsonl")
+        seconds = read_seconds(self.store.run_folder(spec) / "predictions.jsonl")
         cost = read_fit_cost(self.store.fit_folder(spec.fit) / FIT_COST) if spec.fit else None
 
         result = score(task, data, predictions)

@@ -20,15 +20,35 @@ UNREADABLE_ZIP = (OSError, BadZipFile, CorruptData, RuntimeError, EOFError)
 UNPACKED = 256 * 2**20  # bytes that a packed file may hold; what LaMP and this project pack holds a few millions
 
 
-def _write_synced(handle: int, content: bytes) -> None:
+def write_synced(handle: int, content: bytes) -> None:
+    """Write all of the content, also where the system takes it in pieces, and wait until it is on the disk.
+
+    Args:
+        handle: The number of an open file.
+        content: What is written.
+
+    Raises:
+        OSError: The disk is full or cannot be written.
+    """
     while content:
-        content = content[os.write(handle, content) :]
+        count = os.write(handle, content)
+        content = content[count:]
     os.fsync(handle)
 
 
 @contextmanager
 def disk_faults(file: Path) -> Iterator[None]:
-    """A fault of the system while `file` is written becomes one line that names it."""
+    """Turn a fault of the system into one line that names the file.
+
+    Args:
+        file: What is written meanwhile.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        RpobenchError: The system refused something.
+    """
     try:
         yield
     except OSError as error:
@@ -38,34 +58,55 @@ def disk_faults(file: Path) -> Iterator[None]:
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write a whole JSON file or nothing."""
+    """Write a JSON file; see `write_bytes`."""
     write_text(file, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def write_text(file: Path, text: str) -> None:
-    """Write a whole file or nothing."""
+    """Write a text file; see `write_bytes`."""
     write_bytes(file, text.encode())
 
 
 def write_bytes(file: Path, content: bytes) -> None:
-    """Write a whole file or nothing."""
+    """Write a file completely, or leave what was there before.
+
+    Args:
+        file: What is written; its folder is made if need be.
+        content: All of it.
+
+    Raises:
+        RpobenchError: The disk is full or cannot be written.
+    """
     part = file.with_name(f"{file.name}.{uuid4().hex[:8]}.part")  # no other process writes to it
+
     with disk_faults(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("wb", buffering=0) as sink:
-                _write_synced(sink.fileno(), content)
+                write_synced(sink.fileno(), content)
             part.replace(file)
         finally:
             part.unlink(missing_ok=True)
 
 
 def read_json(file: Path, *names: str) -> dict[str, Any]:
-    """A JSON object from a file of the store, which holds these names at least."""
+    """Read a JSON object from a file of the store.
+
+    Args:
+        file: What is read.
+        names: Fields that the object must have.
+
+    Returns:
+        The object.
+
+    Raises:
+        RpobenchError: The file holds something else, or a field is missing.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RpobenchError(f"{file}: not readable as JSON ({error}): move its folder away") from error
+
     if not isinstance(content, dict):
         raise RpobenchError(f"{file}: holds no JSON object: move its folder away")
     for name in names:

@@ -1,4 +1,4 @@
-"""One process at a time in a folder of the store: who comes second waits, says so, and finds the work done."""
+"""One process at a time in a folder of the store: the second one waits, says so, and finds the work done."""
 
 from __future__ import annotations
 
@@ -16,17 +16,31 @@ LOCKS = ".locks"  # beside what they guard, so that nothing appears in a folder 
 
 
 @contextmanager
-def locked(place: Path) -> Iterator[None]:
-    """Hold `place`, a folder or file of the store, alone among all processes; freed when this one ends, however."""
-    guard = place.parent / LOCKS / hashlib.sha256(place.name.encode()).hexdigest()[:16]
-    with disk_faults(guard):
-        guard.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(guard)
+def locked(path: Path) -> Iterator[None]:
+    """Hold a folder or file alone among all processes.
+
+    The lock is freed when the block ends, and also when the process ends in any other way.
+
+    Args:
+        path: A folder or file of the store; it need not exist.
+
+    Yields:
+        Nothing, once no other process holds the path.
+
+    Raises:
+        RpobenchError: The lock cannot be written.
+    """
+    lock_file = path.parent / LOCKS / hashlib.sha256(path.name.encode()).hexdigest()[:16]
+
+    with disk_faults(lock_file):
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(lock_file)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            print(f"{place.name}: another process works on it, waiting", file=sys.stderr, flush=True)
+            print(f"{path.name}: another process works on it, waiting", file=sys.stderr, flush=True)
             lock.acquire()
+
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rpobench.store.files import UNPACKED, UNREADABLE_ZIP, _write_synced, disk_faults, write_bytes
+from rpobench.store.files import UNPACKED, UNREADABLE_ZIP, disk_faults, write_bytes, write_synced
 from rpobench.types import Prediction, RpobenchError, Usage
 
 PACKED = ".gz"
@@ -17,16 +17,70 @@ KEPT = "kept"  # what `Prediction.draft_kept` is called in the file
 
 
 def append_predictions(file: Path, predictions: Sequence[Prediction], *, seconds: float = 0.0) -> None:
-    """Append finished predictions; they are on the disk when this returns. `seconds` is what all of them took."""
+    """Append finished predictions; they are on the disk when this returns.
+
+    Args:
+        file: Where they go. It is made if need be, and unpacked if it was packed.
+        predictions: What was finished.
+        seconds: What all of them took together; each is charged an equal share.
+
+    Raises:
+        RpobenchError: The disk is full or cannot be written.
+    """
     share = round(seconds / max(len(predictions), 1), 6)
     records = [_record(prediction, share) for prediction in predictions]
     lines = "".join(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
+
     with disk_faults(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         _unpack(file)
         _cut_torn_line(file)
+
         with file.open("ab", buffering=0) as sink:
-            _write_synced(sink.fileno(), lines.encode())
+            write_synced(sink.fileno(), lines.encode())
+
+
+def read_predictions(file: Path) -> dict[str, Prediction]:
+    """Read the complete predictions in a file, or in its packed form.
+
+    Args:
+        file: The plain file, whichever of the two is there.
+
+    Returns:
+        The predictions by example id; empty where there is no file. Of several for one example the last counts.
+
+    Raises:
+        RpobenchError: A line is damaged. A line that a kill tore at the end is passed over.
+    """
+    return {prediction.example_id: prediction for prediction, _ in _read_lines(file)}
+
+
+def read_seconds(file: Path) -> dict[str, float]:
+    """Read how long each complete prediction in a file took, by example id; see `read_predictions`."""
+    return {prediction.example_id: seconds for prediction, seconds in _read_lines(file)}
+
+
+def packed_path(file: Path) -> Path:
+    """Where a file of predictions lies when it is packed."""
+    return file.with_name(file.name + PACKED)
+
+
+def pack_lines(file: Path) -> bytes:
+    """Compress a file of predictions.
+
+    Args:
+        file: The plain file.
+
+    Returns:
+        The content of the packed file; equal files give equal bytes.
+
+    Raises:
+        RpobenchError: The file is too large to be read back.
+    """
+    content = file.read_bytes()
+    if len(content) > UNPACKED:
+        raise RpobenchError(f"{file}: over {UNPACKED} bytes, too large to be packed")
+    return gzip.compress(content, compresslevel=9, mtime=0)
 
 
 def _record(prediction: Prediction, seconds: float) -> dict[str, Any]:
@@ -43,73 +97,61 @@ def _record(prediction: Prediction, seconds: float) -> dict[str, Any]:
 def _cut_torn_line(file: Path) -> None:
     if not file.exists():
         return
+
     with file.open("rb+") as lines:
         content = lines.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            lines.truncate(whole)
-
-
-def packed_twin(file: Path) -> Path:
-    """Where a file of predictions lies when it is compressed."""
-    return file.with_name(file.name + PACKED)
-
-
-def pack_lines(file: Path) -> bytes:
-    """A file of predictions, compressed; the same content gives the same bytes."""
-    content = file.read_bytes()
-    if len(content) > UNPACKED:
-        raise RpobenchError(f"{file}: over {UNPACKED} bytes, too large to be packed")
-    return gzip.compress(content, compresslevel=9, mtime=0)
+        end_of_last_line = content.rfind(b"\n") + 1
+        if end_of_last_line < len(content):
+            lines.truncate(end_of_last_line)
 
 
 def _unpack(file: Path) -> None:
-    packed = packed_twin(file)
-    if packed.exists():
-        write_bytes(file, _content(packed))
-        packed.unlink()
+    packed_file = packed_path(file)
+    if packed_file.exists():
+        write_bytes(file, _read_content(packed_file))
+        packed_file.unlink()
 
 
-def _held(file: Path) -> Path:
-    """The file of predictions, or its packed twin: of both, a kill in the middle of unpacking left the plain one."""
-    return packed if (packed := packed_twin(file)).exists() else file
-
-
-def _content(file: Path) -> bytes:
+def _read_content(file: Path) -> bytes:
     """The bytes of a file of lines, unpacked; nothing where there is none."""
     if not file.exists():
         return b""
     if file.suffix != PACKED:
         return file.read_bytes()
+
     try:
         with gzip.open(file) as zipped:
             content = zipped.read(UNPACKED + 1)
     except UNREADABLE_ZIP as error:
         raise RpobenchError(f"{file}: not readable as gzip ({error}): move its folder away") from error
+
     if len(content) > UNPACKED:
         raise RpobenchError(f"{file}: over {UNPACKED} bytes unpacked, which no run needs: move its folder away")
     return content
 
 
-def read_predictions(file: Path) -> dict[str, Prediction]:
-    """The whole predictions in a file, or in its packed twin, by example id; empty where there is none."""
-    return {prediction.example_id: prediction for prediction, _ in _whole_lines(file)}
+def _read_lines(file: Path) -> Iterator[tuple[Prediction, float]]:
+    """Each complete prediction with the seconds that it took."""
+    # Where both stand, a kill came in the middle of unpacking, so the plain file may be incomplete.
+    packed_file = packed_path(file)
+    if packed_file.exists():
+        file = packed_file
 
+    content = _read_content(file)
+    complete_lines = content[: content.rfind(b"\n") + 1].splitlines()
 
-def seconds_spent(file: Path) -> dict[str, float]:
-    """How long each whole prediction in a file took, by example id, over all interrupted attempts."""
-    return {prediction.example_id: seconds for prediction, seconds in _whole_lines(file)}
-
-
-def _whole_lines(file: Path) -> Iterator[tuple[Prediction, float]]:
-    file = _held(file)
-    content = _content(file)
-    for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
+    for number, line in enumerate(complete_lines, start=1):
         try:
-            record = json.loads(line)
-            seconds = float(record.pop("seconds", 0))
-            evidence, usage = tuple(record["evidence"]), Usage(**record["usage"])
-            draft_kept = record.pop(KEPT, None)
-            yield Prediction(**{**record, "evidence": evidence, "usage": usage, "draft_kept": draft_kept}), seconds
+            yield _parse_line(line)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RpobenchError(f"{file}: line {number} is no prediction ({error}): move the file away") from error
+
+
+def _parse_line(line: bytes) -> tuple[Prediction, float]:
+    record = json.loads(line)
+    seconds = float(record.pop("seconds", 0))
+
+    record["draft_kept"] = record.pop(KEPT, None)
+    record["evidence"] = tuple(record["evidence"])
+    record["usage"] = Usage(**record["usage"])
+    return Prediction(**record), seconds

@@ -1,6 +1,6 @@
 """Several processes that train one fit together, as `accelerate launch` starts them: the first writes, all train.
 
-A process knows its place by RANK and WORLD_SIZE, which torch's launchers set; without them it is alone, and nothing
+A process knows its number by RANK and WORLD_SIZE, which torch's launchers set. Without them it is alone, and nothing
 here does anything.
 """
 
@@ -16,20 +16,21 @@ from rpobench.types import RpobenchError
 PATIENCE = timedelta(days=7)  # with a first process that drafts or predicts; the library's own is half an hour
 
 
-def processes() -> int:
-    """How many work together."""
+def count_processes() -> int:
+    """How many processes of this launch work together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_first() -> bool:
-    """Whether this one locks, drafts, writes files, predicts and prints."""
+    """Whether this process locks, drafts, writes files, predicts and prints."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def wait_for_all() -> None:
-    """Returns when every process is here."""
-    if processes() == 1:
+    """Return when every process is here."""
+    if count_processes() == 1:
         return
+
     import torch
     from accelerate import PartialState
 
@@ -38,16 +39,33 @@ def wait_for_all() -> None:
 
 @contextmanager
 def first_goes_first() -> Iterator[None]:
-    """The first process does what is inside; then the others do, and find on disk what it made."""
+    """Let the first process do what is inside; then the others do it, and find on disk what the first made.
+
+    Yields:
+        Nothing.
+    """
     if not is_first():
         wait_for_all()
+
     yield
+
     if is_first():
         wait_for_all()
 
 
-def share(whole: int, option: str) -> int:
-    """One process's part of a batch, as large for many as for one. Raises RpobenchError if it is no integer."""
-    if whole % processes():
-        raise RpobenchError(f"--set {option}={whole}: cannot be divided among {processes()} processes")
-    return whole // processes()
+def divide_batch(size: int, option: str) -> int:
+    """Divide a batch among the processes, so that it is as large for many as for one.
+
+    Args:
+        size: Examples in the batch of all processes together.
+        option: The knob that sets it, for the error.
+
+    Returns:
+        How many of the examples are this process's.
+
+    Raises:
+        RpobenchError: The batch cannot be divided evenly.
+    """
+    if size % count_processes():
+        raise RpobenchError(f"--set {option}={size}: cannot be divided among {count_processes()} processes")
+    return size // count_processes()

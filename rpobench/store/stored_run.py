@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rpobench.store.predictions import read_predictions, seconds_spent
+from rpobench.store.predictions import read_predictions, read_seconds
 from rpobench.store.results import StoredEnvironment, StoredResult
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.store.training_logs import TrainingLogs, read_training_logs
@@ -41,7 +41,7 @@ class FolderReader:
         return read_predictions(self.folder / "predictions.jsonl")
 
     def seconds(self) -> dict[str, float]:
-        return seconds_spent(self.folder / "predictions.jsonl")
+        return read_seconds(self.folder / "predictions.jsonl")
 
     def training_logs(self) -> TrainingLogs:
         return read_training_logs(self.fit_folder) if self.fit_folder else {}

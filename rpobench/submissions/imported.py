@@ -22,7 +22,7 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: dict[str, str
     from rpobench.runs.environment import describe_environment, hash_prompts
     from rpobench.scoring.result import score
     from rpobench.store.files import write_json
-    from rpobench.store.predictions import append_predictions, packed_twin, read_predictions
+    from rpobench.store.predictions import append_predictions, packed_path, read_predictions
     from rpobench.store.result_store import ResultStore, claim
     from rpobench.store.results import SCHEMA_VERSION
 
@@ -42,7 +42,7 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: dict[str, str
         return folder
     claim(folder, spec)
     held = folder / "predictions.jsonl"
-    for left in (held, packed_twin(held)):  # by an import that was killed
+    for left in (held, packed_path(held)):  # by an import that was killed
         left.unlink(missing_ok=True)
     append_predictions(held, list(made.values()))
     write_json(

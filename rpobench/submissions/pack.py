@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rpobench.store.files import disk_faults, read_json, write_bytes, write_json
-from rpobench.store.predictions import pack_lines, packed_twin
+from rpobench.store.predictions import pack_lines, packed_path
 from rpobench.store.result_store import ResultStore
 from rpobench.types import RpobenchError
 
@@ -56,13 +56,13 @@ def _copy(folder: Path, target: Path) -> None:
         raise RpobenchError(f"{folder / SPEC}: fit {fit!r} is no digest, so it names no folder")
     parts = {name: (folder / name).read_bytes() for name in COPIED}
     held = folder / PREDICTIONS
-    packed = pack_lines(held) if held.exists() else packed_twin(held).read_bytes()
+    packed = pack_lines(held) if held.exists() else packed_path(held).read_bytes()
     with disk_faults(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=target.parent, prefix=BUILDING) as place:
             if fit:
                 _copy_fit(ResultStore(folder.parent).fit_folder(fit), ResultStore(target.parent).fit_folder(fit), place)
-            _put(Path(place) / "run", target, {**parts, packed_twin(held).name: packed})
+            _put(Path(place) / "run", target, {**parts, packed_path(held).name: packed})
 
 
 def _agree(folder: Path, target: Path) -> None:

@@ -20,7 +20,7 @@ from rpobench import get_method, get_retriever, get_task
 from rpobench.data.synth.world import generate
 from rpobench.evidence.source import RankedEvidence
 from rpobench.method.context import Context, FitContext, PredictContext
-from rpobench.method.per_user import ITEM_WORDS, past_examples
+from rpobench.method.per_user import ITEM_WORDS, build_past_examples
 from rpobench.models import encoder
 from rpobench.models.scripted import ScriptedModel, echo
 from rpobench.runs.benchmark import estimate, run
@@ -153,7 +153,7 @@ def test_a_fit_does_not_learn_from_a_missing_answer(tmp_path: Path) -> None:
 def test_a_user_whose_history_stays_unanswered_is_asked_again(tmp_path: Path) -> None:
     bench, (one, other) = Bench(tmp_path), dev(TAGS, 2)
     bench.fit(TAGS)
-    past = past_examples(TAGS, one, limit=2, seed=0)[0].example
+    past = build_past_examples(TAGS, one, limit=2, seed=0)[0].example
     bench.model.silent_about = f"description: {TAGS.content(past)}"
     failed, whole = bench.predict(TAGS, [one, other])
     assert failed.unanswered and "history" in (failed.failure or "") and not whole.unanswered
@@ -224,20 +224,20 @@ def test_an_item_is_as_useful_as_its_answer_and_a_users_own_text_is_the_best_can
 def test_past_examples_are_the_same_for_equal_profiles_and_never_hold_their_own_item() -> None:
     one = dev(TAGS, 1)[0]
     twin = replace(one, id="twin", user_id="somebody")
-    found = past_examples(TAGS, one, limit=3, seed=0)
+    found = build_past_examples(TAGS, one, limit=3, seed=0)
     assert len(found) == 3
-    assert [past.target for past in past_examples(TAGS, twin, limit=3, seed=0)] == [past.target for past in found]
-    assert [past.target for past in past_examples(TAGS, one, limit=3, seed=1)] != [past.target for past in found]
+    assert [past.target for past in build_past_examples(TAGS, twin, limit=3, seed=0)] == [past.target for past in found]
+    assert [past.target for past in build_past_examples(TAGS, one, limit=3, seed=1)] != [past.target for past in found]
     for past in found:
         assert past.example.id not in {item.id for item in past.example.profile}
         assert len(past.example.profile) == len(one.profile) - 1
-    assert len(past_examples(TAGS, one, limit=999, seed=0)) == len(one.profile)
-    assert past_examples(TAGS, replace(one, profile=()), limit=3, seed=0) == []
+    assert len(build_past_examples(TAGS, one, limit=999, seed=0)) == len(one.profile)
+    assert build_past_examples(TAGS, replace(one, profile=()), limit=3, seed=0) == []
 
 
 def test_items_without_an_answer_are_no_examples_and_long_ones_are_cut() -> None:
     items = (ProfileItem("1", {"text": "word"}), ProfileItem("2", {"text": "word " * 2 * ITEM_WORDS}))
-    (found,) = past_examples(TWEETS, Example("e", "u", "x", items), limit=9, seed=0)
+    (found,) = build_past_examples(TWEETS, Example("e", "u", "x", items), limit=9, seed=0)
     assert found.example.id == "2"
     start = found.example.input.removeprefix("Continue this tweet: ")
     assert len(start.split()) + len(found.target.split()) == ITEM_WORDS

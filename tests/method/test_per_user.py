@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rpobench.method.per_user import PartKey, keep_part, part_key
+from rpobench.method.per_user import PartKey, keep_part, name_part
 from rpobench.store.recorded import recorded_profile
 from rpobench.types import ProfileItem
 
@@ -46,11 +46,11 @@ def test_every_part_of_an_item_and_the_order_of_items_make_another_name() -> Non
         (first, second), (second, first), (first,), (ProfileItem("3", first.fields, first.date), second),
         (ProfileItem("1", {"text": "a", "tag": "d"}, first.date), second), (ProfileItem("1", first.fields), second),
     ]  # fmt: skip
-    keys = [part_key(["model", profile], recorded_profile(profile)) for profile in profiles]
+    keys = [name_part(["model", profile], recorded_profile(profile)) for profile in profiles]
 
     assert len({key.name for key in keys}) == len({key.recorded for key in keys}) == len(keys)
-    assert part_key(["model", (same, second)], recorded_profile((same, second))) == keys[0]
-    assert part_key(["other model", profiles[0]], "").name not in {key.name for key in keys}
+    assert name_part(["model", (same, second)], recorded_profile((same, second))) == keys[0]
+    assert name_part(["other model", profiles[0]], "").name not in {key.name for key in keys}
 
 
 def test_a_part_that_version_0_1_learned_is_used(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from rpobench.store.processes import share
+from rpobench.store.processes import divide_batch
 from rpobench.types import RpobenchError
 
 LAUNCH = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
@@ -111,11 +111,11 @@ def test_grpo_and_its_evaluations_are_shared_out(tiny_checkpoint: Path, tmp_path
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert share(3, "sft_batch") == 3
+    assert divide_batch(3, "sft_batch") == 3
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert share(4, "sft_batch") == 2
+    assert divide_batch(4, "sft_batch") == 2
     with pytest.raises(RpobenchError, match="--set sft_batch=3: cannot be divided among 2 processes"):
-        share(3, "sft_batch")
+        divide_batch(3, "sft_batch")
 
 
 def spoken(rank: str, *arguments: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import pytest
 
 from rpobench import get_method, get_task
 from rpobench.method.contract import Method, prompts_digest
-from rpobench.method.per_user import part_key
+from rpobench.method.per_user import name_part
 from rpobench.models.answer_cache import answer_key
 from rpobench.models.kept_answers import prompt_keys
 from rpobench.registry import list_names
@@ -69,7 +69,7 @@ def test_keys_of_cached_answers() -> None:
 
 
 def test_keys_of_parts_of_users() -> None:
-    key = part_key([1, "m@1", PROFILE], recorded_profile(PROFILE))
+    key = name_part([1, "m@1", PROFILE], recorded_profile(PROFILE))
 
     assert (key.name, key.recorded) == ("2e0ecdde3f096c5706819e5b", "906947bc53c1d3313073d68d")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rpobench.store.files import read_json, write_json, write_text
-from rpobench.store.predictions import append_predictions, read_predictions, seconds_spent
+from rpobench.store.predictions import append_predictions, read_predictions, read_seconds
 from rpobench.store.result_store import ResultStore, claim
 from rpobench.store.spec import DataSpec, RunSpec
 from rpobench.types import Prediction, RpobenchError, Usage
@@ -39,7 +39,7 @@ def test_predictions_come_back_as_they_were(tmp_path: Path) -> None:
     append_predictions(file, [FULL], seconds=3.0)
     append_predictions(file, [odd])
     assert read_predictions(file) == {"1": FULL, "2": odd}
-    assert seconds_spent(file) == {"1": 3.0, "2": 0.0}
+    assert read_seconds(file) == {"1": 3.0, "2": 0.0}
 
 
 def test_there_is_one_line_a_prediction(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_run_is_found_by_name_digest_or_folder(tmp_path: Path) -> None:
     folder = finished(store, spec())
     finished(store, spec(seed=1))
     for name in (folder.name, spec().digest(), str(folder), f"{folder}/"):
-        assert store.find(name) == folder
+        assert store.find(name).folder == folder
     for name, fault in (("rpo", "2 runs named"), ("", "no run named"), ("**a", "no run named"), ("../x", "no run")):
         with pytest.raises(RpobenchError, match=fault):
             store.find(name)

@@ -19,7 +19,7 @@ from rpobench.models.scripted import ScriptedModel
 from rpobench.runs.fit_cost import FIT_COST
 from rpobench.store import predictions as store
 from rpobench.store.files import write_bytes, write_json
-from rpobench.store.predictions import append_predictions, packed_twin, read_predictions, seconds_spent
+from rpobench.store.predictions import append_predictions, packed_path, read_predictions, read_seconds
 from rpobench.store.result_store import ResultStore
 from rpobench.store.spec import FitSpec
 from rpobench.submissions.check import check
@@ -54,7 +54,7 @@ def test_packed_runs_read_back_as_they_were(make_run: Make, tmp_path: Path) -> N
         "spec.json", "environment.json", "result.json", "predictions.jsonl.gz",
     }  # fmt: skip
     assert gzip.decompress((packed / "predictions.jsonl.gz").read_bytes()) == (run / "predictions.jsonl").read_bytes()
-    for reads in (read_predictions, seconds_spent):
+    for reads in (read_predictions, read_seconds):
         assert reads(packed / "predictions.jsonl") == reads(run / "predictions.jsonl") != {}
     assert [report.faults for report in check(tmp_path / "packed")] == [[], []]
 
@@ -241,15 +241,15 @@ def some(*ids: str) -> list[Prediction]:
 def test_more_predictions_of_a_packed_run_lose_none(tmp_path: Path, killed: bool) -> None:
     file = tmp_path / "predictions.jsonl"
     append_predictions(file, some("1", "2"), seconds=4.0)
-    packed_twin(file).write_bytes(store.pack_lines(file))
+    packed_path(file).write_bytes(store.pack_lines(file))
     if killed:
         file.write_bytes(b"")  # in the middle of unpacking
     else:
         file.unlink()
     assert len(read_predictions(file)) == 2
     append_predictions(file, some("3"))
-    assert seconds_spent(file) == {"1": 2.0, "2": 2.0, "3": 0.0}
-    assert not packed_twin(file).exists()
+    assert read_seconds(file) == {"1": 2.0, "2": 2.0, "3": 0.0}
+    assert not packed_path(file).exists()
 
 
 def test_predictions_that_could_not_be_read_back_are_not_packed(

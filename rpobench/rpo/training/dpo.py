@@ -27,7 +27,7 @@ from rpobench.rpo.training.progress_bar import TrainingProgress
 from rpobench.rpo.training.stage import best_folder, run_to_end
 from rpobench.rpo.training_rows import Demonstration
 from rpobench.rpo.trajectories.analysis import reaches_wrong_conclusion
-from rpobench.store.processes import share
+from rpobench.store.processes import divide_batch
 from rpobench.types import RpobenchError
 
 
@@ -147,8 +147,8 @@ def dpo_arguments(job: TrainingJob, work: Path, *, evaluates: bool) -> DPOConfig
 
     return DPOConfig(
         max_steps=config.rl_steps,
-        per_device_train_batch_size=share(config.rl_prompts, "rl_prompts"),
-        per_device_eval_batch_size=share(config.rl_prompts, "rl_prompts"),
+        per_device_train_batch_size=divide_batch(config.rl_prompts, "rl_prompts"),
+        per_device_eval_batch_size=divide_batch(config.rl_prompts, "rl_prompts"),
         include_num_input_tokens_seen="non_padding",
         max_length=None,  # `select_learnable` left out what is too long
         learning_rate=config.rl_learning_rate,

@@ -28,7 +28,7 @@ from rpobench.rpo.training.progress_bar import TrainingProgress
 from rpobench.rpo.training.reward import make_reward
 from rpobench.rpo.training.stage import best_folder, run_to_end
 from rpobench.rpo.training_rows import TrainingRow
-from rpobench.store.processes import processes, share
+from rpobench.store.processes import count_processes, divide_batch
 
 ROUNDING = 0.01  # advantages of equal rewards are 0 but for float32, up to 1e-3; those of unequal ones are about 1
 HELD_OUT = 16  # prompts at most that an evaluation reads: each costs a completion
@@ -165,7 +165,7 @@ def grpo_arguments(job: TrainingJob, work: Path, *, held_out_count: int) -> GRPO
         The arguments of the trainer.
     """
     config = job.config
-    groups = share(config.rl_prompts, "rl_prompts")
+    groups = divide_batch(config.rl_prompts, "rl_prompts")
 
     return GRPOConfig(
         max_steps=config.rl_steps,
@@ -186,7 +186,7 @@ def grpo_arguments(job: TrainingJob, work: Path, *, held_out_count: int) -> GRPO
         eval_on_start=held_out_count > 0,
         eval_steps=evaluation_steps(config.rl_steps),
         num_generations_eval=1,
-        per_device_eval_batch_size=max(1, math.ceil(held_out_count / processes())),
+        per_device_eval_batch_size=max(1, math.ceil(held_out_count / count_processes())),
         **common_arguments(work, report_to=config.report_to, seed=job.seed),
     )
 

@@ -28,7 +28,7 @@ from rpobench.rpo.training.policy import load_tokenizer, new_policy
 from rpobench.rpo.training.progress_bar import TrainingProgress
 from rpobench.rpo.training.sft_data import build_sft_dataset, mask_answers
 from rpobench.rpo.training.stage import best_folder, last_checkpoint, run_to_end
-from rpobench.store.processes import is_first, share
+from rpobench.store.processes import divide_batch, is_first
 
 SAVE_STEPS = 20  # what a kill can cost
 ORDER = "order.json"  # in a checkpoint within an epoch: the order of its rows
@@ -168,8 +168,8 @@ def sft_arguments(job: TrainingJob, work: Path, *, row_count: int, evaluates: bo
 
     return SFTConfig(
         num_train_epochs=config.sft_epochs,
-        per_device_train_batch_size=share(config.sft_batch, "sft_batch"),
-        per_device_eval_batch_size=share(config.sft_batch, "sft_batch"),
+        per_device_train_batch_size=divide_batch(config.sft_batch, "sft_batch"),
+        per_device_eval_batch_size=divide_batch(config.sft_batch, "sft_batch"),
         learning_rate=config.sft_learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=0.05,
