@@ -136,11 +136,15 @@ def _browse(name: str, run: StoredRun, options: PageOptions) -> BrowsedRun:
     """The run's entries; from the store alone where its data is not at hand, which the note says."""
     from rpobench.leaderboard.html.browser import BrowsedRun
 
-    from rpobench.runs.examples import entries_of, stored_entries, without_texts
+    from rpobench.runs.examples import read_entries, read_stored_entries
 
     if options.hide_texts or not run.result.texts:
-        return BrowsedRun(name, without_texts(stored_entries(run)), "Texts are left out.")
-    try:
-        return BrowsedRun(name, entries_of(run, data=options.data))
-    except RpobenchError as error:
-        return BrowsedRun(name, stored_entries(run), f"Without input, evidence and target: {error}")
+        entries = [entry.without_texts() for entry in read_stored_entries(run)]
+        note = "Texts are left out."
+    else:
+        try:
+            entries, note = read_entries(run, data=options.data), ""
+        except RpobenchError as error:
+            entries, note = read_stored_entries(run), f"Without input, evidence and target: {error}"
+
+    return BrowsedRun(name, [entry.as_json() for entry in entries], note)

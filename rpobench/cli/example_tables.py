@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from rpobench.rpo.trajectories.file import PARTS, StoredTrajectory
+from rpobench.runs.examples import ExampleEntry
 from rpobench.terminal import open_console, plain_text
 
 ROWS = ("input", "evidence", "draft", "trajectory", "prediction", "target", "failure")
 
 
-def print_examples(entries: Sequence[Mapping[str, Any]], *, trajectories: bool) -> None:
+def print_examples(entries: Sequence[ExampleEntry], *, trajectories: bool) -> None:
     """Print one table an example on stdout.
 
     Texts of models and data are printed as they are, never as markup or control codes.
@@ -28,9 +28,9 @@ def print_examples(entries: Sequence[Mapping[str, Any]], *, trajectories: bool) 
     """
     screen = open_console()
     for entry in entries:
-        table = _two_columns(f"{entry['example']}   score {entry['score']:.3f}")
+        table = _two_columns(f"{entry.example}   score {entry.score:.3f}")
         for name in ROWS:
-            if entry[name] and (name != "trajectory" or trajectories):
+            if getattr(entry, name) and (name != "trajectory" or trajectories):
                 table.add_row(_heading(name, entry), _content(name, entry))
         screen.print(table)
 
@@ -63,21 +63,21 @@ def _two_columns(title: str) -> Table:
     return table
 
 
-def _heading(name: str, entry: Mapping[str, Any]) -> Text:
-    if name == "evidence" and entry["cut"]:
-        return Text(f"evidence\n({entry['cut']} tokens cut)")
-    return Text("rewrite" if name == "prediction" and entry["draft"] else name)
+def _heading(name: str, entry: ExampleEntry) -> Text:
+    if name == "evidence" and entry.cut:
+        return Text(f"evidence\n({entry.cut} tokens cut)")
+    return Text("rewrite" if name == "prediction" and entry.draft else name)
 
 
-def _content(name: str, entry: Mapping[str, Any]) -> Text:
+def _content(name: str, entry: ExampleEntry) -> Text:
     if name == "evidence":
-        return Text("\n").join(plain_text("• " + item.replace("\n", "\n  ")) for item in entry["evidence"])
+        return Text("\n").join(plain_text("• " + item.replace("\n", "\n  ")) for item in entry.evidence or ())
 
-    if name in ("draft", "prediction") and entry["draft"] and entry["prediction"]:
-        draft, rewrite = _mark_changes(entry["draft"], entry["prediction"])
+    if name in ("draft", "prediction") and entry.draft and entry.prediction:
+        draft, rewrite = _mark_changes(entry.draft, entry.prediction)
         return draft if name == "draft" else rewrite
 
-    return plain_text(str(entry[name]))
+    return plain_text(str(getattr(entry, name)))
 
 
 def _mark_changes(draft: str, rewrite: str) -> tuple[Text, Text]:

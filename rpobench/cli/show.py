@@ -30,20 +30,20 @@ def show_run(
         return
 
     from rpobench.cli.example_tables import print_examples
-    from rpobench.runs.examples import examples_of
+    from rpobench.runs.examples import find_entries
 
-    entries = examples_of(runs, run, example=example, data=data)
+    entries = find_entries(runs, run, example_id=example, data=data)
     if as_json:
-        print(json.dumps(entries))
+        print(json.dumps([entry.as_json() for entry in entries]))
     else:
         print_examples(entries, trajectories=trajectories)
 
 
 def _show_training(runs: Path, run: str, example: str | None, *, as_json: bool) -> None:
     from rpobench.cli.example_tables import print_trajectories
-    from rpobench.runs.examples import trained_on
+    from rpobench.runs.training_examples import find_training_trajectories
 
-    file, trajectories = trained_on(runs, run, example=example)
+    file, trajectories = find_training_trajectories(runs, run, example_id=example)
     if as_json:
         print(json.dumps([stored.as_record() for stored in trajectories]))
     else:

@@ -17,7 +17,7 @@ from rpobench.cli.data import app
 from rpobench.data.official.defects import find_defects
 from rpobench.data.official.folder import load_official
 from rpobench.data.synth.world import generate
-from rpobench.runs.examples import TEXTS, examples_of
+from rpobench.runs.examples import find_entries
 from rpobench.runs.runner import Runner
 from rpobench.store.files import read_json
 from rpobench.store.result_store import ResultStore
@@ -223,6 +223,6 @@ def test_results_of_the_licensed_task_show_no_texts(tmp_path: Path, name: str, s
     )
     result = Runner(ResultStore(tmp_path), model, seed=0).run(made, task, data, spec)
     assert read_json(result.folder / "result.json")["texts"] is texts
-    shown = examples_of(tmp_path, result.folder.name)
-    assert all((entry["input"] is not None) is texts for entry in shown)
-    assert texts or all(entry[name] is None for entry in shown for name in TEXTS)
+    entries = find_entries(tmp_path, result.folder.name)
+    assert all((entry.input is not None) is texts for entry in entries)
+    assert texts or entries == [entry.without_texts() for entry in entries]

@@ -17,7 +17,7 @@ from rpobench.method.config import MethodConfig
 from rpobench.models.scripted import ScriptedModel
 from rpobench.registry import get_method, get_task, list_names
 from rpobench.runs.benchmark import run
-from rpobench.runs.examples import examples_of
+from rpobench.runs.examples import find_entries
 from rpobench.runs.plan import make_plan, parse_method_names, parse_task_names
 from rpobench.store.files import read_json
 from rpobench.store.result_store import ResultStore
@@ -204,8 +204,8 @@ def test_knobs_and_version_of_the_world_name_a_run(
     assert read_json(runs / other["run"] / "spec.json")["data"]["source"] == source
 
     targets = [labelled.target for labelled in generate("LaMP-7", "dev", 3, seed=7, **world).labelled]
-    assert [entry["target"] for entry in examples_of(runs, other["run"])] == targets
-    assert [entry["target"] for entry in examples_of(runs, plain["run"])] != targets
+    assert [entry.target for entry in find_entries(runs, other["run"])] == targets
+    assert [entry.target for entry in find_entries(runs, plain["run"])] != targets
 
 
 def test_a_knob_at_its_default_is_not_part_of_the_name() -> None:

@@ -1,0 +1,60 @@
+"""What a run's module learned from: the trajectories of its fit, where they may be shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpobench.data.official.folder import is_world_name
+from rpobench.registry import get_task
+from rpobench.rpo.trajectories.file import TRAJECTORIES, StoredTrajectory, read_trajectories
+from rpobench.store.result_store import ResultStore
+from rpobench.store.stored_run import StoredRun
+from rpobench.task.contract import Task
+from rpobench.types import RpobenchError
+
+
+def find_training_trajectories(
+    runs: Path, run_name: str, *, example_id: str | None = None
+) -> tuple[Path, list[StoredTrajectory]]:
+    """Find the trajectories that a run's module learned.
+
+    Args:
+        runs: The folder of the runs.
+        run_name: The run's name or digest.
+        example_id: The only example to show; None for all.
+
+    Returns:
+        Their file, and those of the run's task.
+
+    Raises:
+        RpobenchError: The run trained nothing, its trajectories are not there, or they quote what may not be shown.
+    """
+    run = ResultStore(runs).find(run_name)
+    if run.fit_folder is None:
+        raise RpobenchError(f"--training: {run.spec.method} was not trained")
+
+    file = run.fit_folder / "checkpoint" / TRAJECTORIES
+    if not file.is_file():
+        raise RpobenchError(f"{file}: not there: trained modules alone learn from one, and packed runs leave it out")
+
+    task = get_task(run.task_name)
+    if _is_private(run, task):
+        raise RpobenchError(f"--training: texts that {run.spec.fit} was trained on are not to be shown")
+
+    trajectories = [trajectory for trajectory in read_trajectories(file) if trajectory.task_name == task.name]
+    trajectories = [trajectory for trajectory in trajectories if example_id in (None, trajectory.example_id)]
+    if not trajectories:
+        option = f"--example {example_id}: " if example_id else ""
+        raise RpobenchError(f"{option}{file} has no such trajectory of {task.name}")
+    return file, trajectories
+
+
+def _is_private(run: StoredRun, task: Task) -> bool:
+    """Whether a run's fit learned a licensed task from a folder, or was used by a run that is marked by --no-text."""
+    if run.fit_spec is None:
+        raise RpobenchError(f"{run.fit_folder}: has no spec.json that says what was learned: move the folder away")
+
+    learned_from_folder = any(not is_world_name(data.source) for data in run.fit_spec.data)
+    runs_of_fit = ResultStore(run.folder.parent).results(fit=run.spec.fit)
+    is_hidden = any(not other.result.texts for other in runs_of_fit)
+    return is_hidden or (task.licensed and learned_from_folder)
