@@ -21,21 +21,21 @@ from rpobench.store.result_store import ResultStore
 Make = Callable[..., Path]
 
 
-def perfect(place: int, target: str, rng: Random) -> str:
+def perfect(position: int, target: str, rng: Random) -> str:
     return target
 
 
-def refused(place: int, target: str, rng: Random) -> str | None:
-    return None if place % 2 else target
+def refused(position: int, target: str, rng: Random) -> str | None:
+    return None if position % 2 else target
 
 
-def near(place: int, target: str, rng: Random) -> str:
-    return str(max(1, int(target) - place % 2))
+def near(position: int, target: str, rng: Random) -> str:
+    return str(max(1, int(target) - position % 2))
 
 
-def sheet(store: ResultStore) -> Sheet:
-    (found,) = compute_sheets(group_runs(store.results()), "near")
-    return found
+def compute_sheet(store: ResultStore) -> Sheet:
+    (sheet,) = compute_sheets(group_runs(store.results()), "near")
+    return sheet
 
 
 @pytest.fixture
@@ -47,35 +47,44 @@ def store(make_run: Make) -> ResultStore:
     return ResultStore(folder.parent)
 
 
-def test_a_report_has_neither_gain_nor_test_of_them_and_says_so(store: ResultStore) -> None:
-    made = sheet(store)
-    figures = made.cells["mine"]["LaMP-3"]
-    assert figures.gain is None and figures.gain_interval is None and figures.versus is None
-    told = as_markdown([made])
-    assert "Examples without answer, own and swapped: mine on LaMP-3 12. They count as wrong" in told
-    assert "\u2020 differs" in told and "]\u2020" not in told
+def test_a_report_has_neither_gain_nor_test_of_them(store: ResultStore) -> None:
+    sheet = compute_sheet(store)
+
+    stats = sheet.cells["mine"]["LaMP-3"]
+    assert stats.gain is None and stats.gain_interval is None and stats.versus is None
+
+    report = as_markdown([sheet])
+    assert "Examples without answer, own and swapped: mine on LaMP-3 12. They count as wrong" in report
+    assert "\u2020 differs" in report and "]\u2020" not in report
 
 
 def test_the_csv_counts_them(store: ResultStore) -> None:
-    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(as_csv([sheet(store)]))) if row["metric"] == "MAE"}
+    lines = csv.DictReader(io.StringIO(as_csv([compute_sheet(store)])))
+
+    rows = {row["method"]: row for row in lines if row["metric"] == "MAE"}
     assert (rows["mine"]["unanswered"], rows["mine"]["failed"], rows["near"]["unanswered"]) == ("12", "12", "0")
     assert rows["mine"]["gain"] == "" and rows["mine"]["p_holm"] == ""
 
 
-def test_where_all_answered_nothing_is_said_and_everything_tested(make_run: Make) -> None:
+def test_where_all_answered_everything_is_tested(make_run: Make) -> None:
     make_run("near", near)
     make_run("mine", perfect)
-    made = sheet(ResultStore(make_run("mine", near, profiles="swapped").parent))
-    assert made.cells["mine"]["LaMP-3"].gain and made.cells["mine"]["LaMP-3"].versus
-    assert "without answer" not in as_markdown([made])
+    folder = make_run("mine", near, profiles="swapped")
+
+    sheet = compute_sheet(ResultStore(folder.parent))
+
+    assert sheet.cells["mine"]["LaMP-3"].gain and sheet.cells["mine"]["LaMP-3"].versus
+    assert "without answer" not in as_markdown([sheet])
 
 
 def test_a_comparison_warns_and_beats_nobody_with_them(make_run: Make) -> None:
     make_run("third", near)
     make_run("mine", perfect)
     root = make_run("near", refused).parent
-    found = compare_runs(choose_runs(ResultStore(root), ["mine", "near", "third"])).to_json()
-    by_rival = {one["second"]: one for one in found["comparisons"] if one["main"]}
+
+    content = compare_runs(choose_runs(ResultStore(root), ["mine", "near", "third"])).to_json()
+
+    by_rival = {comparison["second"]: comparison for comparison in content["comparisons"] if comparison["main"]}
     assert by_rival["near"]["warnings"] == ["near: 12 examples without answer count as wrong"]
     assert by_rival["near"]["unanswered"] == 12 and by_rival["third"]["unanswered"] == 0
-    assert found["beats_all"] == [], "a rival that was not heard is not beaten"
+    assert content["beats_all"] == [], "a rival that was not heard is not beaten"
