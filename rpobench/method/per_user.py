@@ -57,6 +57,7 @@ def sample_pair(task: Task) -> Quoted:
         The pair, as a part of `Method.prompts`: it changes when the words do.
     """
     stand_in = ProfileItem("", {name: f"<{name}> of an item" for name in task.fields})
+
     return Quoted(task.pair(stand_in))
 
 

@@ -33,6 +33,7 @@ def write_synced(handle: int, content: bytes) -> None:
     while content:
         count = os.write(handle, content)
         content = content[count:]
+
     os.fsync(handle)
 
 

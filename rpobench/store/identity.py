@@ -28,7 +28,7 @@ class Quoted:
 
 
 def canonical_json(value: object) -> str:
-    """The one text of a value: JSON with sorted keys, no white space, and nothing but ASCII.
+    """Turn a value into its one text: JSON with sorted keys, no white space, and nothing but ASCII.
 
     Args:
         value: Text, numbers, None, messages, decodings, profile items, dates, and lists, tuples and mappings of these.
@@ -43,22 +43,27 @@ def canonical_json(value: object) -> str:
 
 
 def digest(value: object, length: int = SPEC_DIGEST) -> str:
-    """The first hex digits of the sha256 of a value's canonical form.
+    """Hash a value's canonical form.
 
     Args:
         value: Anything that `canonical_json` takes.
         length: How many hex digits, 1 to 64.
 
     Returns:
-        Lower-case hex digits.
+        The first hex digits of its sha256, in lower case.
+
+    Raises:
+        TypeError: A value of a type that is not declared here.
     """
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+    text = canonical_json(value)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
 def _plain(value: object) -> Any:
     """The value as JSON knows it, with the declared names of its fields."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
+
     if isinstance(value, Message):
         return {"role": value.role, "content": value.content}
     if isinstance(value, Decoding):
@@ -74,8 +79,10 @@ def _plain(value: object) -> Any:
         return value.isoformat()
     if isinstance(value, Quoted):
         return _plain(value.value)
+
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
+
     raise TypeError(f"{type(value).__name__} has no canonical form: declare its fields in rpobench/store/identity.py")

@@ -80,6 +80,7 @@ def pack_lines(file: Path) -> bytes:
     content = file.read_bytes()
     if len(content) > UNPACKED:
         raise RpobenchError(f"{file}: over {UNPACKED} bytes, too large to be packed")
+
     return gzip.compress(content, compresslevel=9, mtime=0)
 
 

@@ -68,4 +68,5 @@ def divide_batch(size: int, option: str) -> int:
     """
     if size % count_processes():
         raise RpobenchError(f"--set {option}={size}: cannot be divided among {count_processes()} processes")
+
     return size // count_processes()

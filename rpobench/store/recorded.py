@@ -30,7 +30,7 @@ class Called:
 
 
 def recorded_text(value: object) -> str:
-    """The `repr` that a value had in version 0.1.
+    """Spell out the `repr` that a value had in version 0.1.
 
     Args:
         value: What `identity.canonical_json` takes, and `Quoted` and `Called`.
@@ -42,27 +42,39 @@ def recorded_text(value: object) -> str:
         return repr(recorded_text(value.value))
     if isinstance(value, Called):
         return f"{value.name}({_assignments(value.fields)})"
+
     if isinstance(value, Message):
         return f"Message({_assignments({'role': value.role, 'content': value.content})})"
     if isinstance(value, date):
         return f"datetime.date({value.year}, {value.month}, {value.day})"
+
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{name!r}: {recorded_text(part)}" for name, part in value.items()) + "}"
+        parts = [f"{name!r}: {recorded_text(part)}" for name, part in value.items()]
+        return "{" + ", ".join(parts) + "}"
     if isinstance(value, list):
         return f"[{', '.join(map(recorded_text, value))}]"
     if isinstance(value, tuple):
         closing = ",)" if len(value) == 1 else ")"
         return f"({', '.join(map(recorded_text, value))}{closing}"
+
     return repr(value)
 
 
 def recorded_digest(text: str, length: int) -> str:
-    """The first hex digits of the sha256 of a text, which may hold lone surrogates."""
+    """Hash a text as version 0.1 did.
+
+    Args:
+        text: May hold lone surrogates.
+        length: How many hex digits, 1 to 64.
+
+    Returns:
+        The first hex digits of its sha256.
+    """
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
 def recorded_prompts(parts: str | Sequence[object]) -> str | None:
-    """The field `prompts` that a spec of version 0.1 had.
+    """Hash a method's prompts as the field `prompts` of a spec had it in version 0.1.
 
     Args:
         parts: What `Method.prompts` returns.
@@ -72,6 +84,7 @@ def recorded_prompts(parts: str | Sequence[object]) -> str | None:
     """
     if isinstance(parts, str):
         parts = [parts]
+
     text = "".join(part if isinstance(part, str) else recorded_text(part) for part in parts)
     return recorded_digest(text, SPEC_DIGEST) if text else None
 
@@ -88,12 +101,13 @@ def recorded_choice_key(chat: Chat) -> str:
 
 def recorded_decoding(decoding: Decoding) -> str:
     """The text of a decoding, which was part of the names of files of kept texts."""
-    fields = {
+    fields: dict[str, object] = {
         "max_new_tokens": decoding.max_new_tokens,
         "temperature": decoding.temperature,
         "top_p": decoding.top_p,
         "seed": decoding.seed,
     }
+
     return f"Decoding({_assignments(fields)})"
 
 
@@ -103,7 +117,7 @@ def recorded_profile(profile: Iterable[ProfileItem]) -> str:
 
 
 def recorded_config(method: str, version: str, config: Mapping[str, Any], knobs: Mapping[str, Any]) -> dict[str, Any]:
-    """The config that version 0.1 would have written into a spec: all knobs of then, none that came later.
+    """Find the config that version 0.1 would have written into a spec: all knobs of then, none that came later.
 
     Args:
         method: The method's name.
@@ -126,6 +140,7 @@ def recorded_config(method: str, version: str, config: Mapping[str, Any], knobs:
 
 @cache
 def _pinned_knobs() -> Mapping[str, Mapping[str, Sequence[str]]]:
+    """The knobs of each method's version in the order of then, by name and version of the method."""
     text = (files("rpobench.store") / PINNED).read_text(encoding="utf-8")
     pinned: Mapping[str, Mapping[str, Sequence[str]]] = json.loads(text)
     return pinned

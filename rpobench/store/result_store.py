@@ -25,13 +25,18 @@ NO_TEXT = re.compile("[\ud800-\udfff]")  # what Python makes of a byte on the co
 
 
 class ResultStore:
-    """A folder of runs. Append-only: a finished run is never rewritten with other numbers."""
+    """A folder of runs. A finished run is never rewritten with other numbers."""
 
     def __init__(self, root: Path) -> None:
+        """Name the folder.
+
+        Args:
+            root: The folder of runs; it need not exist.
+        """
         self.root = root
 
     def run_folder(self, spec: RunSpec) -> Path:
-        """The folder of a run: `<task>-<method>-<digest>`; runs with swapped profiles say so.
+        """Find the folder of a run: `<task>-<method>-<digest>`, with `-swapped` where profiles are swapped.
 
         Args:
             spec: What describes the run.
@@ -40,14 +45,14 @@ class ResultStore:
             The folder, which need not exist. It is the one that version 0.1 made, where there is one.
         """
         folder = self.root / _run_name(spec)
-        if spec.recorded is not None and not folder.exists():
-            earlier = self.root / _run_name(spec.recorded)
-            if earlier.exists():
-                return earlier
-        return folder
+        if folder.exists() or spec.recorded is None:
+            return folder
+
+        recorded_folder = self.root / _run_name(spec.recorded)
+        return recorded_folder if recorded_folder.exists() else folder
 
     def fit_digest(self, spec: FitSpec) -> str:
-        """The digest by which a fit is named in this store.
+        """Find the digest by which a fit is named in this store.
 
         Args:
             spec: What describes the fit.
@@ -55,11 +60,12 @@ class ResultStore:
         Returns:
             12 hex digits: those of version 0.1 where it made this fit, else those of today.
         """
-        if spec.recorded is not None and not self.fit_folder(spec.digest()).exists():
-            earlier = spec.recorded.digest()
-            if self.fit_folder(earlier).exists():
-                return earlier
-        return spec.digest()
+        digest = spec.digest()
+        if self.fit_folder(digest).exists() or spec.recorded is None:
+            return digest
+
+        recorded_digest = spec.recorded.digest()
+        return recorded_digest if self.fit_folder(recorded_digest).exists() else digest
 
     def fit_folder(self, digest: str) -> Path:
         """Where the trained artefact with this digest of its spec, and its unfinished work, live."""
@@ -96,6 +102,7 @@ class ResultStore:
             RpobenchError: A file of a run is damaged; the text names it.
         """
         runs = [self.load(file.parent) for file in sorted(self.root.glob("*/result.json"))]
+
         return [run for run in runs if all(getattr(run.spec, name) == value for name, value in spec_values.items())]
 
     def load(self, folder: Path) -> StoredRun:
@@ -179,9 +186,11 @@ def claim(folder: Path, spec: Spec) -> None:
         write_json(file, content)
         return
 
+    # Compare in the form of the version that made it.
     stored = read_json(file)
     if stored.get("knobs") is None and spec.recorded is not None:
-        content = spec.recorded.content()  # version 0.1 made it
+        content = spec.recorded.content()
+
     differing = [name for name in sorted(content.keys() | stored.keys()) if _differs(name, content, stored)]
     if differing:
         raise RpobenchError(
@@ -192,13 +201,17 @@ def claim(folder: Path, spec: Spec) -> None:
 def _differs(name: str, content: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
     """Whether a field of a spec is another one; of the config only the knobs that both know are compared."""
     today, then = content.get(name), stored.get(name)
-    if name == "config" and content.get("knobs") is not None and isinstance(today, dict) and isinstance(then, dict):
+    is_todays_config = name == "config" and content.get("knobs") is not None
+
+    if is_todays_config and isinstance(today, dict) and isinstance(then, dict):
         return any(today[knob] != then[knob] for knob in today.keys() & then.keys())
     return bool(today != then)
 
 
 def _run_name(spec: RunSpec) -> str:
     """The name of a run's folder. What is unfit for a file name becomes a dash."""
+    task = spec.task.split("@")[0]
     swapped = "-swapped" if spec.profiles == "swapped" else ""
     method = re.sub(r"[^\w.-]+", "-", spec.method, flags=re.ASCII)[:60]
-    return f"{spec.task.split('@')[0]}-{method}{swapped}-{spec.digest()}"
+
+    return f"{task}-{method}{swapped}-{spec.digest()}"

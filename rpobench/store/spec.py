@@ -16,7 +16,7 @@ NEW_FIELDS = ("knobs", "recorded_prompts")  # that version 0.1 did not write
 
 
 def digest_of(content: Mapping[str, Any]) -> str:
-    """The digest of a stored spec, which names its folder.
+    """Compute the digest of a stored spec, which names its folder.
 
     Args:
         content: The fields as they stand in `spec.json`, also those that only earlier versions knew.
@@ -24,8 +24,10 @@ def digest_of(content: Mapping[str, Any]) -> str:
     Returns:
         12 hex digits. Version 0.1 wrote no `knobs` and hashed every field.
     """
-    left_out = NEW_FIELDS if content.get("knobs") is None else NOT_HASHED
-    return digest({name: value for name, value in content.items() if name not in left_out})
+    is_recorded = content.get("knobs") is None
+    fields_to_skip = NEW_FIELDS if is_recorded else NOT_HASHED
+
+    return digest({name: value for name, value in content.items() if name not in fields_to_skip})
 
 
 class DataSpec(BaseModel):
@@ -79,7 +81,7 @@ class Spec(BaseModel):
         return self.prompts if self.knobs is None else self.recorded_prompts
 
     def as_recorded(self, **changed: Any) -> Self:
-        """The spec by which version 0.1 would have described the same run or fit.
+        """Describe the same run or fit as version 0.1 would have.
 
         Args:
             changed: Fields that it knew under another value, such as `fit`.
@@ -87,9 +89,15 @@ class Spec(BaseModel):
         Returns:
             A spec without `knobs`, whose digest is the one of then.
         """
-        config = recorded_config(self.method, self.version, self.config, self.knobs or {})
-        then = {"config": config, "knobs": None, "prompts": self.recorded_prompts, "recorded_prompts": None}
-        return self.model_copy(update={**then, "recorded": None, **changed})
+        recorded_fields = {
+            "config": recorded_config(self.method, self.version, self.config, self.knobs or {}),
+            "knobs": None,
+            "prompts": self.recorded_prompts,
+            "recorded_prompts": None,
+            "recorded": None,
+        }
+
+        return self.model_copy(update={**recorded_fields, **changed})
 
 
 class FitSpec(Spec):

@@ -12,7 +12,7 @@ from rpobench.store.locks import locked
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which takes its place when it is filled.
+    """Let a folder be filled aside, and put it in place when it is complete.
 
     Args:
         folder: Where it is to appear. It must not exist, and only this process may be filling it.
@@ -40,9 +40,11 @@ def fill_once(folder: Path, fill: Callable[[Path], object]) -> Path:
     Returns:
         The folder.
     """
-    if not folder.exists():
-        with locked(folder):
-            if not folder.exists():  # another process may have made it meanwhile
-                with whole_folder(folder) as aside:
-                    fill(aside)
+    if folder.exists():
+        return folder
+
+    with locked(folder):
+        if not folder.exists():  # another process may have made it meanwhile
+            with whole_folder(folder) as aside:
+                fill(aside)
     return folder
