@@ -161,7 +161,7 @@ def test_score_takes_official_files(tmp_path: Path) -> None:
         (("--method", "zero-shot", "--task", "LaMP-3", "--base-model", "scritped:echo"), ("scritped", "scripted")),
         (("--method", "zero-shot", "--task", "LaMP-3", "--set", "k"), ("--set k", "key=value")),
         (("--method", "zero-shot", "--task", "LaMP-3", "--set", "k=1"), ("--set k", "zero-shot")),
-        (("--method", "peek", "--task", "LaMP-3", "--set", "place=x"), ("place=x", "integer")),
+        (("--method", "peek", "--task", "LaMP-3", "--set", "index=x"), ("index=x", "integer")),
         (("--method", "zero-shot", "--task", "LaMP-3", "--seed", "x"), ("--seed x", "whole numbers")),
         (("--method", "zero-shot", "--task", "LaMP-3", "--data", "no/where"), ("no/where",)),
         (("--method", "zero-shot", "--task", "LaMP-3", "--profiles", "both"), ("--profiles both", "own, swapped")),

@@ -1,4 +1,4 @@
-"""Orders of profiles: ranked once, remembered, large sets kept on disk under the name of exactly their data."""
+"""Rankings of profiles: made once, remembered, large sets kept on disk under the name of exactly their data."""
 
 from __future__ import annotations
 
@@ -33,92 +33,118 @@ class Counting(Retriever):
         return get_retriever("bm25").rank(query, texts, dates=dates, key=key)
 
 
-def examples(count: int, size: int = 5) -> list[Example]:
-    items = [ProfileItem(str(place), {"text": f"word{place} and", "score": "3"}) for place in range(size)]
-    return [
-        Example(str(number), "u", f"{TASK.instruction}word{number % size}", tuple(items[: number % (size + 1)]))
-        for number in range(count)
-    ]
+def make_examples(count: int, size: int = 5) -> list[Example]:
+    items = [ProfileItem(str(number), {"text": f"word{number} and", "score": "3"}) for number in range(size)]
+
+    examples = []
+    for number in range(count):
+        profile = tuple(items[: number % (size + 1)])
+        examples.append(Example(str(number), "u", f"{TASK.instruction}word{number % size}", profile))
+    return examples
 
 
 @pytest.fixture
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where rankings are kept of 20 items and more."""
     monkeypatch.setattr(rankings_module, "KEPT_FROM", 20)
     return tmp_path / "orders"
 
 
-def test_orders_of_named_data_are_kept_and_found_by_the_next_who_asks(kept: Path) -> None:
-    first, second, some = Counting(), Counting(), examples(12)
-    made = Rankings(0, kept).rank_data_set(TASK, some, first, "data")
-    assert first.calls == 12 and made[4][0] == 0 and sorted(made[9]) == [0, 1, 2]
-    assert Rankings(0, kept).rank_data_set(TASK, some, second, "data") == [list(order) for order in made]
-    assert second.calls == 0 and [file.suffix for file in kept.iterdir()] == [".npz"]
+def test_rankings_of_a_data_set_are_kept_for_the_next_process(folder: Path) -> None:
+    first_retriever, second_retriever, examples = Counting(), Counting(), make_examples(12)
+
+    rankings = Rankings(0, folder).rank_data_set(TASK, examples, first_retriever, "data")
+    assert first_retriever.calls == 12 and rankings[4][0] == 0 and sorted(rankings[9]) == [0, 1, 2]
+
+    later_rankings = Rankings(0, folder).rank_data_set(TASK, examples, second_retriever, "data")
+    assert later_rankings == [list(ranking) for ranking in rankings]
+    assert second_retriever.calls == 0 and [file.suffix for file in folder.iterdir()] == [".npz"]
 
 
 @pytest.mark.parametrize("change", ["data", "seed", "ranker", "task"])
-def test_another_name_finds_nothing(kept: Path, change: str) -> None:
-    ranker, some = Counting(), examples(12)
-    Rankings(0, kept).rank_data_set(TASK, some, Counting(), "data")
+def test_another_name_reads_no_kept_ranking(folder: Path, change: str) -> None:
+    retriever, examples = Counting(), make_examples(12)
+    Rankings(0, folder).rank_data_set(TASK, examples, Counting(), "data")
+
     if change == "ranker":
-        ranker.identity = "counting-2"
+        retriever.identity = "counting-2"
+    seed = 1 if change == "seed" else 0
     task = get_task("LaMP-7") if change == "task" else TASK
-    Rankings(int(change == "seed"), kept).rank_data_set(task, some, ranker, "other" if change == "data" else "data")
-    assert ranker.calls == 12
+    data = "other" if change == "data" else "data"
+    Rankings(seed, folder).rank_data_set(task, examples, retriever, data)
+
+    assert retriever.calls == 12
 
 
 @pytest.mark.parametrize("change", ["a text", "an input", "an example less"])
-def test_examples_without_a_name_are_known_by_what_is_ranked(kept: Path, change: str) -> None:
-    ranker, some = Counting(), examples(12)
-    Rankings(0, kept).rank(TASK, some, ranker)
-    Rankings(0, kept).rank(TASK, examples(12), ranker)
-    assert ranker.calls == 12
+def test_examples_without_a_name_are_known_by_their_contents(folder: Path, change: str) -> None:
+    retriever, examples = Counting(), make_examples(12)
+    Rankings(0, folder).rank(TASK, examples, retriever)
+    Rankings(0, folder).rank(TASK, make_examples(12), retriever)
+    assert retriever.calls == 12
+
     if change == "a text":
-        some[3] = replace(some[3], profile=(ProfileItem("0", {"text": "x", "score": "3"}), *some[3].profile[1:]))
+        changed_item = ProfileItem("0", {"text": "x", "score": "3"})
+        examples[3] = replace(examples[3], profile=(changed_item, *examples[3].profile[1:]))
     elif change == "an input":
-        some[3] = replace(some[3], input="other")
+        examples[3] = replace(examples[3], input="other")
     else:
-        some = some[:-1]
-    Rankings(0, kept).rank(TASK, some, ranker)
-    assert ranker.calls == 12 + len(some)
+        examples = examples[:-1]
+    Rankings(0, folder).rank(TASK, examples, retriever)
+
+    assert retriever.calls == 12 + len(examples)
 
 
-def test_little_is_not_kept_and_without_a_folder_nothing_is(kept: Path) -> None:
-    Rankings(0, kept).rank(TASK, examples(3), Counting())
-    Rankings(0).rank(TASK, examples(12), Counting())
-    assert not kept.exists()
+def test_few_rankings_are_not_kept_and_none_without_a_folder(folder: Path) -> None:
+    Rankings(0, folder).rank(TASK, make_examples(3), Counting())
+    Rankings(0).rank(TASK, make_examples(12), Counting())
+
+    assert not folder.exists()
 
 
-def test_what_is_expected_is_ranked_together_and_asked_for_in_parts(kept: Path) -> None:
-    ranker, some, held = Counting(), examples(12), Rankings(0, kept)
-    held.expect(TASK, some, "data")
-    assert ranker.calls == 0
-    first = held.rank(TASK, some[2:3], ranker)
-    assert ranker.calls == 12 and len(list(kept.iterdir())) == 1
-    assert held.rank(TASK, some, ranker)[2:3] == first and ranker.calls == 12
-    assert Rankings(0, kept).rank_data_set(TASK, some, Counting(), "data") == [
-        list(one) for one in held.rank(TASK, some, ranker)
-    ]
+def test_expected_examples_are_ranked_together(folder: Path) -> None:
+    retriever, examples, rankings = Counting(), make_examples(12), Rankings(0, folder)
+    rankings.expect(TASK, examples, "data")
+    assert retriever.calls == 0
+
+    first_part = rankings.rank(TASK, examples[2:3], retriever)
+    assert retriever.calls == 12 and len(list(folder.iterdir())) == 1
+
+    all_rankings = rankings.rank(TASK, examples, retriever)
+    assert all_rankings[2:3] == first_part and retriever.calls == 12
+    kept_rankings = Rankings(0, folder).rank_data_set(TASK, examples, Counting(), "data")
+    assert kept_rankings == [list(ranking) for ranking in all_rankings]
 
 
-def test_a_swapped_profile_with_the_same_ids_never_gets_the_own_order(kept: Path) -> None:
-    words = ["word1 and", "other", "more"]
-    own = tuple(ProfileItem(str(place), {"text": text, "score": "3"}) for place, text in enumerate(words))
-    other = tuple(ProfileItem(str(place), {"text": text, "score": "3"}) for place, text in enumerate(words[::-1]))
-    one, held = Example("1", "u", f"{TASK.instruction}word1", own), Rankings(0, kept)
-    held.expect(TASK, [one], "own")
-    best = [held.rank(TASK, [replace(one, profile=profile)], get_retriever("bm25"))[0][0] for profile in (own, other)]
-    assert best == [0, 2]
+def test_a_swapped_profile_never_gets_the_own_ranking(folder: Path) -> None:
+    texts = ["word1 and", "other", "more"]
+    profiles = []
+    for profile_texts in (texts, texts[::-1]):
+        items = [ProfileItem(str(n), {"text": text, "score": "3"}) for n, text in enumerate(profile_texts)]
+        profiles.append(tuple(items))
+    example, rankings = Example("1", "u", f"{TASK.instruction}word1", profiles[0]), Rankings(0, folder)
+    rankings.expect(TASK, [example], "own")
+
+    best_indices = []
+    for profile in profiles:
+        (ranking,) = rankings.rank(TASK, [replace(example, profile=profile)], get_retriever("bm25"))
+        best_indices.append(ranking[0])
+
+    assert best_indices == [0, 2]
 
 
-def test_a_damaged_file_is_named(kept: Path) -> None:
-    Rankings(0, kept).rank_data_set(TASK, examples(12), Counting(), "data")
-    (file,) = kept.iterdir()
+def test_a_damaged_file_is_named(folder: Path) -> None:
+    Rankings(0, folder).rank_data_set(TASK, make_examples(12), Counting(), "data")
+    (file,) = folder.iterdir()
     file.write_bytes(file.read_bytes()[:40])
+
     with pytest.raises(RpobenchError, match=rf"{file.name}: is damaged .*: delete it"):
-        Rankings(0, kept).rank_data_set(TASK, examples(12), Counting(), "data")
+        Rankings(0, folder).rank_data_set(TASK, make_examples(12), Counting(), "data")
 
 
-def test_orders_read_back_with_empty_ones(tmp_path: Path) -> None:
-    made = [[2, 0, 1], [], [0], []]
-    write_rankings(tmp_path / "a.npz", made)
-    assert read_rankings(tmp_path / "a.npz") == made
+def test_rankings_read_back_with_empty_ones(tmp_path: Path) -> None:
+    rankings = [[2, 0, 1], [], [0], []]
+
+    write_rankings(tmp_path / "a.npz", rankings)
+
+    assert read_rankings(tmp_path / "a.npz") == rankings

@@ -1,4 +1,4 @@
-"""Rankers: what each puts first, ties, empty profiles, missing dates."""
+"""Retrievers: what each puts first, ties, empty profiles, missing dates."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ def test_bm25_splits_at_white_space_alone() -> None:
 
 
 def test_random_is_seeded_by_its_key_and_repeats_nothing() -> None:
-    orders = [tuple(get_retriever("random").rank("q", TEXTS, key=str(key))) for key in range(200)]
-    assert orders[7] == tuple(get_retriever("random").rank("other", TEXTS, key="7"))
-    assert all(sorted(order) == [0, 1, 2, 3, 4] for order in orders)
-    firsts = Counter(order[0] for order in orders)
-    assert min(firsts[place] for place in range(5)) > 20
+    rankings = [tuple(get_retriever("random").rank("q", TEXTS, key=str(key))) for key in range(200)]
+
+    first_indices = Counter(ranking[0] for ranking in rankings)
+    assert rankings[7] == tuple(get_retriever("random").rank("other", TEXTS, key="7"))
+    assert all(sorted(ranking) == [0, 1, 2, 3, 4] for ranking in rankings)
+    assert min(first_indices[index] for index in range(5)) > 20
 
 
-def test_recency_is_newest_first_and_of_one_date_the_later_in_the_file() -> None:
+def test_recency_ranks_the_newest_and_the_later_in_file_first() -> None:
     dates = [date(2014, 1, 1), date(2016, 5, 1), date(2014, 1, 1), date(2015, 1, 1), date(2013, 1, 1)]
     assert list(get_retriever("recency").rank("q", TEXTS, dates=dates)) == [1, 3, 2, 0, 4]
 
@@ -50,6 +51,6 @@ def test_recency_without_dates_is_refused(dates: list[date | None] | None) -> No
 
 @pytest.mark.parametrize("name", list_names("retrievers"))
 @given(query=st.text(max_size=20), texts=st.lists(st.text(max_size=20), max_size=6))
-def test_every_ranker_orders_everything_once(name: str, query: str, texts: list[str]) -> None:
+def test_every_retriever_ranks_every_text_once(name: str, query: str, texts: list[str]) -> None:
     dates = [date(2014, 1, 1)] * len(texts)
     assert sorted(get_retriever(name).rank(query, texts, dates=dates, key="k")) == list(range(len(texts)))

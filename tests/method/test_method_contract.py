@@ -51,12 +51,13 @@ class Bench:
     def __init__(self, name: str, folder: Path) -> None:
         self.model = ScriptedModel(reply, scorer=liking)
         self.method_class = get_method(name)
+
         evidence = RankedEvidence(get_retriever, Words, seed=0)
         drafts = StoredDrafts(ResultStore(folder), self.model)
         self.fit_context = FitContext(self.model, drafts, evidence, 0, folder)
         self.predict_context = PredictContext(self.model, drafts, evidence, 0, folder / "users")
 
-    def fitted(self, task_name: str, **config: Any) -> Method:
+    def fit(self, task_name: str, **config: Any) -> Method:
         method = self.method_class(self.method_class.Config(**config))
         if method.trains:
             method.fit({get_task(task_name): world(task_name, "train", 6)}, self.fit_context)
@@ -79,67 +80,93 @@ def world(task_name: str, split: str, count: int) -> list[Labelled]:
     return list(generate(task_name, split, count).labelled)
 
 
+def world_examples(task_name: str, count: int) -> list[Example]:
+    return [labelled.example for labelled in world(task_name, "dev", count)]
+
+
 def odd_examples(task_name: str) -> list[Example]:
     """An empty profile, one item, the usual, and 500 items."""
-    empty, single, usual, huge = (one.example for one in world(task_name, "dev", 4))
-    many = [
-        replace(huge.profile[place % len(huge.profile)], id=f"i{place}", date=date(2020, 1, 1 + place % 28))
-        for place in range(500)
+    empty, single, usual, huge = world_examples(task_name, 4)
+
+    items = []
+    for number in range(500):
+        item = huge.profile[number % len(huge.profile)]
+        items.append(replace(item, id=f"i{number}", date=date(2020, 1, 1 + number % 28)))
+
+    return [
+        replace(empty, profile=()),
+        replace(single, profile=single.profile[:1]),
+        usual,
+        replace(huge, profile=tuple(items)),
     ]
-    single = replace(single, profile=single.profile[:1])
-    return [replace(empty, profile=()), single, usual, replace(huge, profile=tuple(many))]
 
 
 @pytest.mark.parametrize(("name", "task_name"), CASES)
-def test_every_example_gets_one_prediction_the_same_every_time(name: str, task_name: str, tmp_path: Path) -> None:
-    asked, found = odd_examples(task_name), []
+def test_equal_runs_give_equal_predictions(name: str, task_name: str, tmp_path: Path) -> None:
+    examples = odd_examples(task_name)
+
+    runs = []
     for folder in ("a", "b"):
         bench = Bench(name, tmp_path / folder)
-        found.append(bench.predict(bench.fitted(task_name), task_name, asked))
-    assert [one.example_id for one in found[0]] == [one.id for one in asked]
-    seen = [[(one.text, one.raw, one.evidence, one.draft) for one in predictions] for predictions in found]
-    assert seen[0] == seen[1]
-    assert all(
-        set(made.evidence) <= {item.id for item in one.profile} for made, one in zip(found[0], asked, strict=True)
-    )
+        runs.append(bench.predict(bench.fit(task_name), task_name, examples))
+    first_run, second_run = runs
+
+    assert [prediction.example_id for prediction in first_run] == [example.id for example in examples]
+    assert [contents(prediction) for prediction in first_run] == [contents(prediction) for prediction in second_run]
+    for prediction, example in zip(first_run, examples, strict=True):
+        assert set(prediction.evidence) <= {item.id for item in example.profile}
+
+
+def contents(prediction: Prediction) -> tuple[object, ...]:
+    return (prediction.text, prediction.raw, prediction.evidence, prediction.draft)
 
 
 @pytest.mark.parametrize(("name", "task_name"), CASES)
 def test_a_saved_method_predicts_as_before(name: str, task_name: str, tmp_path: Path) -> None:
-    bench, asked = Bench(name, tmp_path / "a"), odd_examples(task_name)[:3]
-    method = bench.fitted(task_name)
+    bench, examples = Bench(name, tmp_path / "a"), odd_examples(task_name)[:3]
+    method = bench.fit(task_name)
+    before = bench.predict(method, task_name, examples)
+
     (tmp_path / "saved").mkdir()
     method.save(tmp_path / "saved")
     loaded = type(method).load(tmp_path / "saved", method.config)
-    before, after = bench.predict(method, task_name, asked), bench.predict(loaded, task_name, asked)
-    assert [one.text for one in before] == [one.text for one in after]
+    after = bench.predict(loaded, task_name, examples)
+
+    assert [prediction.text for prediction in before] == [prediction.text for prediction in after]
 
 
 @pytest.mark.parametrize(("name", "task_name"), CASES)
-def test_swapped_profiles_move_personalized_methods_and_nobody_else(name: str, task_name: str, tmp_path: Path) -> None:
-    own = [one.example for one in world(task_name, "dev", 12)]
+def test_swapped_profiles_move_personalized_methods_alone(name: str, task_name: str, tmp_path: Path) -> None:
+    examples = world_examples(task_name, 12)
     bench = Bench(name, tmp_path)
-    method = bench.fitted(task_name)
-    answers = [
-        [(one.text, one.raw) for one in bench.predict(method, task_name, examples)]
-        for examples in (own, swap_profiles(own, seed=0))
-    ]
+    method = bench.fit(task_name)
+
+    answers = [(p.text, p.raw) for p in bench.predict(method, task_name, examples)]
+    swapped_answers = [(p.text, p.raw) for p in bench.predict(method, task_name, swap_profiles(examples, seed=0))]
+
     no_answers_in_items = name == "majority" and task_name == "LaMP-1"
-    assert (answers[0] == answers[1]) is (no_answers_in_items or not method.reads_profile)
+    assert (answers == swapped_answers) is (no_answers_in_items or not method.reads_profile)
 
 
 @pytest.mark.parametrize("name", [name for name, task_name in CASES if task_name == "LaMP-7"])
 def test_no_prompt_and_no_prediction_holds_the_target(name: str, tmp_path: Path) -> None:
     bench, labelled = Bench(name, tmp_path), world("LaMP-7", "dev", 8)
-    predictions = bench.predict(bench.fitted("LaMP-7"), "LaMP-7", [one.example for one in labelled])
-    seen = {message.content for chat in bench.model.chats for message in chat} | {one.text for one in predictions}
-    assert len(predictions) == 8 and not [one for one in labelled if any(one.target in text for text in seen)]
+
+    predictions = bench.predict(bench.fit("LaMP-7"), "LaMP-7", [example.example for example in labelled])
+
+    texts = {message.content for chat in bench.model.chats for message in chat}
+    texts |= {prediction.text for prediction in predictions}
+    leaked = [example for example in labelled if any(example.target in text for text in texts)]
+    assert len(predictions) == 8 and not leaked
 
 
 def test_the_prompts_of_any_two_retrieval_methods_differ(tmp_path: Path) -> None:
-    asked, prompts = [one.example for one in world("LaMP-7", "dev", 6)], {}
+    examples = world_examples("LaMP-7", 6)
+
+    prompts = {}
     for name in (name for name in METHODS if name.startswith("rag-") or name == "full-profile"):
         bench = Bench(name, tmp_path / name)
-        bench.predict(bench.fitted("LaMP-7"), "LaMP-7", asked)
+        bench.predict(bench.fit("LaMP-7"), "LaMP-7", examples)
         prompts[name] = tuple(bench.model.chats)
+
     assert len(prompts) >= 4 and len(set(prompts.values())) == len(prompts)

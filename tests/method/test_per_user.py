@@ -15,31 +15,33 @@ from rpobench.types import ProfileItem
 KEY = PartKey("key", "recorded")
 
 
-def test_what_a_broken_attempt_left_is_never_met(tmp_path: Path) -> None:
-    def breaks(folder: Path) -> None:
+def test_a_broken_attempt_leaves_no_part(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
         (folder / "half").write_text("x")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        keep_part(tmp_path, KEY, breaks)
+        keep_part(tmp_path, KEY, fail)
     assert not (tmp_path / "key").exists() and (tmp_path / "key.part" / "half").exists()
+
     part = keep_part(tmp_path, KEY, lambda folder: (folder / "whole").write_text("x") and None)
     assert [path.name for path in part.iterdir()] == ["whole"]
 
 
-def test_it_is_made_once_by_whoever_comes_first(tmp_path: Path) -> None:
-    made = []
+def test_of_several_at_once_the_first_learns_a_part(tmp_path: Path) -> None:
+    folders = []
 
-    def make(folder: Path) -> None:
-        made.append(folder)
+    def learn(folder: Path) -> None:
+        folders.append(folder)
         (folder / "whole").write_text("x")
 
     with ThreadPoolExecutor(4) as pool:
-        parts = set(pool.map(lambda _: keep_part(tmp_path, KEY, make), range(8)))
-    assert parts == {tmp_path / "key"} and len(made) == 1
+        parts = set(pool.map(lambda _: keep_part(tmp_path, KEY, learn), range(8)))
+
+    assert parts == {tmp_path / "key"} and len(folders) == 1
 
 
-def test_every_part_of_an_item_and_the_order_of_items_make_another_name() -> None:
+def test_another_item_or_order_is_another_name() -> None:
     first, second = ProfileItem("1", {"text": "a", "tag": "b"}, date(2020, 1, 1)), ProfileItem("2", {"text": "c"})
     same = ProfileItem("1", {"tag": "b", "text": "a"}, date(2020, 1, 1))
     profiles = [

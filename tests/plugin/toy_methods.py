@@ -25,16 +25,18 @@ class Peek(Method):
     name = "peek"
 
     class Config(Method.Config):
-        place: int = 0
+        index: int = 0
 
     def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         drafts = context.drafts(task, examples)
         for example in examples:
             assert isinstance(example, Example) and not hasattr(example, "target")
-            text = drafts[example.id].text
+            draft = drafts[example.id].text
+
+            text = draft
             if example.profile:
-                text = example.profile[self.config.place].fields[task.answer_field]
-            yield Prediction(example.id, text, f"raw {text}", draft=drafts[example.id].text)
+                text = example.profile[self.config.index].fields[task.answer_field]
+            yield Prediction(example.id, text, f"raw {text}", draft=draft)
 
 
 class Ponder(Method):
@@ -63,17 +65,20 @@ class Learner(Method):
         return [tuple(tasks)] if self.config.scope == "shared" else super().fit_groups(tasks)
 
     def fit(self, train: Mapping[Task, Sequence[Labelled]], context: FitContext) -> None:
-        _log({"fit": [task.name for task in train], "examples": [len(some) for some in train.values()]})
+        _log({"fit": [task.name for task in train], "examples": [len(labelled) for labelled in train.values()]})
         for task, labelled in train.items():
-            context.drafts(task, [one.example for one in labelled])
+            context.drafts(task, [example.example for example in labelled])
+
         stage = context.folder / "stage"
         if not stage.exists():
             stage.write_text("done")
             if os.environ.get("TOY_DIE"):
                 os.kill(os.getpid(), signal.SIGKILL)
-        self._answers = {
-            task.name: Counter(one.target for one in labelled).most_common(1)[0][0] for task, labelled in train.items()
-        }
+
+        self._answers = {}
+        for task, labelled in train.items():
+            targets = Counter(example.target for example in labelled)
+            self._answers[task.name] = targets.most_common(1)[0][0]
 
     def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         for example in examples:
@@ -84,9 +89,9 @@ class Learner(Method):
 
     @classmethod
     def load(cls, path: Path, config: BaseModel) -> Learner:
-        made = cls(config)
-        made._answers = json.loads((path / "answers.json").read_text())
-        return made
+        method = cls(config)
+        method._answers = json.loads((path / "answers.json").read_text())
+        return method
 
 
 class Silent(Method):

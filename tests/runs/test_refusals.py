@@ -129,9 +129,9 @@ def test_from_python_paths_and_values_may_be_of_either_kind(tmp_path: Path) -> N
     folder = write_data(tmp_path, "dev")
     out = tmp_path / "runs"
 
-    (run_object,) = rpobench.run("peek", "LaMP-3", data=folder, out=str(out), settings={"place": 1}, swap=False)
+    (run_object,) = rpobench.run("peek", "LaMP-3", data=folder, out=str(out), settings={"index": 1}, swap=False)
 
-    assert read_json(out / run_object["run"] / "spec.json")["config"] == {"place": 1}
+    assert read_json(out / run_object["run"] / "spec.json")["config"] == {"index": 1}
 
 
 def test_names_and_groups_may_be_mixed() -> None:

@@ -251,8 +251,8 @@ def test_another_training_set_is_another_fit(tmp_path: Path, fits: FitLog) -> No
         ({"method": "zero-shoot"}, "unknown method 'zero-shoot': did you mean zero-shot"),
         ({"task": "LaMP-33"}, "unknown task 'LaMP-33': did you mean LaMP-3"),
         ({"preset": "quik"}, "unknown preset 'quik': did you mean quick"),
-        ({"settings": {"plac": "1"}}, "--set plac: no such option of peek: did you mean place"),
-        ({"settings": {"place": "x"}}, "--set place=x: .*integer"),
+        ({"settings": {"inde": "1"}}, "--set inde: no such option of peek: did you mean index"),
+        ({"settings": {"index": "x"}}, "--set index=x: .*integer"),
         ({"data": "nowhere"}, "nowhere"),
         ({"split": "dve"}, "dve"),
         ({"data": "synth:x"}, "world seed"),
@@ -273,9 +273,9 @@ def test_a_wrong_option_is_one_line_and_nothing_is_written(
 
 
 def test_settings_reach_the_methods_that_have_them(tmp_path: Path) -> None:
-    peek, zero_shot = run(plan(tmp_path, "peek,zero-shot", settings={"place": "1"}))
+    peek, zero_shot = run(plan(tmp_path, "peek,zero-shot", settings={"index": "1"}))
 
-    assert read_stored(tmp_path, peek.run, "spec.json")["config"] == {"place": 1}
+    assert read_stored(tmp_path, peek.run, "spec.json")["config"] == {"index": 1}
     assert read_stored(tmp_path, zero_shot.run, "spec.json")["config"] == {}
 
 
