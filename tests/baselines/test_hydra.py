@@ -44,15 +44,18 @@ class Sampling(ScriptedModel):
     silent_about = ""
 
     def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
-        made = super().generate(chats, decoding)
-        return [replace(one, text=f"{one.text} {decoding.temperature:g} {decoding.seed}") for one in made]
+        completions = super().generate(chats, decoding)
+        suffix = f"{decoding.temperature:g} {decoding.seed}"
+        return [replace(completion, text=f"{completion.text} {suffix}") for completion in completions]
 
     def choose(
         self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
     ) -> Sequence[Completion]:
-        made = super().choose(chats, options, neutral=neutral)
-        mute = [bool(self.silent_about) and self.silent_about in chat[-1].content for chat in chats]
-        return [Completion("", failure="refused") if no else one for no, one in zip(mute, made, strict=True)]
+        completions = list(super().choose(chats, options, neutral=neutral))
+        for index, chat in enumerate(chats):
+            if self.silent_about and self.silent_about in chat[-1].content:
+                completions[index] = Completion("", failure="refused")
+        return completions
 
 
 class Bench:
@@ -80,53 +83,59 @@ class Bench:
         return list(self.method.predict(task, examples, self.predict_context()))
 
 
-def dev(task: Any, count: int = 4) -> list[Example]:
-    return [one.example for one in generate(task.name, "dev", count).labelled]
+def dev_examples(task: Any, count: int = 4) -> list[Example]:
+    return [labelled.example for labelled in generate(task.name, "dev", count).labelled]
 
 
-def test_what_a_fit_and_a_prediction_ask_of_the_base_model(tmp_path: Path) -> None:
+def test_how_often_fit_and_predict_ask_the_base_model(tmp_path: Path) -> None:
     labels, texts = Bench(tmp_path / "labels"), Bench(tmp_path / "texts")
+
     labels.fit(TAGS)
     assert labels.method.fit_usage.calls == labels.model.calls == 5 * (1 + 2)
+
     texts.fit(TWEETS)
     assert texts.method.fit_usage.calls == 5 * (3 + 2) >= texts.model.calls, "equal prompts are written to once"
-    made = labels.predict(TAGS, dev(TAGS)) + texts.predict(TWEETS, dev(TWEETS))
-    assert [one.usage.calls for one in made] == [1 + 2] * 4 + [3 + 2] * 4
+
+    predictions = labels.predict(TAGS, dev_examples(TAGS)) + texts.predict(TWEETS, dev_examples(TWEETS))
+    assert [prediction.usage.calls for prediction in predictions] == [1 + 2] * 4 + [3 + 2] * 4
 
 
 def test_a_users_heads_are_learned_once_and_charged_always(tmp_path: Path) -> None:
-    bench, asked = Bench(tmp_path), dev(TAGS)
+    bench, examples = Bench(tmp_path), dev_examples(TAGS)
     bench.fit(TAGS)
-    first, before = bench.predict(TAGS, asked), bench.model.calls
-    again = bench.predict(TAGS, asked)
-    bench.predict(TAGS, swap_profiles(asked, seed=0))
-    assert bench.model.calls == before + 4 + 4, "only the answers themselves"
-    assert [(one.text, one.usage.calls) for one in again] == [(one.text, one.usage.calls) for one in first]
+    first_predictions, calls_before = bench.predict(TAGS, examples), bench.model.calls
+
+    predictions = bench.predict(TAGS, examples)
+    bench.predict(TAGS, swap_profiles(examples, seed=0))
+    assert bench.model.calls == calls_before + 4 + 4, "only the answers themselves"
+    assert [(p.text, p.usage.calls) for p in predictions] == [(p.text, p.usage.calls) for p in first_predictions]
     assert {path.suffix for path in (tmp_path / "users").rglob("*.*") if ".locks" not in path.parts} == {
         ".safetensors", ".json"
     }  # fmt: skip
+
     bench.fit(TAGS, count=6)
-    before = bench.model.calls
-    bench.predict(TAGS, asked)
-    assert bench.model.calls == before + 4 * 3, "other judges make other heads"
+    calls_before = bench.model.calls
+    bench.predict(TAGS, examples)
+    assert bench.model.calls == calls_before + 4 * 3, "other judges make other heads"
 
 
 def test_a_killed_fit_asks_only_for_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(tmp_path)
     monkeypatch.setattr("rpobench.baselines.hydra.candidates.CHUNK", 4)
-    answer, asked = Context.answer, []
+    answer, all_chats = Context.answer, []
 
-    def dies(self: Context, task: Any, chats: Sequence[Chat], **more: Any) -> Sequence[Completion]:
-        asked.extend(chats)
-        if len(asked) > 8:
+    def answer_until_killed(self: Context, task: Any, chats: Sequence[Chat], **options: Any) -> Sequence[Completion]:
+        all_chats.extend(chats)
+        if len(all_chats) > 8:
             raise KeyboardInterrupt
-        return answer(self, task, chats, **more)
+        return answer(self, task, chats, **options)
 
-    monkeypatch.setattr(Context, "answer", dies)
+    monkeypatch.setattr(Context, "answer", answer_until_killed)
     with pytest.raises(KeyboardInterrupt):
         bench.fit(TAGS)
     monkeypatch.setattr(Context, "answer", answer)
     assert bench.model.calls == 8
+
     bench.fit(TAGS)
     assert bench.model.calls == 15
     assert bench.method.fit_usage.calls == 15
@@ -135,9 +144,11 @@ def test_a_killed_fit_asks_only_for_what_is_missing(tmp_path: Path, monkeypatch:
 def test_of_several_processes_one_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(tmp_path)
     monkeypatch.setenv("WORLD_SIZE", "2")
+
     monkeypatch.setenv("RANK", "1")
     bench.fit(TAGS)
     assert bench.model.calls == 0
+
     monkeypatch.setenv("RANK", "0")
     bench.fit(TAGS)
     assert bench.model.calls == 15
@@ -146,106 +157,146 @@ def test_of_several_processes_one_fits(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_fit_does_not_learn_from_a_missing_answer(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.model.silent_about = generate("LaMP-2", "train", 5).labelled[0].example.input
+
     with pytest.raises(RpobenchError, match="LaMP-2: the base model gave no answer to 1 of 15 training prompts"):
         bench.fit(TAGS)
 
 
-def test_a_user_whose_history_stays_unanswered_is_asked_again(tmp_path: Path) -> None:
-    bench, (one, other) = Bench(tmp_path), dev(TAGS, 2)
+def test_a_user_whose_history_had_no_answer_is_asked_again(tmp_path: Path) -> None:
+    bench, (example, other_example) = Bench(tmp_path), dev_examples(TAGS, 2)
     bench.fit(TAGS)
-    past = build_past_examples(TAGS, one, limit=2, seed=0)[0].example
-    bench.model.silent_about = f"description: {TAGS.content(past)}"
-    failed, whole = bench.predict(TAGS, [one, other])
-    assert failed.unanswered and "history" in (failed.failure or "") and not whole.unanswered
+    past_example = build_past_examples(TAGS, example, limit=2, seed=0)[0].example
+    bench.model.silent_about = f"description: {TAGS.content(past_example)}"
+
+    failed, answered = bench.predict(TAGS, [example, other_example])
+    assert failed.unanswered and "history" in (failed.failure or "") and not answered.unanswered
     assert len(list((tmp_path / "users").glob("*/heads.safetensors"))) == 1
+
     bench.model.silent_about = ""
-    assert not bench.predict(TAGS, [one, other])[0].unanswered
+    assert not bench.predict(TAGS, [example, other_example])[0].unanswered
 
 
-def test_an_estimate_counts_the_fit_and_every_users_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_estimate_counts_the_fit_and_every_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ScriptedModel(echo)
     monkeypatch.setattr("rpobench.runs.prepare.get_model", lambda spec: model)
     monkeypatch.setattr("rpobench.runs.runner._reference_tokenizer", Words)
     options: dict[str, Any] = {"method": "hydra", "task": "LaMP-2", "limit": 6, "out": tmp_path / "runs"}
     plan = make_plan(**options, settings={"history": 2, "steps": 5})
-    found = estimate(plan)
+
+    calls = estimate(plan).calls
     assert model.calls == 0 and not (tmp_path / "runs").exists()
+
     run(plan)
-    assert found.calls == (6 + 2 * 6) * (1 + 2), "the fit once; own and swapped profiles as if they shared no user"
+    assert calls == (6 + 2 * 6) * (1 + 2), "the fit once; own and swapped profiles as if they shared no user"
     assert model.calls == (6 + 6) * (1 + 2) + 6
     assert estimate(plan).calls == 0, "all of it is there"
-    more = make_plan(**{**options, "split": "test"}, settings={"history": 2, "steps": 5})
-    assert estimate(more).calls == 2 * 6 * (1 + 2), "the fit is there"
+
+    test_plan = make_plan(**{**options, "split": "test"}, settings={"history": 2, "steps": 5})
+    assert estimate(test_plan).calls == 2 * 6 * (1 + 2), "the fit is there"
 
 
-def proposals(task: Any, model: ScriptedModel, folder: Path, counts: Sequence[int]) -> list[Candidates]:
-    asked = dev(task, len(counts))
+def propose_without_evidence(task: Any, model: ScriptedModel, folder: Path, counts: Sequence[int]) -> list[Candidates]:
     drafts: Any = StoredDrafts(ResultStore(folder), model)
-    nothing: Any = None
-    return propose(
-        task,
-        asked,
-        [Evidence()] * len(counts),
-        PredictContext(model, drafts, nothing, 0, folder / "users"),
-        counts=counts,
-    )
+    no_source: Any = None
+    context = PredictContext(model, drafts, no_source, 0, folder / "users")
+
+    examples = dev_examples(task, len(counts))
+    return propose(task, examples, [Evidence()] * len(counts), context, counts=counts)
 
 
-def test_a_texts_candidates_are_the_greedy_answer_and_other_samples_and_a_label_tasks_all_labels(
-    tmp_path: Path,
-) -> None:
-    one, three = proposals(TWEETS, Sampling(lambda chat: "so tired"), tmp_path, (1, 3))
-    assert one.texts == ("so tired 0 None",) and one.usage.calls == 1
-    assert three.texts == ("so tired 0 None", "so tired 0.8 1", "so tired 0.8 2") and three.usage.calls == 3
-    (found,) = proposals(TAGS, ScriptedModel(str, scorer=lambda chat, text: float(text == "action")), tmp_path, (1,))
-    assert found.greedy == "action" and sorted(found.texts) == sorted(TAGS.labels) and found.usage.calls == 1
+def test_a_texts_candidates_are_the_greedy_answer_and_samples(tmp_path: Path) -> None:
+    model = Sampling(lambda chat: "so tired")
+
+    single, several = propose_without_evidence(TWEETS, model, tmp_path, (1, 3))
+
+    assert single.texts == ("so tired 0 None",) and single.usage.calls == 1
+    assert several.texts == ("so tired 0 None", "so tired 0.8 1", "so tired 0.8 2") and several.usage.calls == 3
 
 
-def test_an_item_is_as_useful_as_its_answer_and_a_users_own_text_is_the_best_candidate() -> None:
-    items = [
-        ProfileItem(str(place), {"description": "d", "tag": tag}) for place, tag in enumerate(("action", "comedy"))
-    ]
-    asked = Example("e", "u", f"{TAGS.instruction}a car chase")
-    assert [(row.query, row.hints, row.target) for row in item_rows(TAGS, asked, items, "comedy")] == [
+def test_a_label_tasks_candidates_are_all_its_labels(tmp_path: Path) -> None:
+    model = ScriptedModel(str, scorer=lambda chat, text: float(text == "action"))
+
+    (candidates,) = propose_without_evidence(TAGS, model, tmp_path, (1,))
+
+    assert candidates.greedy == "action" and sorted(candidates.texts) == sorted(TAGS.labels)
+    assert candidates.usage.calls == 1
+
+
+FILMS = [
+    ProfileItem("0", {"description": "d", "tag": "action"}),
+    ProfileItem("1", {"description": "d", "tag": "comedy"}),
+]
+FILM = Example("e", "u", f"{TAGS.instruction}a car chase")
+
+
+def test_an_item_is_as_useful_as_its_answer() -> None:
+    rows = item_rows(TAGS, FILM, FILMS, "comedy")
+
+    assert [(row.query, row.hints, row.target) for row in rows] == [
         ("a car chase", (1.0,), 0.0), ("a car chase", (0.5,), 1.0)
     ]  # fmt: skip
+
+
+def test_hints_of_a_label_are_the_models_choice_and_agreement() -> None:
     labels = Candidates(("action", "comedy"), ("action", "comedy"), Usage())
-    rows = candidate_rows(TAGS, asked, labels, Evidence((items[1],)), "comedy")
+
+    rows = candidate_rows(TAGS, FILM, labels, Evidence((FILMS[1],)), "comedy")
+
     assert [(row.text, row.hints, row.target) for row in rows] == [
         ("action", (1.0, 0.0), 0.0), ("comedy", (0.0, 1.0), 1.0)
     ]  # fmt: skip
+
+
+def test_a_users_own_text_is_the_best_candidate() -> None:
     texts = Candidates(("so tired",), ("so tired",), Usage())
-    rows = candidate_rows(TWEETS, asked, texts, Evidence(), "v tired")
+
+    rows = candidate_rows(TWEETS, FILM, texts, Evidence(), "v tired")
+
     assert [(row.text, row.hints) for row in rows] == [("so tired", (0.0, 0.0)), ("v tired", (0.0, 0.0))]
     assert rows[0].target < rows[1].target == 1.0
-    assert [row.text for row in candidate_rows(TWEETS, asked, texts, Evidence())] == ["so tired"]
+    assert [row.text for row in candidate_rows(TWEETS, FILM, texts, Evidence())] == ["so tired"]
 
 
-def test_past_examples_are_the_same_for_equal_profiles_and_never_hold_their_own_item() -> None:
-    one = dev(TAGS, 1)[0]
-    twin = replace(one, id="twin", user_id="somebody")
-    found = build_past_examples(TAGS, one, limit=3, seed=0)
-    assert len(found) == 3
-    assert [past.target for past in build_past_examples(TAGS, twin, limit=3, seed=0)] == [past.target for past in found]
-    assert [past.target for past in build_past_examples(TAGS, one, limit=3, seed=1)] != [past.target for past in found]
-    for past in found:
+def past_targets(example: Example, limit: int, seed: int) -> list[str]:
+    return [past.target for past in build_past_examples(TAGS, example, limit=limit, seed=seed)]
+
+
+def test_equal_profiles_have_equal_past_examples() -> None:
+    (example,) = dev_examples(TAGS, 1)
+    twin = replace(example, id="twin", user_id="somebody")
+
+    targets = past_targets(example, limit=3, seed=0)
+
+    assert len(targets) == 3
+    assert past_targets(twin, limit=3, seed=0) == targets
+    assert past_targets(example, limit=3, seed=1) != targets
+
+
+def test_a_past_example_does_not_hold_its_own_item() -> None:
+    (example,) = dev_examples(TAGS, 1)
+
+    for past in build_past_examples(TAGS, example, limit=3, seed=0):
         assert past.example.id not in {item.id for item in past.example.profile}
-        assert len(past.example.profile) == len(one.profile) - 1
-    assert len(build_past_examples(TAGS, one, limit=999, seed=0)) == len(one.profile)
-    assert build_past_examples(TAGS, replace(one, profile=()), limit=3, seed=0) == []
+        assert len(past.example.profile) == len(example.profile) - 1
+
+    assert len(build_past_examples(TAGS, example, limit=999, seed=0)) == len(example.profile)
+    assert build_past_examples(TAGS, replace(example, profile=()), limit=3, seed=0) == []
 
 
-def test_items_without_an_answer_are_no_examples_and_long_ones_are_cut() -> None:
+def test_items_without_an_answer_are_left_out_and_long_ones_cut() -> None:
     items = (ProfileItem("1", {"text": "word"}), ProfileItem("2", {"text": "word " * 2 * ITEM_WORDS}))
-    (found,) = build_past_examples(TWEETS, Example("e", "u", "x", items), limit=9, seed=0)
-    assert found.example.id == "2"
-    start = found.example.input.removeprefix("Continue this tweet: ")
-    assert len(start.split()) + len(found.target.split()) == ITEM_WORDS
+
+    (past,) = build_past_examples(TWEETS, Example("e", "u", "x", items), limit=9, seed=0)
+
+    beginning = past.example.input.removeprefix("Continue this tweet: ")
+    assert past.example.id == "2"
+    assert len(beginning.split()) + len(past.target.split()) == ITEM_WORDS
 
 
 def test_it_does_not_apply_where_items_hold_no_answer() -> None:
     method_class: Any = get_method("hydra")
     method = method_class(method_class.Config())
+
     assert not method.applies_to(get_task("LaMP-1")) and method.applies_to(TWEETS)
     assert set(method.models()) == {"encoder"}
 
@@ -257,6 +308,9 @@ def test_the_command_runs_to_its_end_with_the_real_model(tmp_path: Path) -> None
         *("--task", "LaMP-2,LaMP-7", "--limit", "4", "--out", str(tmp_path), "--json"),
     ]
     environment = {name: value for name, value in os.environ.items() if name != "RPOBENCH_CACHE"}
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment)
-    assert [(one["task"], one["n"]) for one in json.loads(done.stdout)] == [("LaMP-2", 4), ("LaMP-7", 4)]
+
+    process = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment)
+
+    runs = json.loads(process.stdout)
+    assert [(summary["task"], summary["n"]) for summary in runs] == [("LaMP-2", 4), ("LaMP-7", 4)]
     assert len(list((tmp_path / "users").glob("*/heads.safetensors"))) == 8
