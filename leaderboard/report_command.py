@@ -147,4 +147,4 @@ def _browse(name: str, run: StoredRun, options: PageOptions) -> BrowsedRun:
         except RpobenchError as error:
             entries, note = read_stored_entries(run), f"Without input, evidence and target: {error}"
 
-    return BrowsedRun(name, [entry.as_json() for entry in entries], note)
+    return BrowsedRun(name, [entry.to_json() for entry in entries], note)

@@ -20,7 +20,7 @@ def run(method: str, task: str, **options: Any) -> list[dict[str, Any]]:
     from rpobench.runs.plan import make_plan
 
     summaries = run_plan(make_plan(method=method, task=task, **options))
-    return [summary.as_json() for summary in summaries]
+    return [summary.to_json() for summary in summaries]
 
 
 def score(task: str, golds: Any, preds: Any) -> dict[str, float]:

@@ -107,7 +107,7 @@ def _run_plan(plan: Plan, *, as_json: bool) -> None:
         summaries = run_plan(plan)
 
     if as_json:
-        print(json.dumps([summary.as_json() for summary in summaries]))
+        print(json.dumps([summary.to_json() for summary in summaries]))
     else:
         print_summary(summaries, synthetic=Source(plan.data).synthetic, out=plan.out)
 

@@ -34,7 +34,7 @@ def show_run(
 
     entries = find_entries(runs, run, example_id=example, data=data)
     if as_json:
-        print(json.dumps([entry.as_json() for entry in entries]))
+        print(json.dumps([entry.to_json() for entry in entries]))
     else:
         print_examples(entries, trajectories=trajectories)
 

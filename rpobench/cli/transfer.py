@@ -69,7 +69,7 @@ def transfer(
         cells = run_transfer(plan, trained_on, applied_to)
 
     if as_json:
-        print(json.dumps([cell.as_json() for cell in cells]))
+        print(json.dumps([cell.to_json() for cell in cells]))
     else:
         _print_matrix(cells, trained_on, applied_to)
 

@@ -74,10 +74,10 @@ class TrainedArtefact:
         """
         train_data = dict(zip(self.spec.train_tasks, self.spec.data, strict=True))
         if task.versioned not in train_data:
-            raise self._refusal(f"was not trained on {task.name} but on {', '.join(self.spec.train_tasks)}")
+            raise self._make_refusal(f"was not trained on {task.name} but on {', '.join(self.spec.train_tasks)}")
 
         if _may_share_examples(train_data[task.versioned], scored):
-            raise self._refusal(f"was trained on these examples of {task.name}: score another split")
+            raise self._make_refusal(f"was trained on these examples of {task.name}: score another split")
 
     def copy_to(self, store: ResultStore) -> Path:
         """Copy the trained artefact to a store, with its spec and cost, unless it was made there.
@@ -113,9 +113,9 @@ class TrainedArtefact:
         }
         changes = [name for name, value in today.items() if value != getattr(self.spec, name)]
         if changes:
-            raise self._refusal(f"was trained with other {', '.join(changes)} of {method.name}: train it again")
+            raise self._make_refusal(f"was trained with other {', '.join(changes)} of {method.name}: train it again")
 
-    def _refusal(self, reason: str) -> RpobenchError:
+    def _make_refusal(self, reason: str) -> RpobenchError:
         return RpobenchError(f"--adapter {self.run}: {reason}")
 
 

@@ -59,7 +59,7 @@ class StoredDrafts:
         def ask(indices: Sequence[int]) -> list[Prediction]:
             return self._ask(task, [examples[index] for index in indices])
 
-        answers = self._answers(task)
+        answers = self._open_answers(task)
         chats = [task.prompt(example) for example in examples]
         records = answers.predictions(chats, ask)
 
@@ -90,13 +90,13 @@ class StoredDrafts:
     def find_missing(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
         """Find the examples that would have to be drafted, by draft key; equal prompts share a draft."""
         chats = [task.prompt(example) for example in examples]
-        indices = self._answers(task).missing(chats)
+        indices = self._open_answers(task).missing(chats)
 
         return {prompt_keys(chats[index])[0]: examples[index] for index in indices}
 
     def find_failure(self, task: Task, example: Example) -> str | None:
         """Find why the model gave no draft of this example when it was last asked; None where it did."""
-        return self._answers(task).failure(task.prompt(example))
+        return self._open_answers(task).failure(task.prompt(example))
 
     def _ask(self, task: Task, examples: Sequence[Example]) -> list[Prediction]:
         chats = [task.prompt(example) for example in examples]
@@ -109,7 +109,7 @@ class StoredDrafts:
         pairs = zip(examples, completions, strict=True)
         return [read_prediction(task, example, completion) for example, completion in pairs]
 
-    def _answers(self, task: Task) -> KeptAnswers:
+    def _open_answers(self, task: Task) -> KeptAnswers:
         """The task's file, which is read once."""
         key = f"{self.model.identity}/{task.name}@{task.version}/{task.max_new_tokens}"
         file = self.store.drafts_file(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")

@@ -70,12 +70,12 @@ def describe_environment(*, data_sha256: str, hashes: PromptHashes) -> dict[str,
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
     return {
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _find_version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": _describe_processor(),
         "cores": cores,
-        **_checkout(),
+        **_describe_checkout(),
         "data_sha256": data_sha256,
         "prompt_sha256": hashes.today,
         "recorded_prompt_sha256": hashes.recorded,
@@ -126,14 +126,14 @@ def note_evidence_identities(file: Path, identities: Mapping[str, Any]) -> None:
         write_json(file, updated)
 
 
-def _version(package: str) -> str | None:
+def _find_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def _processor() -> str:
+def _describe_processor() -> str:
     """Its model and, where Linux tells, the instructions for bfloat16: with them a module is trained in it."""
     file = Path("/proc/cpuinfo")
     text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
@@ -145,16 +145,16 @@ def _processor() -> str:
     return " ".join([model[1].strip(), *flags])
 
 
-def _checkout() -> dict[str, Any]:
+def _describe_checkout() -> dict[str, Any]:
     """`commit` of the checkout this package runs from, and whether its files differ (`dirty`); None for a wheel."""
     package = Path(__file__).resolve().parents[1]
     if not (package.parent / ".git").exists() or not shutil.which("git"):
         return {"commit": None, "dirty": None}
 
-    commit = _git(package, "rev-parse", "HEAD").strip()
-    changes = _git(package, "status", "--porcelain", "--untracked-files=no").strip()
+    commit = _run_git(package, "rev-parse", "HEAD").strip()
+    changes = _run_git(package, "status", "--porcelain", "--untracked-files=no").strip()
     return {"commit": commit or None, "dirty": bool(changes) if commit else None}
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _run_git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False).stdout

@@ -131,7 +131,7 @@ class Estimator:
 
         method = type(work.method)(work.method.config)
         model, drafts = StandInModel(self.model.identity), StandInDrafts()
-        method.fit({work.task: labelled}, work.runner.fit_rehearsal(model, drafts, folder))
+        method.fit({work.task: labelled}, work.runner.make_fit_rehearsal(model, drafts, folder))
 
         self.total.add(model, len(work.train) / len(examples))
         if drafts.were_requested:
@@ -142,7 +142,7 @@ class Estimator:
         """Predict a few examples, counted for all."""
         examples = _choose_few(work.examples)
         model, drafts = StandInModel(self.model.identity), StandInDrafts()
-        context = work.runner.predict_rehearsal(model, drafts, folder)
+        context = work.runner.make_predict_rehearsal(model, drafts, folder)
         for _ in method.predict(work.task, examples, context):
             pass
 
@@ -152,7 +152,7 @@ class Estimator:
 
     def _add_drafts(self, work: Work, examples: Sequence[Example]) -> None:
         new_tokens = CHOICE_TOKENS if work.task.labels else work.task.max_new_tokens
-        for key, example in work.runner.undrafted(work.task, examples).items():
+        for key, example in work.runner.find_undrafted(work.task, examples).items():
             if (work.task.name, key) not in self._drafted:
                 self._drafted.add((work.task.name, key))
                 self.total.count(work.task.prompt(example), new_tokens)

@@ -56,7 +56,7 @@ class ExampleEntry:
         """Leave every text out; ids, scores and lengths stay."""
         return replace(self, draft=None, trajectory=None, prediction=None, input=None, evidence=None, target=None)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The object that `rpobench show --json` prints."""
         return asdict(self)
 
@@ -113,7 +113,7 @@ def read_entries(run: StoredRun, *, data: str | None = None) -> list[ExampleEntr
     entries = []
     for example in examples:
         prediction = predictions[example.id]
-        entry = _stored_entry(prediction, example.user_id, run.result.scores[example.id])
+        entry = _make_stored_entry(prediction, example.user_id, run.result.scores[example.id])
         evidence = _show_evidence(task, example, prediction, budget)
         entries.append(replace(entry, input=task.content(example), evidence=evidence, target=targets[example.id]))
 
@@ -133,7 +133,7 @@ def read_stored_entries(run: StoredRun) -> list[ExampleEntry]:
 
     entries = []
     for example_id, score in run.result.scores.items():
-        entries.append(_stored_entry(predictions[example_id], users.get(example_id, ""), score))
+        entries.append(_make_stored_entry(predictions[example_id], users.get(example_id, ""), score))
     return _hide_texts(run, entries)
 
 
@@ -170,7 +170,7 @@ def _show_evidence(task: Task, example: Example, prediction: Prediction, budget:
     return texts + [f"{item_id} (not in this profile)" for item_id in foreign_ids]
 
 
-def _stored_entry(prediction: Prediction, user: str, score: float) -> ExampleEntry:
+def _make_stored_entry(prediction: Prediction, user: str, score: float) -> ExampleEntry:
     return ExampleEntry(
         example=prediction.example_id,
         user=user,

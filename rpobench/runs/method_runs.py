@@ -53,7 +53,7 @@ class MethodRuns:
         Yields:
             A summary of each run, in the order of the tasks.
         """
-        for group in self._groups():
+        for group in self._list_groups():
             fitted_method = cache(partial(self._fit_method, group))  # called where a run is not finished
             for task in group.tasks:
                 run = self._run(task, group, self.plan.profiles, fitted_method)
@@ -66,7 +66,7 @@ class MethodRuns:
         if self.prepared.artefact or not self.prepared.method.trains:
             return
 
-        for group in self._groups():
+        for group in self._list_groups():
             if not self._is_finished(group):
                 self._fit_method(group)
 
@@ -76,14 +76,14 @@ class MethodRuns:
         Yields:
             The work of each run.
         """
-        for group in self._groups():
+        for group in self._list_groups():
             for task in group.tasks:
                 examples = [labelled.example for labelled in task.scored.labelled]
                 train = [] if group.is_fitted else [labelled.example for labelled in task.train.labelled]
 
-                for profiles in self._profiles():
+                for profiles in self._choose_profiles():
                     spec = self._specs.make_run_spec(task, profiles, group.fit)
-                    missing = self.runner.missing_examples(spec, examples)
+                    missing = self.runner.find_missing_examples(spec, examples)
                     yield Work(self.runner, self.prepared.method, task.task, missing, train)
                     train = [] if missing else train  # fitted once, for own and swapped profiles
 
@@ -91,12 +91,12 @@ class MethodRuns:
     def _specs(self) -> SpecMaker:
         return SpecMaker(self.prepared, self.runner.base_model.identity, self.runner.seed)
 
-    def _groups(self) -> Iterator[FitGroup]:
+    def _list_groups(self) -> Iterator[FitGroup]:
         method, tasks = self.prepared.method, self.prepared.tasks
         for task_names in method.fit_groups(list(tasks)):
-            yield self._group([tasks[name] for name in task_names])
+            yield self._make_group([tasks[name] for name in task_names])
 
-    def _group(self, tasks: Sequence[PreparedTask]) -> FitGroup:
+    def _make_group(self, tasks: Sequence[PreparedTask]) -> FitGroup:
         if not self.prepared.method.trains:
             return FitGroup(tasks, None, is_fitted=True)
 
@@ -108,14 +108,14 @@ class MethodRuns:
         name = FitName(self.runner.store.fit_digest(spec), spec.as_recorded().digest())
         return FitGroup(tasks, name, self.runner.has_fit(spec))
 
-    def _profiles(self) -> tuple[Profiles, ...]:
+    def _choose_profiles(self) -> tuple[Profiles, ...]:
         """Of the runs a task gets: those asked for, and the control unless nobody wants it or nothing would change."""
         with_control = self.plan.swap and self.plan.profiles == "own" and self.prepared.method.reads_profile
         return ("own", "swapped") if with_control else (self.plan.profiles,)
 
     def _is_finished(self, group: FitGroup) -> bool:
         for task in group.tasks:
-            for profiles in self._profiles():
+            for profiles in self._choose_profiles():
                 spec = self._specs.make_run_spec(task, profiles, group.fit)
                 if not self.runner.find_finished(task.task, task.scored, spec):
                     return False
@@ -146,7 +146,7 @@ class MethodRuns:
         self, task: PreparedTask, group: FitGroup, fitted_method: Callable[[], Method]
     ) -> StoredRun | None:
         """The same run with swapped profiles, where there is to be one."""
-        if len(self._profiles()) < 2:
+        if len(self._choose_profiles()) < 2:
             return None
 
         try:

@@ -114,14 +114,14 @@ def parse_method_names(text: str) -> list[str]:
     names_in_order: list[str] = []
     for part in (part.strip() for part in text.split(",")):
         if part in GROUPS:
-            names_in_order += [name for name in list_names("methods") if part in _groups(get_method(name))]
+            names_in_order += [name for name in list_names("methods") if part in _list_groups(get_method(name))]
         else:
             names_in_order.append(part)
 
     return list(dict.fromkeys(names_in_order))
 
 
-def _groups(method: type[Method]) -> tuple[str, ...]:
+def _list_groups(method: type[Method]) -> tuple[str, ...]:
     if method.by_name_only:
         return ()
     return ("all", "trained" if method.trains and not method.only_counts else "untrained")
@@ -149,10 +149,10 @@ def configure_methods(plan: Plan) -> list[Method]:
         if knob not in knobs:
             raise RpobenchError(f"--set {knob}: no such option of {plan.method}: {suggest_names(knob, sorted(knobs))}")
 
-    return [method_class(_config(method_class, plan)) for method_class in method_classes]
+    return [method_class(_configure(method_class, plan)) for method_class in method_classes]
 
 
-def _config(method_class: type[Method], plan: Plan) -> BaseModel:
+def _configure(method_class: type[Method], plan: Plan) -> BaseModel:
     values = dict(method_class.presets.get(plan.preset, {}))
     values |= {knob: value for knob, value in plan.settings.items() if knob in method_class.Config.model_fields}
     return make_config(method_class, values)

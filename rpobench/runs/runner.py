@@ -51,7 +51,7 @@ class Runner:
         self.store, self.base_model, self.seed, self.texts = store, base_model, seed, texts
         self._drafts = StoredDrafts(store, base_model)
         self._evidence = RankedEvidence(
-            get_retriever, _reference_tokenizer, seed=seed, rankings_folder=cache_folder() / "orders"
+            get_retriever, _load_reference_tokenizer, seed=seed, rankings_folder=cache_folder() / "orders"
         )
 
     def fit(self, method: Method, spec: FitSpec, train: Mapping[Task, Sequence[Labelled]]) -> Method:
@@ -150,7 +150,7 @@ class Runner:
 
         return self.store.load(folder)
 
-    def missing_examples(self, spec: RunSpec, examples: Sequence[Example]) -> list[Example]:
+    def find_missing_examples(self, spec: RunSpec, examples: Sequence[Example]) -> list[Example]:
         """Find the examples that a run has still to predict.
 
         Args:
@@ -164,15 +164,15 @@ class Runner:
 
         return [example for example in examples if example.id not in predictions]
 
-    def undrafted(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
+    def find_undrafted(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
         """Find the examples whose drafts are yet to be made, by draft key; equal prompts share a draft."""
         return self._drafts.find_missing(task, examples)
 
-    def fit_rehearsal(self, model: LanguageModel, drafts: DraftStore, folder: Path) -> FitContext:
+    def make_fit_rehearsal(self, model: LanguageModel, drafts: DraftStore, folder: Path) -> FitContext:
         """Make a context for estimates of fitting: real evidence, stand-ins for model and drafts."""
         return FitContext(model, drafts, self._evidence, self.seed, folder)
 
-    def predict_rehearsal(self, model: LanguageModel, drafts: DraftStore, users: Path) -> PredictContext:
+    def make_predict_rehearsal(self, model: LanguageModel, drafts: DraftStore, users: Path) -> PredictContext:
         """Make a context for estimates of predicting: real evidence, stand-ins for model and drafts."""
         return PredictContext(model, drafts, self._evidence, self.seed, users)
 
@@ -180,15 +180,15 @@ class Runner:
         work = folder / "work"
         work.mkdir(parents=True, exist_ok=True)
         if not is_first():
-            method.fit(train, self._fit_context(train, work, None))
+            method.fit(train, self._make_fit_context(train, work, None))
             return
 
         with fit_attempt(folder / FIT_COST, work, method, self._drafts.meter) as attempt:
-            method.fit(train, self._fit_context(train, work, attempt))
+            method.fit(train, self._make_fit_context(train, work, attempt))
         with whole_folder(folder / "checkpoint") as checkpoint:
             method.save(checkpoint)
 
-    def _fit_context(self, tasks: Iterable[Task], folder: Path, attempt: FitAttempt | None) -> FitContext:
+    def _make_fit_context(self, tasks: Iterable[Task], folder: Path, attempt: FitAttempt | None) -> FitContext:
         drafts = FitDrafts(self._drafts, attempt)
         model = keep_licensed_texts_private(self.base_model, tasks)
         return FitContext(model, drafts, self._evidence, self.seed, folder)
@@ -234,9 +234,9 @@ class Runner:
             predictions = list(method.predict(task, examples, context))
 
         _check_complete(method, examples, predictions)
-        return self._with_draft_failures(task, examples, predictions)
+        return self._mark_draft_failures(task, examples, predictions)
 
-    def _with_draft_failures(
+    def _mark_draft_failures(
         self, task: Task, examples: Sequence[Example], predictions: Sequence[Prediction]
     ) -> list[Prediction]:
         """The predictions, those marked unanswered that were made from a draft which the model never gave."""
@@ -290,7 +290,7 @@ def _check_complete(method: Method, examples: Sequence[Example], predictions: Se
         )
 
 
-def _reference_tokenizer() -> Any:
+def _load_reference_tokenizer() -> Any:
     from rpobench.evidence.reference_tokenizer import reference_tokenizer
 
     return reference_tokenizer()

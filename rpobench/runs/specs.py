@@ -52,7 +52,7 @@ class SpecMaker:
             The spec, with the one of version 0.1 in `recorded`.
         """
         spec = FitSpec(
-            **self._shared_fields([task.task for task in tasks]),
+            **self._collect_shared_fields([task.task for task in tasks]),
             train_tasks=tuple(task.task.versioned for task in tasks),
             data=tuple(task.train_spec for task in tasks),
         )
@@ -71,7 +71,7 @@ class SpecMaker:
             The spec, with the one of version 0.1 in `recorded`.
         """
         spec = RunSpec(
-            **self._shared_fields([task.task]),
+            **self._collect_shared_fields([task.task]),
             task=task.task.versioned,
             data=task.scored_spec,
             profiles=profiles,
@@ -81,7 +81,7 @@ class SpecMaker:
         recorded = spec.as_recorded(fit=fit.recorded if fit else None)
         return spec.model_copy(update={"recorded": recorded})
 
-    def _shared_fields(self, tasks: Sequence[Task]) -> dict[str, Any]:
+    def _collect_shared_fields(self, tasks: Sequence[Task]) -> dict[str, Any]:
         """What the specs of a fit and of a run have in common."""
         method = self.prepared.method
 

@@ -34,7 +34,7 @@ class StandInModel:
         completions = []
         for chat in chats:
             self.count(chat, decoding.max_new_tokens)
-            completions.append(Completion(_last_words(chat[-1].content), Usage(1)))
+            completions.append(Completion(_take_last_words(chat[-1].content), Usage(1)))
         return completions
 
     def choose(
@@ -80,7 +80,7 @@ class StandInDrafts:
 
         drafts = {}
         for example in examples:
-            text = task.labels[0] if task.labels else _last_words(example.input)
+            text = task.labels[0] if task.labels else _take_last_words(example.input)
             drafts[example.id] = Prediction(example.id, text, text, text)
         return drafts
 
@@ -91,5 +91,5 @@ class StandInDrafts:
         return model.generate(chats, decoding)
 
 
-def _last_words(text: str) -> str:
+def _take_last_words(text: str) -> str:
     return " ".join(text.split()[-12:])

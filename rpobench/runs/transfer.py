@@ -29,9 +29,9 @@ class TransferCell:
     applied_to: str
     summary: RunSummary
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The object that `--json` prints: both base models, and what `rpobench run --json` prints of the run."""
-        return {"trained_on": self.trained_on, "applied_to": self.applied_to, **self.summary.as_json()}
+        return {"trained_on": self.trained_on, "applied_to": self.applied_to, **self.summary.to_json()}
 
 
 def transfer(plan: Plan, train_on: Sequence[str], apply_to: Sequence[str]) -> list[TransferCell]:

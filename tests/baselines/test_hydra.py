@@ -179,7 +179,7 @@ def test_a_user_whose_history_had_no_answer_is_asked_again(tmp_path: Path) -> No
 def test_an_estimate_counts_the_fit_and_every_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ScriptedModel(echo)
     monkeypatch.setattr("rpobench.runs.prepare.get_model", lambda spec: model)
-    monkeypatch.setattr("rpobench.runs.runner._reference_tokenizer", Words)
+    monkeypatch.setattr("rpobench.runs.runner._load_reference_tokenizer", Words)
     options: dict[str, Any] = {"method": "hydra", "task": "LaMP-2", "limit": 6, "out": tmp_path / "runs"}
     plan = make_plan(**options, settings={"history": 2, "steps": 5})
 

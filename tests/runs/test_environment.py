@@ -50,7 +50,7 @@ def test_evidence_that_would_be_cut_otherwise_is_refused(tmp_path: Path) -> None
 
 
 def test_environment_names_what_ranked_and_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rpobench.runs.runner._reference_tokenizer", Words)
+    monkeypatch.setattr("rpobench.runs.runner._load_reference_tokenizer", Words)
 
     bare, rag = run(plan(tmp_path, "zero-shot,rag-bm25", swap=False))
 
@@ -67,7 +67,7 @@ def test_environment_says_whether_the_code_was_changed(
     def answer_git(folder: Path, *arguments: str) -> str:
         return status if arguments[0] == "status" else "ab12\n"
 
-    monkeypatch.setattr("rpobench.runs.environment._git", answer_git)
+    monkeypatch.setattr("rpobench.runs.environment._run_git", answer_git)
 
     noted = describe_environment(data_sha256="", hashes=PromptHashes("", ""))
 

@@ -71,7 +71,7 @@ def test_a_fit_says_what_it_cost_and_a_result_repeats_it(tmp_path: Path, monkeyp
     assert cost.usage and cost.usage.prompt_tokens == 40
 
     trained_result = read_json(tmp_path / "runs" / trained.run / "result.json")
-    assert trained_result["fit_seconds"] == cost.seconds and "fit_seconds" not in trained.as_json()
+    assert trained_result["fit_seconds"] == cost.seconds and "fit_seconds" not in trained.to_json()
     assert trained_result["fit_tokens"] == cost.tokens == {"sft": 7}
 
     untrained_result = read_json(tmp_path / "runs" / untrained.run / "result.json")

@@ -50,7 +50,7 @@ def read_stored(out: Path, run_name: str, file: str = "result.json") -> dict[str
 def test_the_object_of_a_run_has_exactly_these_fields(tmp_path: Path) -> None:
     (summary,) = run(plan(tmp_path, "peek"))
 
-    content = summary.as_json()
+    content = summary.to_json()
 
     assert set(content) == {
         "run", "task", "method", "metrics", "main_metric", "higher_is_better", "n", "failed", "seconds", "references",
@@ -67,7 +67,7 @@ def test_only_a_gate_has_a_share_of_drafts(
 ) -> None:
     (plain,) = run(plan(tmp_path / "plain", "peek"))
 
-    assert "kept" not in plain.as_json() and "kept" not in read_stored(tmp_path / "plain", plain.run)
+    assert "kept" not in plain.to_json() and "kept" not in read_stored(tmp_path / "plain", plain.run)
     assert "kept" not in (tmp_path / "plain" / "runs" / plain.run / "predictions.jsonl").read_text()
 
     peek: Any = get_method("peek")
@@ -80,7 +80,7 @@ def test_only_a_gate_has_a_share_of_drafts(
     monkeypatch.setattr(peek, "predict", predict_with_gate)
     (gated,) = run(plan(tmp_path, "peek"))
 
-    assert gated.as_json()["kept"] == read_stored(tmp_path, gated.run)["kept"] == pytest.approx(2 / 6)
+    assert gated.to_json()["kept"] == read_stored(tmp_path, gated.run)["kept"] == pytest.approx(2 / 6)
     print_summary([gated, plain], synthetic=True, out=tmp_path)
     table = capsys.readouterr().out
     assert "drafts kept" in table and "33%" in table
@@ -322,4 +322,4 @@ def write_data_without_users(root: Path) -> Path:
 def test_from_python_it_is_the_same(tmp_path: Path) -> None:
     from_python = rpobench.run("peek", "LaMP-3", limit=6, out=tmp_path / "runs")
 
-    assert from_python == [summary.as_json() for summary in run(plan(tmp_path, "peek"))]
+    assert from_python == [summary.to_json() for summary in run(plan(tmp_path, "peek"))]

@@ -70,7 +70,7 @@ def test_a_module_rewrites_the_drafts_of_a_served_model(
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     tokenizer = ReferenceTokenizer(tiny_checkpoint / "tokenizer.json")  # the test's own cache holds no embedded model
-    monkeypatch.setattr("rpobench.runs.runner._reference_tokenizer", lambda: tokenizer)
+    monkeypatch.setattr("rpobench.runs.runner._load_reference_tokenizer", lambda: tokenizer)
     served, out = "openai:tiny", tmp_path / "runs"
 
     matrix = ("--task", "LaMP-7", "--train-on", MODELS[0], "--apply-to", f"{MODELS[0]},{served}")
