@@ -28,14 +28,24 @@ SORTED_SIZES = (16, 32, 64)
 
 
 def mixed_chats(count: int) -> list[Chat]:
-    """Chats of 5 to 300 words, most of them short, as profiles are."""
+    """Make chats of 5 to 300 words, most of them short, as profiles are."""
     rng = random.Random(0)
     lengths = [int(5 * 60 ** rng.random()) for _ in range(count)]
     return [(Message("user", "Paraphrase: " + " ".join(rng.choices(WORDS, k=length))),) for length in lengths]
 
 
 def bare_loop(model: TransformersModel, prompts: Sequence[list[int]], size: int, new: int) -> list[str]:
-    """Nothing but padding, `generate` and decoding, over the prompts in the order given."""
+    """Do nothing but padding, `generate` and decoding, over the prompts in their order.
+
+    Args:
+        model: The local model.
+        prompts: Token ids of each prompt.
+        size: Prompts in a batch.
+        new: Most new tokens of a prompt.
+
+    Returns:
+        The new texts, in order.
+    """
     texts: list[str] = []
     for start in range(0, len(prompts), size):
         ids, mask = pad_left(prompts[start : start + size], model.tokenizer.pad_token_id)
@@ -45,12 +55,14 @@ def bare_loop(model: TransformersModel, prompts: Sequence[list[int]], size: int,
     return texts
 
 
-def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds, and the share of the model's threads that had a processor."""
-    wall, processor = time.perf_counter(), time.process_time()
+def measure(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds, and the share of the model's threads that had a processor."""
+    wall_start, processor_start = time.perf_counter(), time.process_time()
     work()
-    wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    return wall, processor / wall / torch.get_num_threads()
+
+    seconds = time.perf_counter() - wall_start
+    processor_seconds = time.process_time() - processor_start
+    return seconds, processor_seconds / seconds / torch.get_num_threads()
 
 
 def main() -> None:
@@ -59,26 +71,33 @@ def main() -> None:
     options.add_argument("--prompts", type=int, default=200)
     options.add_argument("--new", type=int, default=16)
     options.add_argument("--rounds", type=int, default=2)
-    given = options.parse_args()
-    model, chats = open_embedded(), mixed_chats(given.prompts)
-    prompts = [model.tokenizer.apply_chat_template([{"role": "user", "content": chat[0].content}], return_dict=False,
-                                                   add_generation_prompt=True) for chat in chats]  # fmt: skip
+    arguments = options.parse_args()
+
+    model, chats = open_embedded(), mixed_chats(arguments.prompts)
+    prompts = []
+    for (message,) in chats:
+        template = [{"role": "user", "content": message.content}]
+        prompts.append(model.tokenizer.apply_chat_template(template, return_dict=False, add_generation_prompt=True))
     by_length = sorted(prompts, key=len, reverse=True)
-    contestants: dict[str, Callable[[], object]] = {"rpobench": lambda: model.generate(chats, Decoding(given.new))}
+
+    contestants: dict[str, Callable[[], object]] = {"rpobench": lambda: model.generate(chats, Decoding(arguments.new))}
     for size in SORTED_SIZES:
-        contestants[f"sorted, {size}"] = lambda size=size: bare_loop(model, by_length, size, given.new)
-    contestants["unsorted, 16"] = lambda: bare_loop(model, prompts, 16, given.new)
+        contestants[f"sorted, {size}"] = lambda size=size: bare_loop(model, by_length, size, arguments.new)
+    contestants["unsorted, 16"] = lambda: bare_loop(model, prompts, 16, arguments.new)
+
     model.generate(chats[:8], Decoding(4))  # warm
-    rounds = [{name: timed(work) for name, work in contestants.items()} for _ in range(given.rounds)]
-    best = {name: min(one[name] for one in rounds) for name in contestants}
+    rounds = [{name: measure(work) for name, work in contestants.items()} for _ in range(arguments.rounds)]
+    best = {name: min(times[name] for times in rounds) for name in contestants}
+
     lengths = sorted(map(len, prompts))
-    print(f"{given.prompts} prompts of {lengths[0]} to {lengths[-1]} tokens (median {lengths[len(lengths) // 2]})")
-    for name, (took, share) in best.items():
-        print(f"{name:>14}  {took:7.1f} s  {given.prompts / took:6.2f} prompts/s  cpu {share:.0%}")
-    own, unsorted = best["rpobench"][0], best["unsorted, 16"][0]
-    bare = min(took for name, (took, _) in best.items() if name.startswith("sorted"))
-    print(f"against the best sorted loop: {bare / own:.2f} (at least 0.95)")
-    print(f"against the unsorted loop:    {unsorted / own:.2f} (at least 1.3)")
+    print(f"{arguments.prompts} prompts of {lengths[0]} to {lengths[-1]} tokens (median {lengths[len(lengths) // 2]})")
+    for name, (seconds, share) in best.items():
+        print(f"{name:>14}  {seconds:7.1f} s  {arguments.prompts / seconds:6.2f} prompts/s  cpu {share:.0%}")
+
+    rpobench_seconds, unsorted_seconds = best["rpobench"][0], best["unsorted, 16"][0]
+    sorted_seconds = min(seconds for name, (seconds, _) in best.items() if name.startswith("sorted"))
+    print(f"against the best sorted loop: {sorted_seconds / rpobench_seconds:.2f} (at least 0.95)")
+    print(f"against the unsorted loop:    {unsorted_seconds / rpobench_seconds:.2f} (at least 1.3)")
 
 
 if __name__ == "__main__":

@@ -42,51 +42,59 @@ started = time.perf_counter()
 data = load_official(task, file.parent.parent, "train")
 took = time.perf_counter() - started
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-places = range(0, len(data.labelled), max(1, len(data.labelled) // 200))
+positions = range(0, len(data.labelled), max(1, len(data.labelled) // 200))
 started = time.perf_counter()
-items = sum(len(data.labelled[place].example.profile) for place in places)
-each = (time.perf_counter() - started) / len(places)
+items = sum(len(data.labelled[position].example.profile) for position in positions)
+each = (time.perf_counter() - started) / len(positions)
 print(json.dumps({"n": len(data.labelled), "s": took, "mb": peak, "example": each}))
 """
 
 
-def questions(size: int) -> Iterator[str]:
-    """Records of an official LaMP-3 file until that many bytes are reached."""
-    rng, made, key = random.Random(0), 0, 0
-    while made < size:
+def write_questions(size: int) -> Iterator[str]:
+    """Yield records of an official LaMP-3 file until that many bytes are reached."""
+    rng = random.Random(0)
+    bytes_written = number = 0
+
+    def review() -> str:
+        return " ".join(rng.choices(WORDS, k=REVIEW))
+
+    while bytes_written < size:
         profile = [
-            {"id": f"{key}{place:03}", "text": " ".join(rng.choices(WORDS, k=REVIEW)), "score": str(rng.randint(1, 5))}
-            for place in range(ITEMS)
+            {"id": f"{number}{position:03}", "text": review(), "score": str(rng.randint(1, 5))}
+            for position in range(ITEMS)
         ]
-        text = json.dumps(
-            {"id": str(key), "input": f"review: {' '.join(rng.choices(WORDS, k=REVIEW))}", "profile": profile}
-        )
+        text = json.dumps({"id": str(number), "input": f"review: {review()}", "profile": profile})
         yield text
-        made, key = made + len(text) + 2, key + 1
+
+        bytes_written += len(text) + 2
+        number += 1
 
 
-def make(folder: Path, size: int) -> Path:
-    """An official train split of about that many bytes."""
-    place = folder / "LaMP_3"
-    place.mkdir()
+def write_split(root: Path, size: int) -> Path:
+    """Write an official train split of about that many bytes, and return its questions file."""
+    folder = root / "LaMP_3"
+    folder.mkdir()
+
     count = 0
-    with (place / "train_questions.json").open("w", encoding="utf-8") as file:
-        for count, text in enumerate(questions(size), start=1):
+    with (folder / "train_questions.json").open("w", encoding="utf-8") as file:
+        for count, text in enumerate(write_questions(size), start=1):
             file.write(("[" if count == 1 else ", ") + text)
         file.write("]")
+
     golds = [{"id": str(key), "output": "5"} for key in range(count)]
-    (place / "train_outputs.json").write_text(json.dumps({"task": "LaMP_3", "golds": golds}))
-    return place / "train_questions.json"
+    (folder / "train_outputs.json").write_text(json.dumps({"task": "LaMP_3", "golds": golds}))
+    return folder / "train_questions.json"
 
 
-def measured(code: str, file: Path, cache: Path) -> dict[str, float]:
-    """What a new process that runs this code prints."""
-    surroundings = {**os.environ, "RPOBENCH_CACHE": str(cache)}
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(file)], env=surroundings, capture_output=True, text=True, check=True
+def measure(code: str, file: Path, cache: Path) -> dict[str, float]:
+    """Return what a new process that runs this code prints."""
+    environment = {**os.environ, "RPOBENCH_CACHE": str(cache)}
+    process = subprocess.run(
+        [sys.executable, "-c", code, str(file)], env=environment, capture_output=True, text=True, check=True
     )
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+
+    figures: dict[str, float] = json.loads(process.stdout)
+    return figures
 
 
 def main() -> None:
@@ -94,16 +102,18 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--gb", type=float, default=2.0)
     options.add_argument("--folder", default=None)
-    given = options.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+    arguments = options.parse_args()
+
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
-        file = make(folder, int(given.gb * 10**9))
+        file = write_split(folder, int(arguments.gb * 10**9))
         print(f"{file.stat().st_size / 10**9:.2f} GB", flush=True)
         print("| | seconds | peak memory, MB | ms an example |\n|---|---|---|---|", flush=True)
-        for what, code in (("`json.load`", JSON_LOAD), ("first load", RPOBENCH), ("later load", RPOBENCH)):
-            found = measured(code, file, folder / "cache")
-            each = f"{1000 * found['example']:.2f}" if "example" in found else ""
-            print(f"| {what} | {found['s']:.2f} | {found['mb']:.0f} | {each} |", flush=True)
+
+        for label, code in (("`json.load`", JSON_LOAD), ("first load", RPOBENCH), ("later load", RPOBENCH)):
+            figures = measure(code, file, folder / "cache")
+            milliseconds = f"{1000 * figures['example']:.2f}" if "example" in figures else ""
+            print(f"| {label} | {figures['s']:.2f} | {figures['mb']:.0f} | {milliseconds} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,14 +31,14 @@ ORDERS: dict[str, Sequence[Sequence[int]]] = {}
 
 @pytest.fixture(scope="module")
 def examples() -> list[Example]:
-    """Users of reviews whose words are drawn as words are: few often, many rarely."""
+    """Make users of reviews whose words are drawn as words are: few often, many rarely."""
     rng = random.Random(0)
-    shares = list(accumulate(1 / (place + 3) for place in range(len(WORDS))))
+    shares = list(accumulate(1 / (rank + 3) for rank in range(len(WORDS))))
 
     def review() -> str:
         return " ".join(rng.choices(WORDS, cum_weights=shares, k=REVIEW))
 
-    pool = [ProfileItem(str(place), {"text": review(), "score": "4"}) for place in range(5_000)]
+    pool = [ProfileItem(str(number), {"text": review(), "score": "4"}) for number in range(5_000)]
     return [
         Example(str(user), str(user), f"{TASK.instruction}{review()}", tuple(rng.choices(pool, k=ITEMS)))
         for user in range(USERS)
@@ -47,32 +47,35 @@ def examples() -> list[Example]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made: Path = tmp_path_factory.mktemp("orders")
-    return made
+    folder: Path = tmp_path_factory.mktemp("orders")
+    return folder
 
 
-def plain(examples: Sequence[Example]) -> list[Sequence[int]]:
-    """What anybody would write."""
+def rank_plainly(examples: Sequence[Example]) -> list[Sequence[int]]:
+    """Rank as anybody would write it."""
     ranker = get_retriever("bm25")
-    return [
-        ranker.rank(TASK.retrieval_query(one), [TASK.retrieval_text(item) for item in one.profile]) for one in examples
-    ]
+
+    rankings = []
+    for example in examples:
+        texts = [TASK.retrieval_text(item) for item in example.profile]
+        rankings.append(ranker.rank(TASK.retrieval_query(example), texts))
+    return rankings
 
 
-def ours(examples: Sequence[Example], folder: Path) -> Sequence[Sequence[int]]:
-    """Nothing is in memory; the data's sha256 is known, as it is of every file and data set."""
+def rank_by_rpobench(examples: Sequence[Example], folder: Path) -> Sequence[Sequence[int]]:
+    """Rank with nothing in memory; the data's sha256 is known, as it is of every file and data set."""
     return Rankings(0, folder).rank_data_set(TASK, examples, get_retriever("bm25"), "sha256 of the data")
 
 
 def test_plain_loop(benchmark: Any, examples: list[Example]) -> None:
-    ORDERS["plain"] = benchmark.pedantic(plain, (examples,), rounds=1)
+    ORDERS["plain"] = benchmark.pedantic(rank_plainly, (examples,), rounds=1)
 
 
 def test_first_call(benchmark: Any, examples: list[Example], folder: Path) -> None:
-    ORDERS["first"] = benchmark.pedantic(ours, (examples, folder), rounds=1)
+    ORDERS["first"] = benchmark.pedantic(rank_by_rpobench, (examples, folder), rounds=1)
     assert ORDERS["first"] == ORDERS["plain"]
 
 
 def test_second_call(benchmark: Any, examples: list[Example], folder: Path) -> None:
     assert len(list(folder.iterdir())) == 1
-    assert benchmark.pedantic(ours, (examples, folder), rounds=3) == ORDERS["plain"]
+    assert benchmark.pedantic(rank_by_rpobench, (examples, folder), rounds=3) == ORDERS["plain"]

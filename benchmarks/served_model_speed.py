@@ -51,35 +51,38 @@ def serve(delay: float) -> None:
     asyncio.run(run())
 
 
-def pool(url: str, chats: list[Chat], threads: int) -> list[str]:
-    """The same requests through plain threads."""
-    own = threading.local()
+def ask_by_threads(url: str, chats: list[Chat], threads: int) -> list[str]:
+    """Send the same requests through plain threads."""
+    thread_state = threading.local()
 
     def ask(chat: Chat) -> str:
-        if not hasattr(own, "session"):
-            own.session = requests.Session()
+        if not hasattr(thread_state, "session"):
+            thread_state.session = requests.Session()
+
         messages = [{"role": message.role, "content": message.content} for message in chat]
         body = {"model": "m", "messages": messages, "temperature": 0.0, "max_tokens": 16}
-        answer = own.session.post(f"{url}/chat/completions", json=body, timeout=60)
+        answer = thread_state.session.post(f"{url}/chat/completions", json=body, timeout=60)
         return str(answer.json()["choices"][0]["message"]["content"])
 
     with ThreadPoolExecutor(threads) as workers:
         return list(workers.map(ask, chats))
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds."""
+def measure_seconds(work: Callable[[], object]) -> float:
+    """Return how many seconds the work takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
-def hit_milliseconds(chats: list[Chat]) -> float:
-    """Of one cached call, file already open."""
+def measure_cache_hit(chats: list[Chat]) -> float:
+    """Return the milliseconds of one cached call, file already open."""
     with tempfile.TemporaryDirectory() as folder:
         model = CachedModel(ScriptedModel(generic), AnswerCache(Path(folder) / "answers.sqlite"))
         model.generate(chats, Decoding())
-        return 1000 * timed(lambda: [model.generate([chat], Decoding()) for chat in chats]) / len(chats)
+
+        seconds = measure_seconds(lambda: [model.generate([chat], Decoding()) for chat in chats])
+        return 1000 * seconds / len(chats)
 
 
 def main() -> None:
@@ -90,31 +93,39 @@ def main() -> None:
     options.add_argument("--delay", type=float, default=0.2)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    given = options.parse_args()
-    if given.serve:
-        serve(given.delay)
+    arguments = options.parse_args()
+
+    if arguments.serve:
+        serve(arguments.delay)
         return
+
     chats: list[Chat] = [
-        (Message("user", f"Paraphrase number {n}: " + "late train " * 25),) for n in range(given.requests)
+        (Message("user", f"Paraphrase number {n}: " + "late train " * 25),) for n in range(arguments.requests)
     ]
-    command = [sys.executable, __file__, "--serve", "--delay", str(given.delay)]
+
+    command = [sys.executable, __file__, "--serve", "--delay", str(arguments.delay)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
-        model = ServedModel("m", base_url=url, concurrency=given.concurrency)
+        model = ServedModel("m", base_url=url, concurrency=arguments.concurrency)
         contestants: dict[str, Callable[[], object]] = {
             "rpobench": lambda: model.generate(chats, Decoding(16)),
-            "thread pool": lambda: pool(url, chats, given.concurrency),
+            "thread pool": lambda: ask_by_threads(url, chats, arguments.concurrency),
         }
-        model.generate(chats[: given.concurrency], Decoding(16))  # connections are made
-        rounds = [{name: timed(work) for name, work in contestants.items()} for _ in range(given.rounds)]
+
+        model.generate(chats[: arguments.concurrency], Decoding(16))  # connections are made
+        rounds = [{name: measure_seconds(work) for name, work in contestants.items()} for _ in range(arguments.rounds)]
         server.terminate()
-    ideal = given.requests / given.concurrency * given.delay
-    print(f"{given.requests} requests of {given.delay * 1000:g} ms, {given.concurrency} at a time: ideal {ideal:.2f} s")
+
+    ideal = arguments.requests / arguments.concurrency * arguments.delay
+    print(f"{arguments.requests} requests of {arguments.delay * 1000:g} ms, ", end="")
+    print(f"{arguments.concurrency} at a time: ideal {ideal:.2f} s")
     for name in contestants:
-        best = min(one[name] for one in rounds)
-        print(f"{name:>14}  {best:6.2f} s  {given.requests / best:6.1f} requests/s  {ideal / best:.2f} of the ideal")
-    print(f"a hit of the cache: {hit_milliseconds(chats):.3f} ms (at most 1)")
+        best = min(times[name] for times in rounds)
+        print(
+            f"{name:>14}  {best:6.2f} s  {arguments.requests / best:6.1f} requests/s  {ideal / best:.2f} of the ideal"
+        )
+    print(f"a hit of the cache: {measure_cache_hit(chats):.3f} ms (at most 1)")
 
 
 if __name__ == "__main__":

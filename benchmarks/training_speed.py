@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -32,18 +33,21 @@ from rpobench.rpo.training_rows import Demonstration, TrainingRow
 from rpobench.rpo.trajectories.rule_writer import RuleWriter
 
 TASKS = ("LaMP-3", "LaMP-4", "LaMP-7")
-SHOWN = 3  # profile items in a prompt
+EVIDENCE_ITEMS = 3  # profile items in a prompt
 DRAFT = {"LaMP-3": "3", "LaMP-4": "The council votes on the bridge", "LaMP-7": "I am tired of the late train"}
 
 
-def training_rows(count: int) -> list[TrainingRow]:
-    """Examples of the synthetic world, tasks in turn, with their first items as evidence."""
-    made = {name: generate(name, "train", -(-count // len(TASKS))).labelled for name in TASKS}
-    rows = [
-        TrainingRow(get_task(name), one.example, one.target, DRAFT[name], one.example.profile[:SHOWN])
-        for place in range(-(-count // len(TASKS)))
-        for name, one in ((name, made[name][place]) for name in TASKS)
-    ]
+def make_training_rows(count: int) -> list[TrainingRow]:
+    """Take examples of the synthetic world, tasks in turn, with their first items as evidence."""
+    count_by_task = math.ceil(count / len(TASKS))
+    data = {name: generate(name, "train", count_by_task) for name in TASKS}
+
+    rows = []
+    for position in range(count_by_task):
+        for name in TASKS:
+            labelled = data[name].labelled[position]
+            evidence = labelled.example.profile[:EVIDENCE_ITEMS]
+            rows.append(TrainingRow(get_task(name), labelled.example, labelled.target, DRAFT[name], evidence))
     return rows[:count]
 
 
@@ -145,30 +149,34 @@ CONTESTANTS = {
 }  # fmt: skip
 
 
-def train(name: str, given: argparse.Namespace, times: int) -> dict[str, float]:
-    """In a process of its own: train once, and say what it took."""
+def train(name: str, arguments: argparse.Namespace, times: int) -> dict[str, float]:
+    """Train once, in this process, and return what it took."""
     import torch
 
-    config = RPOConfig(sft_epochs=1, rl_steps=given.steps)
-    checkpoint, rows = reflection_checkpoint(given.model), training_rows(times * given.rows)
+    config = RPOConfig(sft_epochs=1, rl_steps=arguments.steps)
+    checkpoint, rows = reflection_checkpoint(arguments.model), make_training_rows(times * arguments.rows)
     data = TrainingData([Demonstration(*pair) for pair in zip(rows, RuleWriter().write(rows), strict=True)])
+
     with tempfile.TemporaryDirectory() as folder:
         job = TrainingJob(Form(), config, checkpoint, ContextWindow(), Path(folder), seed=0)
-        wall, processor = time.perf_counter(), time.process_time()
+        wall_start, processor_start = time.perf_counter(), time.process_time()
         log = CONTESTANTS[name](job, data).state.log_history
-        wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    took = next(entry["train_runtime"] for entry in reversed(log) if "train_runtime" in entry)
+        wall, processor = time.perf_counter() - wall_start, time.process_time() - processor_start
+
+    seconds = next(entry["train_runtime"] for entry in reversed(log) if "train_runtime" in entry)
     tokens = max(max(entry.get(key, 0) for key in ("num_tokens", "num_input_tokens_seen")) for entry in log)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": took, "rate": tokens / took, "mb": peak, "cpu": processor / wall / torch.get_num_threads()}
+    cpu_share = processor / wall / torch.get_num_threads()
+    return {"seconds": seconds, "rate": tokens / seconds, "mb": peak, "cpu": cpu_share}
 
 
-def measured(name: str, times: int) -> dict[str, float]:
-    """What a new process with the same options says of this contestant."""
+def measure(name: str, times: int) -> dict[str, float]:
+    """Return what a new process with the same options says of this contestant."""
     child = [sys.executable, __file__, *sys.argv[1:], "--contestant", name, "--times", str(times)]
-    done = subprocess.run(child, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    process = subprocess.run(child, stdout=subprocess.PIPE, text=True, check=True)
+
+    figures: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
+    return figures
 
 
 def main() -> None:
@@ -181,17 +189,25 @@ def main() -> None:
     options.add_argument("--data", default="1", help="times the rows, comma-separated; the first is compared with trl")
     options.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
     options.add_argument("--times", type=int, default=1, help=argparse.SUPPRESS)
-    given = options.parse_args()
-    if given.contestant:
-        print(json.dumps(train(given.contestant, given, given.times)))
+    arguments = options.parse_args()
+
+    if arguments.contestant:
+        print(json.dumps(train(arguments.contestant, arguments, arguments.times)))
         return
-    first, *more = map(int, given.data.split(","))
-    rounds = [{name: measured(name, first) for name in CONTESTANTS} for _ in range(given.rounds)]
-    best = {name: max((one[name] for one in rounds), key=lambda found: found["rate"]) for name in CONTESTANTS}
-    best |= {f"SFT, {times}x the rows": measured("SFT rpobench", times) for times in more}
+
+    first, *more = map(int, arguments.data.split(","))
+    rounds = [{name: measure(name, first) for name in CONTESTANTS} for _ in range(arguments.rounds)]
+    best = {}
+    for name in CONTESTANTS:
+        best[name] = max((figures[name] for figures in rounds), key=lambda figures: figures["rate"])
+    for times in more:
+        best[f"SFT, {times}x the rows"] = measure("SFT rpobench", times)
+
     print("| | tokens/s | seconds | peak memory, MB | cpu |\n|---|---:|---:|---:|---:|")
-    for name, found in best.items():
-        print(f"| {name} | {found['rate']:.0f} | {found['seconds']:.1f} | {found['mb']:.0f} | {found['cpu']:.0%} |")
+    for name, figures in best.items():
+        print(f"| {name} | {figures['rate']:.0f} | {figures['seconds']:.1f} | ", end="")
+        print(f"{figures['mb']:.0f} | {figures['cpu']:.0%} |")
+
     for stage in ("SFT", "GRPO"):
         ratio = best[f"{stage} rpobench"]["rate"] / best[f"{stage} bare trl"]["rate"]
         print(f"{stage}: {ratio:.2f} of bare trl (at least 0.95)")

@@ -38,12 +38,13 @@ class Counter(ScriptedModel):
 
     def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
         """As many words as tokens are allowed."""
-        made, limit = [], decoding.max_new_tokens
+        completions, limit = [], decoding.max_new_tokens
         for chat in chats:
-            read = self._length(chat)
-            self.read, self.written = self.read + read, self.written + limit
-            made.append(Completion("word " * limit, Usage(1, read, limit)))
-        return made
+            prompt_tokens = self._length(chat)
+            self.read += prompt_tokens
+            self.written += limit
+            completions.append(Completion("word " * limit, Usage(1, prompt_tokens, limit)))
+        return completions
 
     def choose(
         self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
@@ -52,6 +53,7 @@ class Counter(ScriptedModel):
         ends = sum(len(self._tokenizer.encode(option)) + 1 for option in options)
         reads = {chat: self._length(chat) + ends for chat in (*chats, *(neutral or ()))}
         self.read += sum(reads.values())
+
         twins = neutral or [()] * len(chats)
         reads[()] = 0
         return [
@@ -65,13 +67,27 @@ class Counter(ScriptedModel):
         )
 
 
-def carried_out(method: str, limit: int, out: Path, tokenizer: Any) -> tuple[int, int, list[Usage]]:
-    """Tokens read and written for one method on all tasks with its control, and the cost of each own prediction."""
+def run_method(method: str, limit: int, out: Path, tokenizer: Any) -> tuple[int, int, list[Usage]]:
+    """Run one method on all tasks with its control.
+
+    Args:
+        method: The method's name.
+        limit: Examples of a task.
+        out: The folder of the runs.
+        tokenizer: Counts the tokens of the prompts.
+
+    Returns:
+        Tokens read, tokens written, and the cost of each own prediction.
+    """
     counter = Counter(tokenizer)
     with patch("rpobench.runs.prepare.get_model", lambda spec: counter):
-        runs = rpobench.run(method, "all", limit=limit, out=out)
-    files = [out / one["run"] / "predictions.jsonl" for one in runs]
-    return counter.read, counter.written, [made.usage for file in files for made in read_predictions(file).values()]
+        summaries = rpobench.run(method, "all", limit=limit, out=out)
+
+    costs: list[Usage] = []
+    for summary in summaries:
+        predictions = read_predictions(out / summary["run"] / "predictions.jsonl")
+        costs += [prediction.usage for prediction in predictions.values()]
+    return counter.read, counter.written, costs
 
 
 def main() -> None:
@@ -82,13 +98,14 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(fetch_checkpoint())
     totals = {"alone": 0.0, "together": 0.0}
     print("| method | calls | read | written | minutes alone | minutes together |\n|---|---:|---:|---:|---:|---:|")
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as folder:
         for method in parse_method_names("untrained"):
             minutes = {}
-            for name, out in (("alone", Path(place) / method), ("together", Path(place) / "together")):
-                read, written, costs = carried_out(method, limit, out, tokenizer)
-                minutes[name] = (read / READ + written / WRITTEN) / 60
+            for name, out in (("alone", Path(folder) / method), ("together", Path(folder) / "together")):
+                read_tokens, written_tokens, costs = run_method(method, limit, out, tokenizer)
+                minutes[name] = (read_tokens / READ + written_tokens / WRITTEN) / 60
                 totals[name] += minutes[name]
+
             total = sum(costs, Usage())
             means = [total.calls / len(costs), total.prompt_tokens / len(costs), total.completion_tokens / len(costs)]
             print(f"| `{method}` | {means[0]:.1f} | {means[1]:.0f} | {means[2]:.0f} | ", end="")
