@@ -57,6 +57,7 @@ def find_shared_example(first: DataSet, second: DataSet) -> str | None:
         The id of the first such example of `second`; None where they share none.
     """
     first_keys = {(labelled.example.id, labelled.example.input) for labelled in first.labelled}
+
     for labelled in second.labelled:
         example = labelled.example
         if (example.id, example.input) in first_keys:

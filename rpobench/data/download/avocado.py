@@ -124,6 +124,7 @@ def _read_questions(file: Path) -> Iterator[_Question]:
         profile = record.get("profile") if isinstance(record, dict) else None
         if not isinstance(profile, list) or not {"id", "input"} <= record.keys():
             raise RpobenchError(f"{location}: expected an object with 'id', 'input' and a list 'profile'")
+
         if not all(isinstance(item, dict) and "id" in item for item in profile):
             raise RpobenchError(f"{location}: expected profile items with 'id' and 'text'")
         if not all(isinstance(name, str) for name in _mail_names(record)):

@@ -123,6 +123,7 @@ def _get(official: _OfficialFile, manifest: Manifest, out: Path) -> None:
 def _pin_download(official: _OfficialFile, part: Path, first_pin: Pin | None, out: Path) -> Pin:
     """Make the pin of what arrived, and refuse it where it is not what the first download pinned."""
     pin = pin_file(part, official.address)
+
     if first_pin and pin.sha256 != first_pin.sha256:
         discard(part)
         raise RpobenchError(

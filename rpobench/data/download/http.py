@@ -56,6 +56,7 @@ def fetch(address: str, part: Path, *, label: str) -> None:
         before_sleep=transfer.announce_retry,
         reraise=True,
     )
+
     try:
         attempts(transfer.attempt)
     except Interrupted as error:
@@ -141,11 +142,13 @@ class _Transfer:
         code = response.status_code
         if code == 404:
             raise RpobenchError(f"{self._address}: not found (404): check --data, --task and --split, or the --mirror")
+
         if code == 416:
             discard(self._part)
             raise self._interrupted("the server has no such rest (416)")
         if code >= 500 or code == 429:
             raise self._interrupted(f"the server answered {code}")
+
         if code not in (200, 206):
             raise RpobenchError(f"{self._address}: the server answered {code}: give another --mirror")
 

@@ -98,6 +98,7 @@ def _read_golds(task: Task, outputs_file: Path, outputs: _FileReport) -> Iterato
         lambda: list_gold_records(read_json(outputs_file), task.name, str(outputs_file)),
         lambda record: parse_gold(record, ""),
     )
+
     for position, (example_id, target) in golds:
         for level, message in _check_target(task, target):
             outputs.add(level, position, f"id {example_id!r}: {message}")
@@ -128,6 +129,7 @@ class _FileReport:
         try:
             for position, record in enumerate(list_records()):
                 self._note_id(position, parse_id(record))
+
                 parsed, faults = parse(record)
                 for fault in faults:
                     self.add("error", position, fault.removeprefix(": "))
@@ -203,6 +205,7 @@ class _Coverage:
             yield (
                 f"{self.with_user} of {self.examples} questions have a user_id: without all of them users are inferred"
             )
+
         if 0 < self.with_date < self.items:
             yield (
                 f"{self.with_date} of {self.items} profile items have a date: without all of them there is no recency"

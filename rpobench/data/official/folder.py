@@ -118,6 +118,7 @@ def list_splits(tasks: Sequence[Task], folder: Path) -> list[tuple[Task, str]]:
         MissingData: The folder has none.
     """
     splits = [(task, split) for task in tasks for split in SPLITS if has_split(task, folder, split)]
+
     if not splits:
         raise MissingData(
             f"{folder}: no {official_name(tasks[0].name)}/dev_questions.json or the like of any task asked"
@@ -176,6 +177,7 @@ def locate_split(task: Task, folder: Path, split: str) -> tuple[Path, Path]:
             questions_file = split_folder / f"{split}_questions.json"
             if questions_file.exists():
                 return questions_file, split_folder / f"{split}_outputs.json"
+
     raise MissingData(f"{folder}: no {official_name(task.name)}/{split}_questions.json: give the folder that holds it")
 
 

@@ -64,6 +64,7 @@ def read_gold(record: Any, location: str) -> tuple[str, str]:
         RpobenchError: The first fault; it starts with `location`.
     """
     answer, faults = parse_gold(record, location)
+
     if answer is None:
         raise RpobenchError(faults[0])
     return answer

@@ -80,6 +80,7 @@ class _TextBuffer:
         self.file = file
         self._pieces = pieces
         self._on_piece = on_piece
+
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         self._text = ""
         self._position = 0  # in the text, of the next character to parse

@@ -186,6 +186,7 @@ def read_example(task: Task, record: Any, location: str) -> Example:
         RpobenchError: The first fault; it starts with `location`.
     """
     example, faults = parse_question(task, record, location)
+
     if example is None:
         raise RpobenchError(faults[0])
     return example

@@ -102,4 +102,5 @@ def format_knobs(knobs: Knobs) -> str:
         if value != knob.default:
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             assignments.append(f"{knob.name}={text}")
+
     return "&".join(assignments)

@@ -85,6 +85,7 @@ class FirstCitations(Citations):
 
 def _draw_subject(rng: Random, field: tuple[str, str], names: Names) -> dict[str, str]:
     jobs, matters = (bank.split("|") for bank in field)
+
     return {
         "job": rng.choice(jobs),
         "matter": rng.choice(matters),
@@ -104,4 +105,5 @@ def _write_along_line(
         "a_w": a_or_an(first_word),
         "a_v": a_or_an(second_word),
     }
+
     return capital(spell(rng, rng.choice(patterns), {**subject, **word_slots}))
