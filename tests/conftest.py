@@ -45,27 +45,31 @@ def save_tiny_model(folder: Path, *, context: int = 2048) -> Path:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    special_tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator(
         SENTENCES,
-        trainers.BpeTrainer(vocab_size=512, special_tokens=special, initial_alphabet=alphabet, show_progress=False),
+        trainers.BpeTrainer(
+            vocab_size=512, special_tokens=special_tokens, initial_alphabet=alphabet, show_progress=False
+        ),
     )
-    wrapped = PreTrainedTokenizerFast(
+
+    chat_tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         unk_token="<|endoftext|>",
         bos_token="<|im_start|>",
         eos_token="<|im_end|>",
         pad_token="<|im_end|>",
     )
-    wrapped.chat_template = CHAT_TEMPLATE
+    chat_tokenizer.chat_template = CHAT_TEMPLATE
+
     torch.manual_seed(0)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(wrapped),
+            vocab_size=len(chat_tokenizer),
             hidden_size=32,
             intermediate_size=64,
             num_hidden_layers=2,
@@ -79,8 +83,10 @@ def save_tiny_model(folder: Path, *, context: int = 2048) -> Path:
             pad_token_id=2,
         )
     )
+
     model.save_pretrained(folder)
-    wrapped.save_pretrained(folder)
+    chat_tokenizer.save_pretrained(folder)
+
     return folder
 
 
@@ -136,32 +142,38 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         n: int = 24,
         **changes: Any,
     ) -> Path:
-        judge, texts = get_task(task), changes.pop("texts", True)
-        draft = changes.pop("draft", lambda place, target: "3")
+        scored_task, texts = get_task(task), changes.pop("texts", True)
+        draft = changes.pop("draft", lambda position, target: "3")
         fields = {name: changes.pop(name) for name in ("split", "limit", "source") if name in changes}
         data = generate(task, fields.get("split", "dev"), n)
         spec = RunSpec(
-            task=f"{task}@{judge.version}",
+            task=f"{task}@{scored_task.version}",
             data=DataSpec(**{"source": data.source, "split": "dev", "sha256": data.sha256, **fields}),
             **{"method": method, "version": "1", "config": {}, "base_model": "m", "seed": 0, **changes},
         )
         rng = Random(f"{method}/{spec.seed}/{spec.profiles}")
-        made = {}
-        for place, one in enumerate(data.labelled):
-            key, text = one.example.id, answer(place, one.target, rng)
-            shown = tuple(item.id for item in one.example.profile[: spec.config.get("k", 0)])
-            made[key] = Prediction(key, text or "", text or "", draft(place, one.target), shown, Usage(1, 100, 5, 0.5))
+        predictions = {}
+
+        for position, labelled in enumerate(data.labelled):
+            example_id, text = labelled.example.id, answer(position, labelled.target, rng)
+            evidence = tuple(item.id for item in labelled.example.profile[: spec.config.get("k", 0)])
+            predictions[example_id] = Prediction(
+                example_id, text or "", text or "", draft(position, labelled.target), evidence, Usage(1, 100, 5, 0.5)
+            )
             if text is None:
-                made[key] = replace(made[key], failure="HTTP 500", unanswered=True)
+                predictions[example_id] = replace(predictions[example_id], failure="HTTP 500", unanswered=True)
+
         folder = ResultStore(tmp_path / "runs").run_folder(spec)
-        result = score(judge, data, made)
+        result = score(scored_task, data, predictions)
         result |= {"seconds": 1.5, "texts": texts, "schema": SCHEMA_VERSION, "synthetic": True}
         write_json(folder / "spec.json", spec.content())
         write_json(
-            folder / "environment.json", {"data_sha256": data.sha256, "prompt_sha256": hash_prompts(judge, data).today}
+            folder / "environment.json",
+            {"data_sha256": data.sha256, "prompt_sha256": hash_prompts(scored_task, data).today},
         )
-        append_predictions(folder / "predictions.jsonl", list(made.values()), seconds=1.5)
+        append_predictions(folder / "predictions.jsonl", list(predictions.values()), seconds=1.5)
         write_json(folder / "result.json", result)
+
         return folder
 
     return make
@@ -175,9 +187,9 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedModel]:
 
     monkeypatch.syspath_prepend(str(PLUGIN))
     registry._declared.cache_clear()
-    made = ScriptedModel(echo)
-    monkeypatch.setattr("rpobench.runs.prepare.get_model", lambda spec: made)
-    yield made
+    scripted_model = ScriptedModel(echo)
+    monkeypatch.setattr("rpobench.runs.prepare.get_model", lambda spec: scripted_model)
+    yield scripted_model
     registry._declared.cache_clear()
 
 

@@ -43,16 +43,18 @@ def collection(path: Path, mails: dict[str, str] = MAILS) -> Path:
     """A zip of each custodian, with the mails in a folder of its name, as the collection has them."""
     folder = path / "text"
     folder.mkdir()
+
     for name, content in mails.items():
         with ZipFile(folder / f"{name[:3]}.zip", "a") as zipped:
             zipped.writestr(f"{name[:3]}/{name}", content)
             if f"{name[:3]}/attachment.txt" not in zipped.namelist():
                 zipped.writestr(f"{name[:3]}/attachment.txt", b"\xff not asked for")
+
     return folder
 
 
-def asked(key: str, mail: str, *items: str, **more: str) -> dict[str, Any]:
-    profile = [{"id": f"{key}-{place}", "text": name, **more} for place, name in enumerate(items)]
+def make_question(key: str, mail: str, *items: str, **fields: str) -> dict[str, Any]:
+    profile = [{"id": f"{key}-{position}", "text": name, **fields} for position, name in enumerate(items)]
     return {"id": key, "input": mail, "profile": profile}
 
 
@@ -72,15 +74,21 @@ def build(avocado: Path, ids: Path, *more: str | Path) -> Any:
 
 
 def test_the_user_split_is_built_in_official_form_and_loads(tmp_path: Path) -> None:
-    one, two = asked("10", FIRST, SECOND, THIRD), asked("11", FOURTH, FIFTH)
-    done = build(collection(tmp_path), id_files(tmp_path, train=[one, two], dev=[two], test=[one]))
+    first_question, second_question = make_question("10", FIRST, SECOND, THIRD), make_question("11", FOURTH, FIFTH)
+    done = build(
+        collection(tmp_path),
+        id_files(tmp_path, train=[first_question, second_question], dev=[second_question], test=[first_question]),
+    )
+
     assert done.exit_code == 0, done.exception
     assert done.stdout == f"{tmp_path}\n"
-    made = tmp_path / "LaMP_6"
-    assert {file.name for file in made.iterdir()} == {
+
+    task_folder = tmp_path / "LaMP_6"
+    assert {file.name for file in task_folder.iterdir()} == {
         "train_questions.json", "train_outputs.json", "dev_questions.json", "dev_outputs.json", "test_questions.json"
     }  # fmt: skip
-    first, second = json.loads((made / "train_questions.json").read_text())
+
+    first, second = json.loads((task_folder / "train_questions.json").read_text())
     assert first == {
         "id": "10",
         "input": "Generate a subject for the following email: See you on Monday.",
@@ -90,27 +98,34 @@ def test_the_user_split_is_built_in_official_form_and_loads(tmp_path: Path) -> N
         ],
     }
     assert second["profile"] == [{"id": "11-0", "text": "no header, a text", "title": ""}]
+
     golds = [{"id": "10", "output": "Plan"}, {"id": "11", "output": "one"}]
-    assert json.loads((made / "train_outputs.json").read_text()) == {"task": "LaMP_6", "golds": golds}
-    assert json.loads((made / "test_questions.json").read_text()) == [first]
-    assert [one.target for one in load_official(TASK, tmp_path, "train").labelled] == ["Plan", "one"]
+    assert json.loads((task_folder / "train_outputs.json").read_text()) == {"task": "LaMP_6", "golds": golds}
+    assert json.loads((task_folder / "test_questions.json").read_text()) == [first]
+    assert [labelled.target for labelled in load_official(TASK, tmp_path, "train").labelled] == ["Plan", "one"]
     assert {defect.level for defect in find_defects(tmp_path, [TASK])} == {"warning"}
 
 
 def test_the_time_split_keeps_users_and_dates(tmp_path: Path) -> None:
-    records = [asked("1", FIRST, SECOND, date="2001-05-03") | {"user_id": 7}]
+    records = [make_question("1", FIRST, SECOND, date="2001-05-03") | {"user_id": 7}]
     folder = tmp_path / "ids"
     (folder / "dev").mkdir(parents=True)
     (folder / "dev" / "dev_questions.json").write_text(json.dumps(records))
+
     assert build(collection(tmp_path), folder, "--out", tmp_path / "made").exit_code == 0
+
     data = load_official(TASK, tmp_path / "made", "dev")
-    (one,) = data.labelled
-    assert (one.example.user_id, data.users, one.target) == ("7", "given", "Plan")
-    assert str(one.example.profile[0].date) == "2001-05-03"
+    (labelled,) = data.labelled
+
+    assert (labelled.example.user_id, data.users, labelled.target) == ("7", "given", "Plan")
+    assert str(labelled.example.profile[0].date) == "2001-05-03"
 
 
 BROKEN: dict[str, tuple[Any, str]] = {
-    "an unknown id": ([asked("1", FIRST, SECOND, "9.txt")], r"record 0: mail '9.txt' is in no zip of .*\(1 in all\)"),
+    "an unknown id": (
+        [make_question("1", FIRST, SECOND, "9.txt")],
+        r"record 0: mail '9.txt' is in no zip of .*\(1 in all\)",
+    ),
     "no object": (["x"], "record 0: expected an object with 'id', 'input' and a list 'profile'"),
     "no profile": ([{"id": "1", "input": FIRST}], "record 0: expected an object"),
     "an item without text": (
@@ -129,6 +144,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
 def test_broken_id_files_are_named_and_nothing_is_written(tmp_path: Path, name: str) -> None:
     records, message = BROKEN[name]
     done = build(collection(tmp_path), id_files(tmp_path, dev=records))
+
     assert isinstance(done.exception, RpobenchError)
     with pytest.raises(RpobenchError, match=f"dev_questions.json: {message}"):
         raise done.exception
@@ -136,7 +152,7 @@ def test_broken_id_files_are_named_and_nothing_is_written(tmp_path: Path, name: 
 
 
 def refusal(tmp_path: Path, avocado: Path, message: str) -> None:
-    done = build(avocado, id_files(tmp_path, dev=[asked("1", FIRST, SECOND)]))
+    done = build(avocado, id_files(tmp_path, dev=[make_question("1", FIRST, SECOND)]))
     assert isinstance(done.exception, RpobenchError) and "\n" not in str(done.exception)
     with pytest.raises(RpobenchError, match=message):
         raise done.exception
@@ -186,7 +202,7 @@ def test_two_mails_of_one_name_are_told(tmp_path: Path) -> None:
 
 
 def test_what_stands_is_not_overwritten(tmp_path: Path) -> None:
-    avocado, ids = collection(tmp_path), id_files(tmp_path, dev=[asked("1", FIRST)])
+    avocado, ids = collection(tmp_path), id_files(tmp_path, dev=[make_question("1", FIRST)])
     assert build(avocado, ids).exit_code == 0
     assert "dev_questions.json: stands already" in str(build(avocado, ids).exception)
 
@@ -201,28 +217,32 @@ def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("name", "synthetic", "texts"), [("LaMP-6", False, False), ("LaMP-6", True, True), ("LaMP-7", False, True)]
+    ("name", "synthetic", "shows_texts"), [("LaMP-6", False, False), ("LaMP-6", True, True), ("LaMP-7", False, True)]
 )
-def test_results_of_the_licensed_task_show_no_texts(tmp_path: Path, name: str, synthetic: bool, texts: bool) -> None:
+def test_results_of_the_licensed_task_show_no_texts(
+    tmp_path: Path, name: str, synthetic: bool, shows_texts: bool
+) -> None:
     from rpobench import get_method
 
     task, data = get_task(name), replace(generate(name, "dev", 3), synthetic=synthetic)
-    model, method = get_model("scripted:echo"), get_method("zero-shot")
-    made = method(method.Config())
-    told = DataSpec(source=data.source, split="dev", limit=3, holdout=None, seed=0, sha256=data.sha256)
+    model, method_class = get_model("scripted:echo"), get_method("zero-shot")
+    zero_shot = method_class(method_class.Config())
+    data_spec = DataSpec(source=data.source, split="dev", limit=3, holdout=None, seed=0, sha256=data.sha256)
     spec = RunSpec(
         task=f"{task.name}@{task.version}",
-        data=told,
+        data=data_spec,
         profiles="own",
-        method=made.name,
-        version=made.version,
+        method=zero_shot.name,
+        version=zero_shot.version,
         config={},
         base_model=model.identity,
         fit=None,
         seed=0,
     )
-    result = Runner(ResultStore(tmp_path), model, seed=0).run(made, task, data, spec)
-    assert read_json(result.folder / "result.json")["texts"] is texts
+    result = Runner(ResultStore(tmp_path), model, seed=0).run(zero_shot, task, data, spec)
+
+    assert read_json(result.folder / "result.json")["texts"] is shows_texts
+
     entries = find_entries(tmp_path, result.folder.name)
-    assert all((entry.input is not None) is texts for entry in entries)
-    assert texts or entries == [entry.without_texts() for entry in entries]
+    assert all((entry.input is not None) is shows_texts for entry in entries)
+    assert shows_texts or entries == [entry.without_texts() for entry in entries]

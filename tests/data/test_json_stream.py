@@ -41,6 +41,7 @@ def test_any_array_streams_as_json_reads_it(
 ) -> None:
     file.write_bytes(json.dumps(content, indent=indent, ensure_ascii=ascii_).encode("utf-8", "surrogatepass"))
     pieces = hashlib.sha256()
+
     assert list(stream_records(file, chunk=chunk, on_piece=pieces.update)) == content
     assert pieces.hexdigest() == hashlib.sha256(file.read_bytes()).hexdigest()
 
@@ -91,11 +92,11 @@ def test_broken_files_are_named_with_the_place(file: Path, content: bytes, chunk
 def test_any_bytes_stream_or_are_refused(file: Path, content: bytes, chunk: int) -> None:
     file.write_bytes(content)
     try:
-        found = list(stream_records(file, chunk=chunk))
+        records = list(stream_records(file, chunk=chunk))
     except RpobenchError as error:
         assert len(str(error).splitlines()) == 1
     else:
-        assert repr(found) == repr(json.loads(content.decode("utf-8-sig")))
+        assert repr(records) == repr(json.loads(content.decode("utf-8-sig")))
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:

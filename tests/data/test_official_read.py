@@ -35,6 +35,7 @@ def test_an_official_folder_loads_with_ids_dates_and_targets(tmp_path: Path) -> 
         TASK, write_split(tmp_path, [question("1", user_id=9, profile=[item]), question("2", user_id=9)]), "dev"
     )
     first = data.labelled[0]
+
     assert (first.example.user_id, first.target, data.users) == ("9", "5", "given")
     assert first.example.profile[0].date == date(2014, 1, 1)
     assert first.example.profile[0].fields == {"text": "a", "score": "3"}
@@ -42,66 +43,76 @@ def test_an_official_folder_loads_with_ids_dates_and_targets(tmp_path: Path) -> 
 
 def test_the_task_folder_itself_and_split_folders_load_too(tmp_path: Path) -> None:
     assert len(load_official(TASK, write_split(tmp_path, [question("1")]) / "LaMP_3", "dev").labelled) == 1
+
     inner = tmp_path / "LaMP_3" / "train"
     inner.mkdir()
+
     for name in ("questions", "outputs"):
         source = (tmp_path / "LaMP_3" / f"dev_{name}.json").read_bytes()
         (inner / f"train_{name}.json").write_bytes(source)
     assert len(load_official(TASK, tmp_path, "train").labelled) == 1
 
 
-def test_without_ids_users_are_those_whose_profiles_share_an_item(tmp_path: Path) -> None:
+def test_without_ids_questions_that_share_items_are_one_user(tmp_path: Path) -> None:
     shared = [{"id": "x", "text": "the same", "score": "1"}]
     questions = [question("1", profile=shared), question("2"), question("3", profile=[{**shared[0], "id": "y"}])]
     data = load_official(TASK, write_split(tmp_path, questions), "dev")
-    one, two, three = (labelled.example.user_id for labelled in data.labelled)
-    assert data.users == "inferred" and one == three != two
+    first, second, third = (labelled.example.user_id for labelled in data.labelled)
+    assert data.users == "inferred" and first == third != second
 
 
-def test_one_shared_item_makes_no_user_of_two_and_half_a_profile_does(tmp_path: Path) -> None:
+def test_half_a_profile_links_questions_and_one_item_does_not(tmp_path: Path) -> None:
     """Forty users of two questions each, where each also holds one item of the next user."""
 
-    def item(user: int, place: int) -> dict[str, str]:
-        return {"id": f"{user}-{place}", "text": f"text {place} of {user % 40}", "score": "1"}
+    def item(user: int, position: int) -> dict[str, str]:
+        return {"id": f"{user}-{position}", "text": f"text {position} of {user % 40}", "score": "1"}
 
     questions = []
     for user in range(40):
-        own = [item(user, place) for place in range(6)]
-        questions += [question(f"{user}a", profile=own[:5]), question(f"{user}b", profile=[*own, item(user + 1, 0)])]
+        items = [item(user, position) for position in range(6)]
+        questions += [
+            question(f"{user}a", profile=items[:5]),
+            question(f"{user}b", profile=[*items, item(user + 1, 0)]),
+        ]
+
     data = load_official(TASK, write_split(tmp_path, questions), "dev")
-    users = [one.example.user_id for one in data.labelled]
+    users = [labelled.example.user_id for labelled in data.labelled]
+
     assert users[::2] == users[1::2] and len(set(users)) == 40
 
 
-def test_users_are_found_in_any_order_whoever_else_holds_their_items(tmp_path: Path) -> None:
+def test_users_of_popular_items_are_inferred_in_any_order(tmp_path: Path) -> None:
     """Fifty users of four questions each, whose items are drawn from two hundred that everybody knows, shuffled."""
     rng = Random(0)
-    known = [{"id": str(place), "text": f"film {place}", "score": "1"} for place in range(200)]
+    all_items = [{"id": str(position), "text": f"film {position}", "score": "1"} for position in range(200)]
     questions = []
+
     for user in range(50):
-        own = rng.sample(known, 20)
-        questions += [question(f"{user}-{asked}", profile=rng.sample(own, 18)) for asked in range(4)]
+        user_items = rng.sample(all_items, 20)
+        questions += [question(f"{user}-{number}", profile=rng.sample(user_items, 18)) for number in range(4)]
+
     rng.shuffle(questions)
     data = load_official(TASK, write_split(tmp_path, questions), "dev")
     users: dict[str, set[str]] = {}
-    for one in data.labelled:
-        users.setdefault(one.example.user_id, set()).add(one.example.id.split("-")[0])
+    for labelled in data.labelled:
+        users.setdefault(labelled.example.user_id, set()).add(labelled.example.id.split("-")[0])
+
     assert len(users) == 50 and all(len(real) == 1 for real in users.values())
 
 
-def test_one_item_of_a_small_profile_glues_no_strangers_together(tmp_path: Path) -> None:
+def test_one_item_of_a_small_profile_joins_no_strangers(tmp_path: Path) -> None:
     """Each of twenty users holds two items, one of which the next user holds too."""
-    items = [{"id": str(place), "text": f"film {place}", "score": "1"} for place in range(21)]
+    items = [{"id": str(position), "text": f"film {position}", "score": "1"} for position in range(21)]
     questions = [question(str(user), profile=items[user : user + 2]) for user in range(20)]
     data = load_official(TASK, write_split(tmp_path, questions), "dev")
-    assert len({one.example.user_id for one in data.labelled}) == 20
+    assert len({labelled.example.user_id for labelled in data.labelled}) == 20
 
 
 def test_both_ways_to_give_a_folder_name_the_same_source(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    place = write_split(tmp_path / "mine", [question("1")])
-    inner = next(place.glob("LaMP_3"))
-    assert {load_official(TASK, one, "dev").source for one in (place, inner)} == {place.name}
+    root = write_split(tmp_path / "mine", [question("1")])
+    task_folder = next(root.glob("LaMP_3"))
+    assert {load_official(TASK, folder, "dev").source for folder in (root, task_folder)} == {root.name}
 
 
 def test_an_empty_profile_is_kept(tmp_path: Path) -> None:
@@ -111,29 +122,31 @@ def test_an_empty_profile_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "read"),
+    ("text", "expected"),
     [(2014, (2014, 1, 1)), ("2014-5", (2014, 5, 1)), ("2014-11-13 08:00", (2014, 11, 13)), ("", None), (None, None)],
 )
-def test_dates_may_be_a_year_a_month_or_a_day(tmp_path: Path, written: Any, read: tuple[int, int, int] | None) -> None:
-    item = {"id": "7", "text": "a", "score": "3", "date": written}
+def test_dates_may_be_a_year_a_month_or_a_day(tmp_path: Path, text: Any, expected: tuple[int, int, int] | None) -> None:
+    item = {"id": "7", "text": "a", "score": "3", "date": text}
     data = load_official(TASK, write_split(tmp_path, [question("1", profile=[item])]), "dev")
-    assert data.labelled[0].example.profile[0].date == (date(*read) if read else None)
+    assert data.labelled[0].example.profile[0].date == (date(*expected) if expected else None)
 
 
 def test_a_user_id_of_null_is_none_given(tmp_path: Path) -> None:
     data = load_official(TASK, write_split(tmp_path, [question("1", user_id=None), question("2", user_id=None)]), "dev")
-    assert data.users == "inferred" and len({one.example.user_id for one in data.labelled}) == 2
+    assert data.users == "inferred" and len({labelled.example.user_id for labelled in data.labelled}) == 2
 
 
 def test_movies_are_found_in_new_and_news_beside_it(tmp_path: Path) -> None:
     movie = [{"id": "1", "input": "m", "profile": [{"id": "p", "description": "d", "tag": "comedy"}]}]
     news = [{"id": "2", "input": "n", "profile": [{"id": "p", "text": "t", "title": "h", "category": "crime"}]}]
-    for place, questions, answer in (("LaMP_2/new/dev", movie, "classic"), ("LaMP_2/dev", news, "sports")):
-        inner = tmp_path / place
-        inner.mkdir(parents=True)
-        (inner / "dev_questions.json").write_text(json.dumps(questions))
+
+    for folder, questions, answer in (("LaMP_2/new/dev", movie, "classic"), ("LaMP_2/dev", news, "sports")):
+        split_folder = tmp_path / folder
+        split_folder.mkdir(parents=True)
+        (split_folder / "dev_questions.json").write_text(json.dumps(questions))
         golds = [{"id": questions[0]["id"], "output": answer}]
-        (inner / "dev_outputs.json").write_text(json.dumps({"task": "LaMP_2", "golds": golds}))
+        (split_folder / "dev_outputs.json").write_text(json.dumps({"task": "LaMP_2", "golds": golds}))
+
     for base in (tmp_path, tmp_path / "LaMP_2"):
         assert load_official(get_task("LaMP-2"), base, "dev").labelled[0].target == "classic"
         assert load_official(get_task("LaMP-2N"), base, "dev").labelled[0].target == "sports"
@@ -143,7 +156,8 @@ def test_movies_are_found_in_new_and_news_beside_it(tmp_path: Path) -> None:
 def test_a_holdout_divides_users_and_not_examples(tmp_path: Path) -> None:
     data = load_official(TASK, write_split(tmp_path, [question(str(i), user_id=i // 3) for i in range(12)]), "dev")
     train, scored = split_users(data, 0.5, seed=0)
-    users = [{one.example.user_id for one in part.labelled} for part in (train, scored)]
+    users = [{labelled.example.user_id for labelled in part.labelled} for part in (train, scored)]
+
     assert users[0].isdisjoint(users[1]) and len(users[0]) == len(users[1]) == 2
     assert split_users(data, 0.5, seed=0) == (train, scored) != split_users(data, 0.5, seed=3)
     with pytest.raises(RpobenchError, match="--holdout"):
@@ -216,10 +230,11 @@ def test_absent_files_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_citation_question_without_its_references_is_refused(tmp_path: Path) -> None:
-    place = tmp_path / "LaMP_1"
-    place.mkdir()
-    (place / "dev_questions.json").write_text(json.dumps([{"id": "1", "input": 'title "a"', "profile": []}]))
-    (place / "dev_outputs.json").write_text(json.dumps([{"id": "1", "output": "[1]"}]))
+    folder = tmp_path / "LaMP_1"
+    folder.mkdir()
+    (folder / "dev_questions.json").write_text(json.dumps([{"id": "1", "input": 'title "a"', "profile": []}]))
+    (folder / "dev_outputs.json").write_text(json.dumps([{"id": "1", "output": "[1]"}]))
+
     with pytest.raises(RpobenchError, match="record 0: id '1': the input must say"):
         load_official(get_task("LaMP-1"), tmp_path, "dev")
 
@@ -255,9 +270,9 @@ def test_any_json_is_golds_or_refused(content: Any) -> None:
 
 @given(st.lists(json_values("id", "input", "profile", "user_id", "text", "score", "date"), max_size=3))
 def test_any_json_is_questions_or_refused(content: list[Any]) -> None:
-    for place, record in enumerate(content):
+    for position, record in enumerate(content):
         try:
-            assert isinstance(read_example(TASK, record, f"x: record {place}"), Example)
+            assert isinstance(read_example(TASK, record, f"x: record {position}"), Example)
         except RpobenchError as error:
             assert len(str(error).splitlines()) == 1
 
@@ -265,5 +280,5 @@ def test_any_json_is_questions_or_refused(content: list[Any]) -> None:
 def test_the_real_sample_loads() -> None:
     data = load_official(TASK, require_shared(LAMP_SAMPLE), "dev")
 
-    sizes = [len(one.example.profile) for one in data.labelled]
+    sizes = [len(labelled.example.profile) for labelled in data.labelled]
     assert (len(sizes), sizes.count(0), data.users) == (50, 20, "inferred")

@@ -23,21 +23,24 @@ from rpobench.types import Example, Labelled, ProfileItem, RpobenchError
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
-def test_the_synthetic_world_loads_back_as_it_was_and_has_no_error(tmp_path: Path, name: str) -> None:
-    made, task = generate(name, "dev", 30, seed=7), get_task(name)
-    write_official(made, tmp_path)
+def test_the_written_world_loads_back_and_has_no_error(tmp_path: Path, name: str) -> None:
+    data, task = generate(name, "dev", 30, seed=7), get_task(name)
+    write_official(data, tmp_path)
     loaded = load_official(task, tmp_path, "dev")
-    assert loaded.labelled == made.labelled and loaded.sha256 == made.sha256 and loaded.users == "given"
+    assert loaded.labelled == data.labelled and loaded.sha256 == data.sha256 and loaded.users == "given"
     assert [defect for defect in find_defects(tmp_path, [task]) if defect.level == "error"] == []
 
 
 def test_a_folder_of_synthetic_data_says_so_and_its_results_too(tmp_path: Path) -> None:
-    made, task = generate("LaMP-3", "dev", 4), get_task("LaMP-3")
-    write_official(made, tmp_path / "made")
+    data, task = generate("LaMP-3", "dev", 4), get_task("LaMP-3")
+    write_official(data, tmp_path / "made")
+
     assert "Synthetic, not LaMP" in (tmp_path / "made" / "SYNTHETIC.md").read_text()
+
     for folder in (tmp_path / "made", tmp_path / "made" / "LaMP_3"):
         assert load_official(task, folder, "dev").synthetic and Source(str(folder)).synthetic
-    write_official(replace(made, synthetic=False), tmp_path / "real")
+    write_official(replace(data, synthetic=False), tmp_path / "real")
+
     assert not load_official(task, tmp_path / "real", "dev").synthetic
     assert not Source(str(tmp_path / "real")).synthetic and Source("synth:7").synthetic
 
@@ -50,6 +53,7 @@ def test_what_is_not_known_is_not_written(tmp_path: Path) -> None:
     data = DataSet("LaMP-3", "x", "dev", (Labelled(Example("1", "user-1", "review", items), "5"),), users="inferred")
     write_official(data, tmp_path)
     (question,) = json.loads((tmp_path / "LaMP_3" / "dev_questions.json").read_text())
+
     assert question == {
         "id": "1",
         "input": "review",
@@ -58,6 +62,7 @@ def test_what_is_not_known_is_not_written(tmp_path: Path) -> None:
             {"id": "q", "text": "bad", "score": "1", "date": "2020-05-01"},
         ],
     }
+
     outputs = json.loads((tmp_path / "LaMP_3" / "dev_outputs.json").read_text())
     assert outputs == {"task": "LaMP_3", "golds": [{"id": "1", "output": "5"}]}
 
@@ -67,6 +72,7 @@ def test_a_file_that_stands_is_left_alone(tmp_path: Path, standing: str) -> None
     file = tmp_path / "LaMP_3" / standing
     file.parent.mkdir()
     file.write_text("real")
+
     with pytest.raises(RpobenchError, match=f"{standing}: stands already"):
         write_official(generate("LaMP-3", "dev", 2), tmp_path)
     assert [path.name for path in file.parent.iterdir()] == [standing] and file.read_text() == "real"
@@ -86,6 +92,7 @@ def test_the_command_writes_tasks_and_splits_of_a_world(tmp_path: Path) -> None:
         for split in ("dev", "train")
         for part in ("outputs", "questions")
     ]
+
     loaded = load_official(get_task("LaMP-7"), tmp_path, "train")
     assert loaded.sha256 == Source("synth:5", training_limit=3).load_training(get_task("LaMP-7")).sha256
 
@@ -110,14 +117,14 @@ def test_the_command_refuses_the_name_of_the_world_as_folder(tmp_path: Path) -> 
         assert isinstance(refused, RpobenchError) and "choose another name" in str(refused)
 
 
-def test_a_folder_that_would_pass_for_the_world_in_a_spec_is_refused(tmp_path: Path) -> None:
+def test_a_folder_named_as_a_world_is_refused(tmp_path: Path) -> None:
     write_official(generate("LaMP-3", "dev", 2), tmp_path / "synth-v1")
     for folder in ("synth-v1", "synth-v1/LaMP_3"):
         with pytest.raises(RpobenchError, match="'synth-v1' stands for the synthetic world: rename the folder"):
             Source(str(tmp_path / folder)).load_scored(get_task("LaMP-3"))
 
 
-def test_two_versions_of_the_world_are_not_written_to_one_folder(tmp_path: Path) -> None:
+def test_a_folder_takes_one_version_of_the_world(tmp_path: Path) -> None:
     write_official(generate("LaMP-3", "train", 2, version="synth-v1"), tmp_path)
     with pytest.raises(RpobenchError, match="another world stands here than synth-v2"):
         write_official(generate("LaMP-3", "dev", 2), tmp_path)
@@ -127,8 +134,20 @@ def test_two_versions_of_the_world_are_not_written_to_one_folder(tmp_path: Path)
 
 def test_a_run_on_the_written_folder_is_shown_as_synthetic(tmp_path: Path) -> None:
     assert synth("--out", tmp_path / "made", "--task", "LaMP-3", "--n", 3).exit_code == 0
-    run = ["run", "--method", "zero-shot", "--task", "LaMP-3", "--base-model", "scripted:echo"]
-    done = CliRunner().invoke(cli, [*run, "--data", str(tmp_path / "made"), "--out", str(tmp_path / "runs")])
+
+    run_command = ["run", "--method", "zero-shot", "--task", "LaMP-3", "--base-model", "scripted:echo"]
+    done = CliRunner().invoke(cli, [*run_command, "--data", str(tmp_path / "made"), "--out", str(tmp_path / "runs")])
+
     assert done.exit_code == 0 and "synthetic, not LaMP" in done.stdout
-    shown = ["show", "LaMP-3-zero-shot", "--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "made"), "--json"]
-    assert len(json.loads(CliRunner().invoke(cli, shown).stdout)) == 3
+
+    show_command = [
+        "show",
+        "LaMP-3-zero-shot",
+        "--runs",
+        str(tmp_path / "runs"),
+        "--data",
+        str(tmp_path / "made"),
+        "--json",
+    ]
+
+    assert len(json.loads(CliRunner().invoke(cli, show_command).stdout)) == 3

@@ -19,7 +19,7 @@ FAULTS = ("429", "500", "malformed", "empty", "endless", "slow", "closed", "hang
 KEY = "sk-quite-secret-0123456789"
 
 
-def words(body: dict[str, Any]) -> str:
+def last_words(body: dict[str, Any]) -> str:
     """The default answer: the last words of the last message."""
     return " ".join(body["messages"][-1]["content"].split()[-4:]) or "nothing"
 
@@ -36,9 +36,11 @@ class ChatServer:
         self.faults: list[str] = []
         self.share, self.kinds, self._random = 0.0, FAULTS, Random(0)
         self.served: Counter[str] = Counter()
-        self.reply: Callable[[dict[str, Any]], str] = words
+
+        self.reply: Callable[[dict[str, Any]], str] = last_words
         self.finish, self.counts = "stop", True
         self.usage: dict[str, Any] | None = None  # sent instead of the true counts
+
         self.error: tuple[int, dict[str, Any]] | None = None
         self.error_field = "error"  # other servers name it otherwise
         self.retry_after: str | None = None
@@ -55,12 +57,14 @@ class ChatServer:
         self.headers.append(dict(request.headers))
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
+
         try:
             await asyncio.sleep(self.delay)
             fault = self._next_fault()
             if fault:
                 self.served[fault] += 1
                 return await self._misbehave(fault, request)
+
             return self._answer(body)
         finally:
             self.under_way -= 1
@@ -70,12 +74,15 @@ class ChatServer:
             status, content = self.error
             headers = {"Retry-After": self.retry_after} if self.retry_after else {}
             return web.json_response({self.error_field: content}, status=status, headers=headers)
+
         text = self.reply(body)
         message = {"role": "assistant", "content": text}
         answer: dict[str, Any] = {"choices": [{"index": 0, "message": message, "finish_reason": self.finish}]}
+
         if self.counts:
-            read = sum(len(one["content"].split()) for one in body["messages"])
+            read = sum(len(message_body["content"].split()) for message_body in body["messages"])
             answer["usage"] = self.usage or {"prompt_tokens": read, "completion_tokens": len(text.split())}
+
         return web.json_response({"id": "x", "object": "chat.completion", "created": 0, "model": "m", **answer})
 
     def _next_fault(self) -> str | None:
@@ -89,16 +96,19 @@ class ChatServer:
             return web.json_response({"error": {"message": "slow down"}}, status=429, headers=headers)
         if fault == "500":
             return web.json_response({"error": {"message": "out of order"}}, status=500)
+
         if fault in ("malformed", "empty", "shapeless", "deep"):
             bodies = {"malformed": '{"choices": [', "shapeless": '{"choices": []}', "deep": "[" * 100_000}
             empty = json.dumps({"choices": [{"message": {"content": " \n"}, "finish_reason": "stop"}]})
             return web.Response(text=bodies.get(fault, empty), content_type="application/json")
+
         if fault == "closed":
             assert request.transport is not None
             request.transport.close()
             return web.Response()
         if fault == "hanging":
             await asyncio.sleep(600)
+
         stream = web.StreamResponse(headers={"Content-Type": "application/json"})
         await stream.prepare(request)
         while True:  # endless: as fast as it is read; slow: a byte now and then, so that no single read times out
@@ -130,7 +140,9 @@ def chat_server() -> Iterator[ChatServer]:
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
+
     assert started.wait(10)
+
     try:
         yield served
     finally:

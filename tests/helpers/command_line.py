@@ -42,6 +42,7 @@ def run_rpobench(*arguments: str | Path) -> CommandResult:
             main()
         except SystemExit as end:
             return CommandResult(int(end.code or 0), stdout.getvalue(), stderr.getvalue())
+
     raise AssertionError("a command ends with an exit code")
 
 

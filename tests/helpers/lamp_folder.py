@@ -29,6 +29,7 @@ def write_split(root: Path, questions: Any, outputs: Any = None, *, split: str =
     for part, content in (("questions", questions), ("outputs", outputs)):
         content_bytes = content if isinstance(content, bytes) else json.dumps(content).encode()
         (folder / f"{split}_{part}.json").write_bytes(content_bytes)
+
     return root
 
 

@@ -19,31 +19,31 @@ PAGE = b"<!DOCTYPE html>\n<html><body>" + b"Page not found " * 1100 + b"</body><
 TASK = get_task("LaMP-3")
 
 
-def question(key: int, words: int = 3, **fields: str) -> dict[str, Any]:
+def make_question(key: int, words: int = 3, **fields: str) -> dict[str, Any]:
     item = {"id": f"p{key}", **(fields or {"text": "book " * words, "score": "4"})}
     return {"id": str(key), "input": f"What is the score of the following review: text {key}", "profile": [item]}
 
 
-def questions(count: int = 4, words: int = 3, **fields: str) -> bytes:
-    return json.dumps([question(key, words, **fields) for key in range(count)]).encode()
+def make_questions(count: int = 4, words: int = 3, **fields: str) -> bytes:
+    return json.dumps([make_question(key, words, **fields) for key in range(count)]).encode()
 
 
-def outputs(count: int = 4, name: str = "LaMP_3", answer: str = "5") -> bytes:
+def make_outputs(count: int = 4, name: str = "LaMP_3", answer: str = "5") -> bytes:
     golds = [{"id": str(key), "output": answer} for key in range(count)]
     return json.dumps({"task": name, "golds": golds}).encode()
 
 
-class Server(ThreadingHTTPServer):
+class LampServer(ThreadingHTTPServer):
     """`files` by path; `faults` by path, each served once in order; `served` counts the faults that were."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), LampHandler)
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, list[str]] = {}
         self.served: Counter[str] = Counter()
-        self.asked: list[tuple[str, str]] = []  # path and range
+        self.requests: list[tuple[str, str]] = []  # path and range
         self.versions, self.ranges, self.lengths = True, True, True
 
     @property
@@ -60,56 +60,65 @@ class Server(ThreadingHTTPServer):
         """A client that was killed is no news."""
 
 
-class Handler(BaseHTTPRequestHandler):
-    server: Server
+class LampHandler(BaseHTTPRequestHandler):
+    """Answers with a file, or with the fault that is due for its path."""
+
+    server: LampServer
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing on stderr."""
 
     def do_GET(self) -> None:
-        asked = self.headers.get("Range", "")
-        self.server.asked.append((self.path, asked))
-        waiting = self.server.faults.get(self.path, [])
-        fault = waiting.pop(0) if waiting else ""
+        byte_range = self.headers.get("Range", "")
+        self.server.requests.append((self.path, byte_range))
+
+        due_faults = self.server.faults.get(self.path, [])
+        fault = due_faults.pop(0) if due_faults else ""
         if fault:
             self.server.served[fault] += 1
-        content = self.server.files.get(self.path)
-        if fault in ("500", "503", "403", "429") or (content is None and not fault):
-            self.reply(int(fault or 404), b"no")
-        elif fault == "redirect":
-            self.reply(302, b"", Location=self.path.replace("/downloads/", "/moved/"))
-        elif fault == "html":
-            self.reply(200, PAGE)
-        else:
-            self.file(content or b"", asked, fault)
 
-    def file(self, content: bytes, asked: str, fault: str) -> None:
+        content = self.server.files.get(self.path)
+
+        if fault in ("500", "503", "403", "429") or (content is None and not fault):
+            self.send_body(int(fault or 404), b"no")
+        elif fault == "redirect":
+            self.send_body(302, b"", Location=self.path.replace("/downloads/", "/moved/"))
+        elif fault == "html":
+            self.send_body(200, PAGE)
+        else:
+            self.send_file(content or b"", byte_range, fault)
+
+    def send_file(self, content: bytes, byte_range: str, fault: str) -> None:
         start = 0
         headers = {"ETag": f'"{hash(content)}"'} if self.server.versions else {}
-        fresh = self.headers.get("If-Range") in (None, headers.get("ETag"))
-        if asked and self.server.ranges and fresh:
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        is_fresh = self.headers.get("If-Range") in (None, headers.get("ETag"))
+
+        if byte_range and self.server.ranges and is_fresh:
+            start = int(byte_range.removeprefix("bytes=").removesuffix("-"))
             if start >= len(content):
-                self.reply(416, b"")
+                self.send_body(416, b"")
                 return
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+
         body, rest = content[start:], len(content) - start
-        sent = {"cut": body[: rest // 2], "cut at once": b"", "slow": body[: rest // 2]}.get(fault, body)
-        told = {"too long": rest + 9, "too short": rest // 2}.get(fault, rest)
+        body_sent = {"cut": body[: rest // 2], "cut at once": b"", "slow": body[: rest // 2]}.get(fault, body)
+        length = {"too long": rest + 9, "too short": rest // 2}.get(fault, rest)
         if self.server.lengths:
-            headers["Content-Length"] = str(told)
+            headers["Content-Length"] = str(length)
+
         self.close_connection = True
         self.send_response(206 if start else 200)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(sent[:told])
+        self.wfile.write(body_sent[:length])
+
         if fault == "slow":
             self.wfile.flush()
             time.sleep(20)
 
-    def reply(self, code: int, body: bytes, **headers: str) -> None:
+    def send_body(self, code: int, body: bytes, **headers: str) -> None:
         self.send_response(code)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
@@ -118,27 +127,29 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running() -> Iterator[Server]:
+def run_lamp_server() -> Iterator[LampServer]:
     """A server that listens until the block ends."""
-    made = Server()
-    threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
-    yield made
-    made.shutdown()
-    made.server_close()
+    server = LampServer()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
 
 
-def lamp3(server: Server, count: int = 4, words: int = 3) -> None:
-    server.put("LaMP_3/dev/dev_questions.json", questions(count, words))
-    server.put("LaMP_3/dev/dev_outputs.json", outputs(count))
+def serve_lamp3(server: LampServer, count: int = 4, words: int = 3) -> None:
+    server.put("LaMP_3/dev/dev_questions.json", make_questions(count, words))
+    server.put("LaMP_3/dev/dev_outputs.json", make_outputs(count))
 
 
-def get(server: Server, out: Path, *, name: str = "LaMP-3", split: str = "dev", data: str = "lamp-user") -> None:
+def download_split(
+    server: LampServer, out: Path, *, name: str = "LaMP-3", split: str = "dev", data: str = "lamp-user"
+) -> None:
     download([get_task(name)], split.split(","), data, out, mirror=server.base)
 
 
-def names(folder: Path) -> set[str]:
-    found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return {name for name in found if not name.endswith(".lock")}
+def list_files(folder: Path) -> set[str]:
+    paths = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return {name for name in paths if not name.endswith(".lock")}
 
 
 DEV = {"LaMP_3/dev_questions.json", "LaMP_3/dev_outputs.json", "manifest.json"}

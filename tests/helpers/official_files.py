@@ -33,10 +33,12 @@ def write_official_split(
         if with_users:
             question["user_id"] = example.user_id
         questions.append(question)
+
     golds = [{"id": pair.example.id, "output": pair.target} for pair in labelled]
 
     task_folder = folder / official_name
     task_folder.mkdir(parents=True, exist_ok=True)
     (task_folder / f"{split}_questions.json").write_text(json.dumps(questions))
     (task_folder / f"{split}_outputs.json").write_text(json.dumps({"task": official_name, "golds": golds}))
+
     return folder

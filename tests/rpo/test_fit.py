@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixed_sources import FirstItems, FixedDrafts
+from odd_profiles import make_odd_examples
 
 from rpobench import get_method, get_task
 from rpobench.data.synth.world import generate
@@ -20,23 +22,9 @@ from rpobench.rpo.training.stages import USAGE
 from rpobench.rpo.training_rows import Demonstration
 from rpobench.rpo.trajectories.file import read_trajectories
 from rpobench.task.contract import Task
-from rpobench.types import Evidence, Example, Labelled, Prediction
+from rpobench.types import Labelled
 
 TWEET = get_task("LaMP-7")
-
-
-class Drafts:
-    """Every draft is the same text."""
-
-    def drafts(self, task: Any, examples: Sequence[Example]) -> Mapping[str, Prediction]:
-        return {one.id: Prediction(one.id, "so tired", "so tired") for one in examples}
-
-
-class Items:
-    """The first items of the profile are the evidence."""
-
-    def evidence(self, task: Any, examples: Sequence[Example], *, limits: Any, **_: Any) -> list[Evidence]:
-        return [Evidence(one.profile[: limits.k]) for one in examples]
 
 
 def labelled() -> list[Labelled]:
@@ -56,7 +44,8 @@ def fit(
               "validation": 0, "rl_steps": 1, "rl_group": 2, "rl_prompts": 1, "max_new_tokens": 4}  # fmt: skip
     made = method_class(method_class.Config(**{**values, **config}))
     made.fit(
-        train or {TWEET: labelled()}, FitContext(ScriptedModel(str), Drafts(), Items(), seed=0, folder=folder / "work")
+        train or {TWEET: labelled()},
+        FitContext(ScriptedModel(str), FixedDrafts(), FirstItems(), seed=0, folder=folder / "work"),
     )
     (folder / "saved").mkdir(parents=True)
     made.save(folder / "saved")
@@ -72,18 +61,14 @@ def losses(saved: Path, name: str = "loss") -> list[float]:
     return [entry[name] for line in lines if name in (entry := json.loads(line))]
 
 
-def odd_examples() -> list[Example]:
-    """An empty profile, one item, the usual, and 500 items."""
-    empty, single, usual, huge = (one.example for one in generate("LaMP-7", "dev", 4).labelled)
-    many = tuple(replace(huge.profile[place % len(huge.profile)], id=f"i{place}") for place in range(500))
-    return [replace(empty, profile=()), replace(single, profile=single.profile[:1]), usual, replace(huge, profile=many)]
-
-
 @pytest.mark.parametrize("method", ["rpo", "sft-rag", "sft-rag-analysis", "sft-generic"])
 def test_each_trained_module_does_what_every_method_owes(method: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     made, saved = fit(method, tiny_checkpoint, tmp_path, rl="grpo")
     loaded = type(made).load(saved, made.config)
-    examples, context = odd_examples(), PredictContext(ScriptedModel(str), Drafts(), Items(), 0, Path("unused"))
+    examples, context = (
+        make_odd_examples("LaMP-7"),
+        PredictContext(ScriptedModel(str), FixedDrafts(), FirstItems(), 0, Path("unused")),
+    )
     other = [replace(one, profile=two.profile) for one, two in zip(examples, reversed(examples), strict=True)]
     first, second, swapped = (
         list(one.predict(TWEET, asked, context)) for one, asked in ((made, examples), (loaded, examples), (made, other))

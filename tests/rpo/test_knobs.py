@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fixed_sources import FixedDrafts
 from safetensors.torch import load_file, save_file
 from training_jobs import demonstrate, make_job, make_rows
 
@@ -25,7 +26,7 @@ from rpobench.rpo.training.grpo import train_grpo
 from rpobench.rpo.training.job import TrainingData
 from rpobench.rpo.training.sft import train_sft
 from rpobench.rpo.training.stage import run_stage
-from rpobench.types import Example, Prediction, RpobenchError
+from rpobench.types import RpobenchError
 
 FORM, WEIGHTS = Form(), "adapter_model.safetensors"
 DATA = TrainingData(demonstrate(make_rows(4, get_task("LaMP-7"))))
@@ -60,18 +61,11 @@ def test_no_switch_is_without_a_test() -> None:
     assert [test for test in ELSEWHERE.values() if f"def {test}(" not in written] == []
 
 
-class Drafts:
-    """Every draft is the same text."""
-
-    def drafts(self, task: Any, examples: Sequence[Example]) -> Mapping[str, Prediction]:
-        return {one.id: Prediction(one.id, "so tired", "so tired") for one in examples}
-
-
 def fitted(checkpoint: Path, folder: Path, tasks: Sequence[str] = ("LaMP-7",), **changes: Any) -> tuple[str, bytes]:
     """The trajectories and the adapter of stage 1 on six users a task with real evidence."""
     made = RPO(RPOConfig(**{**SMALL, "reflection_model": f"hf:{checkpoint}", **changes}))
     evidence = RankedEvidence(get_retriever, lambda: ReferenceTokenizer(checkpoint / "tokenizer.json"), seed=0)
-    context = FitContext(ScriptedModel(str), Drafts(), evidence, seed=0, folder=folder / "work")  # type: ignore[arg-type]
+    context = FitContext(ScriptedModel(str), FixedDrafts(), evidence, seed=0, folder=folder / "work")  # type: ignore[arg-type]
     made.fit({get_task(name): generate(name, "train", 6).labelled for name in tasks}, context)
     (folder / "saved").mkdir(parents=True)
     made.save(folder / "saved")
@@ -180,6 +174,6 @@ def test_a_report_whose_package_is_absent_is_refused_before_anything_is_drafted(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rpobench.rpo.training.arguments.get_available_reporting_integrations", lambda: ["wandb"])
-    monkeypatch.setattr(Drafts, "drafts", lambda *_: pytest.fail("drafted first"))
+    monkeypatch.setattr(FixedDrafts, "drafts", lambda *_: pytest.fail("drafted first"))
     with pytest.raises(RpobenchError, match="report_to=tensorboard: not one of none, wandb, or its package is not"):
         fitted(tiny_checkpoint, tmp_path, report_to="tensorboard")

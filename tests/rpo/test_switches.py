@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixed_sources import FirstItems, FixedDrafts
 from pydantic import ValidationError
 
 from rpobench import get_method, get_task
@@ -14,28 +15,10 @@ from rpobench.method.context import PredictContext
 from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.form import Form, Trajectory
 from rpobench.rpo.method import RPO
-from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, ProfileItem, RpobenchError
+from rpobench.types import Chat, Completion, Decoding, Example, Prediction, ProfileItem, RpobenchError
 
 TRAJECTORY = Trajectory("s", "l", "the rewrite")
 PROFILE = (ProfileItem("1", {"text": "my item", "score": "4"}),)
-
-
-class Drafts:
-    """Every draft is the same text; asked for at most `allowed` times."""
-
-    def __init__(self, text: str, allowed: bool = True) -> None:
-        self.text, self.allowed = text, allowed
-
-    def drafts(self, task: Any, examples: Sequence[Example]) -> Mapping[str, Prediction]:
-        assert self.allowed, "a method without drafts asked for them"
-        return {one.id: Prediction(one.id, self.text, self.text) for one in examples}
-
-
-class Items:
-    """The profile is the evidence."""
-
-    def evidence(self, task: Any, examples: Sequence[Example], **_: Any) -> list[Evidence]:
-        return [Evidence(one.profile) for one in examples]
 
 
 class Sampler(ScriptedModel):
@@ -57,9 +40,11 @@ def predict(
 ) -> Prediction:
     method_class = get_method(method)
     made = method_class(method_class.Config(**config), reflector=module)  # type: ignore[call-arg]
-    drafts = Drafts(drafted, allowed=method == "rpo" and config.get("draft", True))
+    drafts = FixedDrafts(drafted, allowed=method == "rpo" and config.get("draft", True))
     example = Example("1", "u", "my input", PROFILE)
-    (prediction,) = made.predict(get_task(task), [example], PredictContext(module, drafts, Items(), 0, Path("unused")))
+    (prediction,) = made.predict(
+        get_task(task), [example], PredictContext(module, drafts, FirstItems(), 0, Path("unused"))
+    )
     return prediction
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from fixed_sources import FirstItems, FixedDrafts
 
 from rpobench import get_task
 from rpobench.data.synth.world import generate
@@ -18,26 +18,9 @@ from rpobench.models.scripted import ScriptedModel
 from rpobench.rpo.form import Form, Trajectory
 from rpobench.rpo.method import RPO
 from rpobench.rpo.reflection_model import reflection_checkpoint
-from rpobench.types import Chat, Evidence, Example, Prediction, ProfileItem, RpobenchError, Usage
+from rpobench.types import Chat, Example, Prediction, ProfileItem, RpobenchError
 
 FULL = Form()
-
-
-class Drafts:
-    """Every example's draft is the same text."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def drafts(self, task: Any, examples: Sequence[Example]) -> dict[str, Prediction]:
-        return {one.id: Prediction(one.id, self.text, self.text, usage=Usage(calls=1)) for one in examples}
-
-
-class FirstItems:
-    """The first k items are the evidence."""
-
-    def evidence(self, task: Any, examples: Sequence[Example], *, limits: Any, **_: Any) -> list[Evidence]:
-        return [Evidence(one.profile[: limits.k]) for one in examples]
 
 
 def predict(
@@ -47,7 +30,7 @@ def predict(
     one = generate(task_name, "dev", 1).labelled[0]
     module = ScriptedModel(module_text if callable(module_text) else lambda chat: module_text)
     method = RPO(RPO.Config(k=2), reflector=module)
-    context = PredictContext(module, Drafts(draft), FirstItems(), 0, Path("unused"))
+    context = PredictContext(module, FixedDrafts(draft), FirstItems(), 0, Path("unused"))
     (prediction,) = method.predict(task, [one.example], context)
     return prediction, module, task.score(prediction.text, one.target)
 
@@ -122,7 +105,7 @@ def test_a_prompt_beyond_the_context_loses_evidence_and_then_the_draft_stands(
     examples = [Example("some", "u", "tweet", profile), Example("none", "u", "tweet " * 600, profile)]
     method = RPO(RPO.Config(k=3, max_new_tokens=16), reflector=module)
     some, none = method.predict(
-        task, examples, PredictContext(module, Drafts("draft"), FirstItems(), 0, Path("unused"))
+        task, examples, PredictContext(module, FixedDrafts("draft"), FirstItems(), 0, Path("unused"))
     )
     assert some.evidence == ("0", "1") and some.trajectory is not None
     assert none.evidence == () and none.text == "draft" and none.trajectory is None
