@@ -1,6 +1,7 @@
-"""The contract of a task, and what tasks of one kind share: parsing, per-example score, official metrics.
+"""The contract of a task: how an example is asked, and how an answer is read.
 
-A new task is a subclass of `LabelTask`, `RatingTask` or `TextTask` with its prompt and its fields.
+A new task is a subclass of `LabelTask`, `RatingTask` or `TextTask` with its prompt and its fields. Everything
+statistical is the business of its kind's scorer.
 """
 
 from __future__ import annotations
@@ -8,119 +9,197 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from rpobench.task.scorers import Direction, Scorer
 from rpobench.types import Chat, Example, Message, ProfileItem, RpobenchError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Direction = Literal["max", "min"]
-
 
 class Task(ABC):
-    """One LaMP-like task: how an example is asked, how an answer is read and scored.
+    """One LaMP-like task: how an example is asked, and how an answer is read and scored.
 
-    `version` changes when a prompt or a score changes, so that old and new results are never mixed.
+    Attributes:
+        name: The official name, such as `LaMP-3`.
+        kind: What its answers are.
+        version: Raised when a prompt or a score changes, so that old and new results are never mixed.
+        fields: What every profile item must carry.
+        answer_field: The field of a profile item that is an answer of this task's form; empty where there is none.
+        cut_field: The field that is shortened where evidence does not fit (official code).
+        instruction: The official words before the content of an input.
+        labels: All answers that there are; empty where answers are texts.
+        scorer_class: What scores this kind of task.
+        max_new_tokens: The longest answer, in tokens.
+        licensed: True where real texts of this task are shown in no report and kept in no shared cache.
+        noun: What the answer is, in two or three words: "movie tag", "news headline".
     """
 
     name: ClassVar[str]
     kind: ClassVar[Literal["label", "rating", "text"]]
     version: ClassVar[str] = "1"
-    fields: ClassVar[tuple[str, ...]]  # what every profile item must carry
-    answer_field: ClassVar[str] = ""  # the field of a profile item that is an answer of this task's form, if one is
-    cut_field: ClassVar[str]  # the field shortened when evidence does not fit (official code)
-    instruction: ClassVar[str]  # the official words before the content of an input
+    fields: ClassVar[tuple[str, ...]]
+    answer_field: ClassVar[str] = ""
+    cut_field: ClassVar[str]
+    instruction: ClassVar[str]
     labels: ClassVar[tuple[str, ...]] = ()
-    metrics: ClassVar[Mapping[str, Direction]]
-    main_metric: ClassVar[str]
-    metric_range: ClassVar[float] = 1.0  # how far the main metric's best and worst values lie apart
+    scorer_class: ClassVar[type[Scorer]]
     max_new_tokens: ClassVar[int] = 8
-    licensed: ClassVar[bool] = False  # real texts of this task are shown in no report and no shared cache
-    noun: ClassVar[str]  # what the answer is, in two or three words: "movie tag", "news headline"
+    licensed: ClassVar[bool] = False
+    noun: ClassVar[str]
 
     @property
     def versioned(self) -> str:
-        """How a spec names it: `LaMP-3@1`."""
+        """What a spec calls the task: `LaMP-3@1`."""
         return f"{self.name}@{self.version}"
 
     def content(self, example: Example) -> str:
-        """The input without the official instruction: what the question is about."""
+        """Return the input without the official instruction: what the question is about."""
         return example.input.removeprefix(self.instruction).strip()
 
     def check_example(self, example: Example, location: str) -> None:
-        """Refuse an input that is none of this task's. `at` names file and record for the error."""
+        """Refuse an input that this task cannot read.
+
+        Args:
+            example: The example.
+            location: File and record, for the error.
+
+        Raises:
+            RpobenchError: The input is not in the task's form.
+        """
         if not example.input.strip():
             raise RpobenchError(f"{location}: the input is empty")
 
     def neutral(self, example: Example) -> Example:
-        """The example's content-free twin, for calibration (Zhao et al. 2021, arXiv 2102.09690, section 5)."""
+        """Return the example's content-free twin, for calibration.
+
+        The source is Zhao et al. 2021, arXiv 2102.09690, section 5.
+        """
         return replace(example, input=f"{self.instruction}N/A")
 
     def retrieval_query(self, example: Example) -> str:
-        """The text the official code searches the profile with."""
+        """Return the text that the official code searches the profile with."""
         return self.content(example)
 
     @abstractmethod
     def retrieval_text(self, item: ProfileItem) -> str:
-        """The text of one profile item that the official code indexes."""
+        """Return the text of a profile item that the official code indexes."""
 
     @abstractmethod
     def show(self, item: ProfileItem) -> str:
-        """One profile item as a model reads it: the fields of the official prompt, no more."""
+        """Return a profile item as a model reads it: the fields of the official prompt, no more."""
 
     @abstractmethod
     def wrap(self, item: ProfileItem) -> str:
-        """One profile item in the official prompt's words."""
+        """Return a profile item in the words of the official prompt."""
 
     @abstractmethod
     def with_evidence(self, input: str, evidence: Sequence[ProfileItem]) -> str:
-        """The official prompt text for a non-empty evidence (LaMP, arXiv 2304.11406, released code)."""
+        """Return the official prompt with evidence (LaMP, arXiv 2304.11406, released code).
+
+        Args:
+            input: The official input.
+            evidence: The profile items, best first; there is at least one.
+
+        Returns:
+            The text of the prompt.
+        """
 
     def pair(self, item: ProfileItem) -> tuple[str, str] | None:
-        """The item as an input with its answer, to learn a user from; None where it makes none.
+        """Return a profile item as an input with its answer, to learn a user from.
 
-        Where an item is no input-output pair of this task, a task says what else it lets predict of the item.
+        Where an item is no input-output pair of this task, a task says what else is to be predicted of the item.
+
+        Args:
+            item: The item.
+
+        Returns:
+            Input and answer; None where the item makes no pair.
         """
         return None
 
     def item_tokens(self, item: ProfileItem, encode: Callable[[str], list[int]]) -> int:
-        """Tokens the official arithmetic sets aside for the words around one item's text: two for bare quotes."""
+        """Count the tokens that the official arithmetic sets aside for the words around an item's text.
+
+        Args:
+            item: The item.
+            encode: The reference tokenizer.
+
+        Returns:
+            The number of tokens: two for bare quotes.
+        """
         return 2
 
     def evidence_tokens(self, encode: Callable[[str], list[int]]) -> int:
-        """Tokens the official arithmetic sets aside for the words around all items: one for the stop after them."""
+        """Count the tokens that the official arithmetic sets aside for the words around all items.
+
+        Args:
+            encode: The reference tokenizer.
+
+        Returns:
+            The number of tokens: one for the stop after the items.
+        """
         return 1
 
     def prompt(self, example: Example, evidence: Sequence[ProfileItem] = ()) -> Chat:
-        """The official LaMP prompt as one user message, with or without evidence."""
+        """Return the official LaMP prompt as a single user message.
+
+        Args:
+            example: The example.
+            evidence: The profile items to show, best first; may be empty.
+
+        Returns:
+            The chat.
+        """
         text = self.with_evidence(example.input, evidence) if evidence else example.input
         return (Message("user", text),)
 
     @abstractmethod
     def parse(self, raw: str) -> str:
-        """A model's text as an answer in the task's form; empty where there is none in it."""
+        """Read a model's text as an answer in the task's form; empty where it holds none."""
 
-    @abstractmethod
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The scorer of this kind of task, with this task's labels."""
+        return self.scorer_class(self.labels)
+
+    @property
+    def metrics(self) -> Mapping[str, Direction]:
+        """The direction of each official metric by its name."""
+        return self.scorer.directions
+
+    @property
+    def main_metric(self) -> str:
+        """The name of the main metric."""
+        return self.scorer.main.name
+
+    @property
+    def metric_range(self) -> float:
+        """How far the main metric's best and worst values lie apart."""
+        return self.scorer.main.span
+
     def score(self, text: str, target: str) -> float:
-        """Per-example score in [0, 1], higher is better; also the RL reward."""
+        """Score one answer, in [0, 1]; higher is better. See `Scorer.score`."""
+        return self.scorer.score(text, target)
 
-    @abstractmethod
     def aggregate(self, predictions: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
-        """The official metrics over aligned predictions and targets, by official name."""
+        """Compute the official metrics by name over aligned predictions and targets. See `Scorer.aggregate`."""
+        return self.scorer.aggregate(predictions, targets)
 
-    @abstractmethod
     def measure(self, text: str, target: str) -> tuple[float, ...]:
-        """The few numbers that a result keeps of one example: all that the metrics need, and no text."""
+        """Return the few numbers that a result keeps of one answer. See `Scorer.measure`."""
+        return self.scorer.measure(text, target)
 
     def expected_label(self, measures: Sequence[float]) -> str | None:
-        """The target, where it is one of few and the measures hold it."""
-        return None
+        """Return the target that measures hold; None where targets are texts. See `Scorer.expected_label`."""
+        return self.scorer.expected_label(measures)
 
-    @abstractmethod
     def summands(self, measures: NDArray[Any]) -> NDArray[Any]:
-        """(n, m) measures as (n, t) numbers whose sums over any examples give their metrics; the first column is 1."""
+        """Turn (examples, measures) into (examples, summands). See `Scorer.summands`."""
+        return self.scorer.summands(measures)
 
-    @abstractmethod
     def metrics_of(self, sums: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """(..., t) sums of summands to metrics of shape (...); for one run's sums those of `aggregate`."""
+        """Turn (..., summands) into metrics of shape (...). See `Scorer.metrics_of`."""
+        return self.scorer.metrics_of(sums)

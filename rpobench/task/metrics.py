@@ -1,13 +1,13 @@
-"""LaMP's official metrics (arXiv 2304.11406, section 2.3 and its released scorer), per example and over a run.
+"""LaMP's official metrics of one answer (arXiv 2304.11406, section 2.3 and its released scorer).
 
-Texts are taken as they are: what a method's answer looks like before scoring is `Task.parse`'s affair.
+Texts are taken as they are: what an answer looks like before it is scored is the business of `Task.parse`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,41 +17,45 @@ LOWEST, HIGHEST = 1.0, 5.0  # LaMP-3's scale
 
 
 @cache
-def _rouge() -> RougeScorer:
+def _rouge_scorer() -> RougeScorer:
     from rouge_score.rouge_scorer import RougeScorer  # brings nltk and scikit-learn: seconds that only texts need
 
     return RougeScorer(["rouge1", "rougeL"], use_stemmer=False)
 
 
+@lru_cache(maxsize=4096)  # score, measures and every metric of a run ask for the same pairs
 def rouge(text: str, target: str) -> tuple[float, float]:
-    """F1 of ROUGE-1 and ROUGE-L without stemming, each in [0, 1]."""
-    found = _rouge().score(target, text)
-    return found["rouge1"].fmeasure, found["rougeL"].fmeasure
+    """Compute F1 of ROUGE-1 and of ROUGE-L without stemming.
+
+    Args:
+        text: The answer.
+        target: Its target.
+
+    Returns:
+        ROUGE-1 and ROUGE-L, each in [0, 1].
+    """
+    scores = _rouge_scorer().score(target, text)
+    return scores["rouge1"].fmeasure, scores["rougeL"].fmeasure
 
 
-def mean_rouge(texts: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
-    """Plain means. The official figure is a bootstrap median over the same scores and moves from run to run."""
-    pairs = [rouge(text, target) for text, target in zip(texts, targets, strict=True)]
-    return {"rouge-1": sum(p[0] for p in pairs) / len(pairs), "rouge-L": sum(p[1] for p in pairs) / len(pairs)}
+def rouge_1(text: str, target: str) -> float:
+    """Return F1 of ROUGE-1 without stemming, in [0, 1]."""
+    return rouge(text, target)[0]
 
 
-def classification(texts: Sequence[str], targets: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
-    """Accuracy and macro-F1 over the fixed label list; an answer outside the list is a class of its own, -1."""
-    from sklearn.metrics import accuracy_score, f1_score
-
-    found, gold = classes(texts, labels), classes(targets, labels)
-    macro = f1_score(gold, found, labels=range(len(labels)), average="macro", zero_division=0)
-    return {"accuracy": float(accuracy_score(gold, found)), "f1": float(macro)}
+def rouge_l(text: str, target: str) -> float:
+    """Return F1 of ROUGE-L without stemming, in [0, 1]."""
+    return rouge(text, target)[1]
 
 
-def classes(texts: Sequence[str], labels: Sequence[str]) -> list[int]:
-    """The place of each text in the list of labels; -1 for what is none."""
-    places = {label: place for place, label in enumerate(labels)}
-    return [places.get(text.strip(), -1) for text in texts]
+def label_indices(texts: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """Return the index of each text in the list of labels; -1 for a text outside it."""
+    index_by_label = {label: index for index, label in enumerate(labels)}
+    return [index_by_label.get(text.strip(), -1) for text in texts]
 
 
 def rating(text: str) -> float | None:
-    """The number a text is, or None: `nan` and `inf` are none."""
+    """Return the number that a text is; None where it is no number, and for `nan` and `inf`."""
     try:
         value = float(text)
     except ValueError:
@@ -60,17 +64,18 @@ def rating(text: str) -> float | None:
 
 
 def rating_error(text: str, target: str) -> float:
-    """Absolute error; a text that is no number counts as the farther end of the scale (official rule)."""
-    gold, found = float(target), rating(text)
-    if found is None:
-        return max(abs(gold - LOWEST), abs(gold - HIGHEST))
-    return abs(found - gold)
+    """Return the absolute error of a rating.
 
+    A text that is no number counts as the farther end of the scale (official rule).
 
-def rating_errors(texts: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
-    """MAE and RMSE over the scale as it is: a rating outside 1..5 enters with its full error (official rule)."""
-    errors = [rating_error(text, target) for text, target in zip(texts, targets, strict=True)]
-    return {
-        "MAE": sum(errors) / len(errors),
-        "RMSE": math.sqrt(sum(error * error for error in errors) / len(errors)),
-    }
+    Args:
+        text: The answer.
+        target: Its target, a number.
+
+    Returns:
+        The error, in points of the scale.
+    """
+    expected, answered = float(target), rating(text)
+    if answered is None:
+        return max(abs(expected - LOWEST), abs(expected - HIGHEST))
+    return abs(answered - expected)
