@@ -15,6 +15,8 @@ from rpobench.method.contract import Method, prompts_digest
 from rpobench.method.per_user import name_part
 from rpobench.models.answer_cache import answer_key
 from rpobench.models.kept_answers import prompt_keys
+from rpobench.models.kept_texts import KeptTexts
+from rpobench.models.scripted import ScriptedModel, echo
 from rpobench.registry import list_names
 from rpobench.store.identity import canonical_json, digest
 from rpobench.store.recorded import recorded_profile, recorded_prompts
@@ -63,9 +65,24 @@ def test_keys_of_prompts() -> None:
 
 
 def test_keys_of_cached_answers() -> None:
-    asked = {"decoding": {"max_new_tokens": 8, "temperature": 0.0, "top_p": 1.0, "seed": None}, "sample": 0}
+    """These are the keys that version 0.1 gave: answers that were paid for are found."""
+    generation = {"decoding": Decoding(max_new_tokens=8), "sample": 0}
+    choice = {"options": ["a", "b"], "neutral": (Message("user", "Which tag?"),)}
 
-    assert answer_key("m@1", CHAT, asked) == "06fb4d25b62c9e1ca561ba5820fa43be4db34e97d8e840206881e00afd3a5484"
+    assert answer_key("m@1", CHAT, generation) == "06fb4d25b62c9e1ca561ba5820fa43be4db34e97d8e840206881e00afd3a5484"
+    assert answer_key("m@1", CHAT, choice) == "3d7477a53eae0aac970c0a2c2d8fdc413943e9b50fb8ffa7a627ab897d2201df"
+
+
+def test_names_of_files_of_kept_texts(tmp_path: Path) -> None:
+    model = ScriptedModel(echo, identity="m@1")
+    decoding = Decoding(max_new_tokens=8, temperature=0.5, seed=3)
+
+    KeptTexts(tmp_path, "texts", model, decoding).generate([CHAT])
+    assert [file.name for file in tmp_path.glob("*.jsonl")] == ["texts-1e4b029dc690.jsonl"]
+
+    (tmp_path / "texts-1e4b029dc690.jsonl").rename(tmp_path / "texts-d1ae1a0f80d9.jsonl")
+    KeptTexts(tmp_path, "texts", model, decoding).generate([CHAT, CHAT[1:]])
+    assert [file.name for file in tmp_path.glob("*.jsonl")] == ["texts-d1ae1a0f80d9.jsonl"], "as version 0.1 named it"
 
 
 def test_keys_of_parts_of_users() -> None:

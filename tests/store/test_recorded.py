@@ -73,11 +73,11 @@ def test_fits_drafts_and_texts_are_used(store: Path, monkeypatch: pytest.MonkeyP
     for run in runs_of(store):
         shutil.rmtree(store / run)
     shared = {file: file.read_bytes() for file in store.rglob("*") if file.is_file()}
-    asked: list[str] = []
+    questions: list[str] = []
     generate = ScriptedModel.generate
 
     def remember(self: ScriptedModel, chats: Any, decoding: Any) -> Any:
-        asked.extend(chat[-1].content for chat in chats)
+        questions.extend(chat[-1].content for chat in chats)
         return generate(self, chats, decoding)
 
     monkeypatch.setattr(ScriptedModel, "generate", remember)
@@ -86,7 +86,8 @@ def test_fits_drafts_and_texts_are_used(store: Path, monkeypatch: pytest.MonkeyP
 
     assert {file: file.read_bytes() for file in shared} == shared
     assert [file.parent.name for file in store.glob("fits/*/spec.json")] == ["a0bea1a06b73"]
-    assert asked and all(text.startswith("About this user: ") for text in asked), "only answers with a summary are new"
+    assert questions
+    assert all(text.startswith("About this user: ") for text in questions), "only answers with a summary are new"
 
 
 def test_a_changed_spec_is_refused_in_the_words_of_today(store: Path) -> None:

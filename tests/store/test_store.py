@@ -29,8 +29,8 @@ def spec(**changes) -> RunSpec:  # type: ignore[no-untyped-def]
     return RunSpec(**{**values, "seed": 0, **changes})
 
 
-def some(*ids: str) -> list[Prediction]:
-    return [Prediction(key, "text", "raw") for key in ids]
+def some_predictions(*ids: str) -> list[Prediction]:
+    return [Prediction(example_id, "text", "raw") for example_id in ids]
 
 
 def test_predictions_come_back_as_they_were(tmp_path: Path) -> None:
@@ -38,60 +38,69 @@ def test_predictions_come_back_as_they_were(tmp_path: Path) -> None:
     odd = Prediction("2", "Grüße \ud800\u2028\n", "")
     append_predictions(file, [FULL], seconds=3.0)
     append_predictions(file, [odd])
+
     assert read_predictions(file) == {"1": FULL, "2": odd}
     assert read_seconds(file) == {"1": 3.0, "2": 0.0}
 
 
 def test_there_is_one_line_a_prediction(tmp_path: Path) -> None:
-    append_predictions(tmp_path / "p.jsonl", some("1", "2"))
+    append_predictions(tmp_path / "p.jsonl", some_predictions("1", "2"))
+
     assert [json.loads(line)["example_id"] for line in (tmp_path / "p.jsonl").open()] == ["1", "2"]
 
 
 @pytest.mark.parametrize("torn", ['{"example_id": "3", "te', "{", '{"example_id": "3"}'])
 def test_a_torn_last_line_is_not_read_and_is_cut_off(tmp_path: Path, torn: str) -> None:
     file = tmp_path / "p.jsonl"
-    append_predictions(file, some("1", "2"))
+    append_predictions(file, some_predictions("1", "2"))
     with file.open("a") as sink:
         sink.write(torn)
+
     assert set(read_predictions(file)) == {"1", "2"}
     assert file.read_text().endswith(torn), "reading changes nothing: another process may be writing"
-    append_predictions(file, some("3"))
+
+    append_predictions(file, some_predictions("3"))
     assert list(read_predictions(file)) == ["1", "2", "3"]
 
 
 def test_a_broken_line_inside_is_named(tmp_path: Path) -> None:
     file = tmp_path / "p.jsonl"
-    append_predictions(file, some("1"))
+    append_predictions(file, some_predictions("1"))
     with file.open("a") as sink:
         sink.write("nonsense\n")
-    append_predictions(file, some("2"))
+    append_predictions(file, some_predictions("2"))
+
     with pytest.raises(RpobenchError, match=r"p\.jsonl: line 2 is no prediction"):
         read_predictions(file)
 
 
 def test_a_full_disk_loses_no_finished_prediction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, write = tmp_path / "p.jsonl", os.write
-    append_predictions(file, some("1", "2"))
+    file, write = tmp_path / "p.jsonl", os.write  # the system's own
+    append_predictions(file, some_predictions("1", "2"))
 
-    def half_then_full(handle: int, content: bytes) -> int:
+    def write_third_then_fail(handle: int, content: bytes) -> int:
         write(handle, content[: len(content) // 3])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "write", half_then_full)
+    monkeypatch.setattr(os, "write", write_third_then_fail)
     with pytest.raises(RpobenchError, match=r"p\.jsonl: No space left on device: finished predictions are kept"):
-        append_predictions(file, some("3"))
+        append_predictions(file, some_predictions("3"))
     with pytest.raises(RpobenchError, match="No space left"):
         write_json(tmp_path / "result.json", {"n": 1})
+
     monkeypatch.setattr(os, "write", write)
-    assert not (tmp_path / "result.json").exists() and not list(tmp_path.glob("*.part"))
-    append_predictions(file, some("3"))
+    assert not (tmp_path / "result.json").exists()
+    assert not list(tmp_path.glob("*.part"))
+    append_predictions(file, some_predictions("3"))
     assert list(read_predictions(file)) == ["1", "2", "3"]
 
 
 def test_writes_that_the_system_takes_in_pieces_are_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda handle, content: write(handle, content[:7]))
+
     append_predictions(tmp_path / "p.jsonl", [FULL])
+
     assert read_predictions(tmp_path / "p.jsonl") == {"1": FULL}
 
 
@@ -104,6 +113,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(RpobenchError):
         write_text(tmp_path / "f", "new")
+
     assert (tmp_path / "f").read_text() == "old"
 
 
@@ -139,11 +149,12 @@ def test_everything_in_a_spec_changes_its_folder(tmp_path: Path) -> None:
         {"profiles": "swapped"},
     ]
     specs = [spec(**change) for change in [{}, *changed, {"data": other}, {"version": "2"}, {"task": "LaMP-3@2"}]]
-    assert len({store.run_folder(one) for one in specs}) == len(specs)
+
+    assert len({store.run_folder(run) for run in specs}) == len(specs)
     assert store.run_folder(spec()) == store.run_folder(spec())
 
 
-def finished(store: ResultStore, run: RunSpec) -> Path:
+def write_finished_run(store: ResultStore, run: RunSpec) -> Path:
     folder = store.run_folder(run)
     claim(folder, run)
     write_json(folder / "environment.json", {"data_sha256": "ab", "prompt_sha256": "cd"})
@@ -153,9 +164,10 @@ def finished(store: ResultStore, run: RunSpec) -> Path:
 
 def test_results_are_the_finished_runs_that_match(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
-    finished(store, spec())
-    finished(store, spec(method="zero-shot"))
+    write_finished_run(store, spec())
+    write_finished_run(store, spec(method="zero-shot"))
     claim(store.run_folder(spec(seed=1)), spec(seed=1))
+
     assert [run.spec.method for run in store.results()] == ["rpo", "zero-shot"]
     assert [run.spec.method for run in store.results(method="rpo")] == ["rpo"]
     assert ResultStore(tmp_path / "nowhere").results() == []
@@ -163,8 +175,9 @@ def test_results_are_the_finished_runs_that_match(tmp_path: Path) -> None:
 
 def test_a_run_is_found_by_name_digest_or_folder(tmp_path: Path) -> None:
     store = ResultStore(tmp_path)
-    folder = finished(store, spec())
-    finished(store, spec(seed=1))
+    folder = write_finished_run(store, spec())
+    write_finished_run(store, spec(seed=1))
+
     for name in (folder.name, spec().digest(), str(folder), f"{folder}/"):
         assert store.find(name).folder == folder
     for name, fault in (("rpo", "2 runs named"), ("", "no run named"), ("**a", "no run named"), ("../x", "no run")):
@@ -182,23 +195,28 @@ def test_an_unreadable_file_of_the_store_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", ["list", "null", "lacking", "wrong"])
 def test_a_file_of_another_shape_is_named(tmp_path: Path, name: str, change: str) -> None:
     store = ResultStore(tmp_path)
-    file = finished(store, spec()) / name
-    held = json.loads(file.read_text())
-    first = {"spec.json": "config", "result.json": "references", "environment.json": "prompt_sha256"}[name]
-    lacking = {key: value for key, value in held.items() if key != first}
-    contents = {"list": [held], "null": None, "lacking": lacking, "wrong": {**held, first: ["x"]}}
+    file = write_finished_run(store, spec()) / name
+    content = json.loads(file.read_text())
+    field = {"spec.json": "config", "result.json": "references", "environment.json": "prompt_sha256"}[name]
+    lacking = {key: value for key, value in content.items() if key != field}
+    contents = {"list": [content], "null": None, "lacking": lacking, "wrong": {**content, field: ["x"]}}
     file.write_text(json.dumps(contents[change]))
+
     with pytest.raises(RpobenchError) as raised:
         store.results()
-    assert str(raised.value).startswith(f"{file}: ") and "\n" not in str(raised.value)
+
+    error_message = str(raised.value)
+    assert error_message.startswith(f"{file}: ")
+    assert "\n" not in error_message
     if change in ("lacking", "wrong"):
-        assert f"'{first}'" in str(raised.value)
+        assert f"'{field}'" in error_message
 
 
 def test_a_file_written_aside_has_a_name_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two processes that write one file at a time must not write into one another's half."""
+    """Two processes that write the same file at a time must not write into each other's part of it."""
     parts: list[str] = []
     monkeypatch.setattr(Path, "replace", lambda self, target: parts.append(self.name))
+
     write_text(tmp_path / "f", "one")
     write_text(tmp_path / "f", "two")
     assert len(set(parts)) == 2

@@ -1,4 +1,4 @@
-"""Drafts and other texts of the base model that are made once: who takes them later is charged the same."""
+"""Drafts and other texts of the base model that are made once: whoever takes them later is charged the same."""
 
 from __future__ import annotations
 
@@ -16,33 +16,48 @@ from rpobench.store.result_store import ResultStore
 from rpobench.types import Decoding, Usage
 
 TASK = get_task("LaMP-7")
-EXAMPLES = [one.example for one in generate("LaMP-7", "dev", 4).labelled]
-CHATS = [TASK.prompt(one) for one in EXAMPLES]
+EXAMPLES = [labelled.example for labelled in generate("LaMP-7", "dev", 4).labelled]
+CHATS = [TASK.prompt(example) for example in EXAMPLES]
+KINDS = ["drafts", "written"]
 
 
-def taken(folder: Path, model: LanguageModel, kind: str) -> tuple[StoredDrafts, list[Usage]]:
-    """The store after four texts were taken out of it, and their usage."""
+def take_texts(folder: Path, model: LanguageModel, kind: str) -> tuple[StoredDrafts, list[Usage]]:
+    """Take four texts out of the store; return it and their usage."""
     drafts = StoredDrafts(ResultStore(folder), model)
     if kind == "drafts":
-        return drafts, [one.usage for one in drafts.drafts(TASK, EXAMPLES).values()]
-    return drafts, [one.usage for one in drafts.generate_once("summary", CHATS, Decoding(8), model)]
+        return drafts, [draft.usage for draft in drafts.drafts(TASK, EXAMPLES).values()]
+
+    completions = drafts.generate_once("summary", CHATS, Decoding(8), model)
+    return drafts, [completion.usage for completion in completions]
 
 
-@pytest.mark.parametrize("kind", ["drafts", "written"])
-def test_who_finds_texts_is_charged_the_seconds_they_took(tmp_path: Path, kind: str) -> None:
-    (first, _), (second, _) = (taken(tmp_path, ScriptedModel(echo, delay=0.05), kind) for _ in range(2))
-    assert first.meter.making_seconds >= 0.2 and second.meter.making_seconds < 0.1
+def take_dollars(folder: Path, model: LanguageModel, kind: str) -> list[float | None]:
+    """Take four texts out of the store; return what each is said to have cost."""
+    _, usages = take_texts(folder, model, kind)
+    return [usage.dollars for usage in usages]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stored_texts_cost_the_seconds_they_took(tmp_path: Path, kind: str) -> None:
+    first, _ = take_texts(tmp_path, ScriptedModel(echo, delay=0.05), kind)
+    second, _ = take_texts(tmp_path, ScriptedModel(echo, delay=0.05), kind)
+
+    assert first.meter.making_seconds >= 0.2
+    assert second.meter.making_seconds < 0.1
     assert first.meter.worth_seconds >= 0.2
     assert second.meter.worth_seconds == pytest.approx(first.meter.worth_seconds, abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["drafts", "written"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_stored_texts_cost_what_their_tokens_cost_today(tmp_path: Path, kind: str) -> None:
     model = ScriptedModel(echo)
-    _, made = taken(tmp_path, model, kind)
-    assert [one.dollars for one in made] == [None] * 4
+
+    _, usages = take_texts(tmp_path, model, kind)
+    assert [usage.dollars for usage in usages] == [None] * 4
+
+    tokens = [usage.prompt_tokens + usage.completion_tokens for usage in usages]
     for price in (Price(1000, 1000), Price(2000, 2000)):
-        _, priced = taken(tmp_path, PricedModel(model, price), kind)
-        tokens = [one.prompt_tokens + one.completion_tokens for one in made]
-        assert [one.dollars for one in priced] == pytest.approx([count * price.prompt / 1e6 for count in tokens])
-    assert [one.dollars for one in taken(tmp_path, model, kind)[1]] == [None] * 4, "no price, no dollars"
+        dollars = take_dollars(tmp_path, PricedModel(model, price), kind)
+        assert dollars == pytest.approx([count * price.prompt / 1e6 for count in tokens])
+
+    assert take_dollars(tmp_path, model, kind) == [None] * 4, "no price, no dollars"
