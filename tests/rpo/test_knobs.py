@@ -42,7 +42,7 @@ ELSEWHERE = {  # where another file's test moves a switch
     "evidence": "test_each_rival_and_each_part_switched_off_learns_from_other_rows",
     "draft": "test_each_rival_and_each_part_switched_off_learns_from_other_rows",
     "analysis": "test_each_rival_and_each_part_switched_off_learns_from_other_rows",
-    "patience": "test_sft_measures_the_loss_on_held_out_rows_stops_early_and_keeps_the_best",
+    "patience": "test_sft_stops_early_and_keeps_the_best_on_held_out_rows",
     "rl": "test_dpo_starts_from_stage_one_and_ends_elsewhere",
     "rl_vllm": "test_vllm_and_reports_are_passed_through",
     "report_to": "test_vllm_and_reports_are_passed_through",
@@ -57,7 +57,7 @@ ELSEWHERE = {  # where another file's test moves a switch
 
 def test_no_switch_is_without_a_test() -> None:
     assert {*ROWS, *STAGE_1, *STAGE_2, *ELSEWHERE} == RPOConfig.model_fields.keys()
-    written = "".join(file.read_text() for file in Path(__file__).parent.glob("test_*.py"))
+    written = "".join(file.read_text() for file in Path(__file__).parent.rglob("test_*.py"))
     assert [test for test in ELSEWHERE.values() if f"def {test}(" not in written] == []
 
 

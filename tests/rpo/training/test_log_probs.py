@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from training_jobs import demonstrate, make_job
+from training_jobs import TWEET, demonstrate, make_job
 from trl import GRPOTrainer, SFTTrainer
 
-from rpobench import get_task
 from rpobench.rpo.form import Form
 from rpobench.rpo.training.grpo import VaryingGroupsTrainer, build_grpo_dataset, grpo_arguments
 from rpobench.rpo.training.job import TrainingData
@@ -20,23 +19,27 @@ from rpobench.rpo.training.sft import CompletionTrainer, train_sft
 from rpobench.rpo.training_rows import TrainingRow
 from rpobench.types import Example
 
-TWEET = get_task("LaMP-7")
-INPUTS = {3: "short", 9: "a longer answer", 5: "fine", 14: "many more words than that"}  # words, and the answer
-ROWS = [TrainingRow(TWEET, Example("1", "u", "x " * length), answer, "", ()) for length, answer in INPUTS.items()]
+ANSWER_BY_INPUT_LENGTH = {3: "short", 9: "a longer answer", 5: "fine", 14: "many more words than that"}
+ROWS = [
+    TrainingRow(TWEET, Example("1", "u", "x " * length), answer, "", ())
+    for length, answer in ANSWER_BY_INPUT_LENGTH.items()
+]
 DATA = TrainingData(demonstrate(ROWS))
 
 
 def test_the_loss_of_stage_one_is_trls(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def losses(name: str) -> list[float]:
+    def train(name: str) -> list[float]:
         job = make_job(tiny_checkpoint, tmp_path / name, sft_epochs=3.0, sft_batch=4)
         trainer = train_sft(job, DATA, job.folder)
         return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
     monkeypatch.setattr("rpobench.rpo.training.arguments.mixed_precision", lambda: False)
-    ours = losses("ours")
+    losses = train("rpobench")
     monkeypatch.setattr(CompletionTrainer, "compute_loss", SFTTrainer.compute_loss)
-    assert ours == pytest.approx(losses("theirs"), rel=1e-4)
-    assert ours[0] > ours[-1]
+    losses_of_trl = train("trl")
+
+    assert losses == pytest.approx(losses_of_trl, rel=1e-4)
+    assert losses[0] > losses[-1]
 
 
 def test_the_log_probabilities_of_stage_two_are_trls(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -49,22 +52,28 @@ def test_the_log_probabilities_of_stage_two_are_trls(tiny_checkpoint: Path, tmp_
         args=grpo_arguments(make_job(tiny_checkpoint, tmp_path), tmp_path, held_out_count=0),
         train_dataset=build_grpo_dataset(ROWS, Form()),
     )
-    ids = torch.arange(30).view(3, 10) % 40
-    mask = torch.ones_like(ids)
+    token_ids = torch.arange(30).view(3, 10) % 40
+    mask = torch.ones_like(token_ids)
     mask[0, :3] = 0
-    given = (trainer.model, ids, mask, 4)
+    arguments = (trainer.model, token_ids, mask, 4)
+    options = {"batch_size": 2, "compute_entropy": True}
+
     with torch.no_grad():
-        ours, entropies, _ = trainer._get_per_token_logps_and_entropies(*given, batch_size=2, compute_entropy=True)
-        trls = GRPOTrainer._get_per_token_logps_and_entropies(trainer, *given, batch_size=2, compute_entropy=True)
+        log_probs, entropies, _ = trainer._get_per_token_logps_and_entropies(*arguments, **options)
+        of_trl = GRPOTrainer._get_per_token_logps_and_entropies(trainer, *arguments, **options)
+
     tolerance = 1e-4 if not trainer.args.bf16 else 2e-2
-    assert torch.allclose(ours, trls[0].float(), atol=tolerance)
-    assert torch.allclose(entropies, trls[1].float(), atol=tolerance)
+    assert torch.allclose(log_probs, of_trl[0].float(), atol=tolerance)
+    assert torch.allclose(entropies, of_trl[1].float(), atol=tolerance)
 
 
-def test_entropy_is_that_of_the_distribution_and_bears_no_gradient() -> None:
+def test_entropy_is_of_the_distribution_and_bears_no_gradient() -> None:
     logits = torch.tensor([[[0.0, 0.0], [0.0, 50.0]]], requires_grad=True)
-    chosen, entropy = log_probs_and_entropies(logits, torch.tensor([[0, 1]]), entropies=True)
-    assert chosen[0].tolist() == pytest.approx([-0.693147, 0.0], abs=1e-5)
+    tokens = torch.tensor([[0, 1]])
+
+    log_probs, entropy = log_probs_and_entropies(logits, tokens, entropies=True)
+
+    assert log_probs[0].tolist() == pytest.approx([-0.693147, 0.0], abs=1e-5)
     assert entropy is not None and entropy[0].tolist() == pytest.approx([0.693147, 0.0], abs=1e-5)
-    assert chosen.requires_grad and not entropy.requires_grad
-    assert log_probs_and_entropies(logits, torch.tensor([[0, 1]]), entropies=False)[1] is None
+    assert log_probs.requires_grad and not entropy.requires_grad
+    assert log_probs_and_entropies(logits, tokens, entropies=False)[1] is None
