@@ -72,9 +72,9 @@ def _prepare_runs(plan: Plan) -> tuple[LanguageModel, list[MethodRuns]]:
 
     method_runs = []
     for seed in plan.seeds:
-        for prepared in preparation.methods:
+        for prepared_method in preparation.methods:
             runner = Runner(store, base_model, seed=seed, texts=plan.texts)
-            method_runs.append(MethodRuns(plan, runner, prepared))
+            method_runs.append(MethodRuns(plan, runner, prepared_method))
     return base_model, method_runs
 
 

@@ -40,12 +40,12 @@ class MethodRuns:
     Attributes:
         plan: What to run.
         runner: Carries out fits and runs, with this seed.
-        prepared: The method and its tasks.
+        prepared_method: The method and its tasks.
     """
 
     plan: Plan
     runner: Runner
-    prepared: PreparedMethod
+    prepared_method: PreparedMethod
 
     def run_all(self) -> Iterator[RunSummary]:
         """Run every task.
@@ -55,15 +55,15 @@ class MethodRuns:
         """
         for group in self._list_groups():
             fitted_method = cache(partial(self._fit_method, group))  # called where a run is not finished
-            for task in group.tasks:
-                run = self._run(task, group, self.plan.profiles, fitted_method)
-                control = self._run_control(task, group, fitted_method)
+            for prepared_task in group.tasks:
+                run = self._run(prepared_task, group, self.plan.profiles, fitted_method)
+                control = self._run_control(prepared_task, group, fitted_method)
 
-                yield summarize(task.task, run, control)
+                yield summarize(prepared_task.task, run, control)
 
     def join_fits(self) -> None:
         """Take part in every fit that `run_all` makes in the first process: of groups with an unfinished run."""
-        if self.prepared.artefact or not self.prepared.method.trains:
+        if self.prepared_method.artefact or not self.prepared_method.method.trains:
             return
 
         for group in self._list_groups():
@@ -77,31 +77,31 @@ class MethodRuns:
             The work of each run.
         """
         for group in self._list_groups():
-            for task in group.tasks:
-                examples = [labelled.example for labelled in task.scored.labelled]
-                train = [] if group.is_fitted else [labelled.example for labelled in task.train.labelled]
+            for prepared_task in group.tasks:
+                examples = [labelled.example for labelled in prepared_task.scored.labelled]
+                train = [] if group.is_fitted else [labelled.example for labelled in prepared_task.train.labelled]
 
                 for profiles in self._choose_profiles():
-                    spec = self._specs.make_run_spec(task, profiles, group.fit)
+                    spec = self._specs.make_run_spec(prepared_task, profiles, group.fit)
                     missing = self.runner.find_missing_examples(spec, examples)
-                    yield Work(self.runner, self.prepared.method, task.task, missing, train)
+                    yield Work(self.runner, self.prepared_method.method, prepared_task.task, missing, train)
                     train = [] if missing else train  # fitted once, for own and swapped profiles
 
     @property
     def _specs(self) -> SpecMaker:
-        return SpecMaker(self.prepared, self.runner.base_model.identity, self.runner.seed)
+        return SpecMaker(self.prepared_method, self.runner.base_model.identity, self.runner.seed)
 
     def _list_groups(self) -> Iterator[FitGroup]:
-        method, tasks = self.prepared.method, self.prepared.tasks
+        method, tasks = self.prepared_method.method, self.prepared_method.tasks
         for task_names in method.fit_groups(list(tasks)):
             yield self._make_group([tasks[name] for name in task_names])
 
     def _make_group(self, tasks: Sequence[PreparedTask]) -> FitGroup:
-        if not self.prepared.method.trains:
+        if not self.prepared_method.method.trains:
             return FitGroup(tasks, None, is_fitted=True)
 
-        if self.prepared.artefact:
-            digest = self.prepared.artefact.digest
+        if self.prepared_method.artefact:
+            digest = self.prepared_method.artefact.digest
             return FitGroup(tasks, FitName(digest, digest), is_fitted=True)
 
         spec = self._specs.make_fit_spec(tasks)
@@ -110,47 +110,47 @@ class MethodRuns:
 
     def _choose_profiles(self) -> tuple[Profiles, ...]:
         """Of the runs a task gets: those asked for, and the control unless nobody wants it or nothing would change."""
-        with_control = self.plan.swap and self.plan.profiles == "own" and self.prepared.method.reads_profile
+        with_control = self.plan.swap and self.plan.profiles == "own" and self.prepared_method.method.reads_profile
         return ("own", "swapped") if with_control else (self.plan.profiles,)
 
     def _is_finished(self, group: FitGroup) -> bool:
-        for task in group.tasks:
+        for prepared_task in group.tasks:
             for profiles in self._choose_profiles():
-                spec = self._specs.make_run_spec(task, profiles, group.fit)
-                if not self.runner.find_finished(task.task, task.scored, spec):
+                spec = self._specs.make_run_spec(prepared_task, profiles, group.fit)
+                if not self.runner.find_finished(prepared_task.task, prepared_task.scored, spec):
                     return False
         return True
 
     def _fit_method(self, group: FitGroup) -> Method:
         """The method, fitted or loaded where it trains."""
-        method, artefact = self.prepared.method, self.prepared.artefact
+        method, artefact = self.prepared_method.method, self.prepared_method.artefact
         if group.fit is None:
             return method
 
         if artefact:
             return type(method).load(artefact.copy_to(self.runner.store), method.config)
 
-        train = {task.task: task.train.labelled for task in group.tasks}
+        train = {prepared_task.task: prepared_task.train.labelled for prepared_task in group.tasks}
         untrained = type(method)(method.config)
         return self.runner.fit(untrained, self._specs.make_fit_spec(group.tasks), train)
 
     def _run(
-        self, task: PreparedTask, group: FitGroup, profiles: Profiles, fitted_method: Callable[[], Method]
+        self, prepared_task: PreparedTask, group: FitGroup, profiles: Profiles, fitted_method: Callable[[], Method]
     ) -> StoredRun:
         """The finished run as it stands; an unfinished one is run."""
-        spec = self._specs.make_run_spec(task, profiles, group.fit)
-        finished_run = self.runner.find_finished(task.task, task.scored, spec)
-        return finished_run or self.runner.run(fitted_method(), task.task, task.scored, spec)
+        spec = self._specs.make_run_spec(prepared_task, profiles, group.fit)
+        finished_run = self.runner.find_finished(prepared_task.task, prepared_task.scored, spec)
+        return finished_run or self.runner.run(fitted_method(), prepared_task.task, prepared_task.scored, spec)
 
     def _run_control(
-        self, task: PreparedTask, group: FitGroup, fitted_method: Callable[[], Method]
+        self, prepared_task: PreparedTask, group: FitGroup, fitted_method: Callable[[], Method]
     ) -> StoredRun | None:
         """The same run with swapped profiles, where there is to be one."""
         if len(self._choose_profiles()) < 2:
             return None
 
         try:
-            return self._run(task, group, "swapped", fitted_method)
+            return self._run(prepared_task, group, "swapped", fitted_method)
         except NoSwap as error:
-            print(f"{task.task.name}: no personalization gain, {error}", file=sys.stderr)
+            print(f"{prepared_task.task.name}: no personalization gain, {error}", file=sys.stderr)
             return None

@@ -130,24 +130,37 @@ def prepare(plan: Plan) -> Preparation:
         RpobenchError: Something is missing or does not fit together.
     """
     artefact = find_artefact(plan)
-    methods = [artefact.load_method(plan.settings)] if artefact else configure_methods(plan)
-    methods = [method for method in methods if _can_learn_elsewhere(plan, method)]
-    for method in methods:
-        for retriever in method.retrievers():
-            get_retriever(retriever)
-
+    methods = _choose_methods(plan, artefact)
     tasks = _load_tasks(plan)
     if plan.profiles == "swapped":
-        for task in tasks:
-            swap_profiles([labelled.example for labelled in task.scored.labelled], seed=plan.seeds[0])
+        _check_swap(tasks, seed=plan.seeds[0])
 
-    prepared = [_prepare_method(method, tasks, artefact) for method in methods]
-    if not any(method.tasks for method in prepared):
-        raise RpobenchError(f"--method {plan.method} --task {plan.task}: applies to none of these tasks here")
+    prepared_methods = [_prepare_method(method, tasks, artefact) for method in methods]
+    if not any(prepared_method.tasks for prepared_method in prepared_methods):
+        raise RpobenchError(
+            f"--method {plan.method} --task {plan.task}: no method applies to any task here: choose others"
+        )
 
     base_model = apply_price(get_model(plan.base_model, **plan.model_options()), plan)
     report_uncounted_models(plan, [] if artefact else methods)  # an artefact was trained: no teacher is asked
-    return Preparation(base_model, prepared)
+    return Preparation(base_model, prepared_methods)
+
+
+def _choose_methods(plan: Plan, artefact: TrainedArtefact | None) -> list[Method]:
+    """The methods that can run; their retrievers are known."""
+    methods = [artefact.load_method(plan.settings)] if artefact else configure_methods(plan)
+    methods = [method for method in methods if _can_learn_elsewhere(plan, method)]
+
+    for method in methods:
+        for retriever in method.retrievers():
+            get_retriever(retriever)
+    return methods
+
+
+def _check_swap(tasks: Sequence[PreparedTask], *, seed: int) -> None:
+    """Raise NoSwap now where a task has too few users to swap profiles."""
+    for prepared_task in tasks:
+        swap_profiles([labelled.example for labelled in prepared_task.scored.labelled], seed=seed)
 
 
 def _can_learn_elsewhere(plan: Plan, method: Method) -> bool:
@@ -172,7 +185,7 @@ def _load_tasks(plan: Plan) -> list[PreparedTask]:
 
     is_named_by_task = {get_task(name): is_named for name, is_named in parse_task_names(plan.task).items()}
 
-    prepared = []
+    prepared_tasks = []
     for task, is_named in is_named_by_task.items():
         try:
             scored = source.load_scored(task)
@@ -181,29 +194,29 @@ def _load_tasks(plan: Plan) -> list[PreparedTask]:
                 raise
             print(f"{task.name}: skipped, {error}", file=sys.stderr)
             continue
-        prepared.append(PreparedTask(task, source, scored, plan.limit, is_named))
+        prepared_tasks.append(PreparedTask(task, source, scored, plan.limit, is_named))
 
-    if not prepared:
+    if not prepared_tasks:
         raise RpobenchError(f"--data {plan.data}: holds no task of --task {plan.task}")
-    return prepared
+    return prepared_tasks
 
 
 def _prepare_method(method: Method, tasks: Sequence[PreparedTask], artefact: TrainedArtefact | None) -> PreparedMethod:
     """The method with those of the tasks that it can run on."""
     usable_tasks = {}
-    for task in tasks:
-        if _can_run(method, task) and _can_train(method, task, artefact):
-            usable_tasks[task.task.name] = task
+    for prepared_task in tasks:
+        if _can_run(method, prepared_task) and _can_train(method, prepared_task, artefact):
+            usable_tasks[prepared_task.task.name] = prepared_task
     return PreparedMethod(method, usable_tasks, identify_models(method), artefact)
 
 
-def _can_run(method: Method, task: PreparedTask) -> bool:
-    if not method.applies_to(task.task):
-        print(f"{task.task.name}: {method.name} does not apply, n/a", file=sys.stderr)
+def _can_run(method: Method, prepared_task: PreparedTask) -> bool:
+    if not method.applies_to(prepared_task.task):
+        print(f"{prepared_task.task.name}: {method.name} does not apply, n/a", file=sys.stderr)
         return False
 
-    if _needs_dates(method) and not task.is_dated:
-        print(f"{task.task.name}: {method.name} needs dates, which this data has not, n/a", file=sys.stderr)
+    if _needs_dates(method) and not prepared_task.is_dated:
+        print(f"{prepared_task.task.name}: {method.name} needs dates, which this data has not, n/a", file=sys.stderr)
         return False
     return True
 
@@ -212,23 +225,23 @@ def _needs_dates(method: Method) -> bool:
     return any(get_retriever(name).needs_dates for name in method.retrievers())
 
 
-def _can_train(method: Method, task: PreparedTask, artefact: TrainedArtefact | None) -> bool:
+def _can_train(method: Method, prepared_task: PreparedTask, artefact: TrainedArtefact | None) -> bool:
     """Whether a method finds what it learns from. An artefact was trained already, and must know the task.
 
     A method that only counts, or a task that only `all` brought, may lack training data.
     """
     if artefact:
-        artefact.check_task(task.task, task.scored_spec)
-        task.check_unseen()
+        artefact.check_task(prepared_task.task, prepared_task.scored_spec)
+        prepared_task.check_unseen()
         return True
 
     if not method.trains:
         return True
 
     try:
-        return bool(task.train.labelled)
+        return bool(prepared_task.train.labelled)
     except MissingData as error:
-        if task.is_named and not method.only_counts:
+        if prepared_task.is_named and not method.only_counts:
             raise
-        print(f"{task.task.name}: {method.name} skipped, {error}", file=sys.stderr)
+        print(f"{prepared_task.task.name}: {method.name} skipped, {error}", file=sys.stderr)
         return False

@@ -33,37 +33,37 @@ class SpecMaker:
     """Makes the specs of one method with one seed.
 
     Attributes:
-        prepared: The method.
+        prepared_method: The method.
         base_model: The identity of the base model.
         seed: The seed.
     """
 
-    prepared: PreparedMethod
+    prepared_method: PreparedMethod
     base_model: str
     seed: int
 
-    def make_fit_spec(self, tasks: Sequence[PreparedTask]) -> FitSpec:
+    def make_fit_spec(self, prepared_tasks: Sequence[PreparedTask]) -> FitSpec:
         """Make the spec of a fit.
 
         Args:
-            tasks: The tasks that it is trained on together.
+            prepared_tasks: The tasks that it is trained on together, with their data.
 
         Returns:
             The spec, with the one of version 0.1 in `recorded`.
         """
         spec = FitSpec(
-            **self._collect_shared_fields([task.task for task in tasks]),
-            train_tasks=tuple(task.task.versioned for task in tasks),
-            data=tuple(task.train_spec for task in tasks),
+            **self._collect_shared_fields([prepared_task.task for prepared_task in prepared_tasks]),
+            train_tasks=tuple(prepared_task.task.versioned for prepared_task in prepared_tasks),
+            data=tuple(prepared_task.train_spec for prepared_task in prepared_tasks),
         )
 
         return spec.model_copy(update={"recorded": spec.as_recorded()})
 
-    def make_run_spec(self, task: PreparedTask, profiles: Profiles, fit: FitName | None) -> RunSpec:
+    def make_run_spec(self, prepared_task: PreparedTask, profiles: Profiles, fit: FitName | None) -> RunSpec:
         """Make the spec of a run.
 
         Args:
-            task: The task that is scored.
+            prepared_task: The task that is scored, with its data.
             profiles: Whose profiles the examples have.
             fit: The fit that is applied; None where nothing is trained.
 
@@ -71,9 +71,9 @@ class SpecMaker:
             The spec, with the one of version 0.1 in `recorded`.
         """
         spec = RunSpec(
-            **self._collect_shared_fields([task.task]),
-            task=task.task.versioned,
-            data=task.scored_spec,
+            **self._collect_shared_fields([prepared_task.task]),
+            task=prepared_task.task.versioned,
+            data=prepared_task.scored_spec,
             profiles=profiles,
             fit=fit.digest if fit else None,
         )
@@ -83,7 +83,7 @@ class SpecMaker:
 
     def _collect_shared_fields(self, tasks: Sequence[Task]) -> dict[str, Any]:
         """What the specs of a fit and of a run have in common."""
-        method = self.prepared.method
+        method = self.prepared_method.method
 
         return {
             "method": method.name,
@@ -91,7 +91,7 @@ class SpecMaker:
             "config": method.config.model_dump(mode="json"),
             "knobs": method.changed_knobs(),
             "base_model": self.base_model,
-            "models": self.prepared.models,
+            "models": self.prepared_method.models,
             "prompts": prompts_digest(method, tasks),
             "recorded_prompts": recorded_prompts(method.prompts(tasks)),
             "seed": self.seed,

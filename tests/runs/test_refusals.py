@@ -245,4 +245,10 @@ def test_what_needs_dates_is_not_applicable_on_data_without(
 def test_methods_that_apply_to_no_task_are_refused(tmp_path: Path, model: ScriptedModel) -> None:
     folder = write_data(tmp_path, "dev")
 
-    check_refusal(model, tmp_path, "applies to none of these tasks", method="copy-input,rag-recency", data=folder)
+    check_refusal(
+        model,
+        tmp_path,
+        "no method applies to any task here: choose others",
+        method="copy-input,rag-recency",
+        data=folder,
+    )
