@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal
 
 from rpobench.leaderboard.rows import Cell
@@ -41,7 +40,7 @@ def mean_over_seeds(cell: Cell, value_of: Callable[[StoredRun], float | None]) -
         if run.result.imported or value is None:
             return None
         values.append(value)
-    return fmean(values)
+    return sum(values) / len(values)
 
 
 def cost_per_example(cell: Cell, cost: Cost) -> float | None:

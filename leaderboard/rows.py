@@ -161,7 +161,7 @@ def _section(runs: Sequence[StoredRun]) -> Section:
 
 def improvement(run: StoredRun, metric: str, change: float) -> float:
     """A difference of two values of a metric, turned so that positive is better."""
-    return change if run.higher_is_better(metric) else -change
+    return change if run.higher_is_better(metric) else 0.0 - change  # no -0.0
 
 
 def count_unanswered(runs: Iterable[StoredRun]) -> int:

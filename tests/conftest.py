@@ -163,13 +163,18 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
             if text is None:
                 predictions[example_id] = replace(predictions[example_id], failure="HTTP 500", unanswered=True)
 
+        hashes = hash_prompts(scored_task, data)
         folder = ResultStore(tmp_path / "runs").run_folder(spec)
         result = score(scored_task, data, predictions)
         result |= {"seconds": 1.5, "texts": texts, "schema": SCHEMA_VERSION, "synthetic": True}
         write_json(folder / "spec.json", spec.content())
         write_json(
             folder / "environment.json",
-            {"data_sha256": data.sha256, "prompt_sha256": hash_prompts(scored_task, data).today},
+            {
+                "data_sha256": data.sha256,
+                "prompt_sha256": hashes.today,
+                "recorded_prompt_sha256": hashes.recorded,
+            },
         )
         append_predictions(folder / "predictions.jsonl", list(predictions.values()), seconds=1.5)
         write_json(folder / "result.json", result)

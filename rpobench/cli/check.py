@@ -19,7 +19,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Form, ids, hashes and duplicates of stored runs; scores are computed anew where the data is at hand."""
-    from rpobench.submissions.check import check as check_runs
+    from rpobench.submissions.check import check_runs
     from rpobench.terminal import escape_controls
 
     reports = check_runs(folder, data)

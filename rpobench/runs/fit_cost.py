@@ -13,8 +13,6 @@ from rpobench.models.meter import Meter
 from rpobench.store.files import read_json, write_json
 from rpobench.types import Usage
 
-FIT_COST = "fit.json"
-
 
 @dataclass(frozen=True)
 class FitCost:

@@ -19,7 +19,7 @@ from rpobench.models.protocol import LanguageModel, batch_size
 from rpobench.registry import get_retriever
 from rpobench.runs.drafts import CHUNK, FitDrafts, StoredDrafts
 from rpobench.runs.environment import claim_environment, hash_prompts, note_evidence_identities
-from rpobench.runs.fit_cost import FIT_COST, FitAttempt, fit_attempt, read_fit_cost
+from rpobench.runs.fit_cost import FitAttempt, fit_attempt, read_fit_cost
 from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.scoring.result import score
 from rpobench.store.files import write_json
@@ -29,7 +29,7 @@ from rpobench.store.processes import is_first, wait_for_all
 from rpobench.store.result_store import ResultStore, claim
 from rpobench.store.results import SCHEMA_VERSION
 from rpobench.store.spec import FitSpec, RunSpec
-from rpobench.store.stored_run import StoredRun
+from rpobench.store.stored_run import FIT_COST, StoredRun
 from rpobench.store.user_cache import cache_folder
 from rpobench.store.whole_folder import whole_folder
 from rpobench.task.contract import Task
@@ -103,7 +103,7 @@ class Runner:
         """
         folder = self.store.run_folder(spec)
         if not (folder / "result.json").exists():
-            return None
+            return self.store.find_packed(spec)
 
         self._claim(folder, task, data, spec)
         run = self.store.load(folder)

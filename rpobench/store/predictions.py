@@ -131,8 +131,12 @@ def _read_content(file: Path) -> bytes:
     return content
 
 
-def _read_lines(file: Path) -> Iterator[tuple[Prediction, float]]:
-    """Each complete prediction with the seconds that it took."""
+def read_records(file: Path) -> Iterator[Any]:
+    """Read the complete lines of a file of predictions, or of its packed form, as JSON.
+
+    Raises:
+        RpobenchError: A line is no JSON. A line that a kill tore at the end is passed over.
+    """
     # Where both stand, a kill came in the middle of unpacking, so the plain file may be incomplete.
     packed_file = packed_path(file)
     if packed_file.exists():
@@ -140,19 +144,41 @@ def _read_lines(file: Path) -> Iterator[tuple[Prediction, float]]:
 
     content = _read_content(file)
     complete_lines = content[: content.rfind(b"\n") + 1].splitlines()
-
     for number, line in enumerate(complete_lines, start=1):
         try:
-            yield _parse_line(line)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            yield json.loads(line)
+        except ValueError as error:
             raise RpobenchError(f"{file}: line {number} is no prediction ({error}): move the file away") from error
 
 
-def _parse_line(line: bytes) -> tuple[Prediction, float]:
-    record = json.loads(line)
-    seconds = float(record.pop("seconds", 0))
+def parse_record(record: Any, source: Path | str, number: int) -> tuple[Prediction, float]:
+    """Read one line of a file of predictions.
 
-    record["draft_kept"] = record.pop(KEPT, None)
-    record["evidence"] = tuple(record["evidence"])
-    record["usage"] = Usage(**record["usage"])
-    return Prediction(**record), seconds
+    Args:
+        record: What `json.loads` returned.
+        source: The file, for the error.
+        number: The line's number, for the error.
+
+    Returns:
+        The prediction, and the seconds that it took.
+
+    Raises:
+        RpobenchError: It is no prediction.
+    """
+    try:
+        fields = dict(record)
+        seconds = float(fields.pop("seconds", 0))
+        fields["draft_kept"] = fields.pop(KEPT, None)
+        fields["evidence"] = tuple(fields["evidence"])
+        fields["usage"] = Usage(**fields["usage"])
+        return Prediction(**fields), seconds
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RpobenchError(f"{source}: line {number} is no prediction ({error}): move the file away") from error
+
+
+def _read_lines(file: Path) -> Iterator[tuple[Prediction, float]]:
+    """Each complete prediction with the seconds that it took."""
+    packed_file = packed_path(file)
+    source = packed_file if packed_file.exists() else file
+    for number, record in enumerate(read_records(file), start=1):
+        yield parse_record(record, source, number)

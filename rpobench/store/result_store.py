@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from rpobench.store.predictions import read_predictions
 from rpobench.types import Prediction, RpobenchError
 
 if TYPE_CHECKING:
+    from rpobench.store.packed_runs import PackedRuns
     from rpobench.store.spec import FitSpec, RunSpec, Spec
     from rpobench.store.stored_run import StoredRun
 
@@ -102,8 +104,25 @@ class ResultStore:
             RpobenchError: A file of a run is damaged; the text names it.
         """
         runs = [self.load(file.parent) for file in sorted(self.root.glob("*/result.json"))]
+        names = {run.name for run in runs}
+        runs += [self.packed.load(name) for name in self.packed.runs if name not in names]
 
-        return [run for run in runs if all(getattr(run.spec, name) == value for name, value in spec_values.items())]
+        matching = [run for run in runs if all(getattr(run.spec, name) == value for name, value in spec_values.items())]
+        return sorted(matching, key=lambda run: run.name)
+
+    @cached_property
+    def packed(self) -> PackedRuns:
+        """The packed set in this folder; it is empty where the folder holds none."""
+        from rpobench.store.packed_runs import PackedRuns
+
+        return PackedRuns(self.root)
+
+    def find_packed(self, spec: RunSpec) -> StoredRun | None:
+        """The packed run of a spec, or of the same run as version 0.1 described it; None where none is packed."""
+        for candidate in (spec, spec.recorded):
+            if candidate is not None and _run_name(candidate) in self.packed.runs:
+                return self.packed.load(_run_name(candidate))
+        return None
 
     def load(self, folder: Path) -> StoredRun:
         """Read one finished run.
@@ -148,11 +167,17 @@ class ResultStore:
         Raises:
             RpobenchError: No run or several have the name, or it is not finished.
         """
-        return self.load(self.find_folder(name))
+        folder = self.find_folder(name)
+        is_packed = not (folder / "spec.json").exists()
+        return self.packed.load(folder.name) if is_packed else self.load(folder)
 
     def find_folder(self, name: str) -> Path:
-        """Find the folder of the run with this name, finished or not; `name` is as in `find`."""
-        folders = sorted(path.parent for path in self.root.glob("*/spec.json"))
+        """The folder of the run with this name, finished or not; `name` is as in `find`.
+
+        A packed run has a folder in name only.
+        """
+        names = {path.parent.name for path in self.root.glob("*/spec.json")} | self.packed.runs.keys()
+        folders = [self.root / run_name for run_name in sorted(names)]
         matches = [folder for folder in folders if name == folder.name or Path(name) == folder]
         if not matches and name:
             matches = [folder for folder in folders if name in folder.name]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from rpobench.store.files import read_json
 from rpobench.store.predictions import read_predictions, read_seconds
 from rpobench.store.results import StoredEnvironment, StoredResult
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.store.training_logs import TrainingLogs, read_training_logs
 from rpobench.types import Prediction
+
+FIT_COST = "fit.json"  # beside the spec of a fit: what it took
 
 
 class RunReader(Protocol):
@@ -27,6 +30,10 @@ class RunReader(Protocol):
 
     def training_logs(self) -> TrainingLogs:
         """Return what the stages of the run's fit logged; empty without a fit, or where its logs are gone."""
+        ...
+
+    def fit_cost(self) -> Mapping[str, Any] | None:
+        """Return the content of `fit.json`; None without a fit, or where it is gone."""
         ...
 
 
@@ -45,6 +52,10 @@ class FolderReader:
 
     def training_logs(self) -> TrainingLogs:
         return read_training_logs(self.fit_folder) if self.fit_folder else {}
+
+    def fit_cost(self) -> Mapping[str, Any] | None:
+        file = self.fit_folder / FIT_COST if self.fit_folder else None
+        return read_json(file) if file and file.exists() else None
 
 
 @dataclass(frozen=True)

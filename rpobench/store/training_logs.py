@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,19 +37,32 @@ def read_training_logs(fit_folder: Path) -> TrainingLogs:
     Raises:
         RpobenchError: A line is not JSON; the text names file and line.
     """
-    logs = {}
+    entries_by_stage = {}
     for file in sorted(fit_folder.glob("checkpoint/*.jsonl")):
-        steps = []
+        entries = []
         for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             try:
-                entry = json.loads(line)
+                entries.append(json.loads(line))
             except (ValueError, RecursionError) as error:
                 raise RpobenchError(f"{file}:{number}: is no line of a training log: {error}") from error
+        entries_by_stage[file.stem] = entries
+    return parse_training_logs(entries_by_stage)
 
-            if isinstance(entry, dict) and "step" in entry:
-                steps.append(_logged_step(entry))
+
+def parse_training_logs(entries_by_stage: Mapping[str, Sequence[Any]]) -> TrainingLogs:
+    """Read logged lines.
+
+    Args:
+        entries_by_stage: What `json.loads` returned for each line, by stage.
+
+    Returns:
+        The steps by stage; a stage without any is left out.
+    """
+    logs = {}
+    for stage, entries in entries_by_stage.items():
+        steps = [_logged_step(entry) for entry in entries if isinstance(entry, dict) and "step" in entry]
         if steps:
-            logs[file.stem] = steps
+            logs[stage] = steps
     return logs
 
 

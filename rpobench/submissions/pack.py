@@ -1,110 +1,199 @@
-"""Finished runs in the form in which they are committed."""
+"""Finished runs in the form in which they are committed: a packed set of Parquet files, without weights and drafts."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from rpobench.store.files import disk_faults, read_json, write_bytes, write_json
-from rpobench.store.predictions import pack_lines, packed_path
+from rpobench.registry import get_task
+from rpobench.store.files import read_json
+from rpobench.store.locks import locked
+from rpobench.store.packed_runs import PackedFit, PackedRun, write_packed
+from rpobench.store.predictions import read_records
 from rpobench.store.result_store import ResultStore
+from rpobench.store.stored_run import FIT_COST, StoredRun
+from rpobench.submissions.check import check_run
 from rpobench.types import RpobenchError
 
-SPEC, RESULT, PREDICTIONS = "spec.json", "result.json", "predictions.jsonl"
 
-COPIED = (SPEC, "environment.json", RESULT)
+@dataclass(frozen=True)
+class Packed:
+    """What became of one run.
 
-BUILDING = ".packing-"  # how a folder begins in which a run is put together; a kill may leave one
+    Attributes:
+        name: The run.
+        reason: Why it was left out; None where it is packed.
+        is_fault: Whether something is wrong with it, so that it is not just no run to be committed.
+    """
+
+    name: str
+    reason: str | None = None
+    is_fault: bool = False
 
 
-def _unfit(folder: Path, target: Path) -> str | None:
-    """Why a run is not to be committed, or None. Raises RpobenchError for one that is not in order."""
-    from rpobench.registry import get_task
-    from rpobench.submissions.check import check
+@dataclass
+class PackedSet:
+    """The runs and fits of a packed set, while runs are added."""
 
-    if not (folder / RESULT).exists():
+    target: ResultStore
+    runs: dict[str, PackedRun] = field(default_factory=dict)
+    fits: dict[str, PackedFit] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, target: ResultStore) -> PackedSet:
+        """The set as it stands in a folder; empty where there is none."""
+        packed = target.packed
+        runs = {name: replace(run, lines=packed.lines(name)) for name, run in packed.runs.items()}
+        return cls(target, runs, dict(packed.fits))
+
+    def add(self, run: PackedRun, fit: PackedFit | None) -> None:
+        """Add a run with its fit.
+
+        A run that is there already is left as it is, but takes over a mark that its texts are not to be shown.
+
+        Raises:
+            RpobenchError: Something else has the name of the run or of the fit.
+        """
+        folder = self.target.root / run.name
+        if folder.exists():
+            raise RpobenchError(f"{folder}: holds another result, or an unfinished one, of this spec: move it away")
+        if fit is not None:
+            self._add_fit(fit)
+
+        existing = self.runs.get(run.name)
+        if existing is None:
+            self.runs[run.name] = run
+            return
+        if {**existing.result, "texts": None} != {**run.result, "texts": None}:
+            raise RpobenchError(f"{folder}: another result of this spec is packed: take it out, or leave this one out")
+        if existing.result["texts"] and not run.result["texts"]:
+            self.runs[run.name] = replace(existing, result=run.result)
+
+    def _add_fit(self, fit: PackedFit) -> None:
+        folder = self.target.fit_folder(fit.digest)
+        existing = self.fits.get(fit.digest)
+        is_another = existing is not None and (existing.spec, existing.cost) != (fit.spec, fit.cost)
+        if is_another or folder.exists():
+            raise RpobenchError(f"{folder}: holds another training of this fit: move it away, or leave its runs out")
+        self.fits.setdefault(fit.digest, fit)
+
+
+def pack_runs(source: ResultStore, names: Sequence[str], target: ResultStore) -> Iterator[Packed]:
+    """Add finished runs to a packed set.
+
+    Args:
+        source: Where the runs are; it may be a packed set itself.
+        names: Names or digests of the runs; all runs where there is none.
+        target: The folder of the packed set, which need not exist.
+
+    Yields:
+        What became of each run. The set is written after the last.
+
+    Raises:
+        RpobenchError: A name means no run, or there is none at all.
+    """
+    folders = _folders_of(source, names)
+    with locked(target.root):
+        packed_set = PackedSet.read(target)
+        for folder in folders:
+            try:
+                reason = _reason_to_leave_out(source, folder, is_there=folder.name in packed_set.runs)
+                if reason is None:
+                    packed_set.add(*_read_run(source, folder))
+                yield Packed(folder.name, reason)
+            except RpobenchError as error:
+                yield Packed(folder.name, str(error), is_fault=True)
+
+        if packed_set.runs:
+            write_packed(target.root, list(packed_set.runs.values()), list(packed_set.fits.values()))
+
+
+def _folders_of(source: ResultStore, names: Sequence[str]) -> list[Path]:
+    if names:
+        return [source.find_folder(name) for name in names]
+
+    run_names = {path.parent.name for path in source.root.glob("*/spec.json")} | source.packed.runs.keys()
+    if not run_names:
+        raise RpobenchError(f"--runs {source.root}: no run in it: give the --out of `rpobench run`")
+    return [source.root / name for name in sorted(run_names)]
+
+
+def _reason_to_leave_out(source: ResultStore, folder: Path, *, is_there: bool) -> str | None:
+    """Why a run is not to be committed; None where it is.
+
+    Raises:
+        RpobenchError: It is not in order.
+    """
+    if (folder / "spec.json").exists() and not (folder / "result.json").exists():
         return "not finished"
-    (report,) = check(folder)
+    report = check_run(source, folder.name)
     if report.faults:
         raise RpobenchError(report.faults[0])
-    run = ResultStore(folder.parent).load(folder)
+
+    run = source.find(folder.name)
     task = get_task(run.task_name)
     if run.result.unanswered:
         return f"{run.result.unanswered} examples have no answer: the command that made it asks them again"
     if task.licensed and not run.result.synthetic:
         return f"its predictions hold texts of {task.name}'s licensed data"
-    if not run.result.texts and not target.exists():  # one that stands there already takes the mark over
+    if not run.result.texts and not is_there:  # one that stands there already takes the mark over
         return "made with --no-text, and its predictions hold texts"
     return None
 
 
-def _copy(folder: Path, target: Path) -> None:
-    """The run, and what its fit says of itself, put in place whole.
+def _read_run(source: ResultStore, folder: Path) -> tuple[PackedRun, PackedFit | None]:
+    """A run and what its fit says of itself, as they are packed."""
+    run = source.find(folder.name)
+    if run.spec.fit and not run.spec.fit.isalnum():
+        raise RpobenchError(f"{folder / 'spec.json'}: fit {run.spec.fit!r} is no digest, so it names no folder")
 
-    Raises RpobenchError where something else has that name already.
-    """
-    if target.exists():
-        _agree(folder, target)
-        return
-    from rpobench.store.results import read_run_spec  # brings pydantic, which `--help` need not wait for
+    if folder.name in source.packed.runs:
+        packed = source.packed
+        fit = packed.fits.get(run.spec.fit) if run.spec.fit else None
+        return replace(packed.runs[folder.name], lines=packed.lines(folder.name)), fit
 
-    fit = read_run_spec(folder / SPEC).fit
-    if fit and not fit.isalnum():
-        raise RpobenchError(f"{folder / SPEC}: fit {fit!r} is no digest, so it names no folder")
-    parts = {name: (folder / name).read_bytes() for name in COPIED}
-    held = folder / PREDICTIONS
-    packed = pack_lines(held) if held.exists() else packed_path(held).read_bytes()
-    with disk_faults(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=target.parent, prefix=BUILDING) as place:
-            if fit:
-                _copy_fit(ResultStore(folder.parent).fit_folder(fit), ResultStore(target.parent).fit_folder(fit), place)
-            _put(Path(place) / "run", target, {**parts, packed_path(held).name: packed})
+    spec, environment, result = (read_json(folder / f"{name}.json") for name in ("spec", "environment", "result"))
+    lines = list(read_records(folder / "predictions.jsonl"))
+    _check_text(folder, lines)
+    return PackedRun(folder.name, spec, environment, result, lines), _read_fit(run)
 
 
-def _agree(folder: Path, target: Path) -> None:
-    """Nothing, where the target is this run. A mark that its texts are not to be shown is taken over."""
-    found, own = (read_json(place / RESULT) if (place / RESULT).exists() else {} for place in (target, folder))
-    if {**found, "texts": None} != {**own, "texts": None}:
-        raise RpobenchError(f"{target}: holds another result, or an unfinished one, of this spec: move it away")
-    if found["texts"] and not own["texts"]:
-        write_json(target / RESULT, own)
-
-
-def _copy_fit(fit: Path, target: Path, place: str) -> None:
-    """Spec, cost and training logs. Weights are left out, and so are trajectories, which quote the training data."""
-    from rpobench.runs.fit_cost import FIT_COST  # brings pydantic, which `--help` need not wait for
-
-    if not (fit / SPEC).exists():
-        return  # of a run that came without its fit, as committed ones may
-    told = {name: (fit / name).read_bytes() for name in (SPEC, FIT_COST) if (fit / name).exists()}
-    if target.exists():
-        if any(not (target / name).exists() or (target / name).read_bytes() != told[name] for name in told):
-            raise RpobenchError(f"{target}: holds another training of this fit: move it away, or leave its runs out")
-        return
-    logs = {f"checkpoint/{file.name}": file.read_bytes() for file in sorted((fit / "checkpoint").glob("*.jsonl"))}
-    _put(Path(place) / "fit", target, told | {name: content for name, content in logs.items() if _is_log(content)})
-
-
-def _is_log(content: bytes) -> bool:
-    """Whether every line is an object of numbers, one of them the step: such a file quotes no text."""
+def _check_text(folder: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse half characters (lone surrogates), which are no text and have no place in a Parquet file."""
     try:
-        lines = [json.loads(line) for line in content.split(b"\n") if line.strip()]
+        json.dumps(lines, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise RpobenchError(f"{folder}: a prediction holds half a character: it cannot be packed") from error
+
+
+def _read_fit(run: StoredRun) -> PackedFit | None:
+    """Spec, cost and training logs. Weights are left out, and so are trajectories, which quote the training data."""
+    if run.fit_folder is None or run.fit_spec is None:
+        return None  # a run may have come without its fit
+
+    logs = {}
+    for file in sorted((run.fit_folder / "checkpoint").glob("*.jsonl")):
+        entries = _log_entries(file.read_bytes())
+        if entries is not None:
+            logs[file.stem] = entries
+    cost_file = run.fit_folder / FIT_COST
+    cost = read_json(cost_file) if cost_file.exists() else None
+    return PackedFit(run.fit_folder.name, read_json(run.fit_folder / "spec.json"), cost, logs)
+
+
+def _log_entries(content: bytes) -> list[Mapping[str, Any]] | None:
+    """The lines of a training log; None for a file that holds more than numbers by step, since it may quote a text."""
+    try:
+        entries = [json.loads(line) for line in content.split(b"\n") if line.strip()]
     except (ValueError, RecursionError):
+        return None
+    return entries if all(map(_is_log_entry, entries)) else None
+
+
+def _is_log_entry(entry: Any) -> bool:
+    if not isinstance(entry, Mapping) or "step" not in entry:
         return False
-    return all(isinstance(line, Mapping) and "step" in line and not any(map(_quotes, line.values())) for line in lines)
-
-
-def _quotes(value: Any) -> bool:
-    return not (value is None or isinstance(value, int | float))
-
-
-def _put(half: Path, target: Path, contents: Mapping[str, bytes]) -> None:
-    """Write files into the folder `half`, then put it in place under its name."""
-    for name, content in contents.items():
-        write_bytes(half / name, content)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    half.rename(target)
+    return all(value is None or isinstance(value, int | float) for value in entry.values())

@@ -14,7 +14,7 @@ from paths import PLUGIN
 
 import rpobench
 from rpobench.data.synth.world import generate
-from rpobench.submissions.check import check
+from rpobench.submissions.check import check_runs
 from rpobench.types import RpobenchError
 
 COUNT = 12
@@ -155,7 +155,7 @@ def test_a_failed_example_is_listed_and_alone_asked_again(
     assert len(server.bodies) == requests_before + 1
     assert second["failed"] == 0 and read_result(tmp_path, second)["unanswered"] == 0
     assert second["metrics"] == run(server, tmp_path / "whole")["metrics"]
-    assert [report.faults for report in check(tmp_path / second["run"])] == [[]]
+    assert [report.faults for report in check_runs(tmp_path / second["run"])] == [[]]
 
     run(server, tmp_path)
     assert len(server.bodies) == requests_before + 1, "now it is finished"

@@ -100,9 +100,9 @@ def test_a_changed_spec_is_refused_in_the_words_of_today(store: Path) -> None:
 
 
 def test_stored_specs_name_their_folders(store: Path) -> None:
-    from rpobench.submissions.check import check
+    from rpobench.submissions.check import check_runs
 
-    assert [report.faults for report in check(store)] == [[]] * len(runs_of(store))
+    assert [report.faults for report in check_runs(store)] == [[]] * len(runs_of(store))
 
 
 def test_texts_are_those_of_then_whatever_classes_are_called() -> None:

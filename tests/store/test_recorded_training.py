@@ -22,7 +22,7 @@ from rpobench.data.official.writer import write_official
 from rpobench.data.synth.world import generate
 from rpobench.models.encoder import Encoder
 from rpobench.models.scripted import ScriptedModel
-from rpobench.submissions.check import check
+from rpobench.submissions.check import check_runs
 
 KILLED_FIT = "bd3aa215baa4"
 MODULE_KNOBS: dict[str, Any] = {
@@ -203,4 +203,4 @@ def test_an_import_is_recognized(store: Path, tmp_path: Path) -> None:
 
 
 def test_runs_of_every_kind_pass_the_check(store: Path) -> None:
-    assert [report.faults for report in check(store)] == [[]] * len(run_names(store))
+    assert [report.faults for report in check_runs(store)] == [[]] * len(run_names(store))

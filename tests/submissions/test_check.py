@@ -23,7 +23,7 @@ from rpobench.store.files import write_json
 from rpobench.store.result_store import ResultStore
 from rpobench.store.results import SCHEMA_VERSION, published_schema
 from rpobench.store.spec import FitSpec
-from rpobench.submissions.check import check
+from rpobench.submissions.check import check_runs
 from rpobench.types import RpobenchError
 
 Make = Callable[..., Path]
@@ -45,7 +45,7 @@ def change(folder: Path, file: str, *path: str, value: Any) -> None:
 
 @pytest.mark.parametrize("task", ["LaMP-2", "LaMP-3", "LaMP-7"])
 def test_a_run_as_it_was_made_is_in_order(make_run: Make, task: str) -> None:
-    (report,) = check(make_run("good", good, task=task))
+    (report,) = check_runs(make_run("good", good, task=task))
     assert report.faults == [] and report.notes == []
 
 
@@ -55,7 +55,7 @@ COMMITTED = [pytest.param(ROOT / "leaderboard" / name, id=name) for name in ("re
 @pytest.mark.slow  # it scores every committed run again, and there are ever more of them
 @pytest.mark.parametrize("results", COMMITTED)
 def test_committed_results_are_in_order(results: Path) -> None:
-    assert [one for one in check(results) if one.faults] == []
+    assert [one for one in check_runs(results) if one.faults] == []
 
 
 @pytest.mark.slow
@@ -72,7 +72,7 @@ def test_committed_tables_are_of_the_committed_runs(results: Path, tmp_path: Pat
 
 def test_stored_runs_of_every_schema_are_in_order() -> None:
     for version in range(1, SCHEMA_VERSION + 1):
-        (report,) = check(ROOT / "tests" / "stored" / f"v{version}")
+        (report,) = check_runs(ROOT / "tests" / "stored" / f"v{version}")
         assert report.faults == []
         assert ("metrics not computed anew: schema 1" in " ".join(report.notes)) is (version == 1)
 
@@ -116,7 +116,7 @@ def test_stored_runs_of_every_schema_are_in_order() -> None:
 def test_what_was_changed_is_named(make_run: Make, file: str, path: Any, value: Any, fault: str) -> None:
     folder = make_run("good", good)
     change(folder, file, *path, value=value)
-    (report,) = check(folder)
+    (report,) = check_runs(folder)
     assert any(fault in line for line in report.faults), report.faults
 
 
@@ -126,20 +126,20 @@ def test_an_id_that_was_changed_everywhere_is_named_and_stops_no_other_run(make_
     for name in ("result.json", "predictions.jsonl"):
         file = folder / name
         file.write_text(file.read_text().replace(EXAMPLE, "another"))
-    faults = {report.run.split("-")[2]: report.faults for report in check(folder.parent)}
+    faults = {report.run.split("-")[2]: report.faults for report in check_runs(folder.parent)}
     assert faults == {"fair": [], "good": ["result.json: scores: are not of the examples of its data"]}
 
 
 def test_a_null_is_no_list_of_examples(make_run: Make) -> None:
     file = make_run("good", good) / "result.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "examples": None}))
-    assert any("examples: absent" in line for line in check(file.parent)[0].faults)
+    assert any("examples: absent" in line for line in check_runs(file.parent)[0].faults)
 
 
 def test_a_field_that_was_taken_out_is_missed(make_run: Make) -> None:
     folder = make_run("good", good, config={"k": 1})
     change(folder, "result.json", "evidence", value=None)
-    assert any("evidence.items is absent, from the predictions" in line for line in check(folder)[0].faults)
+    assert any("evidence.items is absent, from the predictions" in line for line in check_runs(folder)[0].faults)
 
 
 @pytest.mark.parametrize(
@@ -155,9 +155,9 @@ def test_a_field_that_was_taken_out_is_missed(make_run: Make) -> None:
 )
 def test_what_needs_no_data_is_checked_without_it(make_run: Make, path: Any, value: Any, fault: str) -> None:
     folder = make_run("good", good, source="LaMP")
-    assert check(folder)[0].faults == [] and "not scored anew" in check(folder)[0].notes[0]
+    assert check_runs(folder)[0].faults == [] and "not scored anew" in check_runs(folder)[0].notes[0]
     change(folder, "result.json", *path, value=value)
-    (report,) = check(folder)
+    (report,) = check_runs(folder)
     assert any(fault in line for line in report.faults), report.faults
 
 
@@ -165,14 +165,14 @@ def test_a_changed_prediction_is_found(make_run: Make) -> None:
     folder = make_run("good", good)
     lines = (folder / "predictions.jsonl").read_text()
     (folder / "predictions.jsonl").write_text(lines.replace('"text": "5"', '"text": "1"', 1))
-    (report,) = check(folder)
+    (report,) = check_runs(folder)
     assert any("from the predictions it is" in line for line in report.faults)
 
 
 @pytest.mark.parametrize("profiles", ["own", "swapped"])
 def test_evidence_that_nobody_was_shown_is_found(make_run: Make, profiles: str) -> None:
     folder = make_run("good", good, config={"k": 1}, profiles=profiles)
-    faults = check(folder)[0].faults
+    faults = check_runs(folder)[0].faults
     assert (faults == []) is (profiles == "own"), "the fixture shows own items, which a swapped run never saw"
     if profiles == "swapped":
         assert len(faults) == 24 and "is not in the profile it was shown" in faults[0]
@@ -181,49 +181,49 @@ def test_evidence_that_nobody_was_shown_is_found(make_run: Make, profiles: str) 
 def test_a_run_and_its_fit_say_the_same(make_run: Make, tmp_path: Path) -> None:
     made = FitSpec(method="good", version="1", config={}, train_tasks=("LaMP-3@1",), data=(), base_model="m", seed=0)
     folder, fit = make_run("good", good, fit=made.digest()), tmp_path / "runs" / "fits" / made.digest()
-    assert check(folder)[0].faults == [], "a fit that is not there says nothing"
+    assert check_runs(folder)[0].faults == [], "a fit that is not there says nothing"
     write_json(fit / "spec.json", made.model_dump(mode="json"))
     write_json(fit / FIT_COST, {"seconds": 9.0, "started": None, "usage": None, "tokens": None})
     change(folder, "result.json", "fit_seconds", value=1.0)
-    assert check(folder)[0].faults == ["result.json: fit_seconds is 1.000000, from the fit it is 9.000000"]
+    assert check_runs(folder)[0].faults == ["result.json: fit_seconds is 1.000000, from the fit it is 9.000000"]
     change(folder, "result.json", "fit_seconds", value=9.0)
-    assert check(folder)[0].faults == []
+    assert check_runs(folder)[0].faults == []
     change(fit, "spec.json", "base_model", value="another")
-    assert "changed after the fit" in check(folder)[0].faults[0]
+    assert "changed after the fit" in check_runs(folder)[0].faults[0]
 
 
 def test_texts_of_licensed_data_are_not_to_be_shown(make_run: Make) -> None:
     folder = make_run("good", good, task="LaMP-6", source="LaMP_6")
     change(folder, "result.json", "synthetic", value=False)
-    assert any("licence does not allow" in line for line in check(folder)[0].faults)
+    assert any("licence does not allow" in line for line in check_runs(folder)[0].faults)
     change(folder, "result.json", "texts", value=False)
-    assert check(folder)[0].faults == []
+    assert check_runs(folder)[0].faults == []
 
 
 def test_other_data_under_the_same_name_is_found(make_run: Make) -> None:
     folder = make_run("good", good)
     change(folder, "spec.json", "data", "sha256", value="a" * 64)
     change(folder, "environment.json", "data_sha256", value="a" * 64)
-    (report,) = check(folder)
+    (report,) = check_runs(folder)
     assert report.faults[-1] == "spec.json: data sha256 is not that of synth-v2 as it is here"
 
 
 def test_unfinished_and_doubled_runs_are_named(make_run: Make, tmp_path: Path) -> None:
     folder = make_run("good", good)
     shutil.copytree(folder, folder.with_name(f"z-{folder.name}"))
-    one, other = check(tmp_path / "runs")
+    one, other = check_runs(tmp_path / "runs")
     assert one.faults == [] and other.faults == [f"spec.json: the same spec as {folder.name}: keep one"]
     (folder / "result.json").unlink()
-    assert check(folder)[0].faults == ["result.json: absent, the run is not finished"]
+    assert check_runs(folder)[0].faults == ["result.json: absent, the run is not finished"]
     with pytest.raises(RpobenchError, match="no run in it"):
-        check(tmp_path / "empty")
+        check_runs(tmp_path / "empty")
 
 
 def test_data_that_is_not_at_hand_is_a_note(make_run: Make, tmp_path: Path) -> None:
     folder = make_run("good", good, source="LaMP_3")
-    (report,) = check(folder)
+    (report,) = check_runs(folder)
     assert report.faults == [] and "say where that folder is with --data" in report.notes[0]
-    (report,) = check(folder, str(tmp_path))
+    (report,) = check_runs(folder, str(tmp_path))
     assert report.faults == [] and report.notes[0].startswith(f"not scored anew: {tmp_path}")
 
 
@@ -258,7 +258,7 @@ def test_imported_predictions_are_a_run_like_any_other(tmp_path: Path, make_run:
     assert "scored on synth-v2 world 0, dev" in done.stderr, "another version of a world has the same ids"
     (run,) = ResultStore(tmp_path / "runs").results(method="My method")
     assert run.result.metrics["MAE"] == 0 and run.result.imported and run.result.synthetic
-    assert [report.faults for report in check(tmp_path / "runs")] == [[], []]
+    assert [report.faults for report in check_runs(tmp_path / "runs")] == [[], []]
     runs = ["--runs", str(tmp_path / "runs")]
     table = CliRunner().invoke(app, ["report", *runs, "--against", "poor"]).stdout
     assert "| My method (imported) | 1 | **0.000**† |" in table and table.count("## ") == 1

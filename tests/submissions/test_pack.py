@@ -10,25 +10,28 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pandas
 import pytest
 from typer.testing import CliRunner
 
 import rpobench
 from rpobench.cli.main import app
 from rpobench.models.scripted import ScriptedModel
-from rpobench.runs.fit_cost import FIT_COST
 from rpobench.store import predictions as store
 from rpobench.store.files import write_bytes, write_json
+from rpobench.store.packed_runs import FITS, PREDICTIONS, RUNS
 from rpobench.store.predictions import append_predictions, packed_path, read_predictions, read_seconds
 from rpobench.store.result_store import ResultStore
 from rpobench.store.spec import FitSpec
-from rpobench.submissions.check import check
+from rpobench.store.stored_run import FIT_COST, StoredRun
+from rpobench.submissions.check import check_runs
 from rpobench.types import Prediction, RpobenchError
 
 Make = Callable[..., Path]
+FILES = {RUNS, PREDICTIONS, FITS}
 
 
-def known(place: int, target: str, rng: Random) -> str:
+def right(position: int, target: str, rng: Random) -> str:
     return target
 
 
@@ -44,49 +47,128 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_packed_runs_read_back_as_they_were(make_run: Make, tmp_path: Path) -> None:
-    run, other = make_run("good", known), make_run("good", known, profiles="swapped", task="LaMP-7")
-    done = pack("--runs", tmp_path / "runs", "--out", tmp_path / "packed")
+def packed_names(tmp_path: Path) -> list[str]:
+    return [run.name for run in ResultStore(tmp_path / "packed").results()]
+
+
+def contents(run: StoredRun) -> tuple[Any, ...]:
+    """Everything that a stored run knows, but where it lies."""
+    fit = run.fit_spec.content() if run.fit_spec else None
+    logs, cost = run.training_logs(), run.reader.fit_cost()
+    files_of_run = run.spec.content(), run.result.to_json(), run.environment.to_json()
+    return (run.name, *files_of_run, run.predictions(), run.reader.seconds(), fit, logs, cost)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[object, ...]:
+    return ("--runs", tmp_path / "runs", "--out", tmp_path / "packed")
+
+
+def test_packed_runs_read_back_as_they_were(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
+    run, other = make_run("good", right), make_run("good", right, profiles="swapped", task="LaMP-7")
+
+    done = pack(*folders)
+
     assert done.exit_code == 0 and done.stdout.splitlines() == sorted((run.name, other.name)), done.output
-
-    packed = tmp_path / "packed" / run.name
-    assert {file.name for file in packed.iterdir()} == {
-        "spec.json", "environment.json", "result.json", "predictions.jsonl.gz",
-    }  # fmt: skip
-    assert gzip.decompress((packed / "predictions.jsonl.gz").read_bytes()) == (run / "predictions.jsonl").read_bytes()
-    for reads in (read_predictions, read_seconds):
-        assert reads(packed / "predictions.jsonl") == reads(run / "predictions.jsonl") != {}
-    assert [report.faults for report in check(tmp_path / "packed")] == [[], []]
+    assert set(files(tmp_path / "packed")) == FILES
+    before, after = (ResultStore(tmp_path / name).results() for name in ("runs", "packed"))
+    assert [contents(stored) for stored in after] == [contents(stored) for stored in before]
+    assert [report.faults for report in check_runs(tmp_path / "packed")] == [[], []]
 
 
-def test_packing_again_adds_what_is_new_and_writes_the_same_bytes(make_run: Make, tmp_path: Path) -> None:
-    run = make_run("good", known)
-    arguments = ("--runs", tmp_path / "runs", "--out", tmp_path / "packed")
-    assert pack(*arguments).exit_code == 0
-    before = files(tmp_path / "packed")
-    make_run("better", known)
-    assert pack(*arguments).exit_code == 0
-    after = files(tmp_path / "packed")
-    assert len(after) == 8 and {name: after[name] for name in before} == before
+def test_pandas_opens_a_packed_set(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
+    run = make_run("good", right)
+    pack(*folders)
 
+    runs = pandas.read_parquet(tmp_path / "packed" / RUNS)
+    predictions = pandas.read_parquet(tmp_path / "packed" / PREDICTIONS)
+
+    assert runs[["run", "method", "task", "main_metric", "value"]].values.tolist() == [
+        [run.name, "good", "LaMP-3@1", "MAE", 0.0]
+    ]
+    assert json.loads(runs["spec"][0]) == json.loads((run / "spec.json").read_text())
+    assert len(predictions) == 24 and set(predictions["run"]) == {run.name}
+
+
+def test_packing_again_adds_and_writes_the_same_bytes(
+    make_run: Make, tmp_path: Path, folders: tuple[object, ...]
+) -> None:
+    run = make_run("good", right)
+    assert pack(*folders).exit_code == 0
+    first = files(tmp_path / "packed")
+    better = make_run("better", right)
+
+    assert pack(*folders).exit_code == 0
+
+    assert packed_names(tmp_path) == sorted((run.name, better.name))
     assert pack(run.name, "--runs", tmp_path / "packed", "--out", tmp_path / "again").exit_code == 0
-    assert files(tmp_path / "again") == before
+    assert files(tmp_path / "again") == first
 
 
-def test_a_command_goes_on_from_packed_runs(tmp_path: Path, model: ScriptedModel) -> None:
+def test_every_reader_takes_a_packed_set_for_runs(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
+    run = make_run("good", right)
+    make_run("poor", lambda position, target, rng: str(rng.randint(1, 5)))
+    assert pack(*folders).exit_code == 0
+
+    for command in (
+        ("report", "--format", "md"),
+        ("report", "--format", "html", "--no-text"),
+        ("compare", "good", "poor", "--json"),
+        ("show", run.name, "--json"),
+        ("list", "runs"),
+    ):
+        printed = [CliRunner().invoke(app, [*command, "--runs", str(tmp_path / name)]) for name in ("runs", "packed")]
+        assert printed[0].exit_code == printed[1].exit_code == 0, printed[1].exception
+        assert printed[0].stdout == printed[1].stdout, command
+    for path in (tmp_path / "packed", tmp_path / "packed" / run.name):
+        assert CliRunner().invoke(app, ["check", str(path)]).exit_code == 0
+
+
+def test_a_changed_packed_run_is_not_in_order(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
+    make_run("good", right)
+    pack(*folders)
+    predictions = pandas.read_parquet(tmp_path / "packed" / PREDICTIONS)
+    predictions["text"] = "1"
+    predictions.to_parquet(tmp_path / "packed" / PREDICTIONS)
+
+    (report,) = check_runs(tmp_path / "packed")
+    assert any("from the predictions it is" in fault for fault in report.faults)
+
+    runs = pandas.read_parquet(tmp_path / "packed" / RUNS)
+    runs["spec"] = runs["spec"].str.replace('"base_model": "m"', '"base_model": "n"')
+    runs.to_parquet(tmp_path / "packed" / RUNS)
+
+    (report,) = check_runs(tmp_path / "packed")
+    assert any("its digest is" in fault for fault in report.faults)
+
+
+def test_a_file_that_is_no_parquet_is_named(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
+    make_run("good", right)
+    pack(*folders)
+    (tmp_path / "packed" / RUNS).write_bytes(b"no parquet")
+
+    with pytest.raises(RpobenchError, match=r"runs\.parquet: not readable as Parquet"):
+        ResultStore(tmp_path / "packed").results()
+
+
+def test_a_command_goes_on_from_packed_runs(tmp_path: Path, model: ScriptedModel, folders: tuple[object, ...]) -> None:
     arguments: dict[str, Any] = {"method": "zero-shot,majority", "task": "LaMP-3", "limit": 6}
     first = rpobench.run(**arguments, out=tmp_path / "runs")
-    assert pack("--runs", tmp_path / "runs", "--out", tmp_path / "packed").exit_code == 0
-    asked = model.calls
+    assert pack(*folders).exit_code == 0
+    calls = model.calls
+
     assert rpobench.run(**arguments, out=tmp_path / "packed") == first
-    assert model.calls == asked
-    assert not list((tmp_path / "packed").glob("*/predictions.jsonl"))
+
+    assert model.calls == calls
+    assert set(files(tmp_path / "packed")) == FILES
 
 
-def test_what_is_not_to_be_committed_is_left_out_and_named(make_run: Make, tmp_path: Path) -> None:
-    begun, mails = make_run("begun", known), make_run("mails", known, task="LaMP-6", source="LaMP_6", texts=False)
-    silent, made_up = make_run("silent", known), make_run("made-up", known, task="LaMP-6")
-    private = make_run("private", known, texts=False)
+def test_what_is_not_to_be_committed_is_left_out_and_named(
+    make_run: Make, tmp_path: Path, folders: tuple[object, ...]
+) -> None:
+    begun, mails = make_run("begun", right), make_run("mails", right, task="LaMP-6", source="LaMP_6", texts=False)
+    silent, made_up = make_run("silent", right), make_run("made-up", right, task="LaMP-6")
+    private = make_run("private", right, texts=False)
     (begun / "result.json").unlink()
     change(mails / "result.json", synthetic=False)
     lines = (silent / "predictions.jsonl").read_text()
@@ -96,8 +178,8 @@ def test_what_is_not_to_be_committed_is_left_out_and_named(make_run: Make, tmp_p
         (tmp_path / "runs" / name).mkdir()
         (tmp_path / "runs" / name / "some.jsonl").write_text("{}\n")
 
-    arguments = ("--runs", tmp_path / "runs", "--out", tmp_path / "packed")
-    done = pack(*arguments)
+    done = pack(*folders)
+
     assert done.exit_code == 0 and done.stdout == f"{made_up.name}\n"
     assert set(done.stderr.splitlines()) == {
         f"{begun.name}: left out: not finished",
@@ -105,36 +187,48 @@ def test_what_is_not_to_be_committed_is_left_out_and_named(make_run: Make, tmp_p
         f"{mails.name}: left out: its predictions hold texts of LaMP-6's licensed data",
         f"{private.name}: left out: made with --no-text, and its predictions hold texts",
     }
-    assert [place.name for place in (tmp_path / "packed").iterdir()] == [made_up.name]
-    assert pack(begun.name, *arguments).exit_code == 1, "who names a run wants it packed"
+    assert packed_names(tmp_path) == [made_up.name] and set(files(tmp_path / "packed")) == FILES
+    assert pack(begun.name, *folders).exit_code == 1, "who names a run wants it packed"
 
 
-def test_a_run_that_is_not_in_order_is_refused_and_stops_no_other(make_run: Make, tmp_path: Path) -> None:
-    torn, edited, lost, good = (make_run(name, known) for name in ("torn", "edited", "lost", "sound"))
+def test_a_run_that_is_not_in_order_stops_no_other(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
+    torn, edited, lost, good = (make_run(name, right) for name in ("torn", "edited", "lost", "sound"))
     (torn / "predictions.jsonl").write_bytes((torn / "predictions.jsonl").read_bytes()[:-10])
     change(edited / "spec.json", seed=5)
     (lost / "environment.json").unlink()
-    done = pack("--runs", tmp_path / "runs", "--out", tmp_path / "packed")
+
+    done = pack(*folders)
+
     assert done.exit_code == 1 and isinstance(done.exception, RpobenchError)
     assert done.stdout == f"{good.name}\n"
-    told = "\n".join(done.stderr.splitlines())
-    for name, fault in ((torn, "23 examples, 24"), (edited, "its digest is"), (lost, "environment.json")):
-        assert f"{name.name}: left out: " in told and fault in told
-    assert [place.name for place in (tmp_path / "packed").iterdir()] == [good.name], "nothing half-written"
+    for run, fault in ((torn, "23 examples, 24"), (edited, "its digest is"), (lost, "environment.json")):
+        assert f"{run.name}: left out: " in done.stderr and fault in done.stderr
+    assert packed_names(tmp_path) == [good.name]
+
+
+def test_half_a_character_cannot_be_packed(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
+    run = make_run("good", lambda position, target, rng: "a\ud800", task="LaMP-7")
+
+    done = pack(*folders)
+
+    assert done.exit_code == 1 and f"{run.name}: left out: " in done.stderr
+    assert "half a character" in done.stderr and not (tmp_path / "packed").exists()
 
 
 @pytest.fixture
 def trained(make_run: Make, tmp_path: Path) -> Path:
     """The folder of a fit whose run lies beside it."""
     spec = FitSpec(method="good", version="1", config={}, train_tasks=("LaMP-3@1",), data=(), base_model="m", seed=0)
-    run, fit = make_run("good", known, fit=spec.digest()), ResultStore(tmp_path / "runs").fit_folder(spec.digest())
-    write_json(fit / "spec.json", spec.model_dump(mode="json"))
+    run, fit = make_run("good", right, fit=spec.digest()), ResultStore(tmp_path / "runs").fit_folder(spec.digest())
+    write_json(fit / "spec.json", spec.content())
     write_json(fit / FIT_COST, {"seconds": 9.0, "started": None, "usage": None, "tokens": None})
     change(run / "result.json", fit_seconds=9.0)
     return fit
 
 
-def test_of_a_fit_its_spec_cost_and_logs_are_kept_alone(trained: Path, tmp_path: Path) -> None:
+def test_of_a_fit_its_spec_cost_and_logs_are_packed_alone(
+    trained: Path, tmp_path: Path, folders: tuple[object, ...]
+) -> None:
     logs = {"sft.jsonl": b'{"step": 1, "loss": 2.0}\n\n{"step": 2, "loss": null}\n', "grpo.jsonl": b'{"step": 1}\n'}
     others = {
         "trajectories.jsonl": b'{"shows": "a", "lacks": "b"}\n',
@@ -147,59 +241,85 @@ def test_of_a_fit_its_spec_cost_and_logs_are_kept_alone(trained: Path, tmp_path:
     for name, content in {**logs, **others}.items():
         write_bytes(trained / "checkpoint" / name, content)
 
-    assert pack("--runs", tmp_path / "runs", "--out", tmp_path / "packed").exit_code == 0
-    kept = files(ResultStore(tmp_path / "packed").fit_folder(trained.name))
-    assert set(kept) == {"spec.json", FIT_COST, *(f"checkpoint/{name}" for name in logs)}
-    assert kept["checkpoint/sft.jsonl"] == logs["sft.jsonl"]
+    assert pack(*folders).exit_code == 0
+
+    (fit,) = ResultStore(tmp_path / "packed").packed.fits.values()
+    assert fit.digest == trained.name and fit.spec == json.loads((trained / "spec.json").read_text())
+    assert fit.cost == json.loads((trained / FIT_COST).read_text())
+    assert fit.logs == {"sft": [{"step": 1, "loss": 2.0}, {"step": 2, "loss": None}], "grpo": [{"step": 1}]}
+    fits = (tmp_path / "packed" / FITS).read_bytes()
+    assert b"weights" not in fits and b"a mail" not in fits
+    (run,) = ResultStore(tmp_path / "packed").results()
+    assert run.training_logs()["sft"][0].figures == {"loss": 2.0}
 
 
-def test_another_training_of_a_fit_is_left_as_it_is(trained: Path, tmp_path: Path) -> None:
-    there = ResultStore(tmp_path / "packed").fit_folder(trained.name)
-    write_bytes(there / "spec.json", (trained / "spec.json").read_bytes())
-    write_bytes(there / "work" / "state", b"of a training under way")
+def test_another_training_of_a_fit_is_left_as_it_is(trained: Path, tmp_path: Path, folders: tuple[object, ...]) -> None:
+    folder = ResultStore(tmp_path / "packed").fit_folder(trained.name)
+    write_bytes(folder / "work" / "state", b"of a training under way")
     before = files(tmp_path / "packed")
-    done = pack("--runs", tmp_path / "runs", "--out", tmp_path / "packed")
+
+    done = pack(*folders)
+
     assert done.exit_code == 1 and "holds another training of this fit" in done.stderr
     assert files(tmp_path / "packed") == before
 
 
-def test_a_fit_is_named_by_a_digest_not_by_a_path(make_run: Make, tmp_path: Path) -> None:
-    make_run("good", known, fit="../..")
-    done = pack("--runs", tmp_path / "runs", "--out", tmp_path / "packed")
+def test_another_cost_of_a_packed_fit_is_refused(trained: Path, tmp_path: Path, folders: tuple[object, ...]) -> None:
+    assert pack(*folders).exit_code == 0
+    before = files(tmp_path / "packed")
+    write_json(trained / FIT_COST, {"seconds": 8.0, "started": None, "usage": None, "tokens": None})
+    (run,) = (tmp_path / "runs").glob("LaMP-3-good-*")
+    change(run / "result.json", fit_seconds=8.0)
+
+    done = pack(*folders)
+
+    assert done.exit_code == 1 and "holds another training of this fit" in done.stderr
+    assert files(tmp_path / "packed") == before
+
+
+def test_a_fit_is_named_by_a_digest_not_by_a_path(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
+    make_run("good", right, fit="../..")
+
+    done = pack(*folders)
+
     assert done.exit_code == 1 and "'../..' is no digest" in done.stderr
     assert not (tmp_path / "packed").exists()
 
 
-def test_what_stands_there_under_the_same_name_is_left_as_it_is(make_run: Make, tmp_path: Path) -> None:
-    run, arguments = make_run("good", known), ("--runs", tmp_path / "runs", "--out", tmp_path / "packed")
+def test_what_has_the_same_name_is_left_as_it_is(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
+    run = make_run("good", right)
     half = tmp_path / "packed" / run.name / "predictions.jsonl"
     write_bytes(half, b"of a run under way\n")
-    done = pack(*arguments)
+    done = pack(*folders)
     assert done.exit_code == 1 and "holds another result, or an unfinished one" in done.stderr
     assert half.read_bytes() == b"of a run under way\n"
     half.unlink()
     half.parent.rmdir()
 
-    assert pack(*arguments).exit_code == 0
+    assert pack(*folders).exit_code == 0
     before = files(tmp_path / "packed")
     lines = (run / "predictions.jsonl").read_text()
     (run / "predictions.jsonl").write_text(lines.replace('"seconds": 0.0625', '"seconds": 0.125'))
     change(run / "result.json", seconds=3.0)
-    assert pack(*arguments).exit_code == 1
+    assert pack(*folders).exit_code == 1
     assert files(tmp_path / "packed") == before
 
 
-def test_a_mark_that_texts_are_not_to_be_shown_is_taken_over_and_stays(make_run: Make, tmp_path: Path) -> None:
-    run, arguments = make_run("good", known), ("--runs", tmp_path / "runs", "--out", tmp_path / "packed")
-    assert pack(*arguments).exit_code == 0
+def test_a_mark_that_hides_texts_is_taken_over_and_stays(
+    make_run: Make, tmp_path: Path, folders: tuple[object, ...]
+) -> None:
+    run = make_run("good", right)
+    assert pack(*folders).exit_code == 0
+
     for mark in (False, True):
         change(run / "result.json", texts=mark)
-        assert pack(*arguments).exit_code == 0
-        assert json.loads((tmp_path / "packed" / run.name / "result.json").read_text())["texts"] is False
+        assert pack(*folders).exit_code == 0
+        (packed,) = ResultStore(tmp_path / "packed").results()
+        assert packed.result.texts is False
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--runs", "runs", "--out", "runs"), "lies in the folder of the runs"),
         (("--runs", "runs", "--out", "runs/fits"), "lies in the folder of the runs"),
@@ -208,29 +328,42 @@ def test_a_mark_that_texts_are_not_to_be_shown_is_taken_over_and_stays(make_run:
     ],
 )
 def test_wrong_folders_are_named(
-    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], told: str
+    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
 ) -> None:
-    make_run("good", known)
+    make_run("good", right)
     monkeypatch.chdir(tmp_path)
+
     done = pack(*arguments)
-    assert done.exit_code == 1 and isinstance(done.exception, RpobenchError) and told in str(done.exception)
+
+    assert done.exit_code == 1 and isinstance(done.exception, RpobenchError) and message in str(done.exception)
     assert not (tmp_path / "packed").exists()
 
 
+@pytest.mark.parametrize("writes", [1, 2, 3])
 def test_a_pack_that_was_killed_is_not_taken_for_runs(
-    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: tuple[object, ...], writes: int
 ) -> None:
-    make_run("good", known)
-    arguments = ("--runs", tmp_path / "runs", "--out", tmp_path / "packed")
+    """Whichever of the three files it is killed in."""
+    make_run("good", right)
+    replace, count = Path.replace, 0
+
+    def die(self: Path, target: Path) -> Path:
+        nonlocal count
+        count += 1
+        if count == writes:
+            os._exit(9)
+        return replace(self, target)
+
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "rename", lambda self, target: os._exit(9))
+        patched.setattr(Path, "replace", die)
         child = os.fork()
         if child == 0:
-            pack(*arguments)
+            pack(*folders)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
     assert list((tmp_path / "packed").iterdir()) and ResultStore(tmp_path / "packed").results() == []
-    assert pack(*arguments).exit_code == 0
-    assert [report.faults for report in check(tmp_path / "packed")] == [[]]
+    assert pack(*folders).exit_code == 0
+    assert [report.faults for report in check_runs(tmp_path / "packed")] == [[]]
 
 
 def some(*ids: str) -> list[Prediction]:
@@ -238,7 +371,7 @@ def some(*ids: str) -> list[Prediction]:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_more_predictions_of_a_packed_run_lose_none(tmp_path: Path, killed: bool) -> None:
+def test_more_predictions_of_a_zipped_run_lose_none(tmp_path: Path, killed: bool) -> None:
     file = tmp_path / "predictions.jsonl"
     append_predictions(file, some("1", "2"), seconds=4.0)
     packed_path(file).write_bytes(store.pack_lines(file))
