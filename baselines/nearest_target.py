@@ -27,7 +27,7 @@ class NearestTarget(Method):
     def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         # The item is copied and never shown to a model, so nothing needs to be cut.
         limits = EvidenceConfig(k=1, max_prompt_tokens=UNCUT)
-        nearest_items = context.evidence(task, examples, retriever=self.config.retriever, limits=limits)
+        nearest_items = context.choose_evidence(task, examples, retriever=self.config.retriever, limits=limits)
 
         for example, evidence in zip(examples, nearest_items, strict=True):
             text = evidence.items[0].fields[task.answer_field] if evidence.items else ""

@@ -28,7 +28,7 @@ class ProfileSummary(Method):
         return [[summary_wording(task) for task in tasks], *content_free_wording(tasks)]
 
     def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
-        evidence = self.evidence(task, examples, context)
+        evidence = self.choose_evidence(task, examples, context)
         summaries = summarize_profiles(task, examples, context)
 
         prompts = []
@@ -39,7 +39,7 @@ class ProfileSummary(Method):
         for prediction, summary in zip(predictions, summaries, strict=True):
             yield _after_summary(prediction, summary)
 
-    def evidence(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Sequence[Evidence]:
+    def choose_evidence(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Sequence[Evidence]:
         """Return what each prompt shows beside the summary: no items."""
         return [Evidence()] * len(examples)
 
@@ -56,8 +56,8 @@ class ProfileSummaryRag(ProfileSummary):
     def retrievers(self) -> Sequence[str]:
         return ("bm25",)
 
-    def evidence(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Sequence[Evidence]:
-        return context.evidence(task, examples, retriever="bm25", limits=self.config)
+    def choose_evidence(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Sequence[Evidence]:
+        return context.choose_evidence(task, examples, retriever="bm25", limits=self.config)
 
 
 def _add_summary(summary: Summary, chat: Chat) -> Chat:

@@ -31,7 +31,7 @@ class Rag(Method):
 
     def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         (retriever,) = self.retrievers()
-        evidence = context.evidence(task, examples, retriever=retriever, limits=self.config)
+        evidence = context.choose_evidence(task, examples, retriever=retriever, limits=self.config)
 
         prompts = [task.prompt(example, best.items) for example, best in zip(examples, evidence, strict=True)]
         yield from context.predict(task, examples, prompts, evidence=evidence)

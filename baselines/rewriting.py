@@ -28,6 +28,7 @@ def rewrite_chat(
     if critique is not None:
         lines.append(f"Critique of the draft: {one_line(critique)}")
     lines.append(f"Rewrite the draft answer as this user would give it. Reply with the {task.noun} only.")
+
     return (Message("user", "\n".join(lines)),)
 
 
@@ -40,6 +41,7 @@ def critique_chat(task: Task, example: Example, draft: str, evidence: Sequence[P
 def _case(task: Task, example: Example, draft: str, evidence: Sequence[ProfileItem]) -> str:
     """Past items (best last, next to the input), input and draft, a line each."""
     history = [f"- {one_line(task.show(item))}" for item in reversed(evidence)]
+
     return "\n".join(
         [
             "What this user wrote before:",

@@ -42,9 +42,9 @@ class SelfRewrite(Method):
         return [(chats, CRITIQUE_TOKENS), *([content_free] if content_free else [])]
 
     def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
-        drafts_by_id = context.drafts(task, examples)
+        drafts_by_id = context.get_drafts(task, examples)
         drafts = [drafts_by_id[example.id] for example in examples]
-        evidence = context.evidence(task, examples, retriever="bm25", limits=self.config)
+        evidence = context.choose_evidence(task, examples, retriever="bm25", limits=self.config)
 
         # Ask about each draft, then for its rewrite.
         critiques: Sequence[Completion | None] = [None] * len(examples)
@@ -75,6 +75,7 @@ def _ask_for_critiques(
         critique_chat(task, example, draft.text, best.items)
         for example, draft, best in zip(examples, drafts, evidence, strict=True)
     ]
+
     return context.base_model.generate(chats, Decoding(max_new_tokens=CRITIQUE_TOKENS))
 
 

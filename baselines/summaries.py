@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from rpobench.method.answering import first_failure, total_usage
 from rpobench.method.context import Context
 from rpobench.rpo.form import one_line
 from rpobench.task.contract import Task
@@ -79,6 +80,7 @@ def first_chats(task: Task, examples: Sequence[Example]) -> list[list[Chat]]:
     for example in examples:
         parts = _split_into_parts([_item_line(task, item) for item in example.profile])
         chats_by_profile.append([_part_chat(task, part) for part in parts])
+
     return chats_by_profile
 
 
@@ -104,9 +106,7 @@ def _note(completion: Completion) -> Summary:
 def _combine_notes(notes: Sequence[Summary]) -> Summary:
     """The last note, with the cost of all and the first failure among them."""
     text = notes[-1].text if notes else ""
-    usage = sum((note.usage for note in notes), Usage())
-    failures = [note.failure for note in notes if note.failure]
-    return Summary(text, usage, failures[0] if failures else None)
+    return Summary(text, total_usage(notes), first_failure(notes))
 
 
 def _item_line(task: Task, item: ProfileItem) -> str:

@@ -18,7 +18,7 @@ class ZeroShot(Method):
     reads_profile = False
 
     def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
-        drafts = context.drafts(task, examples)
+        drafts = context.get_drafts(task, examples)
         for example in examples:
             draft = drafts[example.id]
             yield replace(draft, draft=draft.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rpobench.method.answering import content_free_prompt
+from rpobench.method.answering import content_free_prompt, first_failure, total_usage
 from rpobench.method.context import Context, FitContext
 from rpobench.models.kept_answers import KeptAnswers
 from rpobench.task.contract import Task
@@ -55,7 +55,7 @@ def propose(
     Raises:
         RpobenchError: in a fit, the model gave no answer to some of them.
     """
-    prompts = [task.prompt(example, shown.items) for example, shown in zip(examples, evidence, strict=True)]
+    prompts = [task.prompt(example, best.items) for example, best in zip(examples, evidence, strict=True)]
     if task.labels:
         choices = _choose_labels(task, examples, prompts, context)
         candidates = [_label_candidates(task, choice) for choice in choices]
@@ -84,9 +84,7 @@ def _label_candidates(task: Task, choice: Completion) -> Candidates:
 def _text_candidates(task: Task, completions: Sequence[Completion]) -> Candidates:
     texts = [task.parse(completion.text) or completion.text.strip() for completion in completions]
     raws = [completion.text for completion in completions]
-    usage = sum((completion.usage for completion in completions), Usage())
-    failures = [completion.failure for completion in completions if completion.failure]
-    return Candidates(tuple(texts), tuple(raws), usage, failures[0] if failures else None)
+    return Candidates(tuple(texts), tuple(raws), total_usage(completions), first_failure(completions))
 
 
 def _write_texts(

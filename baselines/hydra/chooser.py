@@ -19,6 +19,7 @@ from rpobench.baselines.hydra.judge import Head, Judge, JudgeTraining
 from rpobench.baselines.hydra.rows import candidate_rows, item_rows
 from rpobench.baselines.hydra.user_queries import UserQueries
 
+from rpobench.method.answering import total_usage
 from rpobench.method.config import UNCUT, EvidenceConfig, changed_knobs
 from rpobench.method.context import Context, FitContext, PredictContext
 from rpobench.method.per_user import PartKey, build_past_examples, find_part, keep_part, name_part
@@ -67,7 +68,7 @@ class Chooser:
 
         candidates = propose(self.task, queries.examples, evidence, context, counts=counts)
         self.scorer.fit(queries.candidate_rows(candidates, evidence))
-        return sum((answers.usage for answers in candidates), Usage())
+        return total_usage(candidates)
 
     def save(self, folder: Path) -> None:
         """Write both judges in the folder."""
@@ -86,6 +87,7 @@ class Chooser:
             seed: Of the judges' training.
         """
         training = JudgeTraining(config.width, config.steps, config.learning_rate, config.shrinkage, seed)
+
         judges = []
         for judge_folder in (folder / RERANKER, folder / SCORER):
             if judge_folder.exists():
@@ -104,10 +106,10 @@ class Chooser:
         candidates = propose(self.task, examples, evidence, context, counts=counts)
 
         predictions = []
-        for example, shown, answers, user_heads in zip(examples, evidence, candidates, heads, strict=True):
-            completion = self._choose_answer(example, shown, answers, user_heads)
+        for example, best, answers, user_heads in zip(examples, evidence, candidates, heads, strict=True):
+            completion = self._choose_answer(example, best, answers, user_heads)
             prediction = context.read_prediction(self.task, example, completion)
-            predictions.append(replace(prediction, evidence=shown.ids, cut=shown.cut))
+            predictions.append(replace(prediction, evidence=best.ids, cut=best.cut))
         return predictions
 
     def _choose_answer(self, example: Example, evidence: Evidence, candidates: Candidates, heads: Heads) -> Completion:
@@ -179,7 +181,7 @@ class Chooser:
     def _shortlist(self, examples: Sequence[Example], context: Context) -> list[Sequence[ProfileItem]]:
         """The retriever's best items for each example, uncut."""
         limits = EvidenceConfig(k=self.config.shortlist, max_prompt_tokens=UNCUT)
-        evidence = context.evidence(self.task, examples, retriever=self.config.retriever, limits=limits)
+        evidence = context.choose_evidence(self.task, examples, retriever=self.config.retriever, limits=limits)
         return [best.items for best in evidence]
 
     def _rerank(
@@ -195,4 +197,5 @@ class Chooser:
             scores = self.reranker.scores(item_rows(self.task, example, items), head)
             ranking = sorted(range(len(items)), key=scores.__getitem__, reverse=True)  # ties keep the retriever's order
             best_items.append([items[index] for index in ranking[: self.config.k]])
+
         return context.evidence_source.cut_to_budget(self.task, examples, best_items, self.config)

@@ -10,6 +10,7 @@ from rpobench.baselines.hydra.candidates import Candidates
 from rpobench.baselines.hydra.judge import Head
 from safetensors.torch import load_file, save_file
 
+from rpobench.method.answering import first_failure, total_usage
 from rpobench.store.files import read_json, write_json
 from rpobench.types import Usage
 
@@ -36,9 +37,7 @@ class Heads:
     @classmethod
     def from_candidates(cls, reranking: Head, scoring: Head, candidates: Sequence[Candidates]) -> Heads:
         """Put heads together with the cost, and the first failure, of the candidates that they were learned from."""
-        usage = sum((answers.usage for answers in candidates), Usage())
-        failures = [answers.failure for answers in candidates if answers.failure]
-        return cls(reranking, scoring, usage, failures[0] if failures else None)
+        return cls(reranking, scoring, total_usage(candidates), first_failure(candidates))
 
     def save(self, folder: Path) -> None:
         """Write them in the folder, which exists."""

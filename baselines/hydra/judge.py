@@ -102,6 +102,7 @@ class Trunk(torch.nn.Module):  # type: ignore[misc]  # torch is read untyped
             One logit a row, (n).
         """
         shared_logits = self.shared(head_inputs).squeeze(-1)
+
         return shared_logits + (head_inputs * heads[:, :-1]).sum(-1) + heads[:, -1]
 
     def empty_head(self) -> Head:

@@ -55,8 +55,8 @@ class UserQueries:
     def candidate_rows(self, candidates: Sequence[Candidates], evidence: Sequence[Evidence]) -> list[list[Row]]:
         """Build the rows that a scorer learns from, by user; candidates and evidence of each query."""
         rows_by_query = []
-        for query, answers, shown in zip(self.queries, candidates, evidence, strict=True):
-            rows_by_query.append(candidate_rows(self.task, query.example, answers, shown, query.target))
+        for query, answers, items in zip(self.queries, candidates, evidence, strict=True):
+            rows_by_query.append(candidate_rows(self.task, query.example, answers, items, query.target))
         return self._join_rows(rows_by_query)
 
     def _join_rows(self, rows_by_query: Sequence[Sequence[Row]]) -> list[list[Row]]:

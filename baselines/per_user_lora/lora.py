@@ -131,6 +131,7 @@ class UserAdapters:
     def _row(self, chat: Chat, answer: str) -> dict[str, list[int]]:
         """Loss on the answer alone."""
         prompt_ids, answer_ids = self._model.encode_lesson(chat, answer)
+
         return {
             "input_ids": prompt_ids + answer_ids,
             "attention_mask": [1] * len(prompt_ids + answer_ids),

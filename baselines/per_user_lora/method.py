@@ -83,4 +83,5 @@ class PerUserLora(TrainedModule):
             answer = self.form.render(Trajectory("", "", one_line(past.target)))
             if self._window.fits((*chat, Message("assistant", answer))):
                 lessons.append((chat, answer))
+
         return lessons

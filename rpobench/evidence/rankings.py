@@ -47,6 +47,7 @@ class Rankings:
             data: A name of these examples and all that is in them, such as a sha256.
         """
         indices = {example.id: index for index, example in enumerate(examples)}
+
         self._expected[task.name] = _ExpectedExamples(examples, indices, data)
 
     def rank(self, task: Task, examples: Sequence[Example], retriever: Retriever) -> list[Sequence[int]]:

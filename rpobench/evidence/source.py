@@ -38,7 +38,7 @@ class RankedEvidence:
         self._tokenizer: Tokenizer | None = None
         self._used_retrievers: dict[str, Retriever] = {}
 
-    def evidence(
+    def choose_evidence(
         self, task: Task, examples: Sequence[Example], *, retriever: str, limits: EvidenceConfig
     ) -> list[Evidence]:
         """Choose the best items of each example's profile.
@@ -91,7 +91,7 @@ class RankedEvidence:
             evidence.append(fit_evidence(task, example, items[:count], limits.max_prompt_tokens, tokenizer))
         return evidence
 
-    def used(self) -> dict[str, Any]:
+    def list_identities(self) -> dict[str, Any]:
         """Return the identities of what ranked and cut evidence so far; empty where there was none."""
         if self._tokenizer is None:
             return {}

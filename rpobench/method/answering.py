@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from rpobench.models.prices import without_cache
 from rpobench.models.protocol import LanguageModel, PromptTooLong
 from rpobench.task.contract import Task
-from rpobench.types import Chat, Completion, Decoding, Example, Prediction, RpobenchError
+from rpobench.types import Chat, Completion, Decoding, Example, Prediction, RpobenchError, Usage
 
 
 def content_free_prompt(task: Task, example: Example) -> Chat:
@@ -36,7 +37,9 @@ def content_free_wording(tasks: Iterable[Task]) -> list[list[Chat]]:
     Returns:
         One list of chats, one chat a label task; an empty list without label tasks.
     """
-    chats = [content_free_prompt(task, Example("", "", "<input>")) for task in tasks if task.labels]
+    stand_in = Example("", "", "<input>")
+    chats = [content_free_prompt(task, stand_in) for task in tasks if task.labels]
+
     return [chats] if chats else []
 
 
@@ -59,6 +62,7 @@ def answer(
     """
     if task.labels:
         return model.choose(chats, task.labels, neutral=neutral)
+
     return model.generate(chats, Decoding(max_new_tokens=task.max_new_tokens))
 
 
@@ -89,6 +93,33 @@ def read_prediction(task: Task, example: Example, completion: Completion) -> Pre
     )
 
 
+class Answered(Protocol):
+    """What the base model was asked and what came of it, such as a completion."""
+
+    @property
+    def usage(self) -> Usage:
+        """What it cost in calls and tokens."""
+        ...
+
+    @property
+    def failure(self) -> str | None:
+        """Why there is no answer; None where there is one."""
+        ...
+
+
+def total_usage(answers: Iterable[Answered]) -> Usage:
+    """Add up what answers cost."""
+    return sum((answer.usage for answer in answers), Usage())
+
+
+def first_failure(answers: Iterable[Answered]) -> str | None:
+    """Return the first failure among answers; None where all are answered."""
+    for answer in answers:
+        if answer.failure:
+            return answer.failure
+    return None
+
+
 def keep_licensed_texts_private(model: LanguageModel, tasks: Iterable[Task]) -> LanguageModel:
     """Return the model as these tasks may use it: nothing of a licensed task reaches the shared cache of answers."""
     if any(task.licensed for task in tasks):
@@ -113,4 +144,5 @@ def name_example_in_error(task: Task, examples: Sequence[Example]) -> Iterator[N
         prompt_text = "\n".join(message.content for message in error.chat)
         matching_ids = [example.id for example in examples if task.content(example) in prompt_text]
         subject = f"example {matching_ids[0]!r}" if matching_ids else "one example"
+
         raise RpobenchError(f"{task.name} {subject}: {error}; finished answers are kept") from error

@@ -20,7 +20,7 @@ from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Predic
 class DraftStore(Protocol):
     """The base model's answers without history, made once for each (base model, task, data) and kept on disk."""
 
-    def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
+    def get_drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """Return the draft of each example by example id; missing ones are made and stored first."""
         ...
 
@@ -34,7 +34,7 @@ class DraftStore(Protocol):
 class EvidenceSource(Protocol):
     """Ranks profiles and cuts the best items to a token budget, equally for every method."""
 
-    def evidence(
+    def choose_evidence(
         self, task: Task, examples: Sequence[Example], *, retriever: str, limits: EvidenceConfig
     ) -> list[Evidence]:
         """Return the evidence of each example, in order; empty where the profile is."""
@@ -68,9 +68,9 @@ class Context:
     evidence_source: EvidenceSource
     seed: int
 
-    def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
+    def get_drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """Return the shared drafts of these examples by example id."""
-        return self.draft_store.drafts(task, examples)
+        return self.draft_store.get_drafts(task, examples)
 
     def generate_once(
         self,
@@ -94,9 +94,10 @@ class Context:
             One completion for each chat, in order.
         """
         decoding = Decoding(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+
         return self.draft_store.generate_once(name, chats, decoding, self.base_model)
 
-    def evidence(
+    def choose_evidence(
         self, task: Task, examples: Sequence[Example], *, retriever: str, limits: EvidenceConfig
     ) -> list[Evidence]:
         """Choose profile items for each example, cut alike for every method.
@@ -110,7 +111,7 @@ class Context:
         Returns:
             The evidence of each example, in order; empty where the profile is.
         """
-        return self.evidence_source.evidence(task, examples, retriever=retriever, limits=limits)
+        return self.evidence_source.choose_evidence(task, examples, retriever=retriever, limits=limits)
 
     def answer(
         self,

@@ -140,4 +140,5 @@ def prompts_digest(method: Method, tasks: Sequence[Task]) -> str | None:
         12 hex digits; None for a method without prompts of its own.
     """
     words = method.prompts(tasks)
+
     return digest(words) if words else None

@@ -61,11 +61,13 @@ class InputBuilder:
         Returns:
             One input per example, in order.
         """
-        drafts_by_id = context.drafts(task, examples) if self.form.draft else {}
+        drafts_by_id = context.get_drafts(task, examples) if self.form.draft else {}
 
         evidence_per_example = [Evidence()] * len(examples)
         if self.form.evidence:
-            evidence_per_example = context.evidence(task, examples, retriever=self.config.retriever, limits=self.config)
+            evidence_per_example = context.choose_evidence(
+                task, examples, retriever=self.config.retriever, limits=self.config
+            )
 
         return [
             self._build_input(task, example, drafts_by_id.get(example.id), evidence)

@@ -45,7 +45,7 @@ class StoredDrafts:
     meter: Meter = field(default_factory=Meter)
     _answers_by_file: dict[Path, KeptAnswers] = field(default_factory=dict)
 
-    def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
+    def get_drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """Read drafts; missing ones are made and stored first.
 
         Args:
@@ -132,7 +132,7 @@ class FitDrafts:
     store: StoredDrafts
     attempt: FitAttempt | None
 
-    def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
+    def get_drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """Read drafts as `StoredDrafts` does.
 
         Args:
@@ -145,7 +145,7 @@ class FitDrafts:
         Raises:
             RpobenchError: A draft stayed without answer.
         """
-        drafts = self.store.drafts(task, examples)
+        drafts = self.store.get_drafts(task, examples)
         self._note_making()
 
         failures = [draft.failure for draft in drafts.values() if draft.unanswered]

@@ -221,7 +221,7 @@ class Runner:
                 charge = self._drafts.meter.charge_since(before)
 
                 append_predictions(folder / "predictions.jsonl", chunk, seconds=charge.seconds)
-                note_evidence_identities(folder / "environment.json", self._evidence.used())
+                note_evidence_identities(folder / "environment.json", self._evidence.list_identities())
                 predictions |= {prediction.example_id: prediction for prediction in chunk}
                 advance(len(chunk))
 

@@ -74,7 +74,7 @@ class StandInDrafts:
 
     were_requested: bool = False
 
-    def drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
+    def get_drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """Make up a draft of each example, by example id."""
         self.were_requested = True
 

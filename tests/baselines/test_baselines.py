@@ -95,7 +95,7 @@ def test_label_methods_are_calibrated_without_content(tmp_path: Path) -> None:
         return choose(chats, options, neutral=neutral)
 
     model.choose = record_and_choose  # type: ignore[method-assign]
-    StoredDrafts(ResultStore(tmp_path), model).drafts(get_task("LaMP-3"), make_examples("LaMP-3", 2))
+    StoredDrafts(ResultStore(tmp_path), model).get_drafts(get_task("LaMP-3"), make_examples("LaMP-3", 2))
 
     ((options, neutral),) = calls
     assert tuple(options) == ("1", "2", "3", "4", "5")

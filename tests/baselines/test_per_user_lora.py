@@ -33,7 +33,7 @@ LEARNS = {"lora_rank": 2, "sft_epochs": 1, "validation": 0, "user_rank": 2, "use
 class Unused:
     """Neither drafts nor evidence are asked for."""
 
-    def drafts(self, task: Any, examples: Sequence[Example]) -> Mapping[str, Prediction]:
+    def get_drafts(self, task: Any, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         raise AssertionError("no draft is needed")
 
 

@@ -56,14 +56,14 @@ def test_the_best_items_of_the_own_profile_come_best_first() -> None:
     items = (item("a", "fog"), item("b", "rain rain"), item("c", "snow"), item("d", "sun rain"), item("f", "ice"))
     example, other_example = make_example(*items), make_example(item("e", "hail"), key="2")
 
-    first, second = source(Counting()).evidence(TASK, [example, other_example], retriever="x", limits=limits(2))
+    first, second = source(Counting()).choose_evidence(TASK, [example, other_example], retriever="x", limits=limits(2))
 
     assert [first.ids, second.ids] == [("d", "b"), ("e",)]
     assert first.items[0] == example.profile[3] and first.cut == 0
 
 
 def test_an_empty_profile_gives_empty_evidence() -> None:
-    (evidence,) = source(Counting()).evidence(TASK, [make_example()], retriever="x", limits=limits(2, 9))
+    (evidence,) = source(Counting()).choose_evidence(TASK, [make_example()], retriever="x", limits=limits(2, 9))
 
     assert evidence.ids == ()
 
@@ -74,12 +74,12 @@ def test_a_profile_is_ranked_once_until_it_or_the_input_changes() -> None:
     example = make_example(item("a", "fog"), item("b", "rain"), item("c", "ice"))
 
     for k in (1, 2, 2):
-        evidence.evidence(TASK, [example], retriever="x", limits=limits(k))
+        evidence.choose_evidence(TASK, [example], retriever="x", limits=limits(k))
     assert retriever.keys == ["3/LaMP-4/1"]
 
     shorter = replace(example, profile=example.profile[:2])
     other_input = make_example(*example.profile, text="ice")
-    evidence.evidence(TASK, [shorter, other_input], retriever="x", limits=limits(1))
+    evidence.choose_evidence(TASK, [shorter, other_input], retriever="x", limits=limits(1))
     assert len(retriever.keys) == 3
 
 
@@ -90,7 +90,7 @@ def test_an_evidence_budget_drops_items_but_never_the_best() -> None:
     results = {}
     for budget in (None, 16, 12, 1):
         evidence_limits = limits(4, max_evidence_tokens=budget)
-        (evidence,) = source(Counting()).evidence(TASK, [example], retriever="x", limits=evidence_limits)
+        (evidence,) = source(Counting()).choose_evidence(TASK, [example], retriever="x", limits=evidence_limits)
         results[budget] = (evidence.ids, evidence.cut)
 
     all_ids, _ = results[None]

@@ -16,7 +16,7 @@ class FixedDrafts:
         self.text = text
         self.allowed = allowed
 
-    def drafts(self, task: Any, examples: Sequence[Example]) -> dict[str, Prediction]:
+    def get_drafts(self, task: Any, examples: Sequence[Example]) -> dict[str, Prediction]:
         assert self.allowed, "a method without drafts asked for them"
         return {example.id: Prediction(example.id, self.text, self.text, usage=Usage(calls=1)) for example in examples}
 
@@ -24,5 +24,5 @@ class FixedDrafts:
 class FirstItems:
     """Takes the first items of each profile as its evidence."""
 
-    def evidence(self, task: Any, examples: Sequence[Example], *, limits: Any, **_: Any) -> list[Evidence]:
+    def choose_evidence(self, task: Any, examples: Sequence[Example], *, limits: Any, **_: Any) -> list[Evidence]:
         return [Evidence(example.profile[: limits.k]) for example in examples]

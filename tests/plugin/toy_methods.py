@@ -28,7 +28,7 @@ class Peek(Method):
         index: int = 0
 
     def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
-        drafts = context.drafts(task, examples)
+        drafts = context.get_drafts(task, examples)
         for example in examples:
             assert isinstance(example, Example) and not hasattr(example, "target")
             draft = drafts[example.id].text
@@ -67,7 +67,7 @@ class Learner(Method):
     def fit(self, train: Mapping[Task, Sequence[Labelled]], context: FitContext) -> None:
         _log({"fit": [task.name for task in train], "examples": [len(labelled) for labelled in train.values()]})
         for task, labelled in train.items():
-            context.drafts(task, [example.example for example in labelled])
+            context.get_drafts(task, [example.example for example in labelled])
 
         stage = context.folder / "stage"
         if not stage.exists():

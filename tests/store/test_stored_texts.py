@@ -25,7 +25,7 @@ def take_texts(folder: Path, model: LanguageModel, kind: str) -> tuple[StoredDra
     """Take four texts out of the store; return it and their usage."""
     drafts = StoredDrafts(ResultStore(folder), model)
     if kind == "drafts":
-        return drafts, [draft.usage for draft in drafts.drafts(TASK, EXAMPLES).values()]
+        return drafts, [draft.usage for draft in drafts.get_drafts(TASK, EXAMPLES).values()]
 
     completions = drafts.generate_once("summary", CHATS, Decoding(8), model)
     return drafts, [completion.usage for completion in completions]
