@@ -1,4 +1,4 @@
-"""A run's result: metrics, scores, counts, usage and evidence."""
+"""A run's result as it is written: metrics, scores, counts, usage and evidence."""
 
 from __future__ import annotations
 
@@ -11,81 +11,122 @@ from rpobench.task.contract import Task
 from rpobench.types import Labelled, Prediction, Usage
 
 
-def measured(
-    task: Task, labelled: Sequence[Labelled], texts: Sequence[str], references: Mapping[str, Sequence[str]]
-) -> dict[str, dict[str, Any]]:
-    """The field `examples` of a result: by example id its user, number of profile items, measures and the scores of
-    the references. `texts` and each of `references` hold an answer to each of `labelled`."""
-    return {
-        one.example.id: {
-            "user": one.example.user_id,
-            "profile_items": len(one.example.profile),
-            "measures": list(task.measure(text, one.target)),
-            "references": {name: task.score(answers[place], one.target) for name, answers in references.items()},
-        }
-        for place, (one, text) in enumerate(zip(labelled, texts, strict=True))
-    }
-
-
-def evidence_shown(predictions: Sequence[Prediction], topics: Mapping[str, str]) -> dict[str, float | None] | None:
-    """The field `evidence` of a result; None where no prediction was made from evidence.
-
-    `items` and `cut` are means an example: items shown, which are the first of their ranking, and reference tokens cut
-    from them. `on_topic` is the share of the shown items that have their example's topic, in [0, 1]; None where
-    `topics`, by id of example and profile item, does not know them.
-    """
-    shown = [(one.example_id, item) for one in predictions for item in one.evidence]
-    if not shown:
-        return None
-    known = [topics[example] == topics[item] for example, item in shown if example in topics and item in topics]
-    return {
-        "items": len(shown) / len(predictions),
-        "cut": sum(one.cut for one in predictions) / len(predictions),
-        "on_topic": sum(known) / len(known) if known else None,
-    }
-
-
 def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
-    """Metrics over all predictions, per-example scores, counts, usage, and the references' values.
+    """Score a run's predictions.
 
-    `kept`, the share of examples whose draft a gate kept, stands there only where the method has a gate.
+    Args:
+        task: The task.
+        data: The scored examples, with the answers of the references.
+        predictions: A prediction of every example, by its id.
 
-    The reference `draft` is of the predictions' own drafts, so only a method that drafts for every example has it;
-    `strict` holds the metrics of the raw texts.
+    Returns:
+        The fields of `result.json` that come from data and predictions: metrics, scores of each example, counts, usage,
+        and metrics of the references. `strict` holds the metrics of the raw texts. The reference `draft` is of the
+        predictions' own drafts, so that only a method that drafts for every example has it.
     """
-    ids = [one.example.id for one in data.labelled]
-    targets = [one.target for one in data.labelled]
-    ordered = [predictions[key] for key in ids]
+    example_ids = [labelled.example.id for labelled in data.labelled]
+    targets = [labelled.target for labelled in data.labelled]
+    ordered = [predictions[example_id] for example_id in example_ids]
     texts = [prediction.text for prediction in ordered]
-    known = {name: [answers[key] for key in ids] for name, answers in data.references.items()}
+    raw_texts = [prediction.raw for prediction in ordered]
+
+    references = {}
+    for name, answers in data.references.items():
+        references[name] = [answers[example_id] for example_id in example_ids]
     drafts = [prediction.draft for prediction in ordered if prediction.draft is not None]
-    if len(drafts) == len(ids):
-        known["draft"] = drafts
+    if len(drafts) == len(example_ids):
+        references["draft"] = drafts
+
+    scores = [task.score(text, target) for text, target in zip(texts, targets, strict=True)]
     return {
         "metrics": task.aggregate(texts, targets),
-        "strict": task.aggregate([prediction.raw for prediction in ordered], targets),
-        "scores": {key: task.score(text, target) for key, text, target in zip(ids, texts, targets, strict=True)},
-        "references": {name: task.aggregate(answers, targets) for name, answers in known.items()},
-        "examples": measured(task, data.labelled, texts, known),
-        "evidence": evidence_shown(ordered, data.topics),
+        "strict": task.aggregate(raw_texts, targets),
+        "scores": dict(zip(example_ids, scores, strict=True)),
+        "references": {name: task.aggregate(answers, targets) for name, answers in references.items()},
+        "examples": measure_examples(task, data.labelled, texts, references),
+        "evidence": describe_evidence(ordered, data.topics),
         "users": data.users,
-        **counted(task, ordered),
+        **count_predictions(task, ordered),
     }
 
 
-def counted(task: Task, predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """What of a result needs no data: counts and usage of its predictions, and the task's metrics by name."""
+def measure_examples(
+    task: Task, labelled: Sequence[Labelled], texts: Sequence[str], references: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, Any]]:
+    """Measure each example: the field `examples` of a result.
+
+    Args:
+        task: The task.
+        labelled: The examples with their targets.
+        texts: The answer to each example, in the same order.
+        references: The answers of each reference, in the same order.
+
+    Returns:
+        By example id its user, number of profile items, measures, and the scores of the references.
+    """
+    examples = {}
+    for index, (item, text) in enumerate(zip(labelled, texts, strict=True)):
+        examples[item.example.id] = {
+            "user": item.example.user_id,
+            "profile_items": len(item.example.profile),
+            "measures": list(task.measure(text, item.target)),
+            "references": {name: task.score(answers[index], item.target) for name, answers in references.items()},
+        }
+    return examples
+
+
+def describe_evidence(predictions: Sequence[Prediction], topics: Mapping[str, str]) -> dict[str, float | None] | None:
+    """Describe what the predictions were made from: the field `evidence` of a result.
+
+    Args:
+        predictions: The predictions of a run.
+        topics: The topic of examples and profile items by id, where it is known.
+
+    Returns:
+        `items` and `cut` are means an example: items shown, which are the first of their ranking, and reference tokens
+        cut from them. `on_topic` is the share of the shown items that have their example's topic, in [0, 1]; None where
+        no topic is known. None in place of all where no prediction was made from evidence.
+    """
+    item_count = sum(len(prediction.evidence) for prediction in predictions)
+    if not item_count:
+        return None
+
+    on_topic = []
+    for prediction in predictions:
+        example_topic = topics.get(prediction.example_id)
+        item_topics = [topics[item_id] for item_id in prediction.evidence if item_id in topics]
+        if example_topic is not None:
+            on_topic += [item_topic == example_topic for item_topic in item_topics]
+
     return {
+        "items": item_count / len(predictions),
+        "cut": sum(prediction.cut for prediction in predictions) / len(predictions),
+        "on_topic": sum(on_topic) / len(on_topic) if on_topic else None,
+    }
+
+
+def count_predictions(task: Task, predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Count what of a result needs no data.
+
+    Args:
+        task: The task.
+        predictions: The predictions of a run.
+
+    Returns:
+        Number of predictions, of failures and of unanswered ones, usage, and the task's metrics by name. `kept`, the
+        share of examples whose draft a gate kept, is there only where the method has a gate.
+    """
+    counts: dict[str, Any] = {
         "n": len(predictions),
         "failed": sum(prediction.failure is not None for prediction in predictions),
         "unanswered": sum(prediction.unanswered for prediction in predictions),
-        **_kept(predictions),
-        "usage": asdict(sum((prediction.usage for prediction in predictions), Usage())),
-        "main_metric": task.main_metric,
-        "directions": dict(task.metrics),
     }
 
+    gate_decisions = [prediction.draft_kept for prediction in predictions if prediction.draft_kept is not None]
+    if gate_decisions:
+        counts["kept"] = sum(gate_decisions) / len(predictions)
 
-def _kept(predictions: Sequence[Prediction]) -> dict[str, float]:
-    gated = [one.draft_kept for one in predictions if one.draft_kept is not None]
-    return {"kept": sum(gated) / len(predictions)} if gated else {}
+    counts["usage"] = asdict(sum((prediction.usage for prediction in predictions), Usage()))
+    counts["main_metric"] = task.main_metric
+    counts["directions"] = dict(task.metrics)
+    return counts

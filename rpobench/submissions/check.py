@@ -16,7 +16,7 @@ from rpobench.registry import get_task
 from rpobench.runs.environment import hash_prompts
 from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.scoring.by_user import sum_by_user
-from rpobench.scoring.result import counted, score
+from rpobench.scoring.result import count_predictions, score
 from rpobench.store.result_store import ResultStore
 from rpobench.store.results import SCHEMA_VERSION, read_run_spec
 from rpobench.store.spec import RunSpec, Spec, digest_of
@@ -135,7 +135,7 @@ def _check_finished(run: StoredRun, data: str | None, report: Report) -> None:
     else:
         task = get_task(run.task_name)
         if task.versioned == run.spec.task:
-            facts = _prediction_facts(run) | counted(task, list(predictions.values()))
+            facts = _prediction_facts(run) | count_predictions(task, list(predictions.values()))
             report.faults += find_differences("predictions", facts, run.result.to_json())
 
 
