@@ -9,7 +9,7 @@ import typer
 
 from rpobench.cli.options import Runs
 from rpobench.store.files import write_bytes
-from rpobench.submissions.official_zip import submission
+from rpobench.submissions.official_zip import build_submission
 
 
 def export(
@@ -18,4 +18,4 @@ def export(
     runs: Runs = Path("runs"),
 ) -> None:
     """Write runs as the official submission, which `rpobench score` reads back."""
-    write_bytes(out, submission(runs, names))
+    write_bytes(out, build_submission(runs, names))

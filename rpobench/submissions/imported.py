@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rpobench.types import Prediction, RpobenchError
 
@@ -13,10 +14,22 @@ if TYPE_CHECKING:
     from rpobench.store.spec import RunSpec
 
 
-def write_import(out: Path, spec: RunSpec, data: DataSet, answers: dict[str, str], preds: Path) -> Path:
-    """Score the answers, by example id, and write them as a finished run; its folder.
+def write_import(out: Path, spec: RunSpec, data: DataSet, answers: Mapping[str, str], preds: Path) -> Path:
+    """Score answers that were made elsewhere, and write them as a finished run.
 
-    Raises RpobenchError where the ids are not those of the data, and where the name already has other predictions.
+    Args:
+        out: The folder of runs.
+        spec: What describes the run.
+        data: The examples that were answered, with their targets.
+        answers: The answers by example id.
+        preds: The file that they were read from, for errors.
+
+    Returns:
+        The folder of the run. One that holds the same predictions already is left as it is.
+
+    Raises:
+        RpobenchError: The ids are not those of the data, a metric is not finite, or the run's folder holds other
+            predictions.
     """
     from rpobench.registry import get_task
     from rpobench.runs.environment import describe_environment, hash_prompts
@@ -26,31 +39,52 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: dict[str, str
     from rpobench.store.result_store import ResultStore, claim
     from rpobench.store.results import SCHEMA_VERSION
 
-    wanted = {one.example.id for one in data.labelled}
-    for lacking, what in ((wanted - answers.keys(), "lacks"), (answers.keys() - wanted, "has an unknown")):
-        if lacking:
-            raise RpobenchError(f"{preds}: {what} id {min(lacking)!r} ({len(lacking)} in all): use --data and --limit")
-    task, folder = get_task(data.task), ResultStore(out).run_folder(spec)
-    made = {key: Prediction(key, answers[key], answers[key]) for key in (one.example.id for one in data.labelled)}
-    scored = score(task, data, made)
-    for metric, value in scored["metrics"].items():
-        if not math.isfinite(value):
-            raise RpobenchError(f"{preds}: the {metric} of its outputs is {value}: one of them is too large a number")
+    example_ids = [labelled.example.id for labelled in data.labelled]
+    _check_ids(set(example_ids), set(answers), preds)
+
+    task = get_task(data.task)
+    predictions = {}
+    for example_id in example_ids:
+        predictions[example_id] = Prediction(example_id, answers[example_id], answers[example_id])
+    scores = score(task, data, predictions)
+    _check_metrics(scores["metrics"], preds)
+
+    folder = ResultStore(out).run_folder(spec)
+    predictions_file = folder / "predictions.jsonl"
     if (folder / "result.json").exists():
-        if read_predictions(folder / "predictions.jsonl") != made:
+        if read_predictions(predictions_file) != predictions:
             raise RpobenchError(f"{folder}: holds other predictions of that name: choose another --name or --seed")
         return folder
+
     claim(folder, spec)
-    held = folder / "predictions.jsonl"
-    for left in (held, packed_path(held)):  # by an import that was killed
-        left.unlink(missing_ok=True)
-    append_predictions(held, list(made.values()))
-    write_json(
-        folder / "environment.json", describe_environment(data_sha256=data.sha256, hashes=hash_prompts(task, data))
-    )
-    result = scored | {
-        "seconds": 0.0, "fit_seconds": None, "texts": data.synthetic or not task.licensed, "schema": SCHEMA_VERSION,
-        "synthetic": data.synthetic, "imported": True,
-    }  # fmt: skip
-    write_json(folder / "result.json", result)
+    for leftover in (predictions_file, packed_path(predictions_file)):  # of an import that was killed
+        leftover.unlink(missing_ok=True)
+    append_predictions(predictions_file, list(predictions.values()))
+
+    environment = describe_environment(data_sha256=data.sha256, hashes=hash_prompts(task, data))
+    write_json(folder / "environment.json", environment)
+
+    facts: dict[str, Any] = {
+        "seconds": 0.0,
+        "fit_seconds": None,
+        "texts": data.synthetic or not task.licensed,
+        "schema": SCHEMA_VERSION,
+        "synthetic": data.synthetic,
+        "imported": True,
+    }
+    write_json(folder / "result.json", {**scores, **facts})
     return folder
+
+
+def _check_ids(example_ids: set[str], answer_ids: set[str], preds: Path) -> None:
+    missing, unknown = example_ids - answer_ids, answer_ids - example_ids
+
+    for ids, fault in ((missing, "lacks"), (unknown, "has an unknown")):
+        if ids:
+            raise RpobenchError(f"{preds}: {fault} id {min(ids)!r} ({len(ids)} in all): use --data and --limit")
+
+
+def _check_metrics(metrics: Mapping[str, float], preds: Path) -> None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise RpobenchError(f"{preds}: the {name} of its outputs is {value}: one of them is too large a number")

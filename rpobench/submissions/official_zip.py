@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -12,24 +13,43 @@ from rpobench.store.result_store import ResultStore
 from rpobench.types import RpobenchError
 
 
-def submission(runs: Path, chosen: list[str]) -> bytes:
-    """The zip of these runs, each of another task: `LaMP_3.json` with `{"task", "golds": [{"id", "output"}]}`.
+def build_submission(store_folder: Path, run_names: Sequence[str]) -> bytes:
+    """Put runs of different tasks into an official zip.
 
-    The same runs give the same bytes. Raises RpobenchError for a run that is unknown, unfinished or a control, and
-    where two runs are of one task.
+    Args:
+        store_folder: Where the runs lie.
+        run_names: Which runs, one for each task, as `ResultStore.find` takes them.
+
+    Returns:
+        A zip with one file a task, such as `LaMP_3.json`: `{"task", "golds": [{"id", "output"}]}`. The same runs give
+        the same bytes.
+
+    Raises:
+        RpobenchError: A run is unknown, unfinished or has swapped profiles, or two runs are of one task.
     """
-    held: dict[str, str] = {}
-    for name in chosen:
-        run = ResultStore(runs).find(name)
+    store = ResultStore(store_folder)
+    json_by_task: dict[str, str] = {}
+
+    for name in run_names:
+        run = store.find(name)
         if not run.has_own_profiles:
             raise RpobenchError(f"{run.name}: has other users' profiles: the control is no submission")
+
         task = official_name(run.task_name)
-        if task in held:
+        if task in json_by_task:
             raise RpobenchError(f"{run.name}: a second run of {task}: a submission holds one of each task")
-        golds = [{"id": key, "output": prediction.text} for key, prediction in run.predictions().items()]
-        held[task] = json.dumps({"task": task, "golds": golds})
-    packed = BytesIO()
-    with ZipFile(packed, "w", ZIP_DEFLATED) as zipped:
-        for task, text in sorted(held.items()):
-            zipped.writestr(ZipInfo(f"{task}.json"), text, ZIP_DEFLATED)
-    return packed.getvalue()
+
+        golds = []
+        for example_id, prediction in run.predictions().items():
+            golds.append({"id": example_id, "output": prediction.text})
+        json_by_task[task] = json.dumps({"task": task, "golds": golds})
+
+    return _zip(json_by_task)
+
+
+def _zip(json_by_task: dict[str, str]) -> bytes:
+    buffer = BytesIO()
+    with ZipFile(buffer, "w", ZIP_DEFLATED) as archive:
+        for task, text in sorted(json_by_task.items()):
+            archive.writestr(ZipInfo(f"{task}.json"), text, ZIP_DEFLATED)
+    return buffer.getvalue()
