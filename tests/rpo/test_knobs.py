@@ -174,6 +174,6 @@ def test_a_report_whose_package_is_absent_is_refused_before_anything_is_drafted(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rpobench.rpo.training.arguments.get_available_reporting_integrations", lambda: ["wandb"])
-    monkeypatch.setattr(FixedDrafts, "drafts", lambda *_: pytest.fail("drafted first"))
+    monkeypatch.setattr(FixedDrafts, "get_drafts", lambda *_: pytest.fail("drafted first"))
     with pytest.raises(RpobenchError, match="report_to=tensorboard: not one of none, wandb, or its package is not"):
         fitted(tiny_checkpoint, tmp_path, report_to="tensorboard")
