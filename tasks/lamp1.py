@@ -39,7 +39,7 @@ class CitationIdentification(LabelTask):
         return f"{quoted[1]} {quoted[2]}"
 
     def evidence_tokens(self, encode: Callable[[str], list[int]]) -> int:
-        """None: the items stand within the input."""
+        """Return 0: the items stand within the input."""
         return 0
 
     def retrieval_text(self, item: ProfileItem) -> str:
@@ -52,11 +52,15 @@ class CitationIdentification(LabelTask):
         return f'"{item.fields["title"]}"'
 
     def with_evidence(self, input: str, evidence: Sequence[ProfileItem]) -> str:
-        place = input.find(TITLE_MARK) + len(TITLE_MARK)
-        return f"{input[:place]}, and {', and '.join(map(self.wrap, evidence))}{input[place:]}"
+        position = input.find(TITLE_MARK) + len(TITLE_MARK)
+        titles = ", and ".join(map(self.wrap, evidence))
+        return f"{input[:position]}, and {titles}{input[position:]}"
 
     def pair(self, item: ProfileItem) -> tuple[str, str] | None:
-        """An item names no reference: the abstract is predicted from the title (arXiv 2409.09510, released code)."""
+        """Let the abstract be predicted from the title, since an item names no reference.
+
+        The source is arXiv 2409.09510, released code.
+        """
         return f'Write the abstract of the paper "{item.fields["title"]}".', item.fields["abstract"]
 
     @staticmethod
@@ -64,6 +68,10 @@ class CitationIdentification(LabelTask):
         return text.split('"')[1::2]
 
     def parse(self, raw: str) -> str:
-        found = super().parse(raw)
-        bare = raw.strip().rstrip(".")
-        return found or (f"[{bare}]" if f"[{bare}]" in self.labels else "")
+        """Read a label, also where its brackets are left out."""
+        label = super().parse(raw)
+        if label:
+            return label
+
+        bracketed = f"[{raw.strip().rstrip('.')}]"
+        return bracketed if bracketed in self.labels else ""

@@ -26,7 +26,7 @@ class ScholarlyTitle(PairedItems, TextTask):
         return f'"{item.fields["title"]}" is a title for "{item.fields["abstract"]}" '
 
     def item_tokens(self, item: ProfileItem, encode: Callable[[str], list[int]]) -> int:
-        """Without the "for" that the prompt then has, as in the released code."""
+        """Count the words without the "for" that the prompt then has, as in the released code."""
         return len(encode(f'"{item.fields["title"]}" is a title " " '))
 
     def evidence_tokens(self, encode: Callable[[str], list[int]]) -> int:

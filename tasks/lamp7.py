@@ -24,14 +24,19 @@ class TweetParaphrase(PairedItems, TextTask):
         return item.fields["text"]
 
     def pair(self, item: ProfileItem) -> tuple[str, str] | None:
-        """A tweet has no paraphrase: its first fifth is continued (arXiv 2409.09510, released code: 10 to 25%)."""
+        """Let the first fifth of a tweet be continued, since it has no paraphrase.
+
+        The source is arXiv 2409.09510, whose released code takes 10 to 25%.
+        """
         words = item.fields["text"].split()
-        start = max(1, len(words) // 5)
-        return f"Continue this tweet: {' '.join(words[:start])}", " ".join(words[start:])
+        split = max(1, len(words) // 5)
+
+        beginning, rest = " ".join(words[:split]), " ".join(words[split:])
+        return f"Continue this tweet: {beginning}", rest
 
     def wrap(self, item: ProfileItem) -> str:
         return f'"{item.fields["text"]}" '
 
     def evidence_tokens(self, encode: Callable[[str], list[int]]) -> int:
-        """For other words than the prompt then has, as in the released code."""
+        """Count other words than the prompt then has, as in the released code."""
         return 1 + len(encode("are written by user. Following the given patterns"))

@@ -57,6 +57,7 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
         if not equals or not key:
             raise RpobenchError(f"--set {pair}: give key=value")
         settings[key.strip()] = value.strip()
+
     return settings
 
 

@@ -42,6 +42,7 @@ def score(task: str, golds: Answers, preds: Answers) -> dict[str, float]:
         RpobenchError: The ids of one do not match the other's; the message names an id.
     """
     predictions, targets = _align(task, golds, preds)
+
     return get_task(task).aggregate(predictions, targets)
 
 
@@ -60,6 +61,7 @@ def score_extra(task: str, golds: Answers, preds: Answers) -> dict[str, Any]:
         RpobenchError: The ids of one do not match the other's.
     """
     predictions, targets = _align(task, golds, preds)
+
     return extra_metrics(get_task(task), predictions, targets)
 
 

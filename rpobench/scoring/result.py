@@ -65,6 +65,7 @@ def measure_examples(
         By example id its user, number of profile items, measures, and the scores of the references.
     """
     examples = {}
+
     for index, (item, text) in enumerate(zip(labelled, texts, strict=True)):
         examples[item.example.id] = {
             "user": item.example.user_id,

@@ -143,6 +143,7 @@ class Comparison:
         spread = self.difference.spread
         if not spread or not spread.se:
             return math.nan
+
         return spread.quantile(1 - ALPHA / 2) + spread.quantile(POWER)
 
     def equivalence(self, margin: float, span: float) -> float:
@@ -271,6 +272,7 @@ def wins(first: Array, second: Array) -> Wins:
     differences = first - second
     better = int((differences > EQUAL).sum())
     worse = int((differences < -EQUAL).sum())
+
     return Wins(better, len(differences) - better - worse, worse)
 
 

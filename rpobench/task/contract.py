@@ -60,15 +60,7 @@ class Task(ABC):
         return example.input.removeprefix(self.instruction).strip()
 
     def check_example(self, example: Example, location: str) -> None:
-        """Refuse an input that this task cannot read.
-
-        Args:
-            example: The example.
-            location: File and record, for the error.
-
-        Raises:
-            RpobenchError: The input is not in the task's form.
-        """
+        """Raise an RpobenchError, which begins with `location`, where this task cannot read the input."""
         if not example.input.strip():
             raise RpobenchError(f"{location}: the input is empty")
 
@@ -99,60 +91,32 @@ class Task(ABC):
     def with_evidence(self, input: str, evidence: Sequence[ProfileItem]) -> str:
         """Return the official prompt with evidence (LaMP, arXiv 2304.11406, released code).
 
-        Args:
-            input: The official input.
-            evidence: The profile items, best first; there is at least one.
-
-        Returns:
-            The text of the prompt.
+        There is at least one item of evidence; the best stands first.
         """
 
     def pair(self, item: ProfileItem) -> tuple[str, str] | None:
-        """Return a profile item as an input with its answer, to learn a user from.
+        """Return a profile item as input and answer, to learn a user from; None where the item makes no pair.
 
         Where an item is no input-output pair of this task, a task says what else is to be predicted of the item.
-
-        Args:
-            item: The item.
-
-        Returns:
-            Input and answer; None where the item makes no pair.
         """
         return None
 
     def item_tokens(self, item: ProfileItem, encode: Callable[[str], list[int]]) -> int:
         """Count the tokens that the official arithmetic sets aside for the words around an item's text.
 
-        Args:
-            item: The item.
-            encode: The reference tokenizer.
-
-        Returns:
-            The number of tokens: two for bare quotes.
+        By default these are two, for bare quotes. `encode` is the reference tokenizer.
         """
         return 2
 
     def evidence_tokens(self, encode: Callable[[str], list[int]]) -> int:
         """Count the tokens that the official arithmetic sets aside for the words around all items.
 
-        Args:
-            encode: The reference tokenizer.
-
-        Returns:
-            The number of tokens: one for the stop after the items.
+        By default it is one, for the stop after the items. `encode` is the reference tokenizer.
         """
         return 1
 
     def prompt(self, example: Example, evidence: Sequence[ProfileItem] = ()) -> Chat:
-        """Return the official LaMP prompt as a single user message.
-
-        Args:
-            example: The example.
-            evidence: The profile items to show, best first; may be empty.
-
-        Returns:
-            The chat.
-        """
+        """Return the official LaMP prompt as a single user message; evidence is best first and may be empty."""
         text = self.with_evidence(example.input, evidence) if evidence else example.input
         return (Message("user", text),)
 

@@ -27,11 +27,13 @@ def extra_metrics(task: Task, texts: Sequence[str], targets: Sequence[str]) -> d
     """
     if task.kind == "text":
         return {"rouge-2": _rouge2(texts, targets), "BLEU": _bleu(texts, targets), "METEOR": _meteor(texts, targets)}
+
     if task.kind == "label":
         return {
             "f1_by_label": _f1_by_label(texts, targets, task.labels),
             "confusion": _confusion(texts, targets, task.labels),
         }
+
     return {}
 
 
@@ -48,8 +50,10 @@ def metric_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
         if name == "f1_by_label":
             for label, f1 in value.items():
                 yield f"f1 {label}\t{f1:.6f}"
+
         elif name == "confusion":
             yield from _confusion_lines(value)
+
         else:
             yield f"{name}\t{value:.6f}"
 

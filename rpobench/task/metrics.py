@@ -35,6 +35,7 @@ def rouge(text: str, target: str) -> tuple[float, float]:
         ROUGE-1 and ROUGE-L, each in [0, 1].
     """
     scores = _rouge_scorer().score(target, text)
+
     return scores["rouge1"].fmeasure, scores["rougeL"].fmeasure
 
 
@@ -76,6 +77,7 @@ def rating_error(text: str, target: str) -> float:
         The error, in points of the scale.
     """
     expected, answered = float(target), rating(text)
+
     if answered is None:
         return max(abs(expected - LOWEST), abs(expected - HIGHEST))
     return abs(answered - expected)

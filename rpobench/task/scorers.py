@@ -61,60 +61,29 @@ class Scorer(ABC):
 
     @abstractmethod
     def score(self, text: str, target: str) -> float:
-        """Score one answer; this is also the RL reward.
-
-        Args:
-            text: The answer.
-            target: Its target.
-
-        Returns:
-            The score, in [0, 1]; higher is better.
-        """
+        """Score one answer, in [0, 1]; higher is better. This is also the RL reward."""
 
     @abstractmethod
     def measure(self, text: str, target: str) -> tuple[float, ...]:
-        """Measure one answer: the few numbers that a result keeps of it.
-
-        Args:
-            text: The answer.
-            target: Its target.
-
-        Returns:
-            All that the metrics need, and no text.
-        """
+        """Measure one answer: the few numbers that a result keeps of it. They are all that the metrics need."""
 
     @abstractmethod
     def aggregate(self, texts: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
-        """Compute the metrics over many answers.
-
-        Args:
-            texts: The answers.
-            targets: Their targets, in the same order.
-
-        Returns:
-            The metrics by name.
-        """
+        """Compute the metrics by name over answers and their targets, which stand in the same order."""
 
     @abstractmethod
     def summands(self, measures: Array) -> Array:
         """Turn measures into numbers whose sums over any examples give their metrics.
 
-        Args:
-            measures: (examples, measures).
-
         Returns:
-            (examples, summands); the first column is 1.
+            (examples, summands) of (examples, measures); the first column is 1.
         """
 
     @abstractmethod
     def metrics_of(self, sums: Array) -> dict[str, Array]:
-        """Compute the metrics from sums of summands.
+        """Compute the metrics by name, of shape (...), from sums of summands, (..., summands).
 
-        Args:
-            sums: (..., summands).
-
-        Returns:
-            The metrics by name, of shape (...). Metrics that are younger than the measures are not among them.
+        Metrics that are younger than the measures are not among them.
         """
 
     def expected_label(self, measures: Sequence[float]) -> str | None:

@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 from rpobench import get_task
 from rpobench.cli.main import app
 from rpobench.data.synth.world import generate
-from rpobench.runs.fit_cost import FIT_COST
 from rpobench.runs.plan import LARGEST_SEED
 from rpobench.store.files import write_json
 from rpobench.store.result_store import ResultStore
 from rpobench.store.results import SCHEMA_VERSION, published_schema
 from rpobench.store.spec import FitSpec
+from rpobench.store.stored_run import FIT_COST
 from rpobench.submissions.check import check_runs
 from rpobench.types import RpobenchError
 
