@@ -15,7 +15,19 @@ __all__ = ["get_method", "get_model", "get_retriever", "get_task", "run", "score
 
 
 def run(method: str, task: str, **options: Any) -> list[dict[str, Any]]:
-    """Train and score methods on tasks; `options` are those of `plan.Plan`. One object a run. Raises RpobenchError."""
+    """Train and score methods on tasks, as `rpobench run` does.
+
+    Args:
+        method: Names, comma-separated, or `all`, `untrained`, `trained`.
+        task: Names, comma-separated, or `all`.
+        **options: The other options of `rpobench.runs.plan.Plan`.
+
+    Returns:
+        What `rpobench run --json` prints: an object for each run.
+
+    Raises:
+        RpobenchError: An option, an input or the environment is at fault.
+    """
     from rpobench.runs.benchmark import run as run_plan
     from rpobench.runs.plan import make_plan
 
@@ -24,7 +36,19 @@ def run(method: str, task: str, **options: Any) -> list[dict[str, Any]]:
 
 
 def score(task: str, golds: Any, preds: Any) -> dict[str, float]:
-    """The official metrics of predictions against golds, from files or their content."""
+    """Compute the official metrics of predictions against golds.
+
+    Args:
+        task: The name of the task.
+        golds: The targets, in LaMP's file form: a file, a zip of files, or content.
+        preds: The predictions in the same form.
+
+    Returns:
+        The metrics by official name.
+
+    Raises:
+        RpobenchError: The ids of one do not match the other's.
+    """
     from rpobench.scoring.official import score as score_answers
 
     return score_answers(task, golds, preds)
