@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +115,22 @@ def other_cache(_session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """RPOBENCH_CACHE set to a folder of this session: for tests that must not touch the user's cache."""
     monkeypatch.setenv("RPOBENCH_CACHE", str(_session_cache))
     return _session_cache
+
+
+@pytest.fixture
+def checkpoint_copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """The tiny chat model in a folder that a test may change."""
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "tiny"))
+
+
+@pytest.fixture
+def hashed_encoder(other_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence encoder without weights: a text's vector is drawn by its hash."""
+    from words import Hashes
+
+    from rpobench.models import encoder
+
+    monkeypatch.setattr(encoder.Encoder, "_model", Hashes())
 
 
 @pytest.fixture

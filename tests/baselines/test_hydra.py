@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 from rpobench.baselines.hydra.candidates import Candidates, propose
 from rpobench.baselines.hydra.rows import candidate_rows, item_rows
-from words import Hashes, Words
+from words import Words
 
 from rpobench import get_method, get_retriever, get_task
 from rpobench.data.synth.world import generate
 from rpobench.evidence.source import RankedEvidence
 from rpobench.method.context import Context, FitContext, PredictContext
 from rpobench.method.per_user import ITEM_WORDS, build_past_examples
-from rpobench.models import encoder
 from rpobench.models.scripted import ScriptedModel, echo
 from rpobench.runs.benchmark import estimate, run
 from rpobench.runs.drafts import StoredDrafts
@@ -33,9 +32,7 @@ from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Predic
 TAGS, TWEETS = get_task("LaMP-2"), get_task("LaMP-7")
 
 
-@pytest.fixture(autouse=True)
-def no_weights(other_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder.Encoder, "_model", Hashes())
+pytestmark = pytest.mark.usefixtures("hashed_encoder")
 
 
 class Sampling(ScriptedModel):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from odd_profiles import make_odd_examples
 from rpobench.baselines.per_user_lora.config import AdapterTraining
 from rpobench.baselines.per_user_lora.lora import UserAdapters
 
@@ -80,25 +81,9 @@ def dev_examples(task: str, count: int) -> list[Example]:
     return [labelled.example for labelled in generate(task, "dev", count).labelled]
 
 
-def odd_examples(task: str) -> list[Example]:
-    """An empty profile, one item, the usual, and 500 items."""
-    empty, single, usual, huge = dev_examples(task, 4)
-
-    items = []
-    for number in range(500):
-        items.append(replace(huge.profile[number % len(huge.profile)], id=f"i{number}"))
-
-    return [
-        replace(empty, profile=()),
-        replace(single, profile=single.profile[:1]),
-        usual,
-        replace(huge, profile=tuple(items)),
-    ]
-
-
 @pytest.mark.parametrize("task", ["LaMP-1", "LaMP-2", "LaMP-4"])
 def test_it_does_what_every_method_owes(task: str, fit_folder: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    examples = odd_examples(task)
+    examples = make_odd_examples(task)
 
     first = predict(load_method(fit_folder, tiny_checkpoint), task, examples, tmp_path / "a")
     second = predict(load_method(fit_folder, tiny_checkpoint), task, examples, tmp_path / "b")

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 
 import pytest
+from counting_retriever import CountingRetriever
 from hypothesis import given
 from hypothesis import strategies as st
 from words import Words
 
-from rpobench import get_retriever, get_task
+from rpobench import get_task
 from rpobench.evidence.budget import fit_evidence
-from rpobench.evidence.retrievers import Retriever
 from rpobench.evidence.source import RankedEvidence
 from rpobench.method.config import EvidenceConfig
 from rpobench.types import Example, ProfileItem
 
 TASK = get_task("LaMP-4")
-
-
-class Counting(Retriever):
-    """BM25 that counts its calls."""
-
-    identity = "counting"
-
-    def __init__(self) -> None:
-        self.keys: list[str] = []
-
-    def rank(
-        self, query: str, texts: Sequence[str], *, dates: Sequence[date | None] | None = None, key: str = ""
-    ) -> Sequence[int]:
-        self.keys.append(key)
-        return get_retriever("bm25").rank(query, texts, dates=dates, key=key)
 
 
 def item(key: str, text: str, title: str = "t") -> ProfileItem:
@@ -44,7 +27,7 @@ def make_example(*items: ProfileItem, key: str = "1", text: str = "sun and rain"
     return Example(key, "u", f"{TASK.instruction}{text}", items)
 
 
-def source(retriever: Counting) -> RankedEvidence:
+def source(retriever: CountingRetriever) -> RankedEvidence:
     return RankedEvidence(lambda name: retriever, Words, seed=3)
 
 
@@ -56,20 +39,24 @@ def test_the_best_items_of_the_own_profile_come_best_first() -> None:
     items = (item("a", "fog"), item("b", "rain rain"), item("c", "snow"), item("d", "sun rain"), item("f", "ice"))
     example, other_example = make_example(*items), make_example(item("e", "hail"), key="2")
 
-    first, second = source(Counting()).choose_evidence(TASK, [example, other_example], retriever="x", limits=limits(2))
+    first, second = source(CountingRetriever()).choose_evidence(
+        TASK, [example, other_example], retriever="x", limits=limits(2)
+    )
 
     assert [first.ids, second.ids] == [("d", "b"), ("e",)]
     assert first.items[0] == example.profile[3] and first.cut == 0
 
 
 def test_an_empty_profile_gives_empty_evidence() -> None:
-    (evidence,) = source(Counting()).choose_evidence(TASK, [make_example()], retriever="x", limits=limits(2, 9))
+    (evidence,) = source(CountingRetriever()).choose_evidence(
+        TASK, [make_example()], retriever="x", limits=limits(2, 9)
+    )
 
     assert evidence.ids == ()
 
 
 def test_a_profile_is_ranked_once_until_it_or_the_input_changes() -> None:
-    retriever = Counting()
+    retriever = CountingRetriever()
     evidence = source(retriever)
     example = make_example(item("a", "fog"), item("b", "rain"), item("c", "ice"))
 
@@ -90,7 +77,9 @@ def test_an_evidence_budget_drops_items_but_never_the_best() -> None:
     results = {}
     for budget in (None, 16, 12, 1):
         evidence_limits = limits(4, max_evidence_tokens=budget)
-        (evidence,) = source(Counting()).choose_evidence(TASK, [example], retriever="x", limits=evidence_limits)
+        (evidence,) = source(CountingRetriever()).choose_evidence(
+            TASK, [example], retriever="x", limits=evidence_limits
+        )
         results[budget] = (evidence.ids, evidence.cut)
 
     all_ids, _ = results[None]

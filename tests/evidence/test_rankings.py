@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import pytest
+from counting_retriever import CountingRetriever
 
 from rpobench import get_retriever, get_task
 from rpobench.evidence import rankings as rankings_module
 from rpobench.evidence.rankings import Rankings, read_rankings, write_rankings
-from rpobench.evidence.retrievers import Retriever
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 TASK = get_task("LaMP-3")
-
-
-class Counting(Retriever):
-    """BM25 that counts its calls."""
-
-    identity = "counting"
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def rank(
-        self, query: str, texts: Sequence[str], *, dates: Sequence[date | None] | None = None, key: str = ""
-    ) -> Sequence[int]:
-        self.calls += 1
-        return get_retriever("bm25").rank(query, texts, dates=dates, key=key)
 
 
 def make_examples(count: int, size: int = 5) -> list[Example]:
@@ -51,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_rankings_of_a_data_set_are_kept_for_the_next_process(folder: Path) -> None:
-    first_retriever, second_retriever, examples = Counting(), Counting(), make_examples(12)
+    first_retriever, second_retriever, examples = CountingRetriever(), CountingRetriever(), make_examples(12)
 
     rankings = Rankings(0, folder).rank_data_set(TASK, examples, first_retriever, "data")
     assert first_retriever.calls == 12 and rankings[4][0] == 0 and sorted(rankings[9]) == [0, 1, 2]
@@ -63,8 +46,8 @@ def test_rankings_of_a_data_set_are_kept_for_the_next_process(folder: Path) -> N
 
 @pytest.mark.parametrize("change", ["data", "seed", "ranker", "task"])
 def test_another_name_reads_no_kept_ranking(folder: Path, change: str) -> None:
-    retriever, examples = Counting(), make_examples(12)
-    Rankings(0, folder).rank_data_set(TASK, examples, Counting(), "data")
+    retriever, examples = CountingRetriever(), make_examples(12)
+    Rankings(0, folder).rank_data_set(TASK, examples, CountingRetriever(), "data")
 
     if change == "ranker":
         retriever.identity = "counting-2"
@@ -78,7 +61,7 @@ def test_another_name_reads_no_kept_ranking(folder: Path, change: str) -> None:
 
 @pytest.mark.parametrize("change", ["a text", "an input", "an example less"])
 def test_examples_without_a_name_are_known_by_their_contents(folder: Path, change: str) -> None:
-    retriever, examples = Counting(), make_examples(12)
+    retriever, examples = CountingRetriever(), make_examples(12)
     Rankings(0, folder).rank(TASK, examples, retriever)
     Rankings(0, folder).rank(TASK, make_examples(12), retriever)
     assert retriever.calls == 12
@@ -96,14 +79,14 @@ def test_examples_without_a_name_are_known_by_their_contents(folder: Path, chang
 
 
 def test_few_rankings_are_not_kept_and_none_without_a_folder(folder: Path) -> None:
-    Rankings(0, folder).rank(TASK, make_examples(3), Counting())
-    Rankings(0).rank(TASK, make_examples(12), Counting())
+    Rankings(0, folder).rank(TASK, make_examples(3), CountingRetriever())
+    Rankings(0).rank(TASK, make_examples(12), CountingRetriever())
 
     assert not folder.exists()
 
 
 def test_expected_examples_are_ranked_together(folder: Path) -> None:
-    retriever, examples, rankings = Counting(), make_examples(12), Rankings(0, folder)
+    retriever, examples, rankings = CountingRetriever(), make_examples(12), Rankings(0, folder)
     rankings.expect(TASK, examples, "data")
     assert retriever.calls == 0
 
@@ -112,7 +95,7 @@ def test_expected_examples_are_ranked_together(folder: Path) -> None:
 
     all_rankings = rankings.rank(TASK, examples, retriever)
     assert all_rankings[2:3] == first_part and retriever.calls == 12
-    kept_rankings = Rankings(0, folder).rank_data_set(TASK, examples, Counting(), "data")
+    kept_rankings = Rankings(0, folder).rank_data_set(TASK, examples, CountingRetriever(), "data")
     assert kept_rankings == [list(ranking) for ranking in all_rankings]
 
 
@@ -134,12 +117,12 @@ def test_a_swapped_profile_never_gets_the_own_ranking(folder: Path) -> None:
 
 
 def test_a_damaged_file_is_named(folder: Path) -> None:
-    Rankings(0, folder).rank_data_set(TASK, make_examples(12), Counting(), "data")
+    Rankings(0, folder).rank_data_set(TASK, make_examples(12), CountingRetriever(), "data")
     (file,) = folder.iterdir()
     file.write_bytes(file.read_bytes()[:40])
 
     with pytest.raises(RpobenchError, match=rf"{file.name}: is damaged .*: delete it"):
-        Rankings(0, folder).rank_data_set(TASK, make_examples(12), Counting(), "data")
+        Rankings(0, folder).rank_data_set(TASK, make_examples(12), CountingRetriever(), "data")
 
 
 def test_rankings_read_back_with_empty_ones(tmp_path: Path) -> None:

@@ -13,3 +13,8 @@ def good(position: int, target: str, rng: Random) -> str:
 def poor(position: int, target: str, rng: Random) -> str:
     """Answer as a poor method does: with any rating."""
     return str(rng.randint(1, 5))
+
+
+def perfect(position: int, target: str, rng: Random) -> str:
+    """Answer with the target."""
+    return target

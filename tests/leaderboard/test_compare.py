@@ -14,7 +14,7 @@ import pytest
 from rpobench.leaderboard.comparability import DataFilter, choose_runs
 from rpobench.leaderboard.comparison import compare_runs
 from rpobench.leaderboard.formats.blocks import Entry
-from run_answers import good, poor
+from run_answers import good, perfect, poor
 from typer.testing import CliRunner
 
 from rpobench import get_task
@@ -62,16 +62,12 @@ def test_holm_is_over_tasks_and_beating_all_takes_the_largest_p(make_run: Make, 
     assert [one["beats"] for one in (least, most)] == [one["p_holm"] <= 0.05 for one in (least, most)]
 
 
-def right(place: int, target: str, rng: Random) -> str:
-    return target
-
-
 def test_beating_all_on_one_task_of_several_must_hold_for_their_number(make_run: Make, tmp_path: Path) -> None:
-    make_run("first", right, task="LaMP-2")
+    make_run("first", perfect, task="LaMP-2")
     make_run("first", lambda place, target, rng: "[1]", task="LaMP-1")
     for name in ("one", "two"):
         make_run(name, lambda place, target, rng: "comedy", task="LaMP-2")
-        make_run(name, right, task="LaMP-1")
+        make_run(name, perfect, task="LaMP-1")
     found = {one["task"]: one for one in compared(tmp_path, "first", "one", "two")["beats_all"]}
     assert not found["LaMP-1"]["beats"] and found["LaMP-1"]["p"] == 1.0
     assert found["LaMP-2"]["beats"] and found["LaMP-2"]["p_holm"] == pytest.approx(2 * found["LaMP-2"]["p"])

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from words import Hashes, Words
+from odd_profiles import make_odd_examples
+from words import Words
 
 from rpobench import get_method, get_retriever, get_task
 from rpobench.data.synth.world import generate
 from rpobench.evidence.source import RankedEvidence
 from rpobench.method.context import FitContext, PredictContext
 from rpobench.method.contract import Method
-from rpobench.models import encoder
 from rpobench.models.scripted import ScriptedModel
 from rpobench.registry import list_names
 from rpobench.runs.drafts import StoredDrafts
@@ -30,9 +28,7 @@ TASKS = ("LaMP-1", "LaMP-2", "LaMP-3", "LaMP-4", "LaMP-7")
 MODEL_TRAINERS = {"rpo", "sft-rag", "sft-rag-analysis", "sft-generic", "per-user-lora"}
 
 
-@pytest.fixture(autouse=True)
-def no_weights(other_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder.Encoder, "_model", Hashes())
+pytestmark = pytest.mark.usefixtures("hashed_encoder")
 
 
 def reply(chat: Chat) -> str:
@@ -84,26 +80,9 @@ def world_examples(task_name: str, count: int) -> list[Example]:
     return [labelled.example for labelled in world(task_name, "dev", count)]
 
 
-def odd_examples(task_name: str) -> list[Example]:
-    """An empty profile, one item, the usual, and 500 items."""
-    empty, single, usual, huge = world_examples(task_name, 4)
-
-    items = []
-    for number in range(500):
-        item = huge.profile[number % len(huge.profile)]
-        items.append(replace(item, id=f"i{number}", date=date(2020, 1, 1 + number % 28)))
-
-    return [
-        replace(empty, profile=()),
-        replace(single, profile=single.profile[:1]),
-        usual,
-        replace(huge, profile=tuple(items)),
-    ]
-
-
 @pytest.mark.parametrize(("name", "task_name"), CASES)
 def test_equal_runs_give_equal_predictions(name: str, task_name: str, tmp_path: Path) -> None:
-    examples = odd_examples(task_name)
+    examples = make_odd_examples(task_name)
 
     runs = []
     for folder in ("a", "b"):
@@ -123,7 +102,7 @@ def contents(prediction: Prediction) -> tuple[object, ...]:
 
 @pytest.mark.parametrize(("name", "task_name"), CASES)
 def test_a_saved_method_predicts_as_before(name: str, task_name: str, tmp_path: Path) -> None:
-    bench, examples = Bench(name, tmp_path / "a"), odd_examples(task_name)[:3]
+    bench, examples = Bench(name, tmp_path / "a"), make_odd_examples(task_name)[:3]
     method = bench.fit(task_name)
     before = bench.predict(method, task_name, examples)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +11,12 @@ import pytest
 import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
+from text_files import change_json
 
 from rpobench.models.local.transformers import TransformersModel, open_checkpoint
 from rpobench.types import Decoding, Message, RpobenchError
 
 CHAT = (Message("user", "a kettle"),)
-
-
-@pytest.fixture
-def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "tiny"))
 
 
 def refusal(argument: str) -> str:
@@ -31,10 +26,6 @@ def refusal(argument: str) -> str:
 
     assert "\n" not in str(error.value)
     return str(error.value)
-
-
-def change_json(file: Path, **fields: object) -> None:
-    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
 
 
 def remove_tensor(file: Path, part: str) -> str:
@@ -55,49 +46,56 @@ def save_adapter(checkpoint: Path, folder: Path) -> None:
     get_peft_model(base, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(folder)
 
 
-def test_a_folder_without_weights(copy: Path) -> None:
-    (copy / "model.safetensors").unlink()
+def test_a_folder_without_weights(checkpoint_copy: Path) -> None:
+    (checkpoint_copy / "model.safetensors").unlink()
 
-    assert refusal(str(copy)) == f"{copy}: holds no *.safetensors; give a folder that holds a model's safetensors"
+    assert (
+        refusal(str(checkpoint_copy))
+        == f"{checkpoint_copy}: holds no *.safetensors; give a folder that holds a model's safetensors"
+    )
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth"])
-def test_pickled_weights(copy: Path, name: str) -> None:
-    (copy / "model.safetensors").rename(copy / name)
+def test_pickled_weights(checkpoint_copy: Path, name: str) -> None:
+    (checkpoint_copy / "model.safetensors").rename(checkpoint_copy / name)
 
-    assert refusal(str(copy)).startswith(f"{copy / name}: pickled weights can run code and are refused")
+    assert refusal(str(checkpoint_copy)).startswith(
+        f"{checkpoint_copy / name}: pickled weights can run code and are refused"
+    )
 
 
-def test_truncated_weights(copy: Path) -> None:
-    weights = copy / "model.safetensors"
+def test_truncated_weights(checkpoint_copy: Path) -> None:
+    weights = checkpoint_copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
 
-    assert refusal(str(copy)).startswith(f"{copy}: transformers cannot load it")
+    assert refusal(str(checkpoint_copy)).startswith(f"{checkpoint_copy}: transformers cannot load it")
 
 
-def test_a_broken_configuration(copy: Path) -> None:
-    (copy / "config.json").write_text("{")
+def test_a_broken_configuration(checkpoint_copy: Path) -> None:
+    (checkpoint_copy / "config.json").write_text("{")
 
-    assert refusal(str(copy)).startswith(f"{copy}: transformers cannot load it")
+    assert refusal(str(checkpoint_copy)).startswith(f"{checkpoint_copy}: transformers cannot load it")
 
 
-def test_weights_that_are_missing_are_not_made_up(copy: Path) -> None:
-    removed = remove_tensor(copy / "model.safetensors", "q_proj")
+def test_weights_that_are_missing_are_not_made_up(checkpoint_copy: Path) -> None:
+    removed = remove_tensor(checkpoint_copy / "model.safetensors", "q_proj")
 
-    message = refusal(str(copy))
+    message = refusal(str(checkpoint_copy))
 
-    assert message.startswith(f"{copy}: transformers cannot load it (1 weights are missing, such as {removed})")
+    assert message.startswith(
+        f"{checkpoint_copy}: transformers cannot load it (1 weights are missing, such as {removed})"
+    )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers(copy: Path, value: float) -> None:
-    file = copy / "model.safetensors"
+def test_weights_that_are_no_numbers(checkpoint_copy: Path, value: float) -> None:
+    file = checkpoint_copy / "model.safetensors"
     tensors = load_file(file)
     name = min(name for name in tensors if "q_proj" in name)
     tensors[name][0, 0] = value
     save_file(tensors, file, metadata={"format": "pt"})
 
-    assert f"1 weights are no finite numbers, such as {name})" in refusal(str(copy))
+    assert f"1 weights are no finite numbers, such as {name})" in refusal(str(checkpoint_copy))
 
 
 @pytest.mark.parametrize(
@@ -112,77 +110,81 @@ def test_weights_that_are_no_numbers(copy: Path, value: float) -> None:
         ("generation_config.json", "[]"),
     ],
 )
-def test_a_file_of_another_form(copy: Path, file: str, content: str) -> None:
-    (copy / file).write_text(content)
+def test_a_file_of_another_form(checkpoint_copy: Path, file: str, content: str) -> None:
+    (checkpoint_copy / file).write_text(content)
 
-    assert refusal(str(copy)).startswith(f"{copy}: transformers cannot load it")
+    assert refusal(str(checkpoint_copy)).startswith(f"{checkpoint_copy}: transformers cannot load it")
 
 
-def test_a_tokenizer_of_another_model(copy: Path) -> None:
-    file = copy / "model.safetensors"
+def test_a_tokenizer_of_another_model(checkpoint_copy: Path) -> None:
+    file = checkpoint_copy / "model.safetensors"
     weights = load_file(file)
     weights["model.embed_tokens.weight"] = weights["model.embed_tokens.weight"][:100].contiguous()
     save_file(weights, file, metadata={"format": "pt"})
-    change_json(copy / "config.json", vocab_size=100)
+    change_json(checkpoint_copy / "config.json", vocab_size=100)
 
-    message = refusal(str(copy))
+    message = refusal(str(checkpoint_copy))
 
-    assert message.startswith(f"{copy}: its tokenizer says token ")
+    assert message.startswith(f"{checkpoint_copy}: its tokenizer says token ")
     assert message.endswith(", its weights know 100; check that they belong together")
 
 
-def test_an_answer_without_an_end(copy: Path) -> None:
-    (copy / "chat_template.jinja").write_text("{% for message in messages %}{{ message['content'] }}{% endfor %}")
-    change_json(copy / "tokenizer_config.json", eos_token=None)
+def test_an_answer_without_an_end(checkpoint_copy: Path) -> None:
+    (checkpoint_copy / "chat_template.jinja").write_text(
+        "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    )
+    change_json(checkpoint_copy / "tokenizer_config.json", eos_token=None)
 
-    message = refusal(str(copy))
+    message = refusal(str(checkpoint_copy))
 
-    assert message == f"{copy}: neither chat template nor tokenizer ends an answer; set eos_token"
+    assert message == f"{checkpoint_copy}: neither chat template nor tokenizer ends an answer; set eos_token"
 
 
-def test_a_quantization_that_is_not_installed(copy: Path) -> None:
-    change_json(copy / "config.json", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+def test_a_quantization_that_is_not_installed(checkpoint_copy: Path) -> None:
+    change_json(
+        checkpoint_copy / "config.json", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}
+    )
 
-    assert "transformers cannot load it (Using `bitsandbytes`" in refusal(str(copy))
+    assert "transformers cannot load it (Using `bitsandbytes`" in refusal(str(checkpoint_copy))
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
-def test_code_that_a_checkpoint_brings_is_not_run(copy: Path, file: str) -> None:
-    trace = copy / "was_run"
-    (copy / "custom.py").write_text(f"open({str(trace)!r}, 'w')")
+def test_code_that_a_checkpoint_brings_is_not_run(checkpoint_copy: Path, file: str) -> None:
+    trace = checkpoint_copy / "was_run"
+    (checkpoint_copy / "custom.py").write_text(f"open({str(trace)!r}, 'w')")
     classes = {"AutoConfig": "custom.A", "AutoModelForCausalLM": "custom.B", "AutoTokenizer": ["custom.C", "custom.C"]}
-    change_json(copy / file, auto_map=classes, model_type="custom", tokenizer_class="Custom")
+    change_json(checkpoint_copy / file, auto_map=classes, model_type="custom", tokenizer_class="Custom")
 
-    message = refusal(str(copy))
+    message = refusal(str(checkpoint_copy))
 
     assert "custom code" in message and not trace.exists()
 
 
-def test_no_chat_template(copy: Path) -> None:
-    (copy / "chat_template.jinja").unlink()
+def test_no_chat_template(checkpoint_copy: Path) -> None:
+    (checkpoint_copy / "chat_template.jinja").unlink()
 
-    assert "has no chat template; take the model's chat version" in refusal(str(copy))
+    assert "has no chat template; take the model's chat version" in refusal(str(checkpoint_copy))
 
 
-def test_a_chat_template_that_refuses_the_chat(copy: Path) -> None:
-    (copy / "chat_template.jinja").write_text("{{ raise_exception('only systems may speak') }}")
+def test_a_chat_template_that_refuses_the_chat(checkpoint_copy: Path) -> None:
+    (checkpoint_copy / "chat_template.jinja").write_text("{{ raise_exception('only systems may speak') }}")
 
-    assert "refuses this chat (only systems may speak)" in refusal(str(copy))
+    assert "refuses this chat (only systems may speak)" in refusal(str(checkpoint_copy))
 
 
 @pytest.mark.parametrize(
     "template", ["{{ messages[0]['content'] + 1 }}", "{{ 1 / 0 }}", "{% if %}", "{{ nobody.said }}"]
 )
-def test_a_chat_template_with_faults(copy: Path, template: str) -> None:
-    (copy / "chat_template.jinja").write_text(template)
+def test_a_chat_template_with_faults(checkpoint_copy: Path, template: str) -> None:
+    (checkpoint_copy / "chat_template.jinja").write_text(template)
 
-    assert refusal(str(copy)).startswith("tiny: its chat template refuses this chat (")
+    assert refusal(str(checkpoint_copy)).startswith("tiny: its chat template refuses this chat (")
 
 
-def test_a_chat_template_that_shows_no_chat(copy: Path) -> None:
-    (copy / "chat_template.jinja").write_text("hello")
+def test_a_chat_template_that_shows_no_chat(checkpoint_copy: Path) -> None:
+    (checkpoint_copy / "chat_template.jinja").write_text("hello")
 
-    assert refusal(str(copy)).startswith("tiny: its chat template refuses this chat (")
+    assert refusal(str(checkpoint_copy)).startswith("tiny: its chat template refuses this chat (")
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
@@ -284,9 +286,9 @@ def test_half_an_adapter(tiny_checkpoint: Path, tmp_path: Path, recwarn: pytest.
     assert not recwarn.list, "no warning stands beside the error"
 
 
-def test_a_prompt_beyond_the_context(copy: Path) -> None:
-    change_json(copy / "config.json", max_position_embeddings=64)
-    model = TransformersModel(copy)
+def test_a_prompt_beyond_the_context(checkpoint_copy: Path) -> None:
+    change_json(checkpoint_copy / "config.json", max_position_embeddings=64)
+    model = TransformersModel(checkpoint_copy)
     long_chat = (Message("user", "word " * 50),)
     uses: list[Callable[[], object]] = [
         lambda: model.generate([CHAT, long_chat], Decoding(4)),

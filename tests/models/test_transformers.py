@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from text_files import read_lines
+from text_files import change_json, read_lines
 
 import rpobench
 from rpobench import get_model
@@ -32,11 +32,6 @@ OPTIONS = ["[1]", "[2]", "true story", "true story and more of it", "5"]
 @pytest.fixture(scope="module")
 def tiny(tiny_checkpoint: Path) -> TransformersModel:
     return TransformersModel(tiny_checkpoint)
-
-
-@pytest.fixture
-def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "tiny"))
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +57,6 @@ def texts(model: LanguageModel, chats: list[Chat], decoding: Decoding) -> list[s
 
 def chosen_texts(model: LanguageModel, chats: list[Chat], neutral: list[Chat] | None = None) -> list[str]:
     return [choice.text for choice in model.choose(chats, OPTIONS, neutral=neutral)]
-
-
-def change_json(file: Path, **fields: object) -> None:
-    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
 
 
 def score_by_hand(model: TransformersModel, prompt: list[int], text: str) -> float:
@@ -179,11 +170,11 @@ def test_a_control_token_in_a_message_is_text(tiny: TransformersModel) -> None:
     assert completion.usage.prompt_tokens > len(render(tiny, tricky))
 
 
-def test_the_checkpoints_stop_token_ends_one_text_of_a_batch(tiny: TransformersModel, copy: Path) -> None:
+def test_the_checkpoints_stop_token_ends_one_text_of_a_batch(tiny: TransformersModel, checkpoint_copy: Path) -> None:
     first_token = tiny.tokenizer.encode(texts(tiny, [CHATS[0]], Decoding(1))[0])[0]
-    change_json(copy / "generation_config.json", eos_token_id=[2, first_token])
+    change_json(checkpoint_copy / "generation_config.json", eos_token_id=[2, first_token])
 
-    stopped = TransformersModel(copy).generate(CHATS, Decoding(10))
+    stopped = TransformersModel(checkpoint_copy).generate(CHATS, Decoding(10))
     free = tiny.generate(CHATS, Decoding(10))
 
     assert stopped[0].usage.completion_tokens == 1 < free[0].usage.completion_tokens
@@ -192,11 +183,11 @@ def test_the_checkpoints_stop_token_ends_one_text_of_a_batch(tiny: TransformersM
         assert long.text.startswith(short.text)
 
 
-def test_sampling_set_in_the_checkpoint_changes_no_greedy_text(tiny: TransformersModel, copy: Path) -> None:
+def test_sampling_set_in_the_checkpoint_changes_no_greedy_text(tiny: TransformersModel, checkpoint_copy: Path) -> None:
     settings = {"do_sample": True, "temperature": 5.0, "repetition_penalty": 9.0}
-    change_json(copy / "generation_config.json", **settings)
+    change_json(checkpoint_copy / "generation_config.json", **settings)
 
-    assert texts(TransformersModel(copy), CHATS, Decoding(12)) == texts(tiny, CHATS, Decoding(12))
+    assert texts(TransformersModel(checkpoint_copy), CHATS, Decoding(12)) == texts(tiny, CHATS, Decoding(12))
 
 
 def test_usage_counts_prompt_and_new_tokens(tiny: TransformersModel) -> None:
@@ -330,44 +321,52 @@ def test_the_identity_is_known_without_loading_weights(tiny_checkpoint: Path) ->
     assert "model" not in vars(model)
 
 
-def test_the_identity_changes_with_what_changes_the_text(copy: Path, adapter: Path, tmp_path: Path) -> None:
+def test_the_identity_changes_with_what_changes_the_text(checkpoint_copy: Path, adapter: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    identities = {TransformersModel(copy).identity, TransformersModel(copy, dtype="bfloat16").identity}
-    identities |= {TransformersModel(copy, adapter=adapter).identity, TransformersModel(copy, name="other").identity}
+    identities = {
+        TransformersModel(checkpoint_copy).identity,
+        TransformersModel(checkpoint_copy, dtype="bfloat16").identity,
+    }
+    identities |= {
+        TransformersModel(checkpoint_copy, adapter=adapter).identity,
+        TransformersModel(checkpoint_copy, name="other").identity,
+    }
 
     scaled = Path(shutil.copytree(adapter, tmp_path / "adapter"))
     alpha = json.loads((scaled / "adapter_config.json").read_text())["lora_alpha"]
     change_json(scaled / "adapter_config.json", lora_alpha=alpha * 2)
-    identities.add(TransformersModel(copy, adapter=scaled).identity)
+    identities.add(TransformersModel(checkpoint_copy, adapter=scaled).identity)
 
-    template = copy / "chat_template.jinja"
+    template = checkpoint_copy / "chat_template.jinja"
     template.write_text(template.read_text().replace("You help.", "You hinder."))  # a default system prompt
-    identities.add(TransformersModel(copy).identity)
+    identities.add(TransformersModel(checkpoint_copy).identity)
 
-    weights = load_file(copy / "model.safetensors")
+    weights = load_file(checkpoint_copy / "model.safetensors")
     weights["model.norm.weight"] += 1e-3
-    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
-    identities.add(TransformersModel(copy).identity)
+    save_file(weights, checkpoint_copy / "model.safetensors", metadata={"format": "pt"})
+    identities.add(TransformersModel(checkpoint_copy).identity)
 
-    change_json(copy / "config.json", rms_norm_eps=0.5)
-    identities.add(TransformersModel(copy).identity)
+    change_json(checkpoint_copy / "config.json", rms_norm_eps=0.5)
+    identities.add(TransformersModel(checkpoint_copy).identity)
 
-    vocabulary = json.loads((copy / "tokenizer.json").read_text())
+    vocabulary = json.loads((checkpoint_copy / "tokenizer.json").read_text())
     vocabulary["model"]["merges"].pop()
-    (copy / "tokenizer.json").write_text(json.dumps(vocabulary))
-    identities.add(TransformersModel(copy).identity)
+    (checkpoint_copy / "tokenizer.json").write_text(json.dumps(vocabulary))
+    identities.add(TransformersModel(checkpoint_copy).identity)
 
     assert len(identities) == 9
 
 
-def test_the_identity_does_not_hold_the_place(copy: Path, tmp_path: Path) -> None:
-    elsewhere = Path(shutil.copytree(copy, tmp_path / "deeper" / "tiny"))
-    assert TransformersModel(copy).identity == TransformersModel(elsewhere).identity
+def test_the_identity_does_not_hold_the_place(checkpoint_copy: Path, tmp_path: Path) -> None:
+    elsewhere = Path(shutil.copytree(checkpoint_copy, tmp_path / "deeper" / "tiny"))
+    assert TransformersModel(checkpoint_copy).identity == TransformersModel(elsewhere).identity
 
 
-def test_loading_and_running_write_nothing_to_the_terminal(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    model = TransformersModel(copy)
+def test_loading_and_running_write_nothing_to_the_terminal(
+    checkpoint_copy: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = TransformersModel(checkpoint_copy)
 
     model.generate(CHATS, Decoding(3, temperature=0.5, seed=1))
     model.choose(CHATS, OPTIONS, neutral=CHATS)
@@ -376,8 +375,8 @@ def test_loading_and_running_write_nothing_to_the_terminal(copy: Path, capfd: py
     assert captured.out == captured.err == ""
 
 
-def test_running_out_of_memory_only_makes_batches_smaller(tiny: TransformersModel, copy: Path) -> None:
-    model = TransformersModel(copy)
+def test_running_out_of_memory_only_makes_batches_smaller(tiny: TransformersModel, checkpoint_copy: Path) -> None:
+    model = TransformersModel(checkpoint_copy)
     sizes: list[int] = []
 
     def run_out_of_memory(_: Any, args: Any, kwargs: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from run_answers import perfect
 
 from rpobench import get_task
 from rpobench.cli import example_tables
@@ -30,10 +31,6 @@ def make_example(*items: tuple[str, str]) -> Example:
     """Make an example whose profile has items of these ids and texts."""
     profile = tuple(ProfileItem(item_id, {"text": text, "score": "4"}) for item_id, text in items)
     return Example("e", "u", f"{TASK.instruction} a kettle", profile)
-
-
-def repeat_target(position: int, target: str, rng: Random) -> str:
-    return target
 
 
 def load_run(folder: Path) -> StoredRun:
@@ -63,7 +60,7 @@ def test_items_that_share_an_id_are_each_shown_once() -> None:
 
 
 def test_items_of_somebody_else_are_named(make_run: Make) -> None:
-    folder = make_run("good", repeat_target, config={"k": 1})
+    folder = make_run("good", perfect, config={"k": 1})
     lines = (folder / "predictions.jsonl").read_text()
     (folder / "predictions.jsonl").write_text(re.sub(r'"evidence": \["[^"]*"\]', '"evidence": ["alien"]', lines))
 
@@ -73,7 +70,7 @@ def test_items_of_somebody_else_are_named(make_run: Make) -> None:
 
 
 def test_the_store_alone_has_predictions_and_no_targets(make_run: Make) -> None:
-    run = load_run(make_run("good", repeat_target))
+    run = load_run(make_run("good", perfect))
 
     full, bare = read_entries(run)[0], read_stored_entries(run)[0]
 

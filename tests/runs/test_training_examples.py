@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 from command_line import run_rpobench
+from run_answers import perfect
 
 from rpobench.cli import example_tables
 from rpobench.runs.training_examples import find_training_trajectories
@@ -19,10 +19,6 @@ from rpobench.types import RpobenchError
 
 Make = Callable[..., Path]
 TASK_NAMES = ("LaMP-3", "LaMP-6")
-
-
-def repeat_target(position: int, target: str, rng: Random) -> str:
-    return target
 
 
 def write_fit(root: Path, digest: str, *, source: str = "synth-v2") -> Path:
@@ -57,7 +53,7 @@ def check_refusal(fault: str, folder: Path, **options: str) -> None:
 
 
 def test_what_a_module_learned_from_is_shown_with_its_file(make_run: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = make_run("good", repeat_target, fit="abc")
+    folder = make_run("good", perfect, fit="abc")
     trajectory_file = write_fit(folder.parent, "abc")
 
     file, trajectories = find_training_trajectories(folder.parent, folder.name)
@@ -74,7 +70,7 @@ def test_what_a_module_learned_from_is_shown_with_its_file(make_run: Make, capsy
 
 
 def test_the_command_prints_what_a_module_learned_from(make_run: Make) -> None:
-    folder = make_run("good", repeat_target, fit="abc")
+    folder = make_run("good", perfect, fit="abc")
     write_fit(folder.parent, "abc")
     command = ["show", folder.name, "--runs", folder.parent, "--training"]
 
@@ -88,7 +84,7 @@ def test_the_command_prints_what_a_module_learned_from(make_run: Make) -> None:
 
 def test_what_a_module_learned_from_cannot_always_be_shown(make_run: Make) -> None:
     def make(name: str, fit: str | None, **changes: Any) -> Path:
-        return make_run(name, repeat_target, fit=fit, **changes)
+        return make_run(name, perfect, fit=fit, **changes)
 
     check_refusal("was not trained", make("none", None))
     folder = make("good", "abc")
@@ -107,8 +103,8 @@ def test_what_a_module_learned_from_cannot_always_be_shown(make_run: Make) -> No
 
 
 def test_licensed_texts_that_were_learned_are_not_shown(make_run: Make) -> None:
-    licensed_run = make_run("applied-to-a-world", repeat_target, fit="mails", task="LaMP-6")
-    free_run = make_run("ratings", repeat_target, fit="mails")
+    licensed_run = make_run("applied-to-a-world", perfect, fit="mails", task="LaMP-6")
+    free_run = make_run("ratings", perfect, fit="mails")
     write_fit(licensed_run.parent, "mails", source="LaMP_6")
 
     check_refusal("not to be shown", licensed_run)

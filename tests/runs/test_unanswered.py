@@ -15,14 +15,11 @@ from rpobench.leaderboard.comparison import compare_runs
 from rpobench.leaderboard.formats.csv_json import as_csv
 from rpobench.leaderboard.formats.markdown import as_markdown
 from rpobench.leaderboard.rows import group_runs
+from run_answers import perfect
 
 from rpobench.store.result_store import ResultStore
 
 Make = Callable[..., Path]
-
-
-def perfect(position: int, target: str, rng: Random) -> str:
-    return target
 
 
 def refused(position: int, target: str, rng: Random) -> str | None:
