@@ -6,11 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from rpobench.method.config import MethodConfig
-from rpobench.method.context import PredictContext
-from rpobench.method.contract import Method
-from rpobench.task.contract import Task
-from rpobench.types import Example, Prediction
+from rpobench.api import Example, Method, MethodConfig, PredictContext, Prediction, Task
 
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 from rpobench.baselines.rag import Rag
 
-from rpobench.method.config import EvidenceConfig
+from rpobench.api import EvidenceConfig
 
 
 class FullProfile(Rag):

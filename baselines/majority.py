@@ -11,11 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from rpobench.method.config import MethodConfig
-from rpobench.method.context import FitContext, PredictContext
-from rpobench.method.contract import Method
-from rpobench.task.contract import Task
-from rpobench.types import Example, Labelled, Prediction
+from rpobench.api import Example, FitContext, Labelled, Method, MethodConfig, PredictContext, Prediction, Task
 
 FILE = "of_all.json"  # the typical answer of all training users, by task
 

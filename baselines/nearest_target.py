@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rpobench.method.config import UNCUT, EvidenceConfig, MethodConfig
-from rpobench.method.context import PredictContext
-from rpobench.method.contract import Method
-from rpobench.task.contract import Task
-from rpobench.types import Example, Prediction
+from rpobench.api import UNCUT, EvidenceConfig, Example, Method, MethodConfig, PredictContext, Prediction, Task
 
 
 class NearestTarget(Method):

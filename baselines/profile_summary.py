@@ -8,12 +8,19 @@ from typing import ClassVar
 
 from rpobench.baselines.summaries import Summary, summarize_profiles, summary_wording
 
-from rpobench.method.answering import content_free_wording
-from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
-from rpobench.method.context import PredictContext
-from rpobench.method.contract import Method
-from rpobench.task.contract import Task
-from rpobench.types import Chat, Evidence, Example, Message, Prediction
+from rpobench.api import (
+    QUICK_EVIDENCE,
+    Chat,
+    Evidence,
+    EvidenceConfig,
+    Example,
+    Message,
+    Method,
+    PredictContext,
+    Prediction,
+    Task,
+    content_free_wording,
+)
 
 
 class ProfileSummary(Method):

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from rpobench.method.answering import content_free_wording
-from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
-from rpobench.method.context import PredictContext
-from rpobench.method.contract import Method
-from rpobench.task.contract import Task
-from rpobench.types import Chat, Example, Prediction
+from rpobench.api import (
+    QUICK_EVIDENCE,
+    Chat,
+    EvidenceConfig,
+    Example,
+    Method,
+    PredictContext,
+    Prediction,
+    Task,
+    content_free_wording,
+)
 
 
 class Rag(Method):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rpobench.baselines.rag import Rag
 
-from rpobench.method.config import EvidenceConfig
+from rpobench.api import EvidenceConfig
 
 
 class RagDense(Rag):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rpobench.api import Chat, Example, Message, ProfileItem, Task
 from rpobench.rpo.form import one_line
-from rpobench.task.contract import Task
-from rpobench.types import Chat, Example, Message, ProfileItem
 
 
 def rewrite_chat(

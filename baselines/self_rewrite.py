@@ -8,11 +8,19 @@ from typing import ClassVar
 
 from rpobench.baselines.rewriting import critique_chat, rewrite_chat
 
-from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
-from rpobench.method.context import PredictContext
-from rpobench.method.contract import Method
-from rpobench.task.contract import Task
-from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction
+from rpobench.api import (
+    QUICK_EVIDENCE,
+    Chat,
+    Completion,
+    Decoding,
+    Evidence,
+    EvidenceConfig,
+    Example,
+    Method,
+    PredictContext,
+    Prediction,
+    Task,
+)
 
 CRITIQUE_TOKENS = 48
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from rpobench.method.answering import first_failure, total_usage
+from rpobench.api import Chat, Completion, Example, Message, ProfileItem, Task, Usage, first_failure, total_usage
 from rpobench.method.context import Context
 from rpobench.rpo.form import one_line
-from rpobench.task.contract import Task
-from rpobench.types import Chat, Completion, Example, Message, ProfileItem, Usage
 
 PART_CHARACTERS = 4000  # about 1,000 tokens, which leaves a small model's attention on what it reads
 ITEM_CHARACTERS = 600

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rpobench.method.context import PredictContext
-from rpobench.method.contract import Method
-from rpobench.task.contract import Task
-from rpobench.types import Example, Prediction
+from rpobench.api import Example, Method, PredictContext, Prediction, Task
 
 
 class ZeroShot(Method):

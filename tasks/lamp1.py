@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rpobench.task.kinds import LabelTask
-from rpobench.types import Example, ProfileItem, RpobenchError
+from rpobench.api import Example, LabelTask, ProfileItem, RpobenchError
 
 TITLE_MARK = "title"
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rpobench.task.kinds import LabelTask, PairedItems
-from rpobench.types import ProfileItem
+from rpobench.api import LabelTask, PairedItems, ProfileItem
 
 
 class NewsCategorization(PairedItems, LabelTask):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rpobench.task.kinds import PairedItems, TextTask
-from rpobench.types import ProfileItem
+from rpobench.api import PairedItems, ProfileItem, TextTask
 
 
 class NewsHeadline(PairedItems, TextTask):

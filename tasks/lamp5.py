@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rpobench.task.kinds import PairedItems, TextTask
-from rpobench.types import ProfileItem
+from rpobench.api import PairedItems, ProfileItem, TextTask
 
 
 class ScholarlyTitle(PairedItems, TextTask):

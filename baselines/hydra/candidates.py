@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rpobench.method.answering import content_free_prompt, first_failure, total_usage
-from rpobench.method.context import Context, FitContext
+from rpobench.api import (
+    Chat,
+    Completion,
+    Evidence,
+    Example,
+    FitContext,
+    RpobenchError,
+    Task,
+    Usage,
+    content_free_prompt,
+    first_failure,
+    total_usage,
+)
+from rpobench.method.context import Context
 from rpobench.models.kept_answers import KeptAnswers
-from rpobench.task.contract import Task
-from rpobench.types import Chat, Completion, Evidence, Example, RpobenchError, Usage
 
 TEMPERATURE = 0.8  # of the samples
 CHUNK = 32  # choices between two writes: what a kill can cost a fit

@@ -19,14 +19,29 @@ from rpobench.baselines.hydra.judge import Head, Judge, JudgeTraining
 from rpobench.baselines.hydra.rows import candidate_rows, item_rows
 from rpobench.baselines.hydra.user_queries import UserQueries
 
-from rpobench.method.answering import total_usage
-from rpobench.method.config import UNCUT, EvidenceConfig, changed_knobs
-from rpobench.method.context import Context, FitContext, PredictContext
-from rpobench.method.per_user import PartKey, build_past_examples, find_part, keep_part, name_part
+from rpobench.api import (
+    UNCUT,
+    Completion,
+    Evidence,
+    EvidenceConfig,
+    Example,
+    FitContext,
+    Labelled,
+    PredictContext,
+    Prediction,
+    ProfileItem,
+    Task,
+    Usage,
+    build_past_examples,
+    keep_part,
+    name_part,
+    total_usage,
+)
+from rpobench.method.config import changed_knobs
+from rpobench.method.context import Context
+from rpobench.method.per_user import PartKey, find_part
 from rpobench.models.encoder import Encoder
 from rpobench.store.recorded import Called, recorded_config, recorded_profile, recorded_text
-from rpobench.task.contract import Task
-from rpobench.types import Completion, Evidence, Example, Labelled, Prediction, ProfileItem, Usage
 
 FORMAT = 1  # raise it where the same judges and profile would give other heads
 RERANKER = "reranker"

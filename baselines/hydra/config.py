@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from rpobench.method.config import EvidenceConfig
+from rpobench.api import EvidenceConfig
 from rpobench.models.encoder import EMBEDDED
 
 VERSION = "1"  # of the method: raise it where a default changes

@@ -10,9 +10,8 @@ from rpobench.baselines.hydra.candidates import Candidates
 from rpobench.baselines.hydra.judge import Head
 from safetensors.torch import load_file, save_file
 
-from rpobench.method.answering import first_failure, total_usage
+from rpobench.api import Usage, first_failure, total_usage
 from rpobench.store.files import read_json, write_json
-from rpobench.types import Usage
 
 WEIGHTS = "heads.safetensors"
 USAGE = "usage.json"

@@ -17,10 +17,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from rpobench.api import RpobenchError
 from rpobench.models.encoder import Encoder
 from rpobench.store.identity import KEY, digest
 from rpobench.store.recorded import recorded_digest
-from rpobench.types import RpobenchError
 
 WEIGHTS = "judge.safetensors"
 DECAY = 0.01  # of all weights, as HYDRA's released settings have it

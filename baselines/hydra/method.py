@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel
 from rpobench.baselines.hydra.config import VERSION, ChooserConfig
 
-from rpobench.method.answering import content_free_wording
-from rpobench.method.config import QUICK_EVIDENCE
-from rpobench.method.context import FitContext, PredictContext
-from rpobench.method.contract import Method
-from rpobench.method.per_user import sample_pair
+from rpobench.api import (
+    QUICK_EVIDENCE,
+    Example,
+    FitContext,
+    Labelled,
+    Method,
+    PredictContext,
+    Prediction,
+    Task,
+    Usage,
+    content_free_wording,
+    sample_pair,
+)
 from rpobench.models.encoder import Encoder
 from rpobench.registry import find_encoder
 from rpobench.store.processes import is_first
-from rpobench.task.contract import Task
-from rpobench.types import Example, Labelled, Prediction, Usage
 
 if TYPE_CHECKING:
     from rpobench.baselines.hydra.chooser import Chooser

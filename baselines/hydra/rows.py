@@ -8,8 +8,7 @@ from statistics import fmean
 from rpobench.baselines.hydra.candidates import Candidates
 from rpobench.baselines.hydra.judge import Row
 
-from rpobench.task.contract import Task
-from rpobench.types import Evidence, Example, ProfileItem
+from rpobench.api import Evidence, Example, ProfileItem, Task
 
 
 def item_rows(task: Task, example: Example, items: Sequence[ProfileItem], target: str | None = None) -> list[Row]:

@@ -10,8 +10,7 @@ from rpobench.baselines.hydra.candidates import Candidates
 from rpobench.baselines.hydra.judge import Row
 from rpobench.baselines.hydra.rows import candidate_rows, item_rows
 
-from rpobench.task.contract import Task
-from rpobench.types import Evidence, Example, Labelled, ProfileItem
+from rpobench.api import Evidence, Example, Labelled, ProfileItem, Task
 
 T = TypeVar("T")
 

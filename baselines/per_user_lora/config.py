@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
+from rpobench.api import Chat
 from rpobench.rpo.config import ModuleConfig
-from rpobench.types import Chat
 
 Lesson = tuple[Chat, str]  # what a model reads, and what it is to write
 

@@ -11,7 +11,8 @@ from peft import LoraConfig, get_peft_model
 from rpobench.baselines.per_user_lora.config import AdapterTraining, Lesson
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments, set_seed
 
-from rpobench.method.per_user import PartKey, keep_part, name_part
+from rpobench.api import Chat, RpobenchError, keep_part, name_part
+from rpobench.method.per_user import PartKey
 from rpobench.models.local.loading import silence_libraries
 from rpobench.models.local.transformers import TransformersModel
 from rpobench.rpo.training.arguments import common_arguments
@@ -20,7 +21,6 @@ from rpobench.rpo.training.policy import load_tokenizer
 from rpobench.rpo.training.stage import run_to_end
 from rpobench.store.processes import count_processes
 from rpobench.store.recorded import Called, recorded_text
-from rpobench.types import Chat, RpobenchError
 
 FORMAT = 1  # raise it where the same lessons would train another adapter
 NOBODY = "nobody"  # the untrained adapter, which changes nothing

@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rpobench.baselines.per_user_lora.config import AdapterConfig, Lesson
 
-from rpobench.method.context import PredictContext
-from rpobench.method.per_user import build_past_examples, sample_pair
+from rpobench.api import Example, Message, PredictContext, Task, build_past_examples, sample_pair, show_progress
 from rpobench.rpo.answering import answer_inputs
 from rpobench.rpo.decoding import Answer
 from rpobench.rpo.form import Form, Trajectory, one_line
 from rpobench.rpo.module_input import ModuleInput
 from rpobench.rpo.trained_module import TrainedModule
-from rpobench.task.contract import Task
-from rpobench.terminal import show_progress
-from rpobench.types import Example, Message
 
 if TYPE_CHECKING:
     from rpobench.baselines.per_user_lora.lora import UserAdapters
