@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -207,22 +208,35 @@ def test_texts_never_act_as_markup_or_control_codes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rpobench.cli.example_tables import print_examples
+    from rpobench.runs.examples import ExampleEntry
 
     monkeypatch.setenv("COLUMNS", "200")
-    names = ("example", "evidence", "draft", "trajectory", "prediction", "target", "failure")
     hostile_text = "[bold red]x[/] \x1b[2J\x07 \u202egnp.exe \ud800"
-    hostile_entry = {**dict.fromkeys(names, hostile_text), "evidence": [hostile_text], "cut": 3}
+    entry = ExampleEntry(
+        example=hostile_text,
+        user="u",
+        draft=hostile_text,
+        trajectory=hostile_text,
+        prediction=hostile_text,
+        score=0.5,
+        failure=hostile_text,
+        cut=3,
+        length=1,
+        input="📦 naïve\nline",
+        evidence=[hostile_text],
+        target=hostile_text,
+    )
 
-    print_examples([{**hostile_entry, "input": "📦 naïve\nline", "score": 0.5}], trajectories=True)
+    print_examples([entry], trajectories=True)
 
     output = capsys.readouterr().out
     assert "[bold red]x[/]" in output and "\\x1b[2J" in output and "\\u202e" in output and "\\ud800" in output
     assert "\x1b[2J" not in output and "\u202e" not in output and "📦 naïve" in output
 
-    entry = {**hostile_entry, "input": "i", "trajectory": "History shows: x", "score": 0.5}
-    for with_trajectories in (True, False):
-        print_examples([entry], trajectories=with_trajectories)
-        assert ("History shows: x" in capsys.readouterr().out) is with_trajectories
+    with_trajectory = replace(entry, trajectory="History shows: x")
+    for trajectories in (True, False):
+        print_examples([with_trajectory], trajectories=trajectories)
+        assert ("History shows: x" in capsys.readouterr().out) is trajectories
 
 
 def test_the_real_sample_is_split_by_user(tmp_path: Path) -> None:
