@@ -64,7 +64,8 @@ def rank_jobs(retriever: Retriever, jobs: Iterable[Job], item_count: int) -> Ite
 
     workers = min(_count_processors(), item_count // ITEMS_A_WORKER) if retriever.in_pool else 1
     if workers < 2:
-        yield from (job.rank(retriever) for job in jobs)
+        for job in jobs:
+            yield job.rank(retriever)
         return
 
     try:

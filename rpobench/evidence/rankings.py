@@ -104,15 +104,21 @@ class Rankings:
 
     def _rank_unexpected(self, task: Task, examples: Sequence[Example], retriever: Retriever) -> list[Sequence[int]]:
         """For examples without a name: they are known by what the retriever is given."""
-        digests = [self._job(task, example).digest() for example in examples]
-        keys = [(task.name, retriever.identity, digest) for digest in digests]
+        keys = []
+        missing_keys, missing_examples = [], []
+        data = hashlib.sha256()
+        for example in examples:
+            digest = self._job(task, example).digest()
+            key = (task.name, retriever.identity, digest)
+            keys.append(key)
+            if key not in self._rankings_by_key:
+                missing_keys.append(key)
+                missing_examples.append(example)
+                data.update(digest)
 
-        missing = [index for index, key in enumerate(keys) if key not in self._rankings_by_key]
-        data = hashlib.sha256(b"".join(digests[index] for index in missing)).hexdigest()
-        rankings = self.rank_data_set(task, [examples[index] for index in missing], retriever, data)
-
-        for index, ranking in zip(missing, rankings, strict=True):
-            self._rankings_by_key[keys[index]] = ranking
+        rankings = self.rank_data_set(task, missing_examples, retriever, data.hexdigest())
+        for key, ranking in zip(missing_keys, rankings, strict=True):
+            self._rankings_by_key[key] = ranking
         return [self._rankings_by_key[key] for key in keys]
 
     def _rank_now(
@@ -172,7 +178,12 @@ def read_rankings(file: Path) -> list[Sequence[int]]:
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise RpobenchError(f"{file}: is damaged ({error}): delete it, it is made again") from error
 
-    return [indices[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    rankings = []
+    start = 0
+    for end in ends:
+        rankings.append(indices[start:end])
+        start = end
+    return rankings
 
 
 def write_rankings(file: Path, rankings: Sequence[Sequence[int]]) -> None:
