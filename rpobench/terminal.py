@@ -100,14 +100,14 @@ def _bar_advance(bar: Progress, description: str, total: int) -> Callable[[int],
 
 def _line_advance(description: str, total: int) -> Callable[[int], None]:
     start = time.monotonic()
-    done = 0
+    finished = 0
 
     def advance(count: int) -> None:
-        nonlocal done
-        done += count
+        nonlocal finished
+        finished += count
 
-        rate = done / max(time.monotonic() - start, 1e-9)
-        seconds_left = (total - done) / rate
-        print(f"{description}: {done}/{total}, {rate:.1f}/s, {seconds_left:.0f} s left", file=sys.stderr)
+        rate = finished / max(time.monotonic() - start, 1e-9)
+        seconds_left = (total - finished) / rate
+        print(f"{description}: {finished}/{total}, {rate:.1f}/s, {seconds_left:.0f} s left", file=sys.stderr)
 
     return advance

@@ -30,7 +30,7 @@ from rpobench.types import Prediction
 ODD = st.sampled_from(["", "0", "7", "-3.5", "nan", "1e6", "no answer", " 3 ", "the the council", "comedy"])
 
 
-@pytest.mark.parametrize("name", [*list_names("tasks")])
+@pytest.mark.parametrize("name", list_names("tasks"))
 @given(drawn=st.data())
 def test_sums_of_measures_give_the_official_metrics(name: str, drawn: st.DataObject) -> None:
     task = get_task(name)
@@ -38,8 +38,10 @@ def test_sums_of_measures_give_the_official_metrics(name: str, drawn: st.DataObj
     pairs = drawn.draw(st.lists(st.tuples(answers | ODD, answers), min_size=1, max_size=9))
     texts, targets = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     measures = np.array([task.measure(*pair) for pair in pairs], dtype=float)
-    found = task.metrics_of(task.summands(measures).sum(axis=0))
-    assert {key: float(value) for key, value in found.items()} == pytest.approx(task.aggregate(texts, targets))
+
+    metrics = task.metrics_of(task.summands(measures).sum(axis=0))
+
+    assert {name: float(value) for name, value in metrics.items()} == pytest.approx(task.aggregate(texts, targets))
 
 
 def scored(name: str = "LaMP-3", count: int = 12) -> dict[str, Any]:
