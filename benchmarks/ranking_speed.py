@@ -68,14 +68,17 @@ def rank_by_rpobench(examples: Sequence[Example], folder: Path) -> Sequence[Sequ
 
 
 def test_plain_loop(benchmark: Any, examples: list[Example]) -> None:
+    """Time the plain loop."""
     ORDERS["plain"] = benchmark.pedantic(rank_plainly, (examples,), rounds=1)
 
 
 def test_first_call(benchmark: Any, examples: list[Example], folder: Path) -> None:
+    """Time the first call, and compare its rankings."""
     ORDERS["first"] = benchmark.pedantic(rank_by_rpobench, (examples, folder), rounds=1)
     assert ORDERS["first"] == ORDERS["plain"]
 
 
 def test_second_call(benchmark: Any, examples: list[Example], folder: Path) -> None:
+    """Time a call whose rankings are on disk."""
     assert len(list(folder.iterdir())) == 1
     assert benchmark.pedantic(rank_by_rpobench, (examples, folder), rounds=3) == ORDERS["plain"]

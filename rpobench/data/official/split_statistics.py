@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median
 
@@ -13,6 +13,7 @@ from rpobench.data.official.golds import read_golds, read_json
 from rpobench.data.official.questions import read_questions
 from rpobench.evidence.budget import Tokenizer
 from rpobench.task.contract import Task
+from rpobench.types import Example
 
 MEASURED = 1000  # texts of a kind whose tokens are counted: enough for a median, quick on any size
 
@@ -65,35 +66,49 @@ def describe_split(task: Task, folder: Path, split: str, tokenizer: Tokenizer) -
     if outputs_file.exists():
         golds = list(read_golds(read_json(outputs_file), task.name, str(outputs_file)).values())
 
-    profile_sizes: list[int] = []
-    users: set[str] = set()
-    dated_items = 0
-    texts: dict[str, list[str]] = {"input": [], "item": [], "target": (golds or [])[:MEASURED]}
+    tally = _Tally(task)
     for example in examples:  # one at a time: they may be mapped from a file larger than the memory
-        users.add(example.user_id)
-        profile_sizes.append(len(example.profile))
-        dated_items += sum(item.date is not None for item in example.profile)
-
-        if len(profile_sizes) <= MEASURED:
-            texts["input"].append(example.input)
-        open_slots = MEASURED - len(texts["item"])
-        texts["item"].extend(task.retrieval_text(item) for item in example.profile[:open_slots])
-
-    tokens = {}
-    for kind, kind_texts in texts.items():
-        tokens[kind] = _summarize([len(tokenizer.encode(text)) for text in kind_texts])
+        tally.add(example)
+    texts = {"input": tally.inputs, "item": tally.items, "target": (golds or [])[:MEASURED]}
 
     return SplitStatistics(
         task=task.name,
         split=split,
-        examples=len(profile_sizes),
+        examples=len(tally.profile_sizes),
         targets=None if golds is None else len(golds),
-        users=UserStatistics(len(users), user_origin),
-        profile=_summarize(profile_sizes) | {"empty": profile_sizes.count(0)},
-        dates=_describe_dates(dated_items, sum(profile_sizes)),
-        tokens=tokens,
+        users=UserStatistics(len(tally.users), user_origin),
+        profile=_summarize(tally.profile_sizes) | {"empty": tally.profile_sizes.count(0)},
+        dates=_describe_dates(tally.dated_items, sum(tally.profile_sizes)),
+        tokens={kind: _summarize_tokens(tokenizer, kind_texts) for kind, kind_texts in texts.items()},
         labels=_label_shares(golds) if golds and task.labels else None,
     )
+
+
+@dataclass
+class _Tally:
+    """Counts users, profile sizes and dates, and gathers the texts to measure."""
+
+    task: Task
+    users: set[str] = field(default_factory=set)
+    profile_sizes: list[int] = field(default_factory=list)
+    dated_items: int = 0
+    inputs: list[str] = field(default_factory=list)
+    items: list[str] = field(default_factory=list)
+
+    def add(self, example: Example) -> None:
+        """Count one more example."""
+        self.users.add(example.user_id)
+        self.profile_sizes.append(len(example.profile))
+        self.dated_items += sum(item.date is not None for item in example.profile)
+
+        if len(self.inputs) < MEASURED:
+            self.inputs.append(example.input)
+        open_slots = MEASURED - len(self.items)
+        self.items.extend(self.task.retrieval_text(item) for item in example.profile[:open_slots])
+
+
+def _summarize_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> dict[str, float]:
+    return _summarize([len(tokenizer.encode(text)) for text in texts])
 
 
 def _describe_dates(dated_items: int, items: int) -> str:

@@ -6,7 +6,7 @@ Every user is made from a random stream of their own, so example i is the same w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from random import Random
 
@@ -80,32 +80,20 @@ def generate(
         RpobenchError: There is no such task, split or version, or `n` is negative.
     """
     mechanism = make_mechanism(task, version)
-    labelled: list[Labelled] = []
-    best_generic: dict[str, str] = {}
-    oracle: dict[str, str] = {}
-    example_topics: dict[str, str] = {}
-    item_topics: dict[str, str] = {}
+    stories = list(generate_stories(task, split, n, seed=seed, knobs=knobs, version=version))
 
-    for story in generate_stories(task, split, n, seed=seed, knobs=knobs, version=version):
+    labelled = []
+    for story in stories:
         order_rng = Random(f"{version}/{seed}/{task}/{story.user_id}/{split}/order")
-        labelled_example = _label_example(mechanism, story, split, order_rng)
-        labelled.append(labelled_example)
-
-        example, question = labelled_example.example, story.question
-        best_generic[example.id] = mechanism.write_generic_answer(question.slots)
-        oracle[example.id] = mechanism.write_answer(question.slots, question.traits)
-
-        example_topics[example.id] = question.topic
-        topic_by_date = {piece.date: piece.topic for piece in story.past}  # every piece has a day of its own
-        item_topics |= {item.id: topic_by_date[item.date] for item in example.profile if item.date}
+        labelled.append(_label_example(mechanism, story, split, order_rng))
 
     return DataSet(
         task,
         version,
         split,
         tuple(labelled),
-        references={"best_generic": best_generic, "oracle": oracle},
-        topics=example_topics | item_topics,
+        references=_write_references(mechanism, stories, labelled),
+        topics=_list_topics(stories, labelled),
         users="given",
         synthetic=True,
     )
@@ -152,3 +140,30 @@ def _label_example(mechanism: Mechanism, story: Story, split: str, rng: Random) 
 
     input_text = mechanism.write_input(story.question.slots)
     return Labelled(Example(example_id, story.user_id, input_text, tuple(profile)), story.question.answer)
+
+
+def _write_references(
+    mechanism: Mechanism, stories: Sequence[Story], labelled: Sequence[Labelled]
+) -> dict[str, dict[str, str]]:
+    """Write the answers of both references by example id."""
+    best_generic, oracle = {}, {}
+    for story, labelled_example in zip(stories, labelled, strict=True):
+        example_id, question = labelled_example.example.id, story.question
+        best_generic[example_id] = mechanism.write_generic_answer(question.slots)
+        oracle[example_id] = mechanism.write_answer(question.slots, question.traits)
+
+    return {"best_generic": best_generic, "oracle": oracle}
+
+
+def _list_topics(stories: Sequence[Story], labelled: Sequence[Labelled]) -> dict[str, str]:
+    """List what every example and every profile item is about, by id."""
+    example_topics: dict[str, str] = {}
+    item_topics: dict[str, str] = {}
+    for story, labelled_example in zip(stories, labelled, strict=True):
+        example = labelled_example.example
+        example_topics[example.id] = story.question.topic
+
+        topic_by_date = {piece.date: piece.topic for piece in story.past}  # every piece has a day of its own
+        item_topics |= {item.id: topic_by_date[item.date] for item in example.profile if item.date}
+
+    return example_topics | item_topics
