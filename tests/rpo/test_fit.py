@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fixed_sources import FirstItems, FixedDrafts
 from odd_profiles import make_odd_examples
+from training_jobs import ADAPTER_FILE, TWEET
 
 from rpobench import get_method, get_task
 from rpobench.data.synth.world import generate
@@ -22,182 +23,231 @@ from rpobench.rpo.training.stages import USAGE
 from rpobench.rpo.training_rows import Demonstration
 from rpobench.rpo.trajectories.file import read_trajectories
 from rpobench.task.contract import Task
-from rpobench.types import Labelled
+from rpobench.types import Labelled, Prediction
 
-TWEET = get_task("LaMP-7")
+TEACHER = {"writer": "teacher", "teacher": "scripted:echo"}
 
 
-def labelled() -> list[Labelled]:
+@dataclass(frozen=True)
+class Fit:
+    """A trained method, and the folder it saved."""
+
+    method: TrainedModule
+    saved: Path
+
+    @property
+    def adapter(self) -> bytes:
+        return (self.saved / "adapter" / ADAPTER_FILE).read_bytes()
+
+    @property
+    def trajectories(self) -> Path:
+        return self.saved / "trajectories.jsonl"
+
+    def losses(self, name: str = "loss") -> list[float]:
+        entries = [json.loads(line) for line in (self.saved / "sft.jsonl").read_text().splitlines()]
+        return [entry[name] for entry in entries if name in entry]
+
+
+def six_tweets() -> list[Labelled]:
     return list(generate("LaMP-7", "train", 6).labelled)
 
 
 def fit(
-    method: str,
+    method_name: str,
     checkpoint: Path,
     folder: Path,
     train: Mapping[Task, Sequence[Labelled]] | None = None,
-    **config: Any,
-) -> tuple[TrainedModule, Path]:
-    """The method, trained on six users of LaMP-7 unless told otherwise, and the folder it saved."""
-    method_class: Any = get_method(method)
-    values = {"reflection_model": f"hf:{checkpoint}", "k": 2, "lora_rank": 2, "sft_epochs": 1, "rl": "none",
-              "validation": 0, "rl_steps": 1, "rl_group": 2, "rl_prompts": 1, "max_new_tokens": 4}  # fmt: skip
-    made = method_class(method_class.Config(**{**values, **config}))
-    made.fit(
-        train or {TWEET: labelled()},
-        FitContext(ScriptedModel(str), FixedDrafts(), FirstItems(), seed=0, folder=folder / "work"),
-    )
+    **knobs: Any,
+) -> Fit:
+    """Train a method, on six users of LaMP-7 unless a test says otherwise, and save it."""
+    quick_knobs = {"reflection_model": f"hf:{checkpoint}", "k": 2, "lora_rank": 2, "sft_epochs": 1, "rl": "none",
+                   "validation": 0, "rl_steps": 1, "rl_group": 2, "rl_prompts": 1, "max_new_tokens": 4}  # fmt: skip
+    method_class: Any = get_method(method_name)
+    method = method_class(method_class.Config(**{**quick_knobs, **knobs}))
+    context = FitContext(ScriptedModel(str), FixedDrafts(), FirstItems(), seed=0, folder=folder / "work")
+
+    method.fit(train or {TWEET: six_tweets()}, context)
+
     (folder / "saved").mkdir(parents=True)
-    made.save(folder / "saved")
-    return made, folder / "saved"
+    method.save(folder / "saved")
+    return Fit(method, folder / "saved")
 
 
-def adapter(saved: Path) -> bytes:
-    return (saved / "adapter" / "adapter_model.safetensors").read_bytes()
+def texts_of(predictions: Sequence[Prediction]) -> list[str | None]:
+    """What the module wrote."""
+    return [prediction.trajectory for prediction in predictions]
 
 
-def losses(saved: Path, name: str = "loss") -> list[float]:
-    lines = (saved / "sft.jsonl").read_text().splitlines()
-    return [entry[name] for line in lines if name in (entry := json.loads(line))]
+@pytest.mark.parametrize("method_name", ["rpo", "sft-rag", "sft-rag-analysis", "sft-generic"])
+def test_each_trained_module_does_what_every_method_owes(
+    method_name: str, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    fitted = fit(method_name, tiny_checkpoint, tmp_path, rl="grpo")
+    method, loaded = fitted.method, type(fitted.method).load(fitted.saved, fitted.method.config)
+    context = PredictContext(ScriptedModel(str), FixedDrafts(), FirstItems(), 0, Path("unused"))
+    examples = make_odd_examples("LaMP-7")
+    with_swapped_profiles = [
+        replace(example, profile=other.profile) for example, other in zip(examples, reversed(examples), strict=True)
+    ]
+
+    predictions = list(method.predict(TWEET, examples, context))
+    predictions_of_loaded = list(loaded.predict(TWEET, examples, context))
+    swapped_predictions = list(method.predict(TWEET, with_swapped_profiles, context))
+
+    assert [prediction.example_id for prediction in predictions] == [example.id for example in examples]
+    assert texts_of(predictions) == texts_of(predictions_of_loaded)
+    assert (texts_of(predictions) != texts_of(swapped_predictions)) is method.reads_profile
+    assert bool(method.retrievers()) is method.reads_profile
+    assert (fitted.saved / "grpo.jsonl").exists()
 
 
-@pytest.mark.parametrize("method", ["rpo", "sft-rag", "sft-rag-analysis", "sft-generic"])
-def test_each_trained_module_does_what_every_method_owes(method: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    made, saved = fit(method, tiny_checkpoint, tmp_path, rl="grpo")
-    loaded = type(made).load(saved, made.config)
-    examples, context = (
-        make_odd_examples("LaMP-7"),
-        PredictContext(ScriptedModel(str), FixedDrafts(), FirstItems(), 0, Path("unused")),
-    )
-    other = [replace(one, profile=two.profile) for one, two in zip(examples, reversed(examples), strict=True)]
-    first, second, swapped = (
-        list(one.predict(TWEET, asked, context)) for one, asked in ((made, examples), (loaded, examples), (made, other))
-    )
-    assert [one.example_id for one in first] == [one.id for one in examples]
-    assert [one.trajectory for one in first] == [one.trajectory for one in second]
-    moved = [one.trajectory for one in first] != [one.trajectory for one in swapped]
-    assert moved is made.reads_profile
-    assert bool(made.retrievers()) is made.reads_profile
-    assert (saved / "grpo.jsonl").exists()
-
-
-def test_each_rival_and_each_part_switched_off_learns_from_other_rows(tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_each_rival_and_each_missing_part_learns_other_rows(tiny_checkpoint: Path, tmp_path: Path) -> None:
     runs: list[tuple[str, dict[str, Any]]] = [
         ("rpo", {}), ("rpo", {"analysis": "off"}), ("rpo", {"draft": "off"}), ("rpo", {"evidence": "off"}),
         ("sft-rag", {}), ("sft-rag-analysis", {}), ("sft-generic", {}), ("rpo", {"validation": 0.5}),
     ]  # fmt: skip
-    first = []
-    for place, (method, changes) in enumerate(runs):
-        _, saved = fit(method, tiny_checkpoint, tmp_path / str(place), **changes)
-        first.append(losses(saved)[0])
-    assert first[2] == first[5], "rpo without a draft is sft-rag-analysis"
-    assert len(set(first)) == len(runs) - 1
-    assert losses(saved, "eval_loss"), "held-out users were not measured"
+
+    fits = []
+    for number, (method_name, knobs) in enumerate(runs):
+        fits.append(fit(method_name, tiny_checkpoint, tmp_path / str(number), **knobs))
+
+    first_losses = [fitted.losses()[0] for fitted in fits]
+    assert first_losses[2] == first_losses[5], "rpo without a draft is sft-rag-analysis"
+    assert len(set(first_losses)) == len(runs) - 1
+    assert fits[-1].losses("eval_loss"), "held-out users were not measured"
 
 
 def test_a_user_is_either_trained_on_or_held_out(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sides: list[set[str]] = []
+    user_groups: list[set[str]] = []
 
-    def watched(pairs: Sequence[Demonstration], form: Any, **held: Any) -> Any:
-        sides.append({pair.row.example.user_id for pair in pairs})
-        return build_sft_dataset(pairs, form, **held)
+    def build_and_record(demonstrations: Sequence[Demonstration], form: Any, **options: Any) -> Any:
+        user_groups.append({demonstration.row.example.user_id for demonstration in demonstrations})
+        return build_sft_dataset(demonstrations, form, **options)
 
-    monkeypatch.setattr("rpobench.rpo.training.sft.build_sft_dataset", watched)
-    twice = [Labelled(replace(one.example, id=f"{one.example.id}/{n}"), one.target) for one in labelled() for n in "ab"]
-    fit("rpo", tiny_checkpoint, tmp_path, {TWEET: twice}, validation=0.5)
-    assert [len(side) for side in sides] == [3, 3] and not sides[0] & sides[1]
+    monkeypatch.setattr("rpobench.rpo.training.sft.build_sft_dataset", build_and_record)
+    two_per_user = []
+    for pair in six_tweets():
+        for letter in "ab":
+            example = replace(pair.example, id=f"{pair.example.id}/{letter}")
+            two_per_user.append(Labelled(example, pair.target))
+
+    fit("rpo", tiny_checkpoint, tmp_path, {TWEET: two_per_user}, validation=0.5)
+
+    assert [len(group) for group in user_groups] == [3, 3] and not user_groups[0] & user_groups[1]
 
 
-def test_an_exported_file_trains_the_same_adapter_and_an_edited_one_another(
-    tiny_checkpoint: Path, tmp_path: Path
+def test_an_exported_file_trains_the_same_and_an_edit_another(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    original = fit("rpo", tiny_checkpoint, tmp_path / "original")
+    edited_file = tmp_path / "edited.jsonl"
+    edited_file.write_text(original.trajectories.read_text().replace("words", "syllables"))
+
+    from_export = fit("rpo", tiny_checkpoint, tmp_path / "exported", trajectories=str(original.trajectories))
+    from_edit = fit("rpo", tiny_checkpoint, tmp_path / "edited", trajectories=str(edited_file))
+
+    assert from_export.adapter == original.adapter
+    assert from_edit.adapter != original.adapter
+
+
+@pytest.fixture
+def sft_datasets(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every dataset that stage 1 is trained on while the test runs."""
+    datasets: list[Any] = []
+
+    def build_and_record(demonstrations: Sequence[Demonstration], form: Any) -> Any:
+        datasets.append(build_sft_dataset(demonstrations, form))
+        return datasets[-1]
+
+    monkeypatch.setattr("rpobench.rpo.training.sft.build_sft_dataset", build_and_record)
+    return datasets
+
+
+def test_a_wrong_conclusion_teaches_its_analysis_and_no_answer(
+    tiny_checkpoint: Path, tmp_path: Path, sft_datasets: list[Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, saved = fit("rpo", tiny_checkpoint, tmp_path / "a")
-    file = saved / "trajectories.jsonl"
-    _, again = fit("rpo", tiny_checkpoint, tmp_path / "b", trajectories=str(file))
-    assert adapter(again) == adapter(saved)
-    edited = tmp_path / "edited.jsonl"
-    edited.write_text(file.read_text().replace("words", "syllables"))
-    _, other = fit("rpo", tiny_checkpoint, tmp_path / "c", trajectories=str(edited))
-    assert adapter(other) != adapter(saved)
+    tags = list(generate("LaMP-2", "train", 12).labelled)
 
+    fitted = fit("rpo", tiny_checkpoint, tmp_path, {get_task("LaMP-2"): tags}, k=8)
 
-def test_a_trajectory_that_contradicts_its_target_teaches_its_analysis_and_no_answer(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    task, seen = get_task("LaMP-2"), []
-
-    def watched(pairs: Sequence[Demonstration], form: Any) -> Any:
-        seen.append(build_sft_dataset(pairs, form))
-        return seen[-1]
-
-    monkeypatch.setattr("rpobench.rpo.training.sft.build_sft_dataset", watched)
-    train = list(generate("LaMP-2", "train", 12).labelled)
-    fit("rpo", tiny_checkpoint, tmp_path, {task: train}, k=8)
-    (learned,) = seen
-    assert len(learned) == 12
-    stored = read_trajectories(tmp_path / "saved" / "trajectories.jsonl")
-    written = {one.example_id: one.trajectory for one in stored}
-    for one, row in zip(train, learned, strict=True):
-        lacks = written[one.example.id].lacks  # the drafts hold no label, so none begins with "nothing,"
-        assert (row["lead"] == "") == (lacks in (f"{one.target} fits", "nothing known")), lacks
+    (dataset,) = sft_datasets
+    assert len(dataset) == 12
+    stored = {line.example_id: line.trajectory for line in read_trajectories(fitted.trajectories)}
+    for pair, row in zip(tags, dataset, strict=True):
+        lacks = stored[pair.example.id].lacks  # the drafts hold no label, so none begins with "nothing,"
+        assert (row["lead"] == "") == (lacks in (f"{pair.target} fits", "nothing known")), lacks
         assert row["completion"][0]["content"].startswith(row["lead"])
-    silent = sum(map(bool, learned["lead"]))
-    assert 0 < silent < 12
-    message = f"SFT: {silent} of 12 training trajectories reach a wrong conclusion; only their analysis is trained on"
+    wrong_count = sum(map(bool, dataset["lead"]))
+    assert 0 < wrong_count < 12
+    message = (
+        f"SFT: {wrong_count} of 12 training trajectories reach a wrong conclusion; only their analysis is trained on"
+    )
     assert message in capsys.readouterr().err
-    had = {item.fields["tag"] for item in train[0].example.profile}
-    against = [replace(train[0], target=next(label for label in task.labels if label not in had))]
-    fit("rpo", tiny_checkpoint, tmp_path / "alone", {task: against})
-    assert seen[-1]["lead"] == [""], "there is nothing else to learn answers from"
+
+
+def test_where_all_conclusions_are_wrong_they_teach_answers(
+    tiny_checkpoint: Path, tmp_path: Path, sft_datasets: list[Any]
+) -> None:
+    task, pair = get_task("LaMP-2"), generate("LaMP-2", "train", 1).labelled[0]
+    tags_of_user = {item.fields["tag"] for item in pair.example.profile}
+    foreign_tag = next(label for label in task.labels if label not in tags_of_user)
+
+    fit("rpo", tiny_checkpoint, tmp_path, {task: [replace(pair, target=foreign_tag)]})
+
+    assert sft_datasets[-1]["lead"] == [""], "there is nothing else to learn answers from"
+
+
+def stop_before_sft(monkeypatch: pytest.MonkeyPatch, checkpoint: Path, folder: Path, **knobs: Any) -> None:
+    """Fit as far as the trajectories, as a kill would leave it."""
+    with monkeypatch.context() as patch, pytest.raises(TypeError):
+        patch.setattr("rpobench.rpo.training.stages.train_sft", None)
+        fit("rpo", checkpoint, folder, **knobs)
 
 
 def test_trajectories_are_not_written_again_after_a_kill(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rpobench.rpo.training.stages.train_sft", None)
-    teacher = {"writer": "teacher", "teacher": "scripted:echo"}
-    with pytest.raises(TypeError):
-        fit("rpo", tiny_checkpoint, tmp_path, **teacher)
-    monkeypatch.undo()
+    stop_before_sft(monkeypatch, tiny_checkpoint, tmp_path, **TEACHER)
     monkeypatch.setattr("rpobench.rpo.trajectories.teacher.TeacherWriter.write", None)
-    made, _ = fit("rpo", tiny_checkpoint, tmp_path, **teacher)
-    assert made.fit_usage is not None and made.fit_usage.calls == 2 * 3 * 6, "what the teacher took is not forgotten"
+
+    usage = fit("rpo", tiny_checkpoint, tmp_path, **TEACHER).method.fit_usage
+
+    assert usage is not None and usage.calls == 2 * 3 * 6, "what the teacher took is not forgotten"
 
 
-def test_trajectories_of_a_version_that_kept_no_count_are_taken_up(
+def test_trajectories_without_a_count_of_their_cost_are_used(
     tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rpobench.rpo.training.stages.train_sft", None)
-    with pytest.raises(TypeError):
-        fit("rpo", tiny_checkpoint, tmp_path)
-    monkeypatch.undo()
-    (count,) = tmp_path.rglob(USAGE)
-    count.unlink()
-    assert fit("rpo", tiny_checkpoint, tmp_path)[0].fit_usage is None
+    stop_before_sft(monkeypatch, tiny_checkpoint, tmp_path)
+    (usage_file,) = tmp_path.rglob(USAGE)
+    usage_file.unlink()  # as an earlier version left it
+
+    assert fit("rpo", tiny_checkpoint, tmp_path).method.fit_usage is None
 
 
 def test_what_a_teacher_costs_is_counted(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    made, _ = fit("rpo", tiny_checkpoint, tmp_path, writer="teacher", teacher="scripted:echo")
-    assert made.fit_usage is not None
-    assert made.fit_usage.calls == 2 * 3 * 6, "echo never has the form: three tries a row, each taken up once"
-    assert fit("rpo", tiny_checkpoint, tmp_path / "rules")[0].fit_usage is None
+    usage = fit("rpo", tiny_checkpoint, tmp_path, **TEACHER).method.fit_usage
+
+    assert usage is not None
+    assert usage.calls == 2 * 3 * 6, "echo never has the form: three tries a row, each continued once"
+    assert fit("rpo", tiny_checkpoint, tmp_path / "rules").method.fit_usage is None
 
 
 def test_the_tokens_of_each_stage_are_told(
     tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    once, _ = fit("rpo", tiny_checkpoint, tmp_path / "once", rl="grpo")
+    one_epoch = fit("rpo", tiny_checkpoint, tmp_path / "one", rl="grpo").method.fit_tokens
     assert "\nGRPO: " in capsys.readouterr().err, "what its log says is told"
-    twice, _ = fit("rpo", tiny_checkpoint, tmp_path / "twice", sft_epochs=2, rl="dpo")
-    first, second = (dict(made.fit_tokens or {}) for made in (once, twice))
-    assert first.keys() == {"sft", "grpo"} and second.keys() == {"sft", "dpo"}
-    assert second["sft"] == 2 * first["sft"] and first["grpo"] > 0 and second["dpo"] > 0
+    two_epochs = fit("rpo", tiny_checkpoint, tmp_path / "two", sft_epochs=2, rl="dpo").method.fit_tokens
+
+    assert one_epoch is not None and two_epochs is not None
+    assert one_epoch.keys() == {"sft", "grpo"} and two_epochs.keys() == {"sft", "dpo"}
+    assert two_epochs["sft"] == 2 * one_epoch["sft"] and one_epoch["grpo"] > 0 and two_epochs["dpo"] > 0
 
 
 def test_dpo_starts_from_stage_one_and_ends_elsewhere(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    _, alone = fit("rpo", tiny_checkpoint, tmp_path / "none")
-    _, dpo = fit("rpo", tiny_checkpoint, tmp_path / "dpo", rl="dpo", rl_steps=2)
-    assert (dpo / "dpo.jsonl").exists() and adapter(dpo) != adapter(alone)
-    assert losses(dpo) == losses(alone)
+    sft_alone = fit("rpo", tiny_checkpoint, tmp_path / "none")
+    with_dpo = fit("rpo", tiny_checkpoint, tmp_path / "dpo", rl="dpo", rl_steps=2)
+
+    assert (with_dpo.saved / "dpo.jsonl").exists() and with_dpo.adapter != sft_alone.adapter
+    assert with_dpo.losses() == sft_alone.losses()
