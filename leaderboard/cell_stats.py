@@ -129,7 +129,7 @@ def _compare_with(section: Section, cell: Cell, task: str, against: str | None) 
     rival = section.cells[against].get(task) if against else None
     if rival is None or rival is cell or count_unanswered([*cell.runs, *rival.runs]):
         return None
-    return compare_rows(cell.own, rival.own, cell.sample.main_metric)
+    return compare_rows(cell.own_runs, rival.own_runs, cell.sample.main_metric)
 
 
 def _cell_stats(cell: Cell, comparison: Comparison | None, p_holm: float) -> CellStats:

@@ -175,7 +175,7 @@ COLUMNS = (
     Column("low", lambda line: line.interval.low if line.interval else None),
     Column("high", lambda line: line.interval.high if line.interval else None),
     Column("n", lambda line: line.sample.result.n, page_title="n", form="d"),
-    Column("seeds", lambda line: len(line.cell.own), page_title="seeds", form="d"),
+    Column("seeds", lambda line: len(line.cell.own_runs), page_title="seeds", form="d"),
     Column("data", lambda line: line.sheet.section.data.source),
     Column("split", lambda line: line.sheet.section.data.split),
     Column("base_model", lambda line: line.sheet.section.base_model),

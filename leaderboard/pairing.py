@@ -76,8 +76,10 @@ def match_seeds(first: RunsBySeed, second: RunsBySeed) -> tuple[dict[int, Stored
 
 def gain_interval(cell: Cell) -> Interval | None:
     """The interval of the personalization gain, turned so that positive is better; None where it is not known."""
-    seeds = cell.own.keys() & cell.swapped.keys()
-    sides = _stack_pairs({seed: cell.own[seed] for seed in seeds}, {seed: cell.swapped[seed] for seed in seeds})
+    seeds = cell.own_runs.keys() & cell.swapped_runs.keys()
+    own_runs = {seed: cell.own_runs[seed] for seed in seeds}
+    swapped_runs = {seed: cell.swapped_runs[seed] for seed in seeds}
+    sides = _stack_pairs(own_runs, swapped_runs)
     if sides is None:
         return None
 

@@ -124,7 +124,7 @@ def _page_data(sheets: Sequence[Sheet], options: PageOptions) -> PageData:
         for task in sheet.section.tasks:
             rows = [(label, row[task]) for label, row in sheet.section.cells.items() if task in row]
             for label, cell in rows:
-                for seed, run in cell.own.items():
+                for seed, run in cell.own_runs.items():
                     name = f"{task} · {label} · seed {seed}{source}"
                     browsed_runs.append(_browse(name, run, options))
                     if logs := run.training_logs():

@@ -23,27 +23,27 @@ class Cell:
     """One method on one task.
 
     Attributes:
-        own: Its runs with the users' own profiles, by seed.
-        swapped: Its runs with swapped profiles, by seed.
+        own_runs: Its runs with the users' own profiles, by seed.
+        swapped_runs: Its runs with swapped profiles, by seed.
     """
 
-    own: dict[int, StoredRun] = field(default_factory=dict)
-    swapped: dict[int, StoredRun] = field(default_factory=dict)
+    own_runs: dict[int, StoredRun] = field(default_factory=dict)
+    swapped_runs: dict[int, StoredRun] = field(default_factory=dict)
 
     @property
     def sample(self) -> StoredRun:
         """Any run with own profiles: all have the same task, data and method."""
-        return next(iter(self.own.values()))
+        return next(iter(self.own_runs.values()))
 
     @property
     def runs(self) -> list[StoredRun]:
         """The runs with own profiles, one a seed."""
-        return list(self.own.values())
+        return list(self.own_runs.values())
 
     @property
     def unanswered(self) -> int:
         """Examples, own and swapped, that a model gave no answer to; they count as wrong."""
-        return count_unanswered([*self.own.values(), *self.swapped.values()])
+        return count_unanswered([*self.own_runs.values(), *self.swapped_runs.values()])
 
     def value(self, metric: str) -> float:
         """The metric's mean over seeds."""
@@ -56,12 +56,15 @@ class Cell:
             The mean over seeds that have both runs. None where there is no such seed, and where a model left examples
             of either without answer: it would measure the model's refusals.
         """
-        seeds = self.own.keys() & self.swapped.keys()
+        seeds = self.own_runs.keys() & self.swapped_runs.keys()
         if not seeds or self.unanswered:
             return None
 
         metric = self.sample.main_metric
-        changes = [self.own[seed].result.metrics[metric] - self.swapped[seed].result.metrics[metric] for seed in seeds]
+        changes = []
+        for seed in seeds:
+            own_metrics, swapped_metrics = self.own_runs[seed].result.metrics, self.swapped_runs[seed].result.metrics
+            changes.append(own_metrics[metric] - swapped_metrics[metric])
         return improvement(self.sample, metric, fmean(changes))
 
 
@@ -92,7 +95,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Location:
     """Where a run stands: the heading of its section, and which variant of its task it answered."""
 
     heading: tuple[Any, ...]
@@ -112,18 +115,18 @@ def group_runs(runs: Sequence[StoredRun]) -> list[Section]:
     Raises:
         RpobenchError: Two runs would stand in one cell.
     """
-    runs_by_place: dict[_Place, list[StoredRun]] = {}
-    for run, place in zip(runs, _places(runs), strict=True):
-        runs_by_place.setdefault(place, []).append(run)
+    runs_by_location: dict[_Location, list[StoredRun]] = {}
+    for run, location in zip(runs, _locations(runs), strict=True):
+        runs_by_location.setdefault(location, []).append(run)
 
-    places = sorted(runs_by_place, key=lambda place: str((*place.heading, place.variant)))
-    groups = [runs_by_place[place] for place in places]
+    locations = sorted(runs_by_location, key=lambda location: str((*location.heading, location.variant)))
+    groups = [runs_by_location[location] for location in locations]
     return [_section(group) for group in groups if any(run.has_own_profiles for run in group)]
 
 
-def _places(runs: Sequence[StoredRun]) -> list[_Place]:
+def _locations(runs: Sequence[StoredRun]) -> list[_Location]:
     """The place of each run. A task's second version, data or prompt hash goes to a second section, and so on."""
-    places = []
+    locations: list[_Location] = []
     variants: dict[tuple[Any, ...], list[tuple[str, str, str]]] = {}
     for run in runs:
         data = run.spec.data
@@ -135,15 +138,15 @@ def _places(runs: Sequence[StoredRun]) -> list[_Place]:
         variant = (run.spec.task, data.sha256, run.environment.prompts_then)
         if variant not in known_variants:
             known_variants.append(variant)
-        places.append(_Place(heading, known_variants.index(variant)))
-    return places
+        locations.append(_Location(heading, known_variants.index(variant)))
+    return locations
 
 
 def _section(runs: Sequence[StoredRun]) -> Section:
     cells: dict[str, dict[str, Cell]] = {}
     for run, label in zip(runs, label_runs(runs), strict=True):
         cell = cells.setdefault(label, {}).setdefault(run.task_name, Cell())
-        runs_by_seed = cell.own if run.has_own_profiles else cell.swapped
+        runs_by_seed = cell.own_runs if run.has_own_profiles else cell.swapped_runs
 
         seed = run.spec.seed
         if seed in runs_by_seed:
@@ -153,7 +156,7 @@ def _section(runs: Sequence[StoredRun]) -> Section:
 
     rows = {}
     for label in sorted(cells):
-        row = {task: cell for task, cell in cells[label].items() if cell.own}
+        row = {task: cell for task, cell in cells[label].items() if cell.own_runs}
         if row:
             rows[label] = row
     return Section(runs[0].spec.data, runs[0].spec.base_model, runs[0].result.synthetic, rows)

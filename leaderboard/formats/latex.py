@@ -50,8 +50,8 @@ def escape_tex(text: str) -> str:
     """A text in which nothing is TeX. Letters that plain pdflatex has stay, other characters become their number."""
     characters = []
     for char in " ".join(text.split()):
-        known = SPECIAL.get(char) or (char if _is_plain(char) else None)
-        characters.append(known or f"U+{ord(char):04X}")
+        escaped = SPECIAL.get(char) or (char if _is_plain(char) else None)
+        characters.append(escaped or f"U+{ord(char):04X}")
     return "".join(characters)
 
 

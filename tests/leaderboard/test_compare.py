@@ -31,16 +31,16 @@ def compared(tmp_path: Path, *names: str) -> dict[str, Any]:
 
 
 def test_a_better_method_is_found_better(make_run: Make, tmp_path: Path) -> None:
-    one, other = make_run("good", good), make_run("poor", poor)
-    found = compared(tmp_path, one.name, other.name)
-    (mae, rmse) = found["comparisons"]
+    run, rival = make_run("good", good), make_run("poor", poor)
+    report = compared(tmp_path, run.name, rival.name)
+    (mae, rmse) = report["comparisons"]
     assert (mae["task"], mae["metric"], mae["main"], rmse["metric"]) == ("LaMP-3", "MAE", True, "RMSE")
     assert mae["difference"] == pytest.approx(mae["first_value"] - mae["second_value"]) and mae["difference"] < 0
     assert mae["gain"] == -mae["difference"], "a lower error is better"
     assert mae["p"] < 0.01 and mae["low"] < mae["difference"] < mae["high"] < 0
     assert mae["wins"] > mae["losses"] and mae["wins"] + mae["ties"] + mae["losses"] == mae["users"]
     assert mae["effect_size"] > 0.5 and mae["detectable"] > 0 and mae["equivalence"] is None
-    turned = compared(tmp_path, other.name, one.name)["comparisons"][0]
+    turned = compared(tmp_path, rival.name, run.name)["comparisons"][0]
     assert turned["difference"] == pytest.approx(-mae["difference"]) and turned["p"] == mae["p"]
 
 
@@ -49,28 +49,34 @@ def test_holm_is_over_tasks_and_beating_all_takes_the_largest_p(make_run: Make, 
         make_run("good", good if task == "LaMP-3" else lambda p, t, r: t, task=task)
         make_run("poor", poor, task=task)
         make_run("same", lambda p, t, r: t if p % 8 else "3", task=task)
-    found = compared(tmp_path, "good", "poor", "same")
-    main = {(one["second"], one["task"]): one for one in found["comparisons"] if one["main"]}
+    report = compared(tmp_path, "good", "poor", "same")
+    main = {
+        (comparison["second"], comparison["task"]): comparison
+        for comparison in report["comparisons"]
+        if comparison["main"]
+    }
     ps = sorted(main["same", task]["p"] for task in ("LaMP-2", "LaMP-3"))
     adjusted = sorted(main["same", task]["p_holm"] for task in ("LaMP-2", "LaMP-3"))
     assert adjusted[0] == pytest.approx(min(1, 2 * ps[0])) and adjusted[1] == pytest.approx(max(adjusted[0], ps[1]))
-    beaten = {one["task"]: one for one in found["beats_all"]}
+    beaten = {comparison["task"]: comparison for comparison in report["beats_all"]}
     assert beaten["LaMP-2"]["rivals"] == ["poor", "same"]
     assert beaten["LaMP-2"]["p"] == max(main[rival, "LaMP-2"]["p"] for rival in ("poor", "same"))
-    least, most = sorted(beaten.values(), key=lambda one: one["p"])
+    least, most = sorted(beaten.values(), key=lambda run: run["p"])
     assert least["p_holm"] == pytest.approx(2 * least["p"]) and most["p_holm"] >= max(most["p"], least["p_holm"])
-    assert [one["beats"] for one in (least, most)] == [one["p_holm"] <= 0.05 for one in (least, most)]
+    assert [comparison["beats"] for comparison in (least, most)] == [
+        comparison["p_holm"] <= 0.05 for comparison in (least, most)
+    ]
 
 
 def test_beating_all_on_one_task_of_several_must_hold_for_their_number(make_run: Make, tmp_path: Path) -> None:
     make_run("first", perfect, task="LaMP-2")
-    make_run("first", lambda place, target, rng: "[1]", task="LaMP-1")
+    make_run("first", lambda position, target, rng: "[1]", task="LaMP-1")
     for name in ("one", "two"):
-        make_run(name, lambda place, target, rng: "comedy", task="LaMP-2")
+        make_run(name, lambda position, target, rng: "comedy", task="LaMP-2")
         make_run(name, perfect, task="LaMP-1")
-    found = {one["task"]: one for one in compared(tmp_path, "first", "one", "two")["beats_all"]}
-    assert not found["LaMP-1"]["beats"] and found["LaMP-1"]["p"] == 1.0
-    assert found["LaMP-2"]["beats"] and found["LaMP-2"]["p_holm"] == pytest.approx(2 * found["LaMP-2"]["p"])
+    verdicts = {verdict["task"]: verdict for verdict in compared(tmp_path, "first", "one", "two")["beats_all"]}
+    assert not verdicts["LaMP-1"]["beats"] and verdicts["LaMP-1"]["p"] == 1.0
+    assert verdicts["LaMP-2"]["beats"] and verdicts["LaMP-2"]["p_holm"] == pytest.approx(2 * verdicts["LaMP-2"]["p"])
 
 
 def test_a_folder_of_several_data_sets_is_narrowed(make_run: Make, tmp_path: Path) -> None:
@@ -112,31 +118,31 @@ def test_a_folder_of_several_worlds_is_narrowed_by_data(make_run: Make, tmp_path
     [({"split": "test"}, "data sha256"), ({"limit": 24}, "limit"), ({"n": 12}, "data sha256")],
 )
 def test_runs_on_other_questions_are_refused(make_run: Make, tmp_path: Path, changes: Any, what: str) -> None:
-    one, other = make_run("good", good), make_run("poor", poor, **changes)
-    with pytest.raises(RpobenchError, match=f"^LaMP-3: {one.name} and {other.name} differ in {what}"):
-        compared(tmp_path, one.name, other.name)
+    run, rival = make_run("good", good), make_run("poor", poor, **changes)
+    with pytest.raises(RpobenchError, match=f"^LaMP-3: {run.name} and {rival.name} differ in {what}"):
+        compared(tmp_path, run.name, rival.name)
 
 
 def test_another_split_or_other_ids_under_the_same_hash_are_refused(make_run: Make, tmp_path: Path) -> None:
-    one, other = make_run("good", good), make_run("poor", poor)
-    result = json.loads((other / "result.json").read_text())
+    run, rival = make_run("good", good), make_run("poor", poor)
+    result = json.loads((rival / "result.json").read_text())
     result["scores"]["another"] = result["scores"].pop(next(iter(result["scores"])))
-    (other / "result.json").write_text(json.dumps(result))
+    (rival / "result.json").write_text(json.dumps(result))
     with pytest.raises(RpobenchError, match="differ in example ids: run both"):
-        compared(tmp_path, one.name, other.name)
-    spec = (other / "spec.json").read_text()
-    (other / "spec.json").write_text(spec.replace('"dev"', '"test"'))
+        compared(tmp_path, run.name, rival.name)
+    spec = (rival / "spec.json").read_text()
+    (rival / "spec.json").write_text(spec.replace('"dev"', '"test"'))
     with pytest.raises(RpobenchError, match=re.escape("differ in split (dev and test)")):
-        compared(tmp_path, one.name, other.name)
+        compared(tmp_path, run.name, rival.name)
 
 
 def test_what_makes_a_comparison_unfair_is_named(make_run: Make, tmp_path: Path) -> None:
-    one = make_run("good", good, config={"k": 2, "max_prompt_tokens": 512}, base_model="big")
-    other = make_run("poor", poor, config={"k": 1, "max_prompt_tokens": 256})
-    told = compared(tmp_path, one.name, other.name)["comparisons"][0]["warnings"]
-    assert "base model differs: big and m" in told
-    assert "k differs: 2 and 1" in told and "max_prompt_tokens differs: 512 and 256" in told
-    assert any(re.fullmatch(r"evidence differs on \d+ of 24 examples", line) for line in told)
+    run = make_run("good", good, config={"k": 2, "max_prompt_tokens": 512}, base_model="big")
+    rival = make_run("poor", poor, config={"k": 1, "max_prompt_tokens": 256})
+    warnings = compared(tmp_path, run.name, rival.name)["comparisons"][0]["warnings"]
+    assert "base model differs: big and m" in warnings
+    assert "k differs: 2 and 1" in warnings and "max_prompt_tokens differs: 512 and 256" in warnings
+    assert any(re.fullmatch(r"evidence differs on \d+ of 24 examples", line) for line in warnings)
     alike = [make_run("good", good, config={"k": 2}), make_run("poor", poor, config={"k": 2})]
     assert compared(tmp_path, *(run.name for run in alike))["comparisons"][0]["warnings"] == []
 
@@ -144,25 +150,25 @@ def test_what_makes_a_comparison_unfair_is_named(make_run: Make, tmp_path: Path)
 def test_another_method_with_other_profiles_is_warned_of(make_run: Make, tmp_path: Path) -> None:
     make_run("good", good)
     control = make_run("poor", poor, profiles="swapped")
-    (told,) = compared(tmp_path, "good", control.name)["comparisons"][0]["warnings"]
-    assert told == "profiles differs: own and swapped"
+    (warning,) = compared(tmp_path, "good", control.name)["comparisons"][0]["warnings"]
+    assert warning == "profiles differs: own and swapped"
 
 
 def test_a_control_is_tested_for_equivalence(make_run: Make, tmp_path: Path) -> None:
-    own = make_run("good", lambda p, t, r: "3")
+    own_run = make_run("good", lambda p, t, r: "3")
     swapped = make_run("good", lambda p, t, r: "3", profiles="swapped")
-    same = compared(tmp_path, own.name, swapped.name)["comparisons"][0]
+    same = compared(tmp_path, own_run.name, swapped.name)["comparisons"][0]
     assert same["second"] == "good (swapped)" and same["p"] == 1.0
     assert same["equivalence"] == {"margin": 0.08, "p": pytest.approx(0.98**24), "equivalent": False}
-    other = make_run("good", lambda p, t, r: "3", profiles="swapped", config={"k": 8})
-    assert compared(tmp_path, own.name, other.name)["comparisons"][0]["equivalence"] is None, "another config"
-    own = make_run("poor", good)
+    other_run = make_run("good", lambda p, t, r: "3", profiles="swapped", config={"k": 8})
+    assert compared(tmp_path, own_run.name, other_run.name)["comparisons"][0]["equivalence"] is None, "another config"
+    own_run = make_run("poor", good)
     swapped = make_run("poor", poor, profiles="swapped")
-    assert not compared(tmp_path, own.name, swapped.name)["comparisons"][0]["equivalence"]["equivalent"]
+    assert not compared(tmp_path, own_run.name, swapped.name)["comparisons"][0]["equivalence"]["equivalent"]
 
 
 def test_seeds_count_as_a_source_of_variance(make_run: Make, tmp_path: Path) -> None:
-    def steady(place: int, target: str, rng: Random) -> str:
+    def steady(position: int, target: str, rng: Random) -> str:
         return "3"
 
     for seed in range(3):
@@ -204,9 +210,9 @@ def test_seeds_that_both_have_are_held_against_each_other(make_run: Make, tmp_pa
         make_run("one", good if seed else poor, seed=seed)
         if seed:
             make_run("two", good, seed=seed)
-    found = compared(tmp_path, "one", "two")["comparisons"][0]
-    assert found["seeds"] == [2, 2] and found["difference"] == pytest.approx(
-        found["first_value"] - found["second_value"]
+    comparison = compared(tmp_path, "one", "two")["comparisons"][0]
+    assert comparison["seeds"] == [2, 2] and comparison["difference"] == pytest.approx(
+        comparison["first_value"] - comparison["second_value"]
     )
     for seed in (7, 8):
         make_run("three", good, seed=seed)
@@ -217,7 +223,7 @@ def test_seeds_that_both_have_are_held_against_each_other(make_run: Make, tmp_pa
 def test_a_rival_that_was_not_tested_leaves_no_verdict(make_run: Make, tmp_path: Path) -> None:
     make_run("mine", good)
     make_run("poor", poor)
-    untested = make_run("best", lambda place, target, rng: target)
+    untested = make_run("best", lambda position, target, rng: target)
     result = json.loads((untested / "result.json").read_text())
     del result["examples"]
     (untested / "result.json").write_text(json.dumps(result | {"schema": 1}))
@@ -225,43 +231,47 @@ def test_a_rival_that_was_not_tested_leaves_no_verdict(make_run: Make, tmp_path:
 
 
 def test_other_users_under_the_same_ids_are_refused(make_run: Make, tmp_path: Path) -> None:
-    one, other = make_run("good", good), make_run("poor", poor)
-    result = json.loads((other / "result.json").read_text())
+    run, rival = make_run("good", good), make_run("poor", poor)
+    result = json.loads((rival / "result.json").read_text())
     first, second, *_ = result["examples"].values()
     first["user"], second["user"] = second["user"], first["user"]
-    (other / "result.json").write_text(json.dumps(result))
+    (rival / "result.json").write_text(json.dumps(result))
     with pytest.raises(RpobenchError, match="differ in the users of their examples"):
-        compared(tmp_path, one.name, other.name)
+        compared(tmp_path, run.name, rival.name)
 
 
 def test_old_results_are_shown_and_not_tested(tmp_path: Path, make_run: Make) -> None:
-    one, other = make_run("good", good), make_run("poor", poor)
-    result = json.loads((other / "result.json").read_text())
+    run, rival = make_run("good", good), make_run("poor", poor)
+    result = json.loads((rival / "result.json").read_text())
     del result["examples"]
-    (other / "result.json").write_text(json.dumps(result | {"schema": 1}))
-    found = compared(tmp_path, one.name, other.name)["comparisons"][0]
-    assert found["p"] is None and found["p_holm"] is None and found["second_value"] > found["first_value"]
+    (rival / "result.json").write_text(json.dumps(result | {"schema": 1}))
+    comparison = compared(tmp_path, run.name, rival.name)["comparisons"][0]
+    assert (
+        comparison["p"] is None
+        and comparison["p_holm"] is None
+        and comparison["second_value"] > comparison["first_value"]
+    )
     printed = CliRunner().invoke(app, ["compare", "good", "poor", "--runs", str(tmp_path / "runs")])
     assert printed.exit_code == 0 and "keep no measures" in " ".join(printed.stdout.split())
 
 
 def test_nothing_to_compare_is_said(make_run: Make, tmp_path: Path) -> None:
-    one, other = make_run("good", good), make_run("poor", poor, task="LaMP-2")
+    run, rival = make_run("good", good), make_run("poor", poor, task="LaMP-2")
     with pytest.raises(RpobenchError, match="nothing to compare good with"):
-        compared(tmp_path, one.name, other.name)
+        compared(tmp_path, run.name, rival.name)
     with pytest.raises(RpobenchError, match="nothing to compare good with"):
-        compared(tmp_path, one.name)
+        compared(tmp_path, run.name)
     with pytest.raises(RpobenchError, match="no run named 'absent'"):
         compared(tmp_path, "absent")
-    (other / "result.json").unlink()
+    (rival / "result.json").unlink()
     with pytest.raises(RpobenchError, match="not finished"):
-        compared(tmp_path, other.name)
+        compared(tmp_path, rival.name)
 
 
 @pytest.mark.parametrize(("task", "warned"), [("LaMP-2", True), ("LaMP-3", False)])
 def test_intervals_of_f1_over_few_users_are_warned_of(make_run: Make, tmp_path: Path, task: str, warned: bool) -> None:
-    make_run("one", lambda place, target, rng: target, task=task)
-    make_run("two", lambda place, target, rng: get_task(task).labels[0], task=task)
+    make_run("one", lambda position, target, rng: target, task=task)
+    make_run("two", lambda position, target, rng: get_task(task).labels[0], task=task)
     printed = CliRunner().invoke(app, ["compare", "one", "two", "--runs", str(tmp_path / "runs")]).stdout
     assert ("f1 over fewer" in " ".join(printed.split())) is warned
 
@@ -296,5 +306,5 @@ def test_the_command_prints_a_table_warns_on_stderr_and_speaks_json(make_run: Ma
     assert "good [bold] against poor\\x1b[2J" in printed.stdout and "\x1b" not in printed.stdout
     assert "95% interval" in printed.stdout and "one seed" in printed.stdout
     assert re.search(r"warning: LaMP-3: evidence differs on \d+ of 24 examples", printed.stderr)
-    found = json.loads(CliRunner().invoke(app, ["compare", "good [bold]", "poor\x1b[2J", *runs, "--json"]).stdout)
-    assert found["first"] == "good [bold]" and len(found["comparisons"]) == 2
+    report = json.loads(CliRunner().invoke(app, ["compare", "good [bold]", "poor\x1b[2J", *runs, "--json"]).stdout)
+    assert report["first"] == "good [bold]" and len(report["comparisons"]) == 2

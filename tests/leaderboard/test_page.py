@@ -46,9 +46,9 @@ def page(folder: Path, *options: str) -> str:
 
 
 def embedded(html: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)
-    assert found
-    content: dict[str, Any] = json.loads(found[1])
+    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)
+    assert match
+    content: dict[str, Any] = json.loads(match[1])
     return content
 
 
@@ -58,11 +58,11 @@ def entries(content: dict[str, Any], run: int = 0) -> list[dict[str, Any]]:
     def text(name: str, value: Any) -> Any:
         if name in ("score", "length") or value is None:
             return value
-        return [content["texts"][one] for one in value] if name == "evidence" else content["texts"][value]
+        return [content["texts"][index] for index in value] if name == "evidence" else content["texts"][value]
 
     return [
-        {name: text(name, value) for name, value in zip(content["fields"], one, strict=True)}
-        for one in content["runs"][run]["entries"]
+        {name: text(name, value) for name, value in zip(content["fields"], packed, strict=True)}
+        for packed in content["runs"][run]["entries"]
     ]
 
 
@@ -70,7 +70,7 @@ def entries(content: dict[str, Any], run: int = 0) -> list[dict[str, Any]]:
 def runs(make_run: Make, tmp_path: Path) -> Path:
     make_run("good", good, config={"k": 2})
     make_run("good", good, config={"k": 4})
-    make_run("poor", lambda place, target, rng: str(rng.randint(1, 5)))
+    make_run("poor", lambda index, target, rng: str(rng.randint(1, 5)))
     return tmp_path / "runs"
 
 
@@ -101,17 +101,17 @@ def test_the_page_has_tables_charts_and_examples(runs: Path) -> None:
 
 def test_no_text_leaves_every_text_out(runs: Path) -> None:
     full, bare = page(runs), page(runs, "--no-text")
-    some = entries(embedded(full))[0]
-    assert some["input"][:40] in full and some["input"][:40] not in bare
-    one = entries(embedded(bare))[0]
-    assert (one["input"], one["draft"], one["prediction"], one["target"], one["evidence"]) == (
+    visible = entries(embedded(full))[0]
+    assert visible["input"][:40] in full and visible["input"][:40] not in bare
+    hidden = entries(embedded(bare))[0]
+    assert (hidden["input"], hidden["draft"], hidden["prediction"], hidden["target"], hidden["evidence"]) == (
         None,
         None,
         None,
         None,
         [],
     )
-    assert (one["example"], one["score"], one["length"]) == (some["example"], some["score"], 1)
+    assert (hidden["example"], hidden["score"], hidden["length"]) == (visible["example"], visible["score"], 1)
 
 
 def test_a_run_made_without_texts_shows_none(make_run: Make, tmp_path: Path) -> None:
@@ -123,24 +123,24 @@ def test_a_run_made_without_texts_shows_none(make_run: Make, tmp_path: Path) -> 
 def test_without_its_data_a_run_shows_predictions_and_says_why(make_run: Make, tmp_path: Path) -> None:
     make_run("good", good, source="LaMP_3")
     content = embedded(page(tmp_path / "runs"))
-    one = entries(content)[0]
-    assert one["prediction"] in "12345" and one["input"] is None
+    first = entries(content)[0]
+    assert first["prediction"] in "12345" and first["input"] is None
     assert "say where that folder is with --data" in content["runs"][0]["note"]
 
 
-def entry(place: int, text: str) -> dict[str, Any]:
+def entry(number: int, text: str) -> dict[str, Any]:
     texts = dict.fromkeys(("input", "draft", "prediction", "target", "trajectory"), text)
-    return {"example": f"e{place}", "user": "u", **texts, "failure": None, "evidence": [text], "score": place / 100,
+    return {"example": f"e{number}", "user": "u", **texts, "failure": None, "evidence": [text], "score": number / 100,
             "length": len(text)}  # fmt: skip
 
 
 def test_long_texts_and_lists_are_cut_with_a_word() -> None:
-    held = [entry(place, f"{place}" + "x" * 2000) for place in range(100)]
-    whole = json.loads(browser_json([BrowsedRun("run", held)], 2_000_000))
+    long_entries = [entry(number, f"{number}" + "x" * 2000) for number in range(100)]
+    whole = json.loads(browser_json([BrowsedRun("run", long_entries)], 2_000_000))
     assert whole["runs"][0]["total"] == len(whole["runs"][0]["entries"]) == 100
     assert any(text.endswith("x … [1301 more characters]") for text in whole["texts"])
-    cut = json.loads(browser_json([BrowsedRun("run", held)], 50_000))
-    scores = [one[FIELDS.index("score")] for one in cut["runs"][0]["entries"]]
+    cut = json.loads(browser_json([BrowsedRun("run", long_entries)], 50_000))
+    scores = [packed[FIELDS.index("score")] for packed in cut["runs"][0]["entries"]]
     assert scores == [*(p / 100 for p in range(5)), *(p / 100 for p in range(95, 100))], "the worst and the best"
     assert cut["runs"][0]["total"] == 100
 
@@ -150,17 +150,17 @@ def test_a_trained_method_a_task_ten_methods_and_seven_tasks_stay_under_3_mb() -
     inputs = ["".join(rng.choices("abcdefgh ", k=900)) for _ in range(1400)]
 
     def answered(run: int) -> list[dict[str, Any]]:
-        asked = [inputs[(run % 7) * 200 + place] for place in range(200)]
-        return [entry(place, text) | {"prediction": f"{run} {place} " * 9} for place, text in enumerate(asked)]
+        run_inputs = [inputs[(run % 7) * 200 + index] for index in range(200)]
+        return [entry(index, text) | {"prediction": f"{run} {index} " * 9} for index, text in enumerate(run_inputs)]
 
-    held = [BrowsedRun(f"run {run}", answered(run)) for run in range(70)]
+    browsed_runs = [BrowsedRun(f"run {run}", answered(run)) for run in range(70)]
     figures = list(LOGGED)[:15]
     log = {"sft": [LoggedStep(step, {figure: rng.random() for figure in figures}) for step in range(2000)]}
-    html = as_html([], [], PageData(held, {f"fit {place}": log for place in range(70)}))
+    html = as_html([], [], PageData(browsed_runs, {f"fit {index}": log for index in range(70)}))
     assert 1_000_000 < len(html.encode()) < 3_000_000
     assert "12 of 70 fits are drawn" in html and len(embedded(html)["runs"]) == 70
     steps = re.findall(r'class="line" points="(.*?)"', html)
-    assert len(steps) == 12 * 15 and max(len(one.split()) for one in steps) <= 101, "long curves are thinned"
+    assert len(steps) == 12 * 15 and max(len(points.split()) for points in steps) <= 101, "long curves are thinned"
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -236,7 +236,7 @@ def chromium() -> Iterator[Any]:
 @pytest.mark.slow
 def test_nothing_executes_and_everything_works_in_a_real_browser(make_run: Make, tmp_path: Path, chromium: Any) -> None:
     texts = HOSTILE * 3
-    make_run("first", lambda place, target, rng: texts[place % len(texts)], task="LaMP-7")
+    make_run("first", lambda run_index, target, rng: texts[run_index % len(texts)], task="LaMP-7")
     for name in HOSTILE[:7]:
         make_run(name.encode("utf-8", "replace").decode(), good, task="LaMP-7")
     page(tmp_path / "runs")
@@ -247,20 +247,20 @@ def test_nothing_executes_and_everything_works_in_a_real_browser(make_run: Make,
     names = [
         option.split(" · ")[1] for option in find("[...document.querySelectorAll('#run option')].map(o => o.text)")
     ]
-    place = names.index("first")
+    run_index = names.index("first")
     chromium.execute_script(
-        f"const r = document.getElementById('run'); r.value = {place}; r.dispatchEvent(new Event('change'))"
+        f"const r = document.getElementById('run'); r.value = {run_index}; r.dispatchEvent(new Event('change'))"
     )
     chromium.execute_script("document.getElementById('more').click()")
     chromium.execute_script("document.querySelectorAll('#list details').forEach(d => d.open = true)")
     time.sleep(0.5)  # `toggle` comes after the script that opens
-    shown = find("document.getElementById('list').innerText")
+    visible_text = find("document.getElementById('list').innerText")
     for text in [
         *HOSTILE[:6],
         "\\u202eright to left\\u2066 \\ud800 \\x00 \\x1b[2J",
         "y" * 500 + " … [19500 more characters]",
     ]:
-        assert " ".join(text.split()) in " ".join(shown.split())
+        assert " ".join(text.split()) in " ".join(visible_text.split())
     assert find("window.hit") is None and find("document.images.length") == 0
     assert find("document.documentElement.scrollWidth <= window.innerWidth")
 
@@ -275,8 +275,8 @@ def test_nothing_executes_and_everything_works_in_a_real_browser(make_run: Make,
     values = "[...document.querySelectorAll('.sortable tbody tr')].map(r => Number(r.dataset.value))"
     for order in (False, True):
         chromium.find_element("css selector", "[data-column=value]").click()
-        found = find(values)
-        assert found == sorted(found, reverse=order) and len(set(found)) > 1
+        sorted_values = find(values)
+        assert sorted_values == sorted(sorted_values, reverse=order) and len(set(sorted_values)) > 1
     assert find("document.querySelector('[data-column=value]').closest('th').getAttribute('aria-sort')") == "descending"
     chromium.execute_script(
         "const s = document.querySelector('select.cost'); s.value = 'seconds'; s.dispatchEvent(new Event('change'))"
@@ -287,8 +287,8 @@ def test_nothing_executes_and_everything_works_in_a_real_browser(make_run: Make,
         "const s = document.getElementById('search'); s.value = 'onerror'; s.dispatchEvent(new Event('input'))"
     )
     assert 0 < int(find("document.getElementById('found').textContent").split()[0]) < 24
-    told = find("changes('Old title here', 'New better title here ').innerHTML")
-    assert told == "<del>Old </del><ins>New better </ins>title here ", "no space alone is kept"
+    markup = find("changes('Old title here', 'New better title here ').innerHTML")
+    assert markup == "<del>Old </del><ins>New better </ins>title here ", "no space alone is kept"
     before = find("getComputedStyle(document.body).backgroundColor")
     chromium.find_element("id", "theme").click()
     assert find("getComputedStyle(document.body).backgroundColor") != before
@@ -308,22 +308,22 @@ def test_a_screen_reader_finds_everything_named(make_run: Make, tmp_path: Path, 
     chromium.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
     time.sleep(0.5)  # `toggle` comes after the script that opens
     nodes = chromium.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-    found = [
-        (one["role"]["value"], one.get("name", {}).get("value", "").strip()) for one in nodes if not one["ignored"]
+    named_nodes = [
+        (node["role"]["value"], node.get("name", {}).get("value", "").strip()) for node in nodes if not node["ignored"]
     ]
-    roles = Counter(role for role, _ in found)
-    assert [role for role, name in found if role in NAMED and not name] == []
+    roles = Counter(role for role, _ in named_nodes)
+    assert [role for role, name in named_nodes if role in NAMED and not name] == []
     assert roles["table"] >= 5 and roles["combobox"] == 3 and roles["searchbox"] == 2
-    assert {name for role, name in found if role == "columnheader"} >= {
+    assert {name for role, name in named_nodes if role == "columnheader"} >= {
         "task",
         "method",
         "95% interval",
         "LaMP-3 MAE ↓",
     }
-    assert any(role == "rowheader" and "good k=2" in name for role, name in found)
-    assert ("image", "LaMP-3: MAE by k") in found and ("button", "score") in found
-    assert any(role == "image" and re.fullmatch(r"[0-9.]+ to [0-9.]+", name) for role, name in found), "whiskers"
-    assert roles["main"] == 1 and found[0] == ("RootWebArea", "rpobench leaderboard")
+    assert any(role == "rowheader" and "good k=2" in name for role, name in named_nodes)
+    assert ("image", "LaMP-3: MAE by k") in named_nodes and ("button", "score") in named_nodes
+    assert any(role == "image" and re.fullmatch(r"[0-9.]+ to [0-9.]+", name) for role, name in named_nodes), "whiskers"
+    assert roles["main"] == 1 and named_nodes[0] == ("RootWebArea", "rpobench leaderboard")
 
 
 @pytest.mark.slow
@@ -352,9 +352,9 @@ def test_every_control_is_reached_and_worked_by_keyboard(make_run: Make, tmp_pat
 
 def luminance(colour: str) -> float:
     """Relative luminance of #rrggbb as WCAG 2 defines it, in [0, 1]."""
-    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
-    return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 @pytest.mark.parametrize("theme", [r":root \{", r':root\[data-theme="dark"\] \{'])

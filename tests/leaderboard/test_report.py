@@ -39,8 +39,8 @@ def runs(make_run: Make, tmp_path: Path) -> Path:
     make_run("good", good)
     make_run("good", poor, profiles="swapped")
     make_run("poor", poor)
-    make_run("good", lambda place, target, rng: target, task="LaMP-2")
-    make_run("poor", lambda place, target, rng: "comedy", task="LaMP-2")
+    make_run("good", lambda position, target, rng: target, task="LaMP-2")
+    make_run("poor", lambda position, target, rng: "comedy", task="LaMP-2")
     return tmp_path / "runs"
 
 
@@ -57,37 +57,39 @@ def rpo(*arguments: Any) -> Any:
 
 
 def test_csv_has_intervals_ranks_gains_costs_and_says_synthetic(runs: Path) -> None:
-    found = {(one["method"], one["task"], one["metric"]): one for one in lines(as_csv(read(runs)))}
-    mae = found["good", "LaMP-3", "MAE"]
+    lines_by_cell = {(line["method"], line["task"], line["metric"]): line for line in lines(as_csv(read(runs)))}
+    mae = lines_by_cell["good", "LaMP-3", "MAE"]
     assert float(mae["low"]) < float(mae["value"]) < float(mae["high"])
     assert float(mae["gain_low"]) < float(mae["gain"]) < float(mae["gain_high"]) and float(mae["gain"]) > 0
-    assert mae["average_rank"] == "1.0" and found["poor", "LaMP-3", "MAE"]["average_rank"] == "2.0"
+    assert mae["average_rank"] == "1.0" and lines_by_cell["poor", "LaMP-3", "MAE"]["average_rank"] == "2.0"
     assert mae["synthetic"] == "true" and mae["imported"] == "false" and mae["p_holm"] == ""
     assert float(mae["seconds"]) == 1.5 and float(mae["prompt_tokens"]) == 2400 and mae["dollars"] == ""
     stored_runs = ResultStore(runs).results(method="good", profiles="own")
     run = next(run for run in stored_runs if run.task_name == "LaMP-3")
     generic, oracle = (run.result.references[name]["MAE"] for name in ("best_generic", "oracle"))
     assert float(mae["normalized"]) == pytest.approx((float(mae["value"]) - generic) / (oracle - generic))
-    rmse = found["good", "LaMP-3", "RMSE"]
+    rmse = lines_by_cell["good", "LaMP-3", "RMSE"]
     assert rmse["gain"] == rmse["seconds"] == "" and float(rmse["low"]) < float(rmse["high"])
 
 
 def test_json_holds_the_lines_of_the_csv(runs: Path) -> None:
     for options in ((), ("--by", "user")):
-        found = json.loads(rpo("--runs", runs, "--json", *options).stdout)
+        records = json.loads(rpo("--runs", runs, "--json", *options).stdout)
         table = lines(rpo("--runs", runs, "--format", "csv", *options).stdout)
-        assert len(found) == len(table) > 0 and list(found[0]) == list(table[0])
-        for one, line in zip(found, table, strict=True):
-            shown = {name: str(value).lower() if isinstance(value, bool) else value for name, value in one.items()}
-            assert {name: "" if value is None else str(value) for name, value in shown.items()} == line
+        assert len(records) == len(table) > 0 and list(records[0]) == list(table[0])
+        for record, line in zip(records, table, strict=True):
+            cells = {name: str(value).lower() if isinstance(value, bool) else value for name, value in record.items()}
+            assert {name: "" if value is None else str(value) for name, value in cells.items()} == line
     refused = rpo("--runs", runs, "--json", "--format", "md")
     assert isinstance(refused.exception, RpobenchError) and "leave --format md out" in str(refused.exception)
 
 
 def test_a_chosen_row_marks_what_differs_from_it(runs: Path) -> None:
-    found = {(one["method"], one["task"]): one for one in lines(as_csv(read(runs, "poor"))) if one["p_holm"]}
-    assert found.keys() == {("good", "LaMP-3"), ("good", "LaMP-2")}, "the row itself has no p-value"
-    assert all(float(one["p_holm"]) < 0.05 and one["against"] == "poor" for one in found.values())
+    lines_by_cell = {
+        (line["method"], line["task"]): line for line in lines(as_csv(read(runs, "poor"))) if line["p_holm"]
+    }
+    assert lines_by_cell.keys() == {("good", "LaMP-3"), ("good", "LaMP-2")}, "the row itself has no p-value"
+    assert all(float(line["p_holm"]) < 0.05 and line["against"] == "poor" for line in lines_by_cell.values())
     text = as_markdown(read(runs, "poor"))
     assert len(re.findall(r"[\d\]*]†", text)) == 2 and "† differs from poor" in text
     assert "†" not in as_markdown(read(runs))
@@ -118,24 +120,28 @@ def test_profile_sizes_have_classes(items: int, name: str) -> None:
 
 
 def test_breakdowns_by_profile_label_and_user(runs: Path) -> None:
-    whole = {(one["method"], one["task"], one["metric"]): one for one in lines(as_csv(read(runs)))}
+    totals = {(line["method"], line["task"], line["metric"]): line for line in lines(as_csv(read(runs)))}
     for by in ("profile", "label", "user"):
-        found = lines(rpo("--runs", runs, "--format", "csv", "--by", by).stdout)
-        mine = [one for one in found if (one["method"], one["task"], one["metric"]) == ("good", "LaMP-3", "MAE")]
-        assert sum(int(one["n"]) for one in mine) == 24 and {one["by"] for one in mine} == {by}
-        mean = sum(float(one["value"]) * int(one["n"]) for one in mine) / 24
-        assert mean == pytest.approx(float(whole["good", "LaMP-3", "MAE"]["value"]))
+        all_groups = lines(rpo("--runs", runs, "--format", "csv", "--by", by).stdout)
+        groups = [
+            line for line in all_groups if (line["method"], line["task"], line["metric"]) == ("good", "LaMP-3", "MAE")
+        ]
+        assert sum(int(line["n"]) for line in groups) == 24 and {line["by"] for line in groups} == {by}
+        mean = sum(float(line["value"]) * int(line["n"]) for line in groups) / 24
+        assert mean == pytest.approx(float(totals["good", "LaMP-3", "MAE"]["value"]))
         if by == "label":
-            assert [one["group"] for one in mine] == sorted({t.target for t in generate("LaMP-3", "dev", 24).labelled})
-            assert not [one for one in found if one["metric"] == "f1"]
+            assert [line["group"] for line in groups] == sorted(
+                {t.target for t in generate("LaMP-3", "dev", 24).labelled}
+            )
+            assert not [line for line in all_groups if line["metric"] == "f1"]
         if by == "user":
-            assert all(one["users"] == "1" for one in mine)
+            assert all(line["users"] == "1" for line in groups)
     refused = rpo("--runs", runs, "--by", "user")
     assert isinstance(refused.exception, RpobenchError) and "--format csv" in str(refused.exception)
 
 
 def test_texts_are_not_broken_down_by_label(make_run: Make, tmp_path: Path) -> None:
-    make_run("good", lambda place, target, rng: target, task="LaMP-7")
+    make_run("good", lambda position, target, rng: target, task="LaMP-7")
     assert len(rpo("--runs", tmp_path / "runs", "--format", "csv", "--by", "label").stdout.splitlines()) == 1
 
 
@@ -176,9 +182,11 @@ def test_a_broken_file_of_reported_numbers_is_named(tmp_path: Path, text: str, f
 
 
 def test_every_published_number_has_a_source() -> None:
-    for one in read_published():
+    for number in read_published():
         assert (
-            one.paper.url.startswith("https://") and one.paper.read and one.row.metric in get_task(one.row.task).metrics
+            number.paper.url.startswith("https://")
+            and number.paper.read
+            and number.row.metric in get_task(number.row.task).metrics
         )
     assert FOLDER.name == "published"
 
@@ -187,8 +195,8 @@ def test_a_terminal_gets_colours_and_a_pipe_gets_markdown(runs: Path) -> None:
     assert rpo("--runs", runs).stdout == rpo("--runs", runs, "--format", "md").stdout
     screen = Console(file=io.StringIO(), force_terminal=True, width=140, color_system="truecolor")
     print_report(read(runs), screen)
-    shown = screen.file.getvalue()  # type: ignore[attr-defined]
-    assert "good" in shown and "\x1b[1m" in shown and "Personalization gain" in shown
+    printed = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "good" in printed and "\x1b[1m" in printed and "Personalization gain" in printed
 
 
 def test_no_row_of_latex_begins_with_what_a_line_break_takes_as_its_argument(make_run: Make, tmp_path: Path) -> None:
@@ -200,11 +208,11 @@ def test_no_row_of_latex_begins_with_what_a_line_break_takes_as_its_argument(mak
 
 def test_hostile_names_break_no_format(make_run: Make, tmp_path: Path) -> None:
     make_run(HOSTILE, good)
-    found = read(tmp_path / "runs")
-    text = as_markdown(found)
+    sheets = read(tmp_path / "runs")
+    text = as_markdown(sheets)
     assert "\\<script\\>" in text and "\\u202ebidi" in text and "\x1b" not in text
     assert text.count("\n| a_b") == 3, "one row in each of three tables"
-    assert lines(as_csv(found))[0]["method"] == HOSTILE.replace("\u202e", "\\u202e").replace("\x1b", "\\x1b")
+    assert lines(as_csv(sheets))[0]["method"] == HOSTILE.replace("\u202e", "\\u202e").replace("\x1b", "\\x1b")
     make_run("_ours_ ~~a_b~~ &lt;", good)
     assert "\n| \\_ours\\_ \\~\\~a_b\\~\\~ \\&lt; |" in as_markdown(read(tmp_path / "runs"))
     assert escape_tex("50% & {x}_^~\\ 漢 é ↑") == (
@@ -231,8 +239,8 @@ def test_latex_compiles_whatever_the_names_hold(make_run: Make, runs: Path, tmp_
     (tmp_path / "t.tex").write_text(document, encoding="utf-8")
     pdflatex = shutil.which("pdflatex")
     assert pdflatex, "Debian's texlive-latex-recommended has it"
-    told = subprocess.run(
+    process = subprocess.run(
         [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True
     )
-    assert told.returncode == 0, told.stdout.decode("latin-1")[-2000:]
+    assert process.returncode == 0, process.stdout.decode("latin-1")[-2000:]
     assert (tmp_path / "t.pdf").stat().st_size > 10_000

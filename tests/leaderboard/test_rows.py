@@ -97,11 +97,11 @@ def test_the_best_is_bold_by_direction() -> None:
             stored_run("b", 0.1, task="LaMP-7@1", directions=TEXT),
         ]
     )
-    found = rows(text)
-    assert found[0] == ["method", "seeds", "LaMP-3 MAE ↓", "LaMP-7 rouge-1 ↑", "average rank"]
-    assert ["a", "1", "<ins>1.000</ins>", "**0.200**", "1.5"] in found
-    assert ["b", "1", "**0.500**", "<ins>0.100</ins>", "1.5"] in found
-    assert ["*oracle*", "-", "0.100", "0.100", "-"] in found, "references are shown and never the best"
+    table = rows(text)
+    assert table[0] == ["method", "seeds", "LaMP-3 MAE ↓", "LaMP-7 rouge-1 ↑", "average rank"]
+    assert ["a", "1", "<ins>1.000</ins>", "**0.200**", "1.5"] in table
+    assert ["b", "1", "**0.500**", "<ins>0.100</ins>", "1.5"] in table
+    assert ["*oracle*", "-", "0.100", "0.100", "-"] in table, "references are shown and never the best"
 
 
 def test_intervals_of_f1_over_few_users_are_warned_of() -> None:
@@ -112,9 +112,9 @@ def test_intervals_of_f1_over_few_users_are_warned_of() -> None:
 
 
 def test_a_heading_names_world_and_limit_and_the_caption_later_versions() -> None:
-    told = as_markdown([stored_run("a", 1.0, version="7", limit=100), stored_run("b", 1.0, limit=100)])
-    assert "## synth-v1, world 0, 32 examples a task, split dev, limit 100 (synthetic, not LaMP)" in told
-    assert "Versions of methods beyond the first: a 7. " in told
+    text = as_markdown([stored_run("a", 1.0, version="7", limit=100), stored_run("b", 1.0, limit=100)])
+    assert "## synth-v1, world 0, 32 examples a task, split dev, limit 100 (synthetic, not LaMP)" in text
+    assert "Versions of methods beyond the first: a 7. " in text
     real = as_markdown([stored_run("a", 1.0, source="LaMP", synthetic=False)])
     assert "## LaMP, split dev, base model m" in real and "Versions" not in real
 
@@ -170,13 +170,13 @@ def test_seeds_asked_with_other_prompts_are_no_row_of_their_seeds() -> None:
 
 
 def test_what_cannot_be_weighed_is_no_number_in_the_files() -> None:
-    found = list(csv.DictReader(io.StringIO(as_csv([stored_run("a", float("inf"), imported=True)]))))
-    assert found[0]["value"] == "" and found[0]["seconds"] == "" and found[0]["prompt_tokens"] == ""
+    lines = list(csv.DictReader(io.StringIO(as_csv([stored_run("a", float("inf"), imported=True)]))))
+    assert lines[0]["value"] == "" and lines[0]["seconds"] == "" and lines[0]["prompt_tokens"] == ""
 
 
 def test_seeds_are_averaged_and_counted() -> None:
-    found = rows(as_markdown([stored_run("a", 1.0), stored_run("a", 2.0, seed=1)]))
-    assert ["a", "2", "**1.500**"] in found
+    table = rows(as_markdown([stored_run("a", 1.0), stored_run("a", 2.0, seed=1)]))
+    assert ["a", "2", "**1.500**"] in table
 
 
 def test_gain_is_positive_where_the_own_profile_is_better() -> None:
@@ -188,9 +188,9 @@ def test_gain_is_positive_where_the_own_profile_is_better() -> None:
             stored_run("b", 0.2, task="LaMP-7@1", directions=TEXT, profiles="swapped"),
         ]
     )
-    found = rows(text)
-    assert ["a", "+0.400", "-"] in found and ["b", "-", "+0.100"] in found
-    assert ["a", "1", "**1.000**", "-", "-"] in found, "a swapped run is no row of its own"
+    table = rows(text)
+    assert ["a", "+0.400", "-"] in table and ["b", "-", "+0.100"] in table
+    assert ["a", "1", "**1.000**", "-", "-"] in table, "a swapped run is no row of its own"
 
 
 def test_a_method_whose_prompts_differ_from_task_to_task_is_one_row_and_two_of_one_task_are_two() -> None:
@@ -209,33 +209,33 @@ def test_a_gain_pairs_runs_of_one_seed() -> None:
 
 
 def test_rows_of_one_method_say_how_they_differ() -> None:
-    found = rows(
+    table = rows(
         as_markdown([stored_run("a", 1.0, config={"k": 4, "x": 1}), stored_run("a", 2.0, config={"k": 8, "x": 1})])
     )
-    assert {row[0] for row in found} >= {"a k=4", "a k=8"}
+    assert {row[0] for row in table} >= {"a k=4", "a k=8"}
     alone = {"data": [LEARNED]}
     shared = {"train_tasks": ["LaMP-3@1", "LaMP-7@1"], "data": [LEARNED, LEARNED]}
-    found = rows(as_markdown([stored_run("a", 1.0, fit_spec=alone), stored_run("a", 2.0, fit_spec=shared)]))
-    assert {row[0] for row in found} >= {"a", "a trained_on=LaMP-3@1+LaMP-7@1"}
+    table = rows(as_markdown([stored_run("a", 1.0, fit_spec=alone), stored_run("a", 2.0, fit_spec=shared)]))
+    assert {row[0] for row in table} >= {"a", "a trained_on=LaMP-3@1+LaMP-7@1"}
 
 
 def test_a_module_trained_on_another_base_models_drafts_says_so_even_where_it_stands_alone() -> None:
-    own, foreign = (stored_run("a", 1.0, fit_spec={"base_model": name}) for name in ("m", "other"))
+    native, foreign = (stored_run("a", 1.0, fit_spec={"base_model": name}) for name in ("m", "other"))
     assert "a drafts_of=other" in {row[0] for row in rows(as_markdown([foreign]))}
-    found = [row[0] for row in rows(as_markdown([own, foreign]))]
-    assert {"a", "a drafts_of=other"} <= set(found)
+    labels = [row[0] for row in rows(as_markdown([native, foreign]))]
+    assert {"a", "a drafts_of=other"} <= set(labels)
 
 
 def test_two_fits_of_one_method_are_two_rows() -> None:
-    found = rows(as_markdown([stored_run("a", 1.0, fit="f1"), stored_run("a", 2.0, fit="f2")]))
-    assert {row[0] for row in found} >= {"a fit=f1", "a fit=f2"}
+    table = rows(as_markdown([stored_run("a", 1.0, fit="f1"), stored_run("a", 2.0, fit="f2")]))
+    assert {row[0] for row in table} >= {"a fit=f1", "a fit=f2"}
 
 
 def test_a_knob_that_is_none_is_not_a_knob_that_is_not_there() -> None:
-    found = rows(
+    table = rows(
         as_markdown([stored_run("a", 1.0, config={"k": 1}), stored_run("a", 2.0, config={"k": 1, "gate": None})])
     )
-    assert {row[0] for row in found} >= {"a", "a gate=None"}
+    assert {row[0] for row in table} >= {"a", "a gate=None"}
 
 
 def test_seeds_that_were_trained_on_other_data_are_rows_of_their_own() -> None:
@@ -243,8 +243,8 @@ def test_seeds_that_were_trained_on_other_data_are_rows_of_their_own() -> None:
         {**LEARNED, "sha256": digit * 64, "limit": limit} for digit, limit in (("a", 8), ("a", 9), ("b", 9), ("b", 9))
     ]
     runs = [stored_run("a", 1.0, seed=seed, fit_spec={"data": [data]}) for seed, data in enumerate(training_data)]
-    found = {row[0]: row[1] for row in rows(as_markdown(runs)) if row[0].startswith("a training=")}
-    assert sorted(found.values()) == ["1", "1", "2"]
+    seeds_by_label = {row[0]: row[1] for row in rows(as_markdown(runs)) if row[0].startswith("a training=")}
+    assert sorted(seeds_by_label.values()) == ["1", "1", "2"]
 
 
 def test_two_runs_in_one_place_are_refused() -> None:
@@ -258,7 +258,7 @@ def test_csv_has_the_columns_and_a_line_for_each_metric() -> None:
     table = list(csv.DictReader(io.StringIO(text)))
     assert text.startswith("method,task,metric,value,low,high,n,seeds,data,split,base_model,p_holm,")
     assert set(NAMES) <= set(table[0])
-    assert [(one["method"], one["metric"], float(one["value"])) for one in table] == [
+    assert [(line["method"], line["metric"], float(line["value"])) for line in table] == [
         ("a", "MAE", 1.0), ("a", "RMSE", 2.0), ("b|\n", "MAE", 0.5), ("b|\n", "RMSE", 1.5),
     ]  # fmt: skip
     assert table[0]["low"] == table[0]["p_holm"] == "" and table[0]["n"] == "32" and table[0]["seeds"] == "1"
