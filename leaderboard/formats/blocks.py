@@ -172,7 +172,7 @@ def _unanswered_sentence(section: Section) -> list[str]:
 
 def count_seeds(row: Mapping[str, Cell]) -> int:
     """How many seeds every cell of a row has at least."""
-    return min(len(cell.own) for cell in row.values())
+    return min(len(cell.own_runs) for cell in row.values())
 
 
 def _metrics_block(title: str, sheet: Sheet, columns: Sequence[_TaskMetric]) -> Block:

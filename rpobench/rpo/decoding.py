@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rpobench.models.protocol import LanguageModel
 from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.context_window import ContextWindow
-from rpobench.rpo.form import Form, Trajectory
+from rpobench.rpo.form import Form, Retry, Trajectory
 from rpobench.rpo.module_input import ModuleInput
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Message, Usage
@@ -35,19 +35,6 @@ class ReflectionModule:
     config: ModuleConfig
     window: ContextWindow
     seed: int
-
-
-@dataclass(frozen=True)
-class Retry:
-    """A text that missed a line of the form and is continued from there.
-
-    Attributes:
-        index: The position of its input.
-        prefix: Its lines before the missing one, and the label of that line.
-    """
-
-    index: int
-    prefix: str
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,19 @@ class Trajectory:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """A text that missed a line of the form and is continued from there.
+
+    Attributes:
+        index: The position of its input.
+        prefix: Its lines before the missing one, and the label of that line.
+    """
+
+    index: int
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """What the module reads beside the input, and whether it writes an analysis before the answer.
 

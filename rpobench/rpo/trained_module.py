@@ -23,7 +23,7 @@ from rpobench.rpo.form import Form
 from rpobench.rpo.module_input import InputBuilder, ModuleInput
 from rpobench.rpo.reflection_model import reflection_checkpoint, reflection_model
 from rpobench.rpo.trajectories.file import TRAJECTORIES
-from rpobench.rpo.trajectories.writers import get_writer
+from rpobench.rpo.writers import get_writer
 from rpobench.task.contract import Task
 from rpobench.types import Example, Labelled, Prediction, RpobenchError, Usage
 

@@ -188,6 +188,7 @@ print(len(examples), int(peak.split()[1]) // 1024)
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # it measures memory
 def test_a_first_load_needs_far_less_memory_than_the_file(tmp_path: Path, cache: Path) -> None:
     text = "a review of some words " * 100
     file = tmp_path / "questions.json"

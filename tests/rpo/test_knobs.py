@@ -109,7 +109,7 @@ def test_a_teacher_writes_other_trajectories_than_the_rules_and_than_another_tea
     teachers = {
         f"t:{word}": ScriptedModel(lambda _, w=word: FORM.render(Trajectory(w, w, w))) for word in ("one", "two")
     }
-    monkeypatch.setattr("rpobench.rpo.trajectories.writers.get_model", teachers.__getitem__)
+    monkeypatch.setattr("rpobench.rpo.writers.get_model", teachers.__getitem__)
     made = [fitted(tiny_checkpoint, tmp_path / name, writer="teacher", teacher=name) for name in teachers]
     assert len({usual, *made}) == len({adapter for _, adapter in (usual, *made)}) == 3
     assert all('"shows": "one"' in line for line in made[0][0].splitlines())

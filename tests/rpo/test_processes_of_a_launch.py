@@ -74,6 +74,7 @@ def log(out: Path, stage: str) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # two processes of torch
 def test_two_processes_see_the_batches_of_one_and_end_with_its_adapter(tiny_checkpoint: Path, tmp_path: Path) -> None:
     outs = {name: tmp_path / name for name in ("one", "two")}
     alone = trained([], tiny_checkpoint, outs["one"], "rl=none", "validation=0")
@@ -99,6 +100,7 @@ def test_two_processes_see_the_batches_of_one_and_end_with_its_adapter(tiny_chec
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # two processes of torch
 def test_grpo_and_its_evaluations_are_shared_out(tiny_checkpoint: Path, tmp_path: Path) -> None:
     counts = tmp_path / "counts"
     rl = ("rl=grpo", "rl_steps=1", "rl_prompts=2", "rl_group=2", "validation=0.25", "rl_learning_rate=0.01")

@@ -15,8 +15,7 @@ from pathlib import Path
 from rpobench.method.answering import keep_licensed_texts_private
 from rpobench.models.kept_texts import KeptTexts
 from rpobench.models.protocol import LanguageModel
-from rpobench.rpo.decoding import Retry
-from rpobench.rpo.form import REWRITE, SHOWS, Trajectory, one_line
+from rpobench.rpo.form import REWRITE, SHOWS, Retry, Trajectory, one_line
 from rpobench.rpo.training_rows import TrainingRow
 from rpobench.rpo.trajectories.leaks import reveals_target
 from rpobench.rpo.trajectories.rule_writer import RuleWriter

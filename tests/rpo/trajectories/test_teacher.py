@@ -20,7 +20,7 @@ from rpobench.rpo.training_rows import TrainingRow
 from rpobench.rpo.trajectories.rule_writer import RuleWriter
 from rpobench.rpo.trajectories.teacher import TeacherWriter
 from rpobench.rpo.trajectories.teacher_prompt import FEW_SHOT
-from rpobench.rpo.trajectories.writers import get_writer
+from rpobench.rpo.writers import get_writer
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Example, ProfileItem, RpobenchError
 

@@ -15,7 +15,7 @@ from rpobench.rpo.training_rows import Demonstration, TrainingRow
 from rpobench.rpo.trajectories.file import read_trajectories, store_trajectories
 from rpobench.rpo.trajectories.rule_writer import RuleWriter
 from rpobench.rpo.trajectories.writer import TrajectoryWriter
-from rpobench.rpo.trajectories.writers import get_writer
+from rpobench.rpo.writers import get_writer
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 EVIDENCE = (ProfileItem("1", {"text": "ok so the sun is up", "score": "4"}),)
