@@ -51,6 +51,7 @@ def bare_loop(model: TransformersModel, prompts: Sequence[list[int]], size: int,
         ids, mask = pad_left(prompts[start : start + size], model.tokenizer.pad_token_id)
         with torch.inference_mode():
             out = model.model.generate(ids, attention_mask=mask, max_new_tokens=new, do_sample=False, pad_token_id=2)
+
         texts += model.tokenizer.batch_decode(out[:, ids.shape[1] :], skip_special_tokens=True)
     return texts
 

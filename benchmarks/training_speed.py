@@ -51,15 +51,15 @@ def make_training_rows(count: int) -> list[TrainingRow]:
     return rows[:count]
 
 
-def rpobench_sft(job: TrainingJob, data: TrainingData) -> Any:
-    """Stage 1 as `rpobench run` trains it, without held-out users."""
+def train_sft_by_rpobench(job: TrainingJob, data: TrainingData) -> Any:
+    """Train stage 1 as `rpobench run` does, without held-out users."""
     from rpobench.rpo.training.sft import train_sft
 
     return train_sft(job, data, job.folder / "work")
 
 
-def trl_sft(job: TrainingJob, data: TrainingData) -> Any:
-    """The same rows and settings in trl's own trainer."""
+def train_sft_by_trl(job: TrainingJob, data: TrainingData) -> Any:
+    """Train on the same rows with the same settings in trl's own trainer."""
     from trl import SFTConfig, SFTTrainer
 
     from rpobench.rpo.training.policy import load_tokenizer, new_policy
@@ -76,7 +76,7 @@ def trl_sft(job: TrainingJob, data: TrainingData) -> Any:
             warmup_steps=0.05,
             max_length=None,
             train_sampling_strategy="group_by_length",
-            **bare(job),
+            **common_settings(job),
         ),
         train_dataset=build_sft_dataset(data.training, job.form),
         processing_class=load_tokenizer(job.checkpoint),
@@ -85,15 +85,15 @@ def trl_sft(job: TrainingJob, data: TrainingData) -> Any:
     return trainer
 
 
-def rpobench_grpo(job: TrainingJob, data: TrainingData) -> Any:
-    """Stage 2 as `rpobench run` trains it, from an adapter that changes nothing yet, without held-out users."""
+def train_grpo_by_rpobench(job: TrainingJob, data: TrainingData) -> Any:
+    """Train stage 2 as `rpobench run` does, from an adapter that changes nothing yet, without held-out users."""
     from rpobench.rpo.training.grpo import train_grpo
 
-    return train_grpo(job, data, fresh_adapter(job), job.folder / "work")
+    return train_grpo(job, data, save_fresh_adapter(job), job.folder / "work")
 
 
-def trl_grpo(job: TrainingJob, data: TrainingData) -> Any:
-    """The same prompts, reward and settings in trl's own trainer."""
+def train_grpo_by_trl(job: TrainingJob, data: TrainingData) -> Any:
+    """Train with the same prompts, reward and settings in trl's own trainer."""
     from trl import GRPOConfig, GRPOTrainer
 
     from rpobench.rpo.training.curriculum import order_prompts
@@ -105,7 +105,7 @@ def trl_grpo(job: TrainingJob, data: TrainingData) -> Any:
     rows = [demonstration.row for demonstration in data.training]
     prompts = order_prompts(rows, steps=config.rl_steps, prompts_per_step=config.rl_prompts, k=config.k, seed=job.seed)
     trainer = GRPOTrainer(
-        model=trained_policy(job.checkpoint, fresh_adapter(job), seed=job.seed),
+        model=trained_policy(job.checkpoint, save_fresh_adapter(job), seed=job.seed),
         reward_funcs=make_reward({row.task.name: row.task for row in rows}, job.form),
         args=GRPOConfig(
             max_steps=config.rl_steps,
@@ -118,7 +118,7 @@ def trl_grpo(job: TrainingJob, data: TrainingData) -> Any:
             learning_rate=config.rl_learning_rate,
             lr_scheduler_type="constant_with_warmup",
             warmup_steps=2,
-            **bare(job),
+            **common_settings(job),
         ),
         train_dataset=build_grpo_dataset(prompts, job.form),
         processing_class=load_tokenizer(job.checkpoint),
@@ -127,16 +127,16 @@ def trl_grpo(job: TrainingJob, data: TrainingData) -> Any:
     return trainer
 
 
-def bare(job: TrainingJob) -> dict[str, Any]:
-    """What both bare scripts have in common with rpobench: the machine's arithmetic. Nothing is saved."""
+def common_settings(job: TrainingJob) -> dict[str, Any]:
+    """Return what both bare scripts have in common with rpobench: the machine's arithmetic. Nothing is saved."""
     from rpobench.rpo.training.arguments import common_arguments
 
     arguments = common_arguments(job.folder / "work", report_to="none", seed=job.seed)
     return {**arguments, "save_strategy": "no"}
 
 
-def fresh_adapter(job: TrainingJob) -> Path:
-    """An adapter before its first step."""
+def save_fresh_adapter(job: TrainingJob) -> Path:
+    """Save an adapter before its first step, and return its folder."""
     from rpobench.rpo.training.policy import new_policy
 
     folder = job.folder / "fresh"
@@ -145,8 +145,11 @@ def fresh_adapter(job: TrainingJob) -> Path:
 
 
 CONTESTANTS = {
-    "SFT rpobench": rpobench_sft, "SFT bare trl": trl_sft, "GRPO rpobench": rpobench_grpo, "GRPO bare trl": trl_grpo
-}  # fmt: skip
+    "SFT rpobench": train_sft_by_rpobench,
+    "SFT bare trl": train_sft_by_trl,
+    "GRPO rpobench": train_grpo_by_rpobench,
+    "GRPO bare trl": train_grpo_by_trl,
+}
 
 
 def train(name: str, arguments: argparse.Namespace, times: int) -> dict[str, float]:
