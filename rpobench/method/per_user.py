@@ -116,4 +116,5 @@ def keep_part(folder: Path, key: PartKey, learn: Callable[[Path], None]) -> Path
     earlier_part = find_part(folder, key)
     if earlier_part is not None:
         return earlier_part
+
     return fill_once(folder / key.name, learn)

@@ -39,7 +39,9 @@ def canonical_json(value: object) -> str:
     Raises:
         TypeError: A value of a type that is not declared here.
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
+    plain_value = _plain(value)
+
+    return json.dumps(plain_value, sort_keys=True, separators=(",", ":"))
 
 
 def digest(value: object, length: int = SPEC_DIGEST) -> str:
@@ -56,6 +58,7 @@ def digest(value: object, length: int = SPEC_DIGEST) -> str:
         TypeError: A value of a type that is not declared here.
     """
     text = canonical_json(value)
+
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 

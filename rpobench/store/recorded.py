@@ -70,7 +70,9 @@ def recorded_digest(text: str, length: int) -> str:
     Returns:
         The first hex digits of its sha256.
     """
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
+    content = text.encode("utf-8", "surrogatepass")
+
+    return hashlib.sha256(content).hexdigest()[:length]
 
 
 def recorded_prompts(parts: str | Sequence[object]) -> str | None:

@@ -136,8 +136,10 @@ def parse_stored(shape: type[Shape], content: Mapping[str, Any], source: Path | 
     Raises:
         RpobenchError: A field is missing or wrong; the text names the source and the field.
     """
+    text = json.dumps(content)
+
     try:
-        return shape.model_validate_json(json.dumps(content), strict=True)
+        return shape.model_validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
