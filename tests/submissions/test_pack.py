@@ -395,7 +395,9 @@ def test_predictions_that_could_not_be_read_back_are_not_packed(
 
 
 @pytest.mark.parametrize(
-    "broken", [gzip.compress(b"{}\n"), b"no gzip", gzip.compress(b"{}" * 999)[:-9], gzip.compress(b" " * 200_000)]
+    "broken",
+    [gzip.compress(b"{}\n"), b"no gzip", gzip.compress(b"{}" * 999)[:-9], gzip.compress(b" " * 200_000)],
+    ids=["not a prediction", "no gzip", "cut off", "too large"],
 )
 def test_a_packed_file_that_cannot_be_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bytes
