@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from training_jobs import ADAPTER_FILE
 
 pytestmark = pytest.mark.slow
 
@@ -28,15 +29,15 @@ def note(*words):
     with open(os.environ["COUNTS"], "a") as file:
         file.write(" ".join(map(str, words)) + "\\n")
 
-def by_length(completions, log_metric, trainer_state, **columns):
+def reward_by_length(completions, log_metric, trainer_state, **columns):
     log_metric("parse_rate", 1.0)
     later = 10 * trainer_state.global_step  # so that the last adapter is the best
     return [later + float(len(completion[0]["content"]) % 7) for completion in completions]
 
-def counted(name):
-    asked = getattr(TransformersModel, name)
+def count_calls(name):
+    original = getattr(TransformersModel, name)
     def ask(self, chats, *args, **kwargs):
-        answers = asked(self, chats, *args, **kwargs)
+        answers = original(self, chats, *args, **kwargs)
         for chat in chats:
             note("call", name, abs(hash(chat)))
         return answers
@@ -49,29 +50,28 @@ def on_step_end(self, args, state, control, **kwargs):
     step_end(self, args, state, control, **kwargs)
 
 TrainingProgress.on_step_end = on_step_end
-counted("generate")
-counted("choose")
-rpobench.rpo.training.grpo.make_reward = lambda tasks, form: by_length
+count_calls("generate")
+count_calls("choose")
+rpobench.rpo.training.grpo.make_reward = lambda tasks, form: reward_by_length
 main()
 """
 
 
 def command(checkpoint: Path, out: Path) -> list[str]:
     model = f"hf:{checkpoint}"
-    settings = {
+    knobs = {
         "reflection_model": model, "scope": "shared", "k": "2", "lora_rank": "4", "sft_epochs": "24", "sft_batch": "2",
         "validation": "0.5", "patience": "100",
         "rl_steps": "6", "rl_group": "2", "rl_prompts": "2", "max_new_tokens": "12",
     }  # fmt: skip
-    sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    return [
-        *(sys.executable, "-c", CODE, "run", "--method", "rpo"),
-        *("--task", "LaMP-3,LaMP-7", "--limit", "4", "--base-model", model, "--out", str(out), "--json"),
-        *sets,
-    ]
+
+    options = ["--method", "rpo", "--task", "LaMP-3,LaMP-7", "--limit", "4", "--base-model", model, "--json"]
+    for name, value in knobs.items():
+        options += ["--set", f"{name}={value}"]
+    return [sys.executable, "-c", CODE, "run", *options, "--out", str(out)]
 
 
-def counting_into(out: Path) -> dict[str, str]:
+def environment(out: Path) -> dict[str, str]:
     """The environment of a run whose steps and calls are noted; equal chats have equal hashes in every process."""
     return {**os.environ, "COUNTS": f"{out}.counts", "PYTHONHASHSEED": "0"}
 
@@ -83,9 +83,9 @@ def counts(out: Path, kind: str) -> Counter[str]:
 
 
 def run(checkpoint: Path, out: Path) -> list[dict[str, object]]:
-    done = subprocess.run(command(checkpoint, out), capture_output=True, text=True, check=True, env=counting_into(out))
-    found: list[dict[str, object]] = json.loads(done.stdout)
-    return found
+    """Run to the end and return the metrics of each task."""
+    process = subprocess.run(command(checkpoint, out), capture_output=True, text=True, check=True, env=environment(out))
+    return [summary["metrics"] for summary in json.loads(process.stdout)]
 
 
 def kill_when(checkpoint: Path, out: Path, pattern: str) -> None:
@@ -95,43 +95,48 @@ def kill_when(checkpoint: Path, out: Path, pattern: str) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        env=counting_into(out),
+        env=environment(out),
     )
-    end = time.monotonic() + 300
+
+    deadline = time.monotonic() + 300
     while not list(out.glob(pattern)):
         assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < end, f"{pattern} never appeared"
+        assert time.monotonic() < deadline, f"{pattern} never appeared"
         time.sleep(0.01)
+
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not list(out.glob("LaMP-*/result.json"))
 
 
 def adapter(out: Path) -> bytes:
-    (file,) = out.glob("fits/*/checkpoint/adapter/adapter_model.safetensors")
+    (file,) = out.glob(f"fits/*/checkpoint/adapter/{ADAPTER_FILE}")
     return file.read_bytes()
 
 
 def test_a_killed_training_ends_like_an_uninterrupted_one(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    whole = run(tiny_checkpoint, tmp_path / "whole")
-    in_sft, in_grpo = tmp_path / "in-sft", tmp_path / "in-grpo"
+    uninterrupted, in_sft, in_grpo = (tmp_path / name for name in ("uninterrupted", "in-sft", "in-grpo"))
+    metrics = run(tiny_checkpoint, uninterrupted)
     kill_when(tiny_checkpoint, in_sft, "fits/*/work/sft/work/checkpoint-20/trainer_state.json")
     kill_when(tiny_checkpoint, in_grpo, "fits/*/work/grpo/work/checkpoint-2/trainer_state.json")
-    drafts = {path: path.read_bytes() for path in in_grpo.glob("drafts/*.jsonl")}
-    (finished,) = in_grpo.glob("fits/*/work/sft/adapter")
-    stage_one = (finished / "adapter_model.safetensors").read_bytes()
+    drafts_before = {file: file.read_bytes() for file in in_grpo.glob("drafts/*.jsonl")}
+    (sft_folder,) = in_grpo.glob("fits/*/work/sft/adapter")
+    sft_adapter = (sft_folder / ADAPTER_FILE).read_bytes()
 
+    calls, steps = counts(uninterrupted, "call"), counts(uninterrupted, "step")
+    assert set(steps.values()) == {1}
     for out in (in_sft, in_grpo):
-        resumed = run(tiny_checkpoint, out)
-        assert [one["metrics"] for one in resumed] == [one["metrics"] for one in whole]
-        assert adapter(out) == adapter(tmp_path / "whole")
-        assert counts(out, "call") == counts(tmp_path / "whole", "call"), "a finished call was made again"
-        steps, once = counts(out, "step"), counts(tmp_path / "whole", "step")
-        assert steps.keys() == once.keys() and set(once.values()) == {1}
-    repeated = [counts(out, "step") - counts(tmp_path / "whole", "step") for out in (in_sft, in_grpo)]
-    assert all(step.startswith("step SFT") and int(step.split()[2]) > 20 for step in repeated[0])
-    assert all(step.startswith("step GRPO") and int(step.split()[2]) > 2 for step in repeated[1])
-    assert [one.total() <= 2 for one in repeated] == [True, True], "more was lost than lies between two checkpoints"
-    assert adapter(in_grpo) != stage_one, "the second stage changed nothing"
-    for path, before in drafts.items():
-        assert path.read_bytes().startswith(before), "a finished draft was made again"
+        assert run(tiny_checkpoint, out) == metrics
+        assert adapter(out) == adapter(uninterrupted)
+        assert counts(out, "call") == calls, "a finished call was made again"
+        assert counts(out, "step").keys() == steps.keys()
+
+    repeated_sft, repeated_grpo = counts(in_sft, "step") - steps, counts(in_grpo, "step") - steps
+    assert all(step.startswith("step SFT") and int(step.split()[2]) > 20 for step in repeated_sft)
+    assert all(step.startswith("step GRPO") and int(step.split()[2]) > 2 for step in repeated_grpo)
+    for repeated in (repeated_sft, repeated_grpo):
+        assert repeated.total() <= 2, "more was lost than lies between two checkpoints"
+
+    assert adapter(in_grpo) != sft_adapter, "the second stage changed nothing"
+    for file, before in drafts_before.items():
+        assert file.read_bytes().startswith(before), "a finished draft was made again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,11 @@ import pytest
 from training_jobs import make_rows, make_rows_of_two_tasks
 
 from rpobench.rpo.training.curriculum import order_prompts
+from rpobench.rpo.training_rows import TrainingRow
+
+
+def count_items(prompts: Sequence[TrainingRow]) -> list[int]:
+    return [len(prompt.evidence) for prompt in prompts]
 
 
 @pytest.mark.parametrize(
@@ -17,7 +23,7 @@ from rpobench.rpo.training.curriculum import order_prompts
 def test_each_curriculum_shows_its_number_of_items(curriculum: Any, item_counts: list[int]) -> None:
     prompts = order_prompts(make_rows(4), steps=3, prompts_per_step=2, k=4, seed=0, curriculum=curriculum)
 
-    assert [len(prompt.evidence) for prompt in prompts[::2]] == item_counts
+    assert count_items(prompts[::2]) == item_counts
 
 
 def test_a_row_with_fewer_items_than_k_goes_through_them_all() -> None:
@@ -25,7 +31,7 @@ def test_a_row_with_fewer_items_than_k_goes_through_them_all() -> None:
 
     prompts = order_prompts(rows, steps=4, prompts_per_step=1, k=8, seed=0)
 
-    assert [len(prompt.evidence) for prompt in prompts] == [1, 1, 1, 2]
+    assert count_items(prompts) == [1, 1, 1, 2]
 
 
 def test_a_row_without_items_shows_none() -> None:
@@ -33,16 +39,16 @@ def test_a_row_without_items_shows_none() -> None:
 
     prompts = order_prompts(rows, steps=4, prompts_per_step=1, k=8, seed=0)
 
-    assert not any(prompt.evidence for prompt in prompts)
+    assert set(count_items(prompts)) == {0}
 
 
 def test_the_curriculum_goes_from_one_item_to_k_over_all_tasks() -> None:
     rows = make_rows_of_two_tasks(4)
 
     prompts = order_prompts(rows, steps=8, prompts_per_step=4, k=4, seed=0)
-    assert [len(prompt.evidence) for prompt in prompts[::4]] == [1, 1, 1, 2, 2, 3, 3, 4]
+    assert count_items(prompts[::4]) == [1, 1, 1, 2, 2, 3, 3, 4]
     assert {prompt.task.name for prompt in prompts[:2]} == {"LaMP-3", "LaMP-7"}
     assert prompts[0].evidence == rows[0].evidence[:1]
 
     prompts = order_prompts(rows, steps=3, prompts_per_step=4, k=4, seed=0)
-    assert [len(prompt.evidence) for prompt in prompts[::4]] == [1, 2, 4]
+    assert count_items(prompts[::4]) == [1, 2, 4]

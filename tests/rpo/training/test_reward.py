@@ -19,7 +19,7 @@ def rewrite(answer: str) -> list[dict[str, str]]:
     return completion(FORM.render(Trajectory("a", "b", answer)))
 
 
-def test_the_reward_is_score_plus_bonus_and_zero_without_an_answer() -> None:
+def test_the_reward_is_score_plus_bonus_or_zero_without_answer() -> None:
     task_score = make_reward({"LaMP-3": RATING}, FORM)
 
     rewards = task_score([rewrite("4"), rewrite("2"), rewrite("many"), completion("4")], ["LaMP-3"] * 4, ["4"] * 4)

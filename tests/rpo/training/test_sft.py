@@ -97,7 +97,7 @@ def test_control_tokens_in_texts_are_read_as_in_prediction(tiny_checkpoint: Path
     assert grpo_trainer._tokenize_prompts([grpo_trainer.train_dataset[0]["prompt"]])[0] == [predicted_ids]
 
 
-def test_rows_that_cannot_be_learned_from_are_left_out_and_counted(
+def test_rows_that_teach_nothing_are_left_out_and_counted(
     tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     window = replace(read_context_window(tiny_checkpoint), length=300)

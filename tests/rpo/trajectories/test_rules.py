@@ -166,7 +166,7 @@ def test_references_name_the_words_that_one_alone_shares() -> None:
     assert agreeing == (differing.shows, "nothing, [1] fits")
 
 
-def test_words_weigh_by_rank_and_equal_weights_name_no_reference() -> None:
+def test_words_weigh_by_rank_and_equal_weights_name_none() -> None:
     question = ask('Which? [1]: "Kernel parsing" [2]: "Sparse crowd tests"')
 
     def lacks(*titles: str) -> str:
