@@ -122,14 +122,20 @@ class Completion:
     """A model's answer.
 
     Attributes:
-        text: What the model wrote; empty where it gave no answer.
+        text: What the model wrote, without its thinking; empty where it gave no answer.
         usage: What the answer cost.
         failure: Why there is no answer; None where there is one.
+        permanent: Whether the failure would come again if the model were asked again, such as a refusal.
+        truncated: Whether the model was stopped by the limit of tokens.
+        raw: All that the model wrote, thinking included; None where that is `text`.
     """
 
     text: str
     usage: Usage = field(default_factory=Usage)
     failure: str | None = None
+    permanent: bool = False
+    truncated: bool = False
+    raw: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +170,12 @@ class Prediction:
         cut: How many tokens were cut from the items to fit.
         failure: In a few words, why the method has no answer of its own.
         trajectory: What a reflection model wrote around the answer.
-        unanswered: Whether the failure is the model's, which gave no answer at all; the next run asks again.
+        unanswered: Whether the failure is the model's, which gave no answer at all.
         draft_kept: Whether a gate kept the draft in place of the method's own answer; None for a method without a
             gate. Stored as `kept`, and not stored where it is None.
+        permanent: Whether an unanswered example would stay so. Of the unanswered ones, the next run asks the others
+            again. Not stored where it is False, nor is `truncated`.
+        truncated: Whether the model was stopped by the limit of tokens.
     """
 
     example_id: str
@@ -180,3 +189,5 @@ class Prediction:
     trajectory: str | None = None
     unanswered: bool = False
     draft_kept: bool | None = None
+    permanent: bool = False
+    truncated: bool = False

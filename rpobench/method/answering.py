@@ -77,7 +77,8 @@ def read_prediction(task: Task, example: Example, completion: Completion) -> Pre
     Returns:
         The prediction. Without an answer in the text the raw text stands, and `failure` says so.
     """
-    text = task.parse(completion.text)
+    raw = completion.text if completion.raw is None else completion.raw
+    text = task.read_answer(raw, truncated=completion.truncated)
 
     failure = completion.failure
     if failure is None and not text:
@@ -86,10 +87,12 @@ def read_prediction(task: Task, example: Example, completion: Completion) -> Pre
     return Prediction(
         example.id,
         text or completion.text.strip(),
-        completion.text,
+        raw,
         usage=completion.usage,
         failure=failure,
         unanswered=completion.failure is not None,
+        permanent=completion.permanent,
+        truncated=completion.truncated,
     )
 
 

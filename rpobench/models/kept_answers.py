@@ -166,12 +166,15 @@ def _record(completion: Completion) -> Prediction:
     return Prediction(
         "",
         completion.text,
-        completion.text,
+        completion.text if completion.raw is None else completion.raw,
         usage=completion.usage,
         failure=completion.failure,
         unanswered=completion.failure is not None,
+        permanent=completion.permanent,
+        truncated=completion.truncated,
     )
 
 
 def _completion(record: Prediction) -> Completion:
-    return Completion(record.text, record.usage, record.failure)
+    raw = None if record.raw == record.text else record.raw
+    return Completion(record.text, record.usage, record.failure, record.permanent, record.truncated, raw)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpobench.store.files import write_bytes
-from rpobench.store.predictions import parse_record
+from rpobench.store.predictions import RARE, parse_record
 from rpobench.store.results import StoredEnvironment, StoredResult, parse_stored
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.store.stored_run import StoredRun
@@ -29,7 +29,7 @@ RUNS, PREDICTIONS, FITS = "runs.parquet", "predictions.parquet", "fits.parquet"
 COMPRESSION = {"compression": "zstd", "compression_level": 19}
 USAGE = ("calls", "prompt_tokens", "completion_tokens", "cached", "dollars")  # columns of a prediction's usage
 
-OPTIONAL = ("kept", "cut", "unanswered", "seconds")  # of a line; other columns may hold null
+OPTIONAL = ("kept", "cut", "unanswered", "seconds", *RARE)  # of a line; other columns may hold null
 
 Json = Mapping[str, Any]
 
@@ -274,8 +274,8 @@ def _line_of_row(row: Json) -> Json:
         usage["seconds"] = row["answer_seconds"]
     line = {name: value for name, value in row.items() if name not in (*USAGE, "answer_seconds", "run")}
     for name in OPTIONAL:
-        if line[name] is None:
-            del line[name]
+        if line.get(name) is None:  # a set that was packed earlier lacks the newest columns
+            line.pop(name, None)
     return {**line, "usage": usage}
 
 
@@ -295,6 +295,8 @@ def _prediction_schema() -> pyarrow.Schema:
             ("trajectory", pa.string()),
             ("unanswered", pa.bool_()),
             ("kept", pa.bool_()),
+            ("permanent", pa.bool_()),
+            ("truncated", pa.bool_()),
             ("seconds", pa.float64()),
             ("calls", pa.int64()),
             ("prompt_tokens", pa.int64()),

@@ -14,6 +14,7 @@ from rpobench.types import Prediction, RpobenchError, Usage
 
 PACKED = ".gz"
 KEPT = "kept"  # what `Prediction.draft_kept` is called in the file
+RARE = ("permanent", "truncated")  # written only where they are true
 
 
 def append_predictions(file: Path, predictions: Sequence[Prediction], *, seconds: float = 0.0) -> None:
@@ -91,6 +92,9 @@ def _record(prediction: Prediction, seconds: float) -> dict[str, Any]:
     draft_kept = record.pop("draft_kept")
     if draft_kept is not None:  # most methods have no gate
         record[KEPT] = draft_kept
+    for name in RARE:
+        if not record[name]:
+            del record[name]
 
     return {**record, "seconds": seconds}
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rpobench.task.scorers import Direction, Scorer
+from rpobench.task.thinking import strip_thinking
 from rpobench.types import Chat, Example, Message, ProfileItem, RpobenchError
 
 if TYPE_CHECKING:
@@ -123,6 +124,22 @@ class Task(ABC):
     @abstractmethod
     def parse(self, raw: str) -> str:
         """Read a model's text as an answer in the task's form; empty where it holds none."""
+
+    def read_answer(self, raw: str, *, truncated: bool) -> str:
+        """Read a model's text as `parse` does, but take no label for an answer that the limit of tokens cut off.
+
+        Args:
+            raw: All that the model wrote.
+            truncated: Whether the limit of tokens stopped it.
+
+        Returns:
+            The answer in the task's form; empty where there is none.
+        """
+        text = self.parse(raw)
+
+        if truncated and self.labels and text != (strip_thinking(raw) or "").strip():
+            return ""
+        return text
 
     @cached_property
     def scorer(self) -> Scorer:

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from rpobench.task.contract import Task
 from rpobench.task.scorers import LabelScorer, RatingScorer, Scorer, TextScorer
+from rpobench.task.thinking import strip_thinking
 from rpobench.types import ProfileItem
 
 LABEL_BEFORE_TEXT = re.compile(r"^(headline|title|subject|tweet|paraphrase|paraphrased tweet|answer)\s*:\s*", re.I)
@@ -51,14 +52,6 @@ class PairedItems(Task):
         return ", and ".join(self.wrap(item) for item in evidence) + self.connector + input
 
 
-def strip_reasoning(raw: str) -> str:
-    """Return a model's text without the reasoning before it; empty where it ended while reasoning."""
-    before, end_tag, answer = raw.rpartition("</think>")
-    if end_tag:
-        return answer
-    return before or raw.partition("<think>")[0]
-
-
 class LabelTask(Task):
     """An answer from a fixed list of labels. Metrics: accuracy and macro-F1."""
 
@@ -67,7 +60,7 @@ class LabelTask(Task):
 
     def parse(self, raw: str) -> str:
         """Read the label that the text is, else the first that it names; the longest where several start there."""
-        text = strip_reasoning(raw).strip()
+        text = (strip_thinking(raw) or "").strip()
         if text in self.labels:
             return text
 
@@ -87,7 +80,7 @@ class RatingTask(Task):
 
     def parse(self, raw: str) -> str:
         """Read the first whole number from 1 to 5 that stands alone in the text and does not speak of the scale."""
-        match = RATING.search(SCALE.sub(" ", strip_reasoning(raw)))
+        match = RATING.search(SCALE.sub(" ", strip_thinking(raw) or ""))
         return match[1] if match else ""
 
 
@@ -101,7 +94,7 @@ class TextTask(Task):
     def parse(self, raw: str) -> str:
         """Read the first line with words, without a leading `Headline:` and without quotes around it."""
         text = ""
-        for line in strip_reasoning(raw).splitlines():
+        for line in (strip_thinking(raw) or "").splitlines():
             text = LABEL_BEFORE_TEXT.sub("", line.strip().strip("*")).strip()
             if any(map(str.isalnum, text)):
                 break
