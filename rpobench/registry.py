@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 
 GROUPS = ("tasks", "methods", "models", "retrievers", "commands")
-NEAR = 0.6  # how like a typed name a declared one must be to be suggested, in [0, 1]
+LEAST_LIKENESS = 0.6  # of a declared name to a typed one, in [0, 1], for the declared one to be suggested
 
 
 @cache
-def _declared(group: str) -> dict[str, EntryPoint]:
+def _entry_points_by_name(group: str) -> dict[str, EntryPoint]:
+    """What packages declare in a group, sorted by name."""
     points_by_name: dict[str, EntryPoint] = {}
     for point in sorted(entry_points(group=f"rpobench.{group}"), key=lambda point: point.name):
         first = points_by_name.setdefault(point.name, point)
@@ -35,6 +36,7 @@ def _declared(group: str) -> dict[str, EntryPoint]:
                 f"{group.removesuffix('s')} '{point.name}' is declared twice, as {first.value} and as {point.value}: "
                 "uninstall one of the packages"
             )
+
     return points_by_name
 
 
@@ -50,7 +52,7 @@ def list_names(group: str) -> list[str]:
     Raises:
         RpobenchError: Two packages declare the same name.
     """
-    return list(_declared(group))
+    return list(_entry_points_by_name(group))
 
 
 def load_declared(group: str, name: str) -> Any:
@@ -66,9 +68,10 @@ def load_declared(group: str, name: str) -> Any:
     Raises:
         RpobenchError: There is no such name; near matches, else all names, are in the message.
     """
-    declared = _declared(group)
+    declared = _entry_points_by_name(group)
     if name not in declared:
         raise RpobenchError(f"unknown {group.removesuffix('s')} '{name}': {suggest_names(name, declared)}")
+
     return declared[name].load()
 
 
@@ -149,6 +152,7 @@ def find_encoder(retriever_specs: Iterable[str]) -> str | None:
         encoder = get_retriever(spec).encoder
         if encoder:
             return encoder
+
     return None
 
 
@@ -180,7 +184,7 @@ def suggest_names(name: str, declared: Iterable[str]) -> str:
         `did you mean ...?` where names are near, else all there are to choose from.
     """
     by_lower = {declared_name.lower(): declared_name for declared_name in declared}
-    matches = get_close_matches(name.lower(), by_lower, n=3, cutoff=NEAR)
+    matches = get_close_matches(name.lower(), by_lower, n=3, cutoff=LEAST_LIKENESS)
 
     if matches:
         return f"did you mean {' or '.join(by_lower[match] for match in matches)}?"

@@ -23,6 +23,7 @@ HARMLESS = "\n\t\u200d"  # of these categories: line break, tab, and the joiner 
 def open_console() -> Console:
     """Return a console on stdout; it has a fixed width where the output is piped."""
     console = Console()
+
     return console if console.is_terminal else Console(width=PIPED_WIDTH)
 
 
@@ -52,7 +53,7 @@ def _is_unprintable(char: str) -> bool:
     return char not in HARMLESS and unicodedata.category(char) in UNPRINTABLE
 
 
-CONSOLE = Console(stderr=True)  # the same for all bars: a bar within a bar is then drawn below it
+PROGRESS_CONSOLE = Console(stderr=True)  # the same for all bars: a bar within a bar is then drawn below it
 
 
 @contextmanager
@@ -68,14 +69,14 @@ def show_progress(description: str, total: int) -> Iterator[Callable[[int], None
     """
     if not total:
         yield lambda count: None
-    elif CONSOLE.is_terminal:
-        with _bar() as bar:
-            yield _bar_advance(bar, description, total)
+    elif PROGRESS_CONSOLE.is_terminal:
+        with _make_bar() as bar:
+            yield _add_bar_row(bar, description, total)
     else:
-        yield _line_advance(description, total)
+        yield _make_line_printer(description, total)
 
 
-def _bar() -> Progress:
+def _make_bar() -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -83,11 +84,12 @@ def _bar() -> Progress:
         TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=CONSOLE,
+        console=PROGRESS_CONSOLE,
     )
 
 
-def _bar_advance(bar: Progress, description: str, total: int) -> Callable[[int], None]:
+def _add_bar_row(bar: Progress, description: str, total: int) -> Callable[[int], None]:
+    """A row of the bar for one step, as the function that moves it on."""
     row = bar.add_task(description, total=total, rate="")
 
     def advance(count: int) -> None:
@@ -98,7 +100,8 @@ def _bar_advance(bar: Progress, description: str, total: int) -> Callable[[int],
     return advance
 
 
-def _line_advance(description: str, total: int) -> Callable[[int], None]:
+def _make_line_printer(description: str, total: int) -> Callable[[int], None]:
+    """What stands for a bar where no terminal is: a function that prints a line each time it is called."""
     start = time.monotonic()
     finished = 0
 

@@ -28,7 +28,7 @@ from rpobench.store.result_store import ResultStore
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Decoding, Example, Message, Prediction, ProfileItem
 
-TRAINED_ON, PREDICTED = 6, 4  # examples
+TRAINING_EXAMPLES, PREDICTION_EXAMPLES = 6, 4  # how many
 TASKS = ("LaMP-2", "LaMP-3", "LaMP-7")  # a task of each kind
 
 
@@ -37,7 +37,7 @@ class ContractError(AssertionError):
 
 
 class WordTokenizer:
-    """Counts words, so that no tokenizer has to be fetched."""
+    """A tokenizer whose tokens are words, so that none has to be fetched."""
 
     identity = "words"
 
@@ -45,14 +45,15 @@ class WordTokenizer:
         self._words: list[str] = []
 
     def encode(self, text: str) -> list[int]:
-        """A number for each word of the text."""
+        """Return a new number for each word of the text."""
         words = text.split()
+        start = len(self._words)
         self._words += words
-        start = len(self._words) - len(words)
+
         return list(range(start, len(self._words)))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The words of these numbers."""
+        """Return the words of these numbers."""
         return " ".join(self._words[index] for index in ids)
 
 
@@ -86,12 +87,16 @@ def check_task(task: Task, item: ProfileItem, example: Example, target: str) -> 
     Raises:
         ContractError: A prompt leaves the input out, an item lacks a field, or a right answer is not scored as right.
     """
+    # What was handed in is of this task.
     _expect(set(task.fields) <= item.fields.keys(), f"the item lacks fields of {task.name}: {task.fields}")
     task.check_example(example, "example")
+
+    # It asks.
     prompt = task.prompt(example, [item])[-1].content
     _expect(task.content(example) in prompt, f"{task.name}: the prompt does not hold the input")
     _expect(isinstance(task.retrieval_text(item), str), f"{task.name}: retrieval_text must return a text")
 
+    # It reads and scores.
     _expect(task.parse(target) == target, f"{task.name}: parse({target!r}) is {task.parse(target)!r}, not the answer")
     _expect(task.score(target, target) == 1.0, f"{task.name}: the target itself must score 1")
     metrics = task.aggregate([target], [target])
@@ -108,6 +113,7 @@ def check_model(model: LanguageModel) -> None:
         ContractError: An answer is missing, greedy text is not repeatable, or a choice is none of the options.
     """
     chats: list[Chat] = [(Message("user", "Say one word."),), (Message("user", "Say another word."),)]
+
     texts = [completion.text for completion in model.generate(chats, Decoding(max_new_tokens=4))]
     again = [completion.text for completion in model.generate(chats, Decoding(max_new_tokens=4))]
     _expect(len(texts) == 2, f"{model.identity}: {len(texts)} completions for 2 chats")
@@ -127,12 +133,14 @@ def check_retriever(retriever: Retriever) -> None:
         ContractError: An order leaves items out, names some twice, or is not the same twice.
     """
     items = _dated_items()
-    texts, dates = [item.fields["text"] for item in items], [item.date for item in items]
-    order = list(retriever.rank("sun and rain", texts, dates=dates, key="1"))
+    texts = [item.fields["text"] for item in items]
+    dates = [item.date for item in items]
+
+    ranking = list(retriever.rank("sun and rain", texts, dates=dates, key="1"))
     again = list(retriever.rank("sun and rain", texts, dates=dates, key="1"))
 
-    _expect(sorted(order) == [0, 1, 2], f"{retriever.identity}: the order {order} is not one of all three items")
-    _expect(order == again, f"{retriever.identity}: the order is not the same twice")
+    _expect(sorted(ranking) == [0, 1, 2], f"{retriever.identity}: the order {ranking} is not one of all three items")
+    _expect(ranking == again, f"{retriever.identity}: the order is not the same twice")
     _expect(list(retriever.rank("sun", [], dates=[], key="1")) == [], f"{retriever.identity}: no items, no order")
 
 
@@ -143,33 +151,42 @@ def _dated_items() -> list[ProfileItem]:
 
 
 def _check_method_on(method: Method, task: Task, folder: Path) -> None:
+    """Fit the method on one task where it trains, let it answer twice and once more after loading, and check that."""
     model = ScriptedModel(_reply, scorer=_likelihood)
     drafts = StoredDrafts(ResultStore(folder), model)
     evidence = RankedEvidence(get_retriever, WordTokenizer, seed=0)
-    context = PredictContext(model, drafts, evidence, 0, folder / "users")
+
     if method.trains:
         (folder / "work").mkdir()
-        train = list(generate(task.name, "train", TRAINED_ON).labelled)
+        train = list(generate(task.name, "train", TRAINING_EXAMPLES).labelled)
         method.fit({task: train}, FitContext(model, drafts, evidence, 0, folder / "work"))
 
-    examples = [labelled.example for labelled in generate(task.name, "dev", PREDICTED).labelled]
+    context = PredictContext(model, drafts, evidence, 0, folder / "users")
+    examples = [labelled.example for labelled in generate(task.name, "dev", PREDICTION_EXAMPLES).labelled]
     predictions = list(method.predict(task, examples, context))
     again = list(method.predict(task, examples, context))
+
     (folder / "saved").mkdir()
     method.save(folder / "saved")
     loaded = type(method).load(folder / "saved", method.config)
     after_loading = list(loaded.predict(task, examples, context))
 
     name = f"{method.name} on {task.name}"
-    ids = [prediction.example_id for prediction in predictions]
-    _expect(
-        sorted(ids) == sorted(example.id for example in examples), f"{name}: predict must yield one for each example"
-    )
+    _check_predictions(name, examples, predictions)
     _expect(_texts(again) == _texts(predictions), f"{name}: the same examples were answered otherwise the second time")
     _expect(_texts(after_loading) == _texts(predictions), f"{name}: it answers otherwise once saved and loaded")
-    profiles = {example.id: {item.id for item in example.profile} for example in examples}
+
+
+def _check_predictions(name: str, examples: Sequence[Example], predictions: Sequence[Prediction]) -> None:
+    """One for each example, with evidence from that example's own profile."""
+    example_ids = sorted(example.id for example in examples)
+    answered_ids = sorted(prediction.example_id for prediction in predictions)
+    _expect(answered_ids == example_ids, f"{name}: predict must yield one for each example")
+
+    examples_by_id = {example.id: example for example in examples}
     for prediction in predictions:
-        foreign = set(prediction.evidence) - profiles[prediction.example_id]
+        profile = examples_by_id[prediction.example_id].profile
+        foreign = set(prediction.evidence) - {item.id for item in profile}
         _expect(not foreign, f"{name}: evidence {sorted(foreign)} is not in the profile of {prediction.example_id}")
 
 
@@ -178,12 +195,12 @@ def _texts(predictions: Sequence[Prediction]) -> dict[str, str]:
 
 
 def _reply(chat: Chat) -> str:
-    """Another answer to every other prompt."""
+    """An answer that changes with the prompt."""
     return "answer " + sha256(chat[-1].content.encode()).hexdigest()[:12]
 
 
 def _likelihood(chat: Chat, text: str) -> float:
-    """Another choice after every other prompt."""
+    """A likelihood that changes with prompt and text, so that the choice changes with the prompt."""
     return float(int(sha256(f"{chat[-1].content}/{text}".encode()).hexdigest()[:8], 16))
 
 

@@ -167,7 +167,7 @@ class Prediction:
         draft: The base model's answer, where the method started from one.
         evidence: The ids of the profile items that the model read, best first.
         usage: What the answer cost.
-        cut: How many tokens were cut from the items to fit.
+        cut: How many tokens of the reference tokenizer were cut from the items to fit.
         failure: In a few words, why the method has no answer of its own.
         trajectory: What a reflection model wrote around the answer.
         unanswered: Whether the failure is the model's, which gave no answer at all.

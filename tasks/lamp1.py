@@ -20,22 +20,28 @@ class CitationIdentification(LabelTask):
     instruction = "For an author who has written the paper with the "
 
     def content(self, example: Example) -> str:
-        words = ", which reference is related? Just answer with [1] or [2] without explanation."
-        return super().content(example).replace(words, "", 1)
+        """Return the title and the references, without the question between them."""
+        question = ", which reference is related? Just answer with [1] or [2] without explanation."
+
+        return super().content(example).replace(question, "", 1)
 
     def check_example(self, example: Example, location: str) -> None:
         if TITLE_MARK not in example.input or len(self._quoted(example.input)) < 3:
             raise RpobenchError(f'{location}: the input must say "title" and quote a title and two references')
 
     def neutral(self, example: Example) -> Example:
+        """Return the example with "N/A" in place of each title; the question around them stays."""
         text = example.input
         for quoted in self._quoted(text):
             text = text.replace(f'"{quoted}"', '"N/A"', 1)
+
         return Example(example.id, example.user_id, text, example.profile)
 
     def retrieval_query(self, example: Example) -> str:
-        quoted = self._quoted(example.input)
-        return f"{quoted[1]} {quoted[2]}"
+        """Return the titles of both references."""
+        _, first_reference, second_reference, *_ = self._quoted(example.input)
+
+        return f"{first_reference} {second_reference}"
 
     def evidence_tokens(self, encode: Callable[[str], list[int]]) -> int:
         """Return 0: the items stand within the input."""
@@ -53,10 +59,11 @@ class CitationIdentification(LabelTask):
     def with_evidence(self, input: str, evidence: Sequence[ProfileItem]) -> str:
         position = input.find(TITLE_MARK) + len(TITLE_MARK)
         titles = ", and ".join(map(self.wrap, evidence))
+
         return f"{input[:position]}, and {titles}{input[position:]}"
 
     def pair(self, item: ProfileItem) -> tuple[str, str] | None:
-        """Let the abstract be predicted from the title, since an item names no reference.
+        """Return the title as input and the abstract as answer, since an item names no reference.
 
         The source is arXiv 2409.09510, released code.
         """
@@ -64,6 +71,7 @@ class CitationIdentification(LabelTask):
 
     @staticmethod
     def _quoted(text: str) -> list[str]:
+        """What stands in quotes: the author's title, then both references."""
         return text.split('"')[1::2]
 
     def parse(self, raw: str) -> str:

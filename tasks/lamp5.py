@@ -25,7 +25,7 @@ class ScholarlyTitle(PairedItems, TextTask):
         return f'"{item.fields["title"]}" is a title for "{item.fields["abstract"]}" '
 
     def item_tokens(self, item: ProfileItem, encode: Callable[[str], list[int]]) -> int:
-        """Count the words without the "for" that the prompt then has, as in the released code."""
+        """Count the words around an abstract, as the released code does: without the "for" that its prompt has."""
         return len(encode(f'"{item.fields["title"]}" is a title " " '))
 
     def evidence_tokens(self, encode: Callable[[str], list[int]]) -> int:

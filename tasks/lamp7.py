@@ -23,7 +23,7 @@ class TweetParaphrase(PairedItems, TextTask):
         return item.fields["text"]
 
     def pair(self, item: ProfileItem) -> tuple[str, str] | None:
-        """Let the first fifth of a tweet be continued, since it has no paraphrase.
+        """Return the first fifth of a tweet as input and the rest as answer, since a tweet has no paraphrase.
 
         The source is arXiv 2409.09510, whose released code takes 10 to 25%.
         """
@@ -31,11 +31,12 @@ class TweetParaphrase(PairedItems, TextTask):
         split = max(1, len(words) // 5)
 
         beginning, rest = " ".join(words[:split]), " ".join(words[split:])
+
         return f"Continue this tweet: {beginning}", rest
 
     def wrap(self, item: ProfileItem) -> str:
         return f'"{item.fields["text"]}" '
 
     def evidence_tokens(self, encode: Callable[[str], list[int]]) -> int:
-        """Count other words than the prompt then has, as in the released code."""
+        """Count the words of the released code's arithmetic, which are not quite those of its prompt."""
         return 1 + len(encode("are written by user. Following the given patterns"))

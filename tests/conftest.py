@@ -208,11 +208,11 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedModel]:
     from rpobench.models.scripted import ScriptedModel, echo
 
     monkeypatch.syspath_prepend(str(PLUGIN))
-    registry._declared.cache_clear()
+    registry._entry_points_by_name.cache_clear()
     scripted_model = ScriptedModel(echo)
     monkeypatch.setattr("rpobench.runs.prepare.get_model", lambda spec: scripted_model)
     yield scripted_model
-    registry._declared.cache_clear()
+    registry._entry_points_by_name.cache_clear()
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from rpobench.types import RpobenchError
 
 @pytest.fixture(autouse=True)
 def uncached_entry_points() -> Iterator[None]:
-    registry._declared.cache_clear()
+    registry._entry_points_by_name.cache_clear()
     yield
-    registry._declared.cache_clear()
+    registry._entry_points_by_name.cache_clear()
 
 
 def test_every_built_in_name_loads() -> None:

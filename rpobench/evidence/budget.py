@@ -11,6 +11,7 @@ from rpobench.task.contract import Task
 from rpobench.types import Evidence, Example, ProfileItem
 
 INPUT_SHARE = 0.6  # of the budget that the input may claim before the evidence gets its part (official code)
+JOINT_TOKENS = 2  # that the official code sets aside for ", and" between two items
 
 
 class Tokenizer(Protocol):
@@ -57,9 +58,9 @@ def fit_evidence(
     """Cut items the official way, so that the official prompt fits a budget.
 
     Every item gets an equal share of what the input leaves; what it does not use goes to the next (LaMP's released
-    code). Where the shares do not even hold the items' frames, the input's claim shrinks in steps, as there. Where
-    nothing fits, the official code drops the whole profile without a word. Here the worst items go, one by one, and
-    their tokens count as cut.
+    code). Where the shares do not even hold the frames (the words around each item's text), the input's claim shrinks
+    in steps, as there. Where nothing fits, the official code drops the whole profile without a word. Here the worst
+    items go, one by one, and their tokens count as cut.
 
     Args:
         task: Words the prompt and says which field is cut.
@@ -77,6 +78,7 @@ def fit_evidence(
         if fitted is not None:
             cut_tokens = _count_tokens(task, items, tokenizer) - _count_tokens(task, fitted, tokenizer)
             return Evidence(tuple(fitted), cut_tokens)
+
         remaining_items.pop()
 
     return Evidence((), _count_tokens(task, items, tokenizer))
@@ -94,6 +96,7 @@ def _fit_items(
         fitted = _cut_items(task, items, free_tokens, tokenizer)
         if fitted is not None:
             return fitted
+
     return None
 
 
@@ -102,13 +105,13 @@ def _cut_items(
 ) -> list[ProfileItem] | None:
     """Items with `cut_field` shortened to their shares; None where a share does not hold its item's frame."""
     free_tokens -= task.evidence_tokens(tokenizer.encode)
-    share = (free_tokens - 2 * (len(items) - 1)) // len(items)
+    share = (free_tokens - JOINT_TOKENS * (len(items) - 1)) // len(items)
 
     unused_tokens = 0
     fitted = []
     for item in items:
-        frame = task.item_tokens(item, tokenizer.encode)
-        limit = share + unused_tokens - frame
+        frame_tokens = task.item_tokens(item, tokenizer.encode)
+        limit = share + unused_tokens - frame_tokens
         if limit < 1:
             return None
 
@@ -117,10 +120,12 @@ def _cut_items(
         if len(tokens) > limit:
             text = tokenizer.decode(tokens[:limit])
 
-        unused_tokens += share - min(len(tokens), limit) - frame
+        unused_tokens += share - min(len(tokens), limit) - frame_tokens
         fitted.append(replace(item, fields={**item.fields, task.cut_field: text}))
+
     return fitted
 
 
 def _count_tokens(task: Task, items: Sequence[ProfileItem], tokenizer: Tokenizer) -> int:
+    """How many tokens the texts of these items have together, without their frames."""
     return sum(len(tokenizer.encode(item.fields[task.cut_field])) for item in items)

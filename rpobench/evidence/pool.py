@@ -32,7 +32,9 @@ class Job:
     def digest(self) -> bytes:
         """Hash all of it: two jobs with the same hash have the same ranking."""
         days = [day.toordinal() if day else 0 for day in self.dates] if any(self.dates) else []
-        head = repr((self.key, self.query, list(map(len, self.texts)), days))
+        lengths = [len(text) for text in self.texts]  # so that no other division of the same characters is alike
+        head = repr((self.key, self.query, lengths, days))
+
         return hashlib.sha256("".join([head, *self.texts]).encode("utf-8", "surrogatepass")).digest()
 
     def rank(self, retriever: Retriever) -> Sequence[int]:
@@ -55,12 +57,15 @@ def rank_jobs(retriever: Retriever, jobs: Iterable[Job], item_count: int) -> Ite
         The ranking of each job, in the order of the jobs.
 
     Raises:
-        RpobenchError: a worker process died.
+        RpobenchError: A worker process died.
     """
     if retriever.batches_texts:
         jobs = list(jobs)
         if jobs:
-            retriever.prepare([text for job in jobs for text in (job.query, *job.texts)])
+            texts: list[str] = []
+            for job in jobs:
+                texts += [job.query, *job.texts]
+            retriever.prepare(texts)
 
     workers = min(_count_processors(), item_count // ITEMS_A_WORKER) if retriever.in_pool else 1
     if workers < 2:
@@ -78,6 +83,7 @@ def rank_jobs(retriever: Retriever, jobs: Iterable[Job], item_count: int) -> Ite
 
 
 def _rank_in_workers(retriever: Retriever, jobs: Iterable[Job], workers: int) -> Iterator[Sequence[int]]:
+    """The ranking of each job, in order; at most two chunks a worker wait at a time."""
     pending: deque[Future[list[Sequence[int]]]] = deque()
 
     # Spawned: a fork would copy the locks of torch's threads.
@@ -96,6 +102,7 @@ def _rank_chunk(retriever: Retriever, jobs: Sequence[Job]) -> list[Sequence[int]
 
 
 def _split_into_chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+    """The jobs in groups of about `ITEMS_A_CHUNK` items."""
     chunk: list[Job] = []
     chunk_items = 0
     for job in jobs:
@@ -110,10 +117,13 @@ def _split_into_chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
 
 
 def _ignore_interrupts() -> None:
-    """Ctrl-C is the parent's affair: it ends the pool."""
+    """Leave Ctrl-C to the parent process, which ends the pool."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _count_processors() -> int:
-    """How many this process may use, as far as the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many processors this process may use, as far as the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+
+    return os.cpu_count() or 1

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -18,7 +19,7 @@ from rpobench.task.contract import Task
 from rpobench.terminal import show_progress
 from rpobench.types import Example, RpobenchError
 
-KEPT_FROM = 2_000  # items; ranking less takes less time than reading it from disk
+MANY_ITEMS = 2_000  # of a data set, from which on rankings go to disk: fewer are ranked faster than they are read
 STEP = 100  # profiles between two moves of a progress bar
 
 
@@ -38,17 +39,17 @@ class Rankings:
     _expected: dict[str, _ExpectedExamples] = field(default_factory=dict)
     _rankings_by_key: dict[tuple[str, str, bytes], Sequence[int]] = field(default_factory=dict)
 
-    def expect(self, task: Task, examples: Sequence[Example], data: str) -> None:
+    def expect(self, task: Task, examples: Sequence[Example], data_name: str) -> None:
         """Announce examples that will be asked for in parts: the first call of `rank` then ranks all of them.
 
         Args:
             task: The task of the examples.
             examples: All that will be asked for.
-            data: A name of these examples and all that is in them, such as a sha256.
+            data_name: A name of these examples and all that is in them, such as a sha256.
         """
         indices = {example.id: index for index, example in enumerate(examples)}
 
-        self._expected[task.name] = _ExpectedExamples(examples, indices, data)
+        self._expected[task.name] = _ExpectedExamples(examples, indices, data_name)
 
     def rank(self, task: Task, examples: Sequence[Example], retriever: Retriever) -> list[Sequence[int]]:
         """Rank the profile of each example.
@@ -66,14 +67,14 @@ class Rankings:
             return self._rank_unexpected(task, examples, retriever)
 
         if retriever.identity not in expected.rankings:
-            rankings = self.rank_data_set(task, expected.examples, retriever, expected.data)
+            rankings = self.rank_data_set(task, expected.examples, retriever, expected.data_name)
             expected.rankings[retriever.identity] = rankings
 
         rankings = expected.rankings[retriever.identity]
         return [rankings[expected.indices[example.id]] for example in examples]
 
     def rank_data_set(
-        self, task: Task, examples: Sequence[Example], retriever: Retriever, data: str
+        self, task: Task, examples: Sequence[Example], retriever: Retriever, data_name: str
     ) -> Sequence[Sequence[int]]:
         """Rank all examples of a data set: read from disk where they were ranked before, else ranked and kept there.
 
@@ -81,32 +82,34 @@ class Rankings:
             task: Words the query and the items.
             examples: All examples of the data set.
             retriever: What ranks their profiles.
-            data: A name of these examples and all that is in them, such as a sha256.
+            data_name: A name of these examples and all that is in them, such as a sha256.
 
         Returns:
             For each example every index of its own profile, best first.
 
         Raises:
-            RpobenchError: the file on disk is damaged.
+            RpobenchError: The file on disk is damaged.
         """
         item_count = sum(len(example.profile) for example in examples)
-        if self.folder is None or item_count < KEPT_FROM:
+        if self.folder is None or item_count < MANY_ITEMS:
             return self._rank_now(task, examples, retriever, item_count)
 
-        key = f"{data}/{task.name}@{task.version}/{retriever.identity}/{self.seed}"
+        key = f"{data_name}/{task.name}@{task.version}/{retriever.identity}/{self.seed}"
         file = self.folder / f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
         if file.exists():
             return read_rankings(file)
 
         rankings = self._rank_now(task, examples, retriever, item_count)
         write_rankings(file, rankings)
+
         return rankings
 
     def _rank_unexpected(self, task: Task, examples: Sequence[Example], retriever: Retriever) -> list[Sequence[int]]:
-        """For examples without a name: they are known by what the retriever is given."""
+        """The rankings of examples that nobody announced: they are named by what the retriever reads of them."""
         keys = []
         missing_keys, missing_examples = [], []
-        data = hashlib.sha256()
+        missing_digests = hashlib.sha256()
+
         for example in examples:
             digest = self._job(task, example).digest()
             key = (task.name, retriever.identity, digest)
@@ -114,24 +117,26 @@ class Rankings:
             if key not in self._rankings_by_key:
                 missing_keys.append(key)
                 missing_examples.append(example)
-                data.update(digest)
+                missing_digests.update(digest)
 
-        rankings = self.rank_data_set(task, missing_examples, retriever, data.hexdigest())
+        rankings = self.rank_data_set(task, missing_examples, retriever, missing_digests.hexdigest())
         for key, ranking in zip(missing_keys, rankings, strict=True):
             self._rankings_by_key[key] = ranking
+
         return [self._rankings_by_key[key] for key in keys]
 
     def _rank_now(
         self, task: Task, examples: Sequence[Example], retriever: Retriever, item_count: int
     ) -> list[Sequence[int]]:
-        """With a progress bar where there is much to rank."""
+        """The rankings of these examples, made here and now; with a progress bar where there is much to rank."""
         jobs = (self._job(task, example) for example in examples)  # a generator: all of them would fill the memory
-        bar_length = len(examples) if item_count >= KEPT_FROM else 0
+        bar_length = len(examples) if item_count >= MANY_ITEMS else 0
 
         with show_progress(f"{task.name} {retriever.identity}", bar_length) as advance:
             return list(_advance_bar(rank_jobs(retriever, jobs, item_count), advance))
 
     def _job(self, task: Task, example: Example) -> Job:
+        """What a retriever reads of an example."""
         return Job(
             task.retrieval_query(example),
             [task.retrieval_text(item) for item in example.profile],
@@ -146,8 +151,8 @@ class _ExpectedExamples:
 
     examples: Sequence[Example]
     indices: dict[str, int]  # by example id
-    data: str
-    rankings: dict[str, Sequence[Sequence[int]]] = field(default_factory=dict)
+    data_name: str
+    rankings: dict[str, Sequence[Sequence[int]]] = field(default_factory=dict)  # by the retriever's identity
 
     def contains(self, example: Example) -> bool:
         """Whether it is the very same example: another may have its id and a swapped profile."""
@@ -156,6 +161,7 @@ class _ExpectedExamples:
 
 
 def _advance_bar(rankings: Iterable[Sequence[int]], advance: Callable[[int], None]) -> Iterator[Sequence[int]]:
+    """The same rankings; each `STEP` of them, and the rest in the end, move the bar on."""
     count = 0
     for count, ranking in enumerate(rankings, start=1):
         yield ranking
@@ -169,8 +175,14 @@ def _advance_bar(rankings: Iterable[Sequence[int]], advance: Callable[[int], Non
 def read_rankings(file: Path) -> list[Sequence[int]]:
     """Read what `write_rankings` wrote.
 
+    Args:
+        file: An .npz file.
+
+    Returns:
+        The rankings, each with every index of one profile, best first.
+
     Raises:
-        RpobenchError: the file is damaged.
+        RpobenchError: The file is damaged.
     """
     try:
         with np.load(file, allow_pickle=False) as arrays:
@@ -183,6 +195,7 @@ def read_rankings(file: Path) -> list[Sequence[int]]:
     for end in ends:
         rankings.append(indices[start:end])
         start = end
+
     return rankings
 
 
@@ -193,7 +206,7 @@ def write_rankings(file: Path, rankings: Sequence[Sequence[int]]) -> None:
         file: Where they are kept.
         rankings: Indices of one profile each. The file has them end to end in `places`, and where each ends in `ends`.
     """
-    indices = np.fromiter((index for ranking in rankings for index in ranking), np.int32)
+    indices = np.fromiter(chain.from_iterable(rankings), np.int32)
     ends = np.cumsum([len(ranking) for ranking in rankings], dtype=np.int64)
 
     buffer = BytesIO()

@@ -33,8 +33,11 @@ class RankedEvidence:
         rankings_folder: Path | None = None,
     ) -> None:
         self.rankings = Rankings(seed, rankings_folder)
+
         self._get_retriever = get_retriever
         self._get_tokenizer = get_tokenizer
+
+        # What was used so far, for `list_identities`.
         self._tokenizer: Tokenizer | None = None
         self._used_retrievers: dict[str, Retriever] = {}
 
@@ -61,6 +64,7 @@ class RankedEvidence:
 
         if any(best_items):
             self._used_retrievers[retriever] = ranker
+
         return self.cut_to_budget(task, examples, best_items, limits)
 
     def cut_to_budget(
@@ -85,14 +89,21 @@ class RankedEvidence:
             return [Evidence()] * len(examples)
 
         self._tokenizer = tokenizer = self._get_tokenizer()
+
         evidence = []
         for example, items in zip(examples, ranked_items, strict=True):
             count = count_whole_items(task, items, limits.max_evidence_tokens, tokenizer)
             evidence.append(fit_evidence(task, example, items[:count], limits.max_prompt_tokens, tokenizer))
+
         return evidence
 
     def list_identities(self) -> dict[str, Any]:
-        """Return the identities of what ranked and cut evidence so far; empty where there was none."""
+        """List what ranked and cut evidence so far, as a run's environment stores it.
+
+        Returns:
+            `reference_tokenizer`, an identity, and `retrievers`, a sorted list of identities; nothing where there was
+            no evidence.
+        """
         if self._tokenizer is None:
             return {}
 

@@ -86,8 +86,8 @@ def read_prediction(task: Task, example: Example, completion: Completion) -> Pre
 
     return Prediction(
         example.id,
-        text or completion.text.strip(),
-        raw,
+        text=text or completion.text.strip(),
+        raw=raw,
         usage=completion.usage,
         failure=failure,
         unanswered=completion.failure is not None,
@@ -96,8 +96,8 @@ def read_prediction(task: Task, example: Example, completion: Completion) -> Pre
     )
 
 
-class Answered(Protocol):
-    """What the base model was asked and what came of it, such as a completion."""
+class CostedAnswer(Protocol):
+    """An answer of the base model with its price: a completion, or what a method built from several of them."""
 
     @property
     def usage(self) -> Usage:
@@ -110,16 +110,17 @@ class Answered(Protocol):
         ...
 
 
-def total_usage(answers: Iterable[Answered]) -> Usage:
+def total_usage(answers: Iterable[CostedAnswer]) -> Usage:
     """Add up what answers cost."""
     return sum((answer.usage for answer in answers), Usage())
 
 
-def first_failure(answers: Iterable[Answered]) -> str | None:
+def first_failure(answers: Iterable[CostedAnswer]) -> str | None:
     """Return the first failure among answers; None where all are answered."""
     for answer in answers:
         if answer.failure:
             return answer.failure
+
     return None
 
 
@@ -127,22 +128,24 @@ def keep_licensed_texts_private(model: LanguageModel, tasks: Iterable[Task]) -> 
     """Return the model as these tasks may use it: nothing of a licensed task reaches the shared cache of answers."""
     if any(task.licensed for task in tasks):
         return without_cache(model)
+
     return model
 
 
 @contextmanager
 def name_example_in_error(task: Task, examples: Sequence[Example]) -> Iterator[None]:
-    """Add to a model's complaint about a long chat whose example it is.
+    """Turn a model's complaint about a long chat into one that names the example.
 
     Args:
         task: The task of the examples.
         examples: Those that may be asked about inside the `with` block.
 
     Raises:
-        RpobenchError: a chat inside the block was too long for its model.
+        RpobenchError: A chat inside the block was too long for its model.
     """
     try:
         yield
+
     except PromptTooLong as error:
         prompt_text = "\n".join(message.content for message in error.chat)
         matching_ids = [example.id for example in examples if task.content(example) in prompt_text]

@@ -14,7 +14,7 @@ class MethodConfig(BaseModel):
 
 
 def changed_knobs(config: BaseModel) -> dict[str, Any]:
-    """The knobs whose values differ from their defaults: what an identity holds of a config.
+    """Return the knobs whose values differ from their defaults: what an identity holds of a config.
 
     Args:
         config: All knobs of a method with their values.
@@ -30,7 +30,8 @@ def changed_knobs(config: BaseModel) -> dict[str, Any]:
     return {name: value for name, value in values.items() if getattr(config, name) != defaults[name]}
 
 
-UNCUT = 1_000_000  # prompt tokens: what no model is shown needs no cutting
+# Prompt tokens, more than any prompt has: for items that a method ranks or copies and shows to no model.
+UNCUT = 1_000_000
 
 
 class EvidenceConfig(MethodConfig):

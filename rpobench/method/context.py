@@ -174,7 +174,7 @@ class Context:
 
 @dataclass(frozen=True)
 class FitContext(Context):
-    """Lent to `Method.fit`.
+    """What `Method.fit` is lent.
 
     Attributes:
         folder: Where a fit keeps its files. It is the same after a kill, and removed when the fit is finished.
@@ -185,7 +185,7 @@ class FitContext(Context):
 
 @dataclass(frozen=True)
 class PredictContext(Context):
-    """Lent to `Method.predict`.
+    """What `Method.predict` is lent.
 
     Attributes:
         users: The folder in which a method keeps what it learns of single users (`rpobench.method.per_user`).

@@ -31,9 +31,9 @@ class Method(ABC):
         fits_by_asking: True where the base model answers in `fit` too: an estimate then rehearses both.
         reads_profile: False where swapped profiles change nothing, so that no such run is made.
         presets: The config values that a preset changes, by the preset's name.
-        applied: Knobs that no `fit` reads: they can be set anew with `--adapter`.
+        applied: Knobs that `predict` alone reads, so that a trained method (`--adapter`) takes other values of them.
         fit_usage: What `fit` cost in calls and tokens, set by a method that counts them.
-        fit_tokens: How many tokens `fit` trained on, by stage, counted each time they were read.
+        fit_tokens: How many tokens `fit` trained on, by the name of the stage. A token counts each time it is read.
     """
 
     name: ClassVar[str]
@@ -71,7 +71,7 @@ class Method(ABC):
             The identity of each model by its role.
 
         Raises:
-            RpobenchError: a model cannot be used.
+            RpobenchError: A model cannot be used.
         """
         return {}
 
@@ -90,6 +90,7 @@ class Method(ABC):
     def retrievers(self) -> Sequence[str]:
         """Name the retrievers that it takes evidence from; they are looked up before any model works."""
         retriever = getattr(self.config, "retriever", None)
+
         return (retriever,) if retriever else ()
 
     def fit_groups(self, tasks: Sequence[str]) -> list[tuple[str, ...]]:

@@ -1,4 +1,8 @@
-"""What a method learns of single users: their past items as examples, and folders for what was learned from them."""
+"""What a method learns of single users: their past items as examples, and folders for what was learned from them.
+
+What is learned of one user (an adapter, the heads of two judges) is a part: a folder that is named by all that the part
+was made from, so that it is learned once and found again.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +35,11 @@ def build_past_examples(task: Task, example: Example, *, limit: int, seed: int) 
     Returns:
         The examples with their targets, in the order of the profile.
     """
-    pairs = [task.pair(_shortened(task, item)) for item in example.profile]
-    usable_pairs = {index: pair for index, pair in enumerate(pairs) if pair and pair[1].strip()}
+    usable_pairs = {}
+    for index, item in enumerate(example.profile):
+        pair = task.pair(_shorten_item(task, item))
+        if pair and pair[1].strip():
+            usable_pairs[index] = pair
 
     indices = list(usable_pairs)
     if len(indices) > limit:
@@ -44,6 +51,7 @@ def build_past_examples(task: Task, example: Example, *, limit: int, seed: int) 
         input_text, target = usable_pairs[index]
         other_items = example.profile[:index] + example.profile[index + 1 :]
         past_examples.append(Labelled(Example(item.id, example.user_id, input_text, other_items), target))
+
     return past_examples
 
 
@@ -61,20 +69,22 @@ def sample_pair(task: Task) -> Quoted:
     return Quoted(task.pair(stand_in))
 
 
-def _shortened(task: Task, item: ProfileItem) -> ProfileItem:
+def _shorten_item(task: Task, item: ProfileItem) -> ProfileItem:
+    """The item with at most `ITEM_WORDS` words of its text; its answer stays whole where it is another field."""
     words = item.fields[task.cut_field].split()
     if len(words) <= ITEM_WORDS:
         return item
+
     return replace(item, fields={**item.fields, task.cut_field: " ".join(words[:ITEM_WORDS])})
 
 
 @dataclass(frozen=True)
 class PartKey:
-    """The names of what is learned of one user.
+    """The names of the folder of one part.
 
     Attributes:
-        name: Today's.
-        recorded: The one that version 0.1 gave it.
+        name: The name that today's version gives it.
+        recorded: The name that version 0.1 gave it. Its folders are still found, and none is written under it.
     """
 
     name: str
@@ -85,8 +95,8 @@ def name_part(content: Sequence[object], recorded: str) -> PartKey:
     """Name a part by all that it is made from.
 
     Args:
-        content: Everything that decides what the part is, as `store.identity` takes it.
-        recorded: The text that version 0.1 hashed for the same part.
+        content: Everything that decides what the part is, in the types that `store.identity.digest` takes.
+        recorded: The text that version 0.1 hashed for the same part (`store.recorded.recorded_text`).
 
     Returns:
         Its names: 24 hex digits each.
@@ -99,6 +109,7 @@ def find_part(folder: Path, key: PartKey) -> Path | None:
     for part_folder in (folder / key.name, folder / key.recorded):
         if part_folder.exists():
             return part_folder
+
     return None
 
 

@@ -70,7 +70,10 @@ def _rouge2(texts: Sequence[str], targets: Sequence[str]) -> float:
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rouge2"], use_stemmer=False)
-    scores = [scorer.score(target, text)["rouge2"].fmeasure for text, target in zip(texts, targets, strict=True)]
+    scores = []
+    for text, target in zip(texts, targets, strict=True):
+        scores.append(scorer.score(target, text)["rouge2"].fmeasure)
+
     return float(sum(scores) / len(texts))
 
 
@@ -93,6 +96,7 @@ def _meteor(texts: Sequence[str], targets: Sequence[str]) -> float:
     scores = []
     for text, target in zip(texts, targets, strict=True):
         scores.append(meteor_score([_split_words(target)], _split_words(text), wordnet=_NoSynonyms()))
+
     return float(sum(scores) / len(scores))
 
 
@@ -118,4 +122,5 @@ def _confusion(texts: Sequence[str], targets: Sequence[str], labels: Sequence[st
     confusion = {}
     for label in labels:
         confusion[label] = {answer: counts[label, answer] for answer in (*labels, OTHER)}
+
     return confusion

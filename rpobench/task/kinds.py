@@ -12,8 +12,9 @@ from rpobench.task.scorers import LabelScorer, RatingScorer, Scorer, TextScorer
 from rpobench.task.thinking import strip_thinking
 from rpobench.types import ProfileItem
 
-LABEL_BEFORE_TEXT = re.compile(r"^(headline|title|subject|tweet|paraphrase|paraphrased tweet|answer)\s*:\s*", re.I)
-QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}
+# What a model writes before the text that it was asked for, such as "Headline: ".
+HEADING_BEFORE_TEXT = re.compile(r"^(headline|title|subject|tweet|paraphrase|paraphrased tweet|answer)\s*:\s*", re.I)
+CLOSING_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}  # by the opening one
 
 # Where a rating's own words speak of the scale: "1 to 5", "/5", "out of 5".
 SCALE = re.compile(r"\b1 ?(?:to|-|–) ?5\b|(?:/|\bout of) ?5\b(?!\.\d)", re.IGNORECASE)
@@ -68,6 +69,7 @@ class LabelTask(Task):
         longest_first = sorted(self.labels, key=len, reverse=True)
         pattern = "|".join(rf"(?<!\w)({re.escape(label)})(?!\w)" for label in longest_first)
         match = re.search(pattern, text, re.I)
+
         return longest_first[match.lastindex - 1] if match and match.lastindex else ""
 
 
@@ -81,6 +83,7 @@ class RatingTask(Task):
     def parse(self, raw: str) -> str:
         """Read the first whole number from 1 to 5 that stands alone in the text and does not speak of the scale."""
         match = RATING.search(SCALE.sub(" ", strip_thinking(raw) or ""))
+
         return match[1] if match else ""
 
 
@@ -95,12 +98,13 @@ class TextTask(Task):
         """Read the first line with words, without a leading `Headline:` and without quotes around it."""
         text = ""
         for line in (strip_thinking(raw) or "").splitlines():
-            text = LABEL_BEFORE_TEXT.sub("", line.strip().strip("*")).strip()
+            text = HEADING_BEFORE_TEXT.sub("", line.strip().strip("*")).strip()
             if any(map(str.isalnum, text)):
                 break
         else:
             return ""
 
-        if len(text) > 1 and QUOTES.get(text[0]) == text[-1]:
+        if len(text) > 1 and CLOSING_QUOTES.get(text[0]) == text[-1]:
             text = text[1:-1].strip()
+
         return text

@@ -52,15 +52,17 @@ def rouge_l(text: str, target: str) -> float:
 def label_indices(texts: Sequence[str], labels: Sequence[str]) -> list[int]:
     """Return the index of each text in the list of labels; -1 for a text outside it."""
     index_by_label = {label: index for index, label in enumerate(labels)}
+
     return [index_by_label.get(text.strip(), -1) for text in texts]
 
 
-def rating(text: str) -> float | None:
-    """Return the number that a text is; None where it is no number, and for `nan` and `inf`."""
+def read_rating(text: str) -> float | None:
+    """Read the number that a text is; None where it is no number, and for `nan` and `inf`."""
     try:
         value = float(text)
     except ValueError:
         return None
+
     return value if math.isfinite(value) else None
 
 
@@ -76,7 +78,7 @@ def rating_error(text: str, target: str) -> float:
     Returns:
         The error, in points of the scale.
     """
-    expected, answered = float(target), rating(text)
+    expected, answered = float(target), read_rating(text)
 
     if answered is None:
         return max(abs(expected - LOWEST), abs(expected - HIGHEST))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from rpobench.task.metrics import label_indices, rating, rating_error, rouge, rouge_1, rouge_l
+from rpobench.task.metrics import label_indices, rating_error, read_rating, rouge, rouge_1, rouge_l
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -144,7 +144,7 @@ class LabelScorer(Scorer):
         return float(text.strip() == target.strip())
 
     def measure(self, text: str, target: str) -> tuple[float, ...]:
-        """The indices of answer and target in the list of labels; -1 for a text outside it."""
+        """Return the indices of answer and target in the list of labels; -1 for a text outside it."""
         answer_index, target_index = label_indices([text, target], self.labels)
         return float(answer_index), float(target_index)
 
@@ -156,7 +156,12 @@ class LabelScorer(Scorer):
         return {name: float(value) for name, value in self.metrics_of(sums).items()}
 
     def summands(self, measures: Array) -> Array:
-        """One, whether it is a hit, and for each label: hit, answered, expected."""
+        """Write each example as numbers to sum.
+
+        Returns:
+            (examples, 2 + 3 * labels). The columns: 1; whether the answer is a hit; for each label whether it was hit;
+            for each whether it was answered; for each whether it was expected.
+        """
         import numpy as np
 
         indices = np.arange(len(self.labels))
@@ -172,6 +177,7 @@ class LabelScorer(Scorer):
 
         hits_by_label, answered, expected = np.split(sums[..., 2:], 3, axis=-1)
         counts = LabelCounts(sums[..., 0], sums[..., 1], hits_by_label, answered, expected)
+
         return {metric.name: metric.of_counts(counts) for metric in self.metrics}
 
     def expected_label(self, measures: Sequence[float]) -> str | None:
@@ -216,33 +222,40 @@ class RatingScorer(Scorer):
     )
 
     def score(self, text: str, target: str) -> float:
-        if rating(text) is None:
+        if read_rating(text) is None:
             return 0.0
+
         return max(0.0, 1.0 - rating_error(text, target) / 4)
 
     def measure(self, text: str, target: str) -> tuple[float, ...]:
-        """The absolute error and the target."""
+        """Return the absolute error, in points of the scale, and the target."""
         return rating_error(text, target), float(target)
 
     def aggregate(self, texts: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
-        """The scale is taken as it is: a rating outside 1..5 enters with its full error (official rule)."""
+        """Compute the metrics by name; a rating outside 1 to 5 enters with its full error (official rule)."""
         errors = [rating_error(text, target) for text, target in zip(texts, targets, strict=True)]
 
         values = {}
         for metric in self.metrics:
             mean = sum(metric.of_error(error) for error in errors) / len(errors)
             values[metric.name] = float(metric.finish(mean))
+
         return values
 
     def summands(self, measures: Array) -> Array:
-        """One, and the function of the error of each metric."""
+        """Write each example as 1 and each metric's function of its error, (examples, 1 + metrics)."""
         import numpy as np
 
         errors = measures[:, 0]
-        return np.stack([np.ones(len(errors)), *(metric.of_error(errors) for metric in self.metrics)], axis=1)
+        columns = [np.ones(len(errors))]
+        for metric in self.metrics:
+            columns.append(metric.of_error(errors))
+
+        return np.stack(columns, axis=1)
 
     def metrics_of(self, sums: Array) -> dict[str, Array]:
         means = sums[..., 1:] / sums[..., [0]]
+
         return {metric.name: metric.finish(means[..., column]) for column, metric in enumerate(self.metrics)}
 
     def expected_label(self, measures: Sequence[float]) -> str | None:
@@ -271,7 +284,7 @@ class TextScorer(Scorer):
         return sum(rouge(text, target)) / 2
 
     def measure(self, text: str, target: str) -> tuple[float, ...]:
-        """The value of each metric."""
+        """Return the value of each metric."""
         return tuple(metric.of_text(text, target) for metric in self.metrics)
 
     def aggregate(self, texts: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
@@ -279,10 +292,11 @@ class TextScorer(Scorer):
         for metric in self.metrics:
             scores = [metric.of_text(text, target) for text, target in zip(texts, targets, strict=True)]
             values[metric.name] = sum(scores) / len(scores)
+
         return values
 
     def summands(self, measures: Array) -> Array:
-        """One, and the value of each metric."""
+        """Write each example as 1 and the value of each metric, (examples, 1 + metrics)."""
         import numpy as np
 
         return np.hstack([np.ones((len(measures), 1)), measures])

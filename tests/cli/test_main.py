@@ -25,9 +25,9 @@ def surroundings() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(PLUGIN))
         patch.setenv("COLUMNS", "200")
-        registry._declared.cache_clear()
+        registry._entry_points_by_name.cache_clear()
         yield
-    registry._declared.cache_clear()
+    registry._entry_points_by_name.cache_clear()
 
 
 def assert_fails(result: CommandResult, *words: str) -> None:

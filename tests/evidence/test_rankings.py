@@ -29,7 +29,7 @@ def make_examples(count: int, size: int = 5) -> list[Example]:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where rankings are kept of 20 items and more."""
-    monkeypatch.setattr(rankings_module, "KEPT_FROM", 20)
+    monkeypatch.setattr(rankings_module, "MANY_ITEMS", 20)
     return tmp_path / "orders"
 
 

@@ -201,7 +201,7 @@ def test_what_rests_on_a_missing_draft_is_unanswered_too(
     server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(PLUGIN))
-    rpobench.registry._declared.cache_clear()
+    rpobench.registry._entry_points_by_name.cache_clear()
     refuse_chats(server, a_word_of_one_input(), a_word_of_one_training_input())
 
     run_object = run(server, tmp_path, method="peek", swap=False)
@@ -212,7 +212,7 @@ def test_what_rests_on_a_missing_draft_is_unanswered_too(
 
     with pytest.raises(RpobenchError, match=f"LaMP-7: 1 of {COUNT} training drafts have no answer .*asks them again"):
         run(server, tmp_path, method="learner", swap=False)
-    rpobench.registry._declared.cache_clear()
+    rpobench.registry._entry_points_by_name.cache_clear()
 
 
 def test_a_prompt_beyond_the_context_names_its_example(server: ChatServer, tmp_path: Path) -> None:

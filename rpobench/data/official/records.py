@@ -12,7 +12,7 @@ from typing import Any
 
 from rpobench.data.official.json_stream import ignore_piece, stream_records
 from rpobench.task.contract import Task
-from rpobench.task.metrics import rating
+from rpobench.task.metrics import read_rating
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 
@@ -108,7 +108,7 @@ def _answer_faults(task: Task, answer: str, location: str) -> Iterator[str]:
     """Say why an item's label or rating cannot be used. A text may be empty: mails without a subject do exist."""
     if not answer.strip():
         yield f"{location}: {task.answer_field!r} is empty"
-    elif task.kind == "rating" and rating(answer) is None:
+    elif task.kind == "rating" and read_rating(answer) is None:
         yield f"{location}: {task.answer_field!r} is {answer[:40]!r}, which is no number"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rpobench.rpo.trajectories.analysis import RATINGS, UNKNOWN, Analysis, conclude
 from rpobench.rpo.trajectories.word_habits import WordHabits, content_words
 from rpobench.task.contract import Task
-from rpobench.task.metrics import rating
+from rpobench.task.metrics import read_rating
 from rpobench.types import Example, ProfileItem
 
 
@@ -30,7 +30,7 @@ def analyse_ratings(
     Returns:
         The two lines of the analysis.
     """
-    values = [rating(item.fields[task.answer_field]) for item in evidence]
+    values = [read_rating(item.fields[task.answer_field]) for item in evidence]
     ratings = [value for value in values if value is not None]
     if not ratings:
         return Analysis("no ratings", UNKNOWN)
@@ -44,7 +44,7 @@ def analyse_ratings(
     shows = "; ".join([f"gave {listed}", *names, f"praise {praise or 'nothing'}", f"blame {blame or 'nothing'}"])
 
     fitting = rating_by_name[fitting_name]
-    lacks = conclude(f"{fitting_name} {fitting:g}", agrees=rating(task.parse(draft)) == fitting)
+    lacks = conclude(f"{fitting_name} {fitting:g}", agrees=read_rating(task.parse(draft)) == fitting)
     return Analysis(shows, lacks)
 
 

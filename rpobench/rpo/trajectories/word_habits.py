@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from statistics import mean
 
 from rpobench.task.contract import Task
-from rpobench.task.metrics import rating
+from rpobench.task.metrics import read_rating
 from rpobench.types import ProfileItem
 
 WORD = re.compile(r"[a-z0-9']+")
@@ -87,7 +87,7 @@ def _rating_offsets(task: Task, history: History) -> list[tuple[ProfileItem, flo
     """Each rated item with its rating less the mean of these items."""
     rated = []
     for item in history:
-        value = rating(item.fields[task.answer_field])
+        value = read_rating(item.fields[task.answer_field])
         if value is not None:
             rated.append((item, value))
 
