@@ -24,17 +24,17 @@ from rpobench.models.local.transformers import TransformersModel
 from rpobench.types import Chat, Decoding, Message
 
 WORDS = ["a", "late", "train", "kettle", "bridge", "council", "votes", "reader", "learns", "taste", "film", "lamp"]
-SORTED_SIZES = (16, 32, 64)
+SORTED_BATCH_SIZES = (16, 32, 64)
 
 
-def mixed_chats(count: int) -> list[Chat]:
+def make_chats(count: int) -> list[Chat]:
     """Make chats of 5 to 300 words, most of them short, as profiles are."""
     rng = random.Random(0)
     lengths = [int(5 * 60 ** rng.random()) for _ in range(count)]
     return [(Message("user", "Paraphrase: " + " ".join(rng.choices(WORDS, k=length))),) for length in lengths]
 
 
-def bare_loop(model: TransformersModel, prompts: Sequence[list[int]], size: int, new: int) -> list[str]:
+def generate_barely(model: TransformersModel, prompts: Sequence[list[int]], size: int, new: int) -> list[str]:
     """Do nothing but padding, `generate` and decoding, over the prompts in their order.
 
     Args:
@@ -50,14 +50,23 @@ def bare_loop(model: TransformersModel, prompts: Sequence[list[int]], size: int,
     for start in range(0, len(prompts), size):
         ids, mask = pad_left(prompts[start : start + size], model.tokenizer.pad_token_id)
         with torch.inference_mode():
-            out = model.model.generate(ids, attention_mask=mask, max_new_tokens=new, do_sample=False, pad_token_id=2)
+            sequences = model.model.generate(
+                ids, attention_mask=mask, max_new_tokens=new, do_sample=False, pad_token_id=2
+            )
 
-        texts += model.tokenizer.batch_decode(out[:, ids.shape[1] :], skip_special_tokens=True)
+        texts += model.tokenizer.batch_decode(sequences[:, ids.shape[1] :], skip_special_tokens=True)
     return texts
 
 
 def measure(work: Callable[[], object]) -> tuple[float, float]:
-    """Return the seconds, and the share of the model's threads that had a processor."""
+    """Measure a piece of work.
+
+    Args:
+        work: What is measured.
+
+    Returns:
+        The seconds that it takes, and the share of torch's threads that had a processor meanwhile, in [0, 1].
+    """
     wall_start, processor_start = time.perf_counter(), time.process_time()
     work()
 
@@ -66,27 +75,51 @@ def measure(work: Callable[[], object]) -> tuple[float, float]:
     return seconds, processor_seconds / seconds / torch.get_num_threads()
 
 
-def main() -> None:
-    """Print seconds and both ratios."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--prompts", type=int, default=200)
-    options.add_argument("--new", type=int, default=16)
-    options.add_argument("--rounds", type=int, default=2)
-    arguments = options.parse_args()
-
-    model, chats = open_embedded(), mixed_chats(arguments.prompts)
+def tokenize(model: TransformersModel, chats: Sequence[Chat]) -> list[list[int]]:
+    """Return the token ids of each chat, in the model's chat template."""
     prompts = []
     for (message,) in chats:
         template = [{"role": "user", "content": message.content}]
         prompts.append(model.tokenizer.apply_chat_template(template, return_dict=False, add_generation_prompt=True))
-    by_length = sorted(prompts, key=len, reverse=True)
+    return prompts
 
-    contestants: dict[str, Callable[[], object]] = {"rpobench": lambda: model.generate(chats, Decoding(arguments.new))}
-    for size in SORTED_SIZES:
-        contestants[f"sorted, {size}"] = lambda size=size: bare_loop(model, by_length, size, arguments.new)
-    contestants["unsorted, 16"] = lambda: bare_loop(model, prompts, 16, arguments.new)
 
-    model.generate(chats[:8], Decoding(4))  # warm
+def make_contestants(
+    model: TransformersModel, chats: Sequence[Chat], prompts: Sequence[list[int]], new: int
+) -> dict[str, Callable[[], object]]:
+    """Return the work of each contestant by its name.
+
+    Args:
+        model: The local model.
+        chats: The prompts as rpobench takes them.
+        prompts: The same as token ids, in the same order.
+        new: Most new tokens of a prompt.
+
+    Returns:
+        Functions that answer all prompts.
+    """
+    longest_first = sorted(prompts, key=len, reverse=True)
+
+    contestants: dict[str, Callable[[], object]] = {"rpobench": lambda: model.generate(chats, Decoding(new))}
+    for size in SORTED_BATCH_SIZES:
+        contestants[f"sorted, {size}"] = lambda size=size: generate_barely(model, longest_first, size, new)
+    contestants["unsorted, 16"] = lambda: generate_barely(model, prompts, 16, new)
+    return contestants
+
+
+def main() -> None:
+    """Print seconds and both ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompts", type=int, default=200)
+    parser.add_argument("--new", type=int, default=16, help="most new tokens of a prompt")
+    parser.add_argument("--rounds", type=int, default=2)
+    arguments = parser.parse_args()
+
+    model, chats = open_embedded(), make_chats(arguments.prompts)
+    prompts = tokenize(model, chats)
+    contestants = make_contestants(model, chats, prompts, arguments.new)
+
+    model.generate(chats[:8], Decoding(4))  # the first call of a process is slower than all others
     rounds = [{name: measure(work) for name, work in contestants.items()} for _ in range(arguments.rounds)]
     best = {name: min(times[name] for times in rounds) for name in contestants}
 

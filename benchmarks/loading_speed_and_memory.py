@@ -21,8 +21,9 @@ from pathlib import Path
 
 WORDS = [f"word{number}" for number in range(3000)]
 ITEMS = 200  # in a profile; LaMP-3's have 185 on average
-REVIEW = 90  # words
+REVIEW_WORDS = 90
 
+# What the new processes run: each prints its figures as JSON.
 JSON_LOAD = """
 import json, resource, sys, time
 file = open(sys.argv[1], encoding="utf-8")
@@ -51,12 +52,12 @@ print(json.dumps({"n": len(data.labelled), "s": took, "mb": peak, "example": eac
 
 
 def write_questions(size: int) -> Iterator[str]:
-    """Yield records of an official LaMP-3 file until that many bytes are reached."""
+    """Yield records of an official LaMP-3 file, as JSON, until `size` bytes are reached."""
     rng = random.Random(0)
     bytes_written = number = 0
 
     def review() -> str:
-        return " ".join(rng.choices(WORDS, k=REVIEW))
+        return " ".join(rng.choices(WORDS, k=REVIEW_WORDS))
 
     while bytes_written < size:
         profile = [
@@ -71,7 +72,7 @@ def write_questions(size: int) -> Iterator[str]:
 
 
 def write_split(root: Path, size: int) -> Path:
-    """Write an official train split of about that many bytes, and return its questions file."""
+    """Write an official train split of about `size` bytes to `root`, and return its questions file."""
     folder = root / "LaMP_3"
     folder.mkdir()
 

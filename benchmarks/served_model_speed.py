@@ -2,22 +2,24 @@
 
     python benchmarks/served_model_speed.py [--requests 640] [--concurrency 32] [--delay 0.2] [--rounds 3]
 
-The server is a process of its own on this machine. Ideal is requests / concurrency * delay. The pool has one thread and
-one `requests` session a place, and does nothing but post and read the text. Rounds alternate, and each contestant's
-fastest counts.
+The server is a process of its own on this machine. Ideal is requests / concurrency * delay. The pool has as many
+threads as requests may be under way, each with a `requests` session, and does nothing but post and read the text.
+Rounds alternate, and each contestant's fastest counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -30,14 +32,19 @@ from rpobench.types import Chat, Decoding, Message
 
 
 def serve(delay: float) -> None:
-    """Answer every chat after `delay` seconds; the port goes to stdout."""
+    """Serve until the process is ended: answer every chat after `delay` seconds. The port goes to stdout."""
 
     async def answer(request: web.Request) -> web.Response:
         await request.json()
         await asyncio.sleep(delay)
-        message = {"role": "assistant", "content": "a late train"}
-        return web.json_response({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-                                  "usage": {"prompt_tokens": 60, "completion_tokens": 3}})  # fmt: skip
+
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": "a late train"},
+            "finish_reason": "stop",
+        }
+        usage = {"prompt_tokens": 60, "completion_tokens": 3}
+        return web.json_response({"choices": [choice], "usage": usage})
 
     async def run() -> None:
         app = web.Application()
@@ -70,61 +77,104 @@ def ask_by_threads(url: str, chats: list[Chat], threads: int) -> list[str]:
 
 def measure_seconds(work: Callable[[], object]) -> float:
     """Return how many seconds the work takes."""
-    started = time.perf_counter()
+    start = time.perf_counter()
     work()
-    return time.perf_counter() - started
+    return time.perf_counter() - start
 
 
 def measure_cache_hit(chats: list[Chat]) -> float:
-    """Return the milliseconds of one cached call, file already open."""
+    """Return the mean milliseconds of a call whose answer is in the cache, with the cache's file open already."""
     with tempfile.TemporaryDirectory() as folder:
         model = CachedModel(ScriptedModel(generic), AnswerCache(Path(folder) / "answers.sqlite"))
         model.generate(chats, Decoding())
 
-        seconds = measure_seconds(lambda: [model.generate([chat], Decoding()) for chat in chats])
+        def ask_again() -> None:
+            for chat in chats:
+                model.generate([chat], Decoding())
+
+        seconds = measure_seconds(ask_again)
         return 1000 * seconds / len(chats)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the options of the command line; `--serve` is how the script starts its own server."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=640)
+    parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--delay", type=float, default=0.2, help="seconds that the server takes for an answer")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+@contextmanager
+def start_server(delay: float) -> Iterator[str]:
+    """Run the server in a process of its own.
+
+    Args:
+        delay: Seconds that it takes for an answer.
+
+    Yields:
+        The base address of its API.
+    """
+    command = [sys.executable, __file__, "--serve", "--delay", str(delay)]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        try:
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            server.terminate()
+
+
+def measure_contestants(url: str, chats: list[Chat], concurrency: int, rounds: int) -> dict[str, float]:
+    """Send all requests by each contestant in turn, round after round.
+
+    Args:
+        url: The base address of the server's API.
+        chats: The requests.
+        concurrency: How many requests are under way at a time.
+        rounds: How often each contestant runs.
+
+    Returns:
+        The seconds of each contestant's fastest round, by its name.
+    """
+    model = ServedModel("m", base_url=url, concurrency=concurrency)
+    contestants: dict[str, Callable[[], object]] = {
+        "rpobench": lambda: model.generate(chats, Decoding(16)),
+        "thread pool": lambda: ask_by_threads(url, chats, concurrency),
+    }
+    model.generate(chats[:concurrency], Decoding(16))  # connections are made
+
+    fastest = dict.fromkeys(contestants, math.inf)
+    for _ in range(rounds):
+        for name, work in contestants.items():
+            fastest[name] = min(fastest[name], measure_seconds(work))
+    return fastest
 
 
 def main() -> None:
     """Print seconds and the share of the ideal."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--requests", type=int, default=640)
-    options.add_argument("--concurrency", type=int, default=32)
-    options.add_argument("--delay", type=float, default=0.2)
-    options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    arguments = options.parse_args()
-
+    arguments = parse_arguments()
     if arguments.serve:
         serve(arguments.delay)
         return
 
-    chats: list[Chat] = [
-        (Message("user", f"Paraphrase number {n}: " + "late train " * 25),) for n in range(arguments.requests)
-    ]
+    chats: list[Chat] = []
+    for number in range(arguments.requests):
+        chats.append((Message("user", f"Paraphrase number {number}: " + "late train " * 25),))
 
-    command = [sys.executable, __file__, "--serve", "--delay", str(arguments.delay)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
-        model = ServedModel("m", base_url=url, concurrency=arguments.concurrency)
-        contestants: dict[str, Callable[[], object]] = {
-            "rpobench": lambda: model.generate(chats, Decoding(16)),
-            "thread pool": lambda: ask_by_threads(url, chats, arguments.concurrency),
-        }
-
-        model.generate(chats[: arguments.concurrency], Decoding(16))  # connections are made
-        rounds = [{name: measure_seconds(work) for name, work in contestants.items()} for _ in range(arguments.rounds)]
-        server.terminate()
+    with start_server(arguments.delay) as url:
+        fastest = measure_contestants(url, chats, arguments.concurrency, arguments.rounds)
 
     ideal = arguments.requests / arguments.concurrency * arguments.delay
     print(f"{arguments.requests} requests of {arguments.delay * 1000:g} ms, ", end="")
     print(f"{arguments.concurrency} at a time: ideal {ideal:.2f} s")
-    for name in contestants:
-        best = min(times[name] for times in rounds)
-        print(
-            f"{name:>14}  {best:6.2f} s  {arguments.requests / best:6.1f} requests/s  {ideal / best:.2f} of the ideal"
-        )
+
+    for name, seconds in fastest.items():
+        rate = arguments.requests / seconds
+        print(f"{name:>14}  {seconds:6.2f} s  {rate:6.1f} requests/s  {ideal / seconds:.2f} of the ideal")
     print(f"a hit of the cache: {measure_cache_hit(chats):.3f} ms (at most 1)")
 
 

@@ -76,7 +76,7 @@ def train_sft_by_trl(job: TrainingJob, data: TrainingData) -> Any:
             warmup_steps=0.05,
             max_length=None,
             train_sampling_strategy="group_by_length",
-            **common_settings(job),
+            **make_common_settings(job),
         ),
         train_dataset=build_sft_dataset(data.training, job.form),
         processing_class=load_tokenizer(job.checkpoint),
@@ -118,7 +118,7 @@ def train_grpo_by_trl(job: TrainingJob, data: TrainingData) -> Any:
             learning_rate=config.rl_learning_rate,
             lr_scheduler_type="constant_with_warmup",
             warmup_steps=2,
-            **common_settings(job),
+            **make_common_settings(job),
         ),
         train_dataset=build_grpo_dataset(prompts, job.form),
         processing_class=load_tokenizer(job.checkpoint),
@@ -127,8 +127,8 @@ def train_grpo_by_trl(job: TrainingJob, data: TrainingData) -> Any:
     return trainer
 
 
-def common_settings(job: TrainingJob) -> dict[str, Any]:
-    """Return what both bare scripts have in common with rpobench: the machine's arithmetic. Nothing is saved."""
+def make_common_settings(job: TrainingJob) -> dict[str, Any]:
+    """Return the settings that both bare scripts take from rpobench: the machine's arithmetic. Nothing is saved."""
     from rpobench.rpo.training.arguments import common_arguments
 
     arguments = common_arguments(job.folder / "work", report_to="none", seed=job.seed)
@@ -153,28 +153,40 @@ CONTESTANTS = {
 
 
 def train(name: str, arguments: argparse.Namespace, times: int) -> dict[str, float]:
-    """Train once, in this process, and return what it took."""
+    """Train once, in this process.
+
+    Args:
+        name: A contestant.
+        arguments: The options of the command line.
+        times: How many times `--rows` it trains on.
+
+    Returns:
+        `seconds` of training, `rate` in tokens a second, `mb` of memory at most, and `cpu`, the share of the processor.
+    """
     import torch
 
     config = RPOConfig(sft_epochs=1, rl_steps=arguments.steps)
-    checkpoint, rows = reflection_checkpoint(arguments.model), make_training_rows(times * arguments.rows)
-    data = TrainingData([Demonstration(*pair) for pair in zip(rows, RuleWriter().write(rows), strict=True)])
+    checkpoint = reflection_checkpoint(arguments.model)
+    rows = make_training_rows(times * arguments.rows)
+    demonstrations = [Demonstration(*pair) for pair in zip(rows, RuleWriter().write(rows), strict=True)]
+    data = TrainingData(demonstrations)
 
     with tempfile.TemporaryDirectory() as folder:
         job = TrainingJob(Form(), config, checkpoint, ContextWindow(), Path(folder), seed=0)
         wall_start, processor_start = time.perf_counter(), time.process_time()
         log = CONTESTANTS[name](job, data).state.log_history
-        wall, processor = time.perf_counter() - wall_start, time.process_time() - processor_start
+        wall_seconds = time.perf_counter() - wall_start
+        processor_seconds = time.process_time() - processor_start
 
     seconds = next(entry["train_runtime"] for entry in reversed(log) if "train_runtime" in entry)
     tokens = max(max(entry.get(key, 0) for key in ("num_tokens", "num_input_tokens_seen")) for entry in log)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    cpu_share = processor / wall / torch.get_num_threads()
+    cpu_share = processor_seconds / wall_seconds / torch.get_num_threads()
     return {"seconds": seconds, "rate": tokens / seconds, "mb": peak, "cpu": cpu_share}
 
 
 def measure(name: str, times: int) -> dict[str, float]:
-    """Return what a new process with the same options says of this contestant."""
+    """Run `train` in a new process with the same options, and return its figures."""
     child = [sys.executable, __file__, *sys.argv[1:], "--contestant", name, "--times", str(times)]
     process = subprocess.run(child, stdout=subprocess.PIPE, text=True, check=True)
 
@@ -182,28 +194,32 @@ def measure(name: str, times: int) -> dict[str, float]:
     return figures
 
 
+def parse_arguments() -> argparse.Namespace:
+    """Read the options of the command line; `--contestant` and `--times` are those of the processes that train."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="smollm2-135m", help="a local checkpoint, as in reflection_model=")
+    parser.add_argument("--rows", type=int, default=64, help="of stage 1")
+    parser.add_argument("--steps", type=int, default=4, help="of stage 2")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--data", default="1", help="times the rows, comma-separated; the first is compared with trl")
+    parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--times", type=int, default=1, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
 def main() -> None:
     """Print the table and both ratios."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--model", default="smollm2-135m", help="a local checkpoint, as in reflection_model=")
-    options.add_argument("--rows", type=int, default=64, help="of stage 1")
-    options.add_argument("--steps", type=int, default=4, help="of stage 2")
-    options.add_argument("--rounds", type=int, default=2)
-    options.add_argument("--data", default="1", help="times the rows, comma-separated; the first is compared with trl")
-    options.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
-    options.add_argument("--times", type=int, default=1, help=argparse.SUPPRESS)
-    arguments = options.parse_args()
-
+    arguments = parse_arguments()
     if arguments.contestant:
         print(json.dumps(train(arguments.contestant, arguments, arguments.times)))
         return
 
-    first, *more = map(int, arguments.data.split(","))
-    rounds = [{name: measure(name, first) for name in CONTESTANTS} for _ in range(arguments.rounds)]
+    first_times, *more_times = map(int, arguments.data.split(","))
+    rounds = [{name: measure(name, first_times) for name in CONTESTANTS} for _ in range(arguments.rounds)]
     best = {}
     for name in CONTESTANTS:
         best[name] = max((figures[name] for figures in rounds), key=lambda figures: figures["rate"])
-    for times in more:
+    for times in more_times:
         best[f"SFT, {times}x the rows"] = measure("SFT rpobench", times)
 
     print("| | tokens/s | seconds | peak memory, MB | cpu |\n|---|---:|---:|---:|---:|")

@@ -25,42 +25,49 @@ from rpobench.runs.plan import parse_method_names
 from rpobench.store.predictions import read_predictions
 from rpobench.types import Chat, Completion, Decoding, Usage
 
-READ, WRITTEN = 550, 100  # tokens a second on two slow cores: docs/budget.md
+READ_RATE, WRITE_RATE = 550, 100  # tokens a second on two slow cores: docs/budget.md
 
 
-class Counter(ScriptedModel):
-    """Writes to the limit, chooses the first option, and counts tokens; equal prompts of one `choose` run once."""
+class CountingModel(ScriptedModel):
+    """Writes to the limit, chooses the first option, and counts tokens; equal prompts of one `choose` run once.
+
+    Attributes:
+        read_tokens: Tokens that it read so far.
+        written_tokens: Tokens that it wrote so far.
+    """
 
     def __init__(self, tokenizer: Any) -> None:
         super().__init__(lambda chat: "", identity="counter")
         self._tokenizer = tokenizer
-        self.read = self.written = 0
+        self.read_tokens = self.written_tokens = 0
 
     def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
-        """As many words as tokens are allowed."""
+        """Write as many words as tokens are allowed."""
         completions, limit = [], decoding.max_new_tokens
         for chat in chats:
-            prompt_tokens = self._length(chat)
-            self.read += prompt_tokens
-            self.written += limit
+            prompt_tokens = self._count_tokens(chat)
+            self.read_tokens += prompt_tokens
+            self.written_tokens += limit
             completions.append(Completion("word " * limit, Usage(1, prompt_tokens, limit)))
         return completions
 
     def choose(
         self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
     ) -> Sequence[Completion]:
-        """Reads prompt, options and the ends of their turns."""
-        ends = sum(len(self._tokenizer.encode(option)) + 1 for option in options)
-        reads = {chat: self._length(chat) + ends for chat in (*chats, *(neutral or ()))}
-        self.read += sum(reads.values())
+        """Choose the first option; read prompt, options and the ends of their turns."""
+        option_tokens = sum(len(self._tokenizer.encode(option)) + 1 for option in options)
+        tokens_by_chat: dict[Chat, int] = {}
+        for chat in (*chats, *(neutral or ())):
+            tokens_by_chat[chat] = self._count_tokens(chat) + option_tokens
+        self.read_tokens += sum(tokens_by_chat.values())
 
-        twins = neutral or [()] * len(chats)
-        reads[()] = 0
-        return [
-            Completion(options[0], Usage(1, reads[chat] + reads[twin])) for chat, twin in zip(chats, twins, strict=True)
-        ]
+        completions = []
+        for index, chat in enumerate(chats):
+            neutral_tokens = tokens_by_chat[neutral[index]] if neutral else 0
+            completions.append(Completion(options[0], Usage(1, tokens_by_chat[chat] + neutral_tokens)))
+        return completions
 
-    def _length(self, chat: Chat) -> int:
+    def _count_tokens(self, chat: Chat) -> int:
         messages = [{"role": message.role, "content": message.content} for message in chat]
         return len(
             self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True)["input_ids"]
@@ -79,37 +86,46 @@ def run_method(method: str, limit: int, out: Path, tokenizer: Any) -> tuple[int,
     Returns:
         Tokens read, tokens written, and the cost of each own prediction.
     """
-    counter = Counter(tokenizer)
-    with patch("rpobench.runs.prepare.get_model", lambda spec: counter):
+    model = CountingModel(tokenizer)
+    with patch("rpobench.runs.prepare.get_model", lambda spec: model):
         summaries = rpobench.run(method, "all", limit=limit, out=out)
 
     costs: list[Usage] = []
     for summary in summaries:
         predictions = read_predictions(out / summary["run"] / "predictions.jsonl")
         costs += [prediction.usage for prediction in predictions.values()]
-    return counter.read, counter.written, costs
+    return model.read_tokens, model.written_tokens, costs
+
+
+def print_row(method: str, costs: list[Usage], minutes: dict[str, float]) -> None:
+    """Print a method's row: means of an example, and the planned minutes in both kinds of folder."""
+    total = sum(costs, Usage())
+    calls, prompt_tokens = total.calls / len(costs), total.prompt_tokens / len(costs)
+    completion_tokens = total.completion_tokens / len(costs)
+
+    print(f"| `{method}` | {calls:.1f} | {prompt_tokens:.0f} | {completion_tokens:.0f} | ", end="")
+    print(f"{minutes['alone']:.1f} | {minutes['together']:.1f} |", flush=True)
 
 
 def main() -> None:
-    """Print one row a method."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--limit", type=int, default=32)
-    limit = options.parse_args().limit
+    """Print a row for each method, and the minutes of all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--limit", type=int, default=32, help="examples of a task")
+    limit = parser.parse_args().limit
+
     tokenizer = AutoTokenizer.from_pretrained(fetch_checkpoint())
     totals = {"alone": 0.0, "together": 0.0}
     print("| method | calls | read | written | minutes alone | minutes together |\n|---|---:|---:|---:|---:|---:|")
+
     with tempfile.TemporaryDirectory() as folder:
         for method in parse_method_names("untrained"):
             minutes = {}
-            for name, out in (("alone", Path(folder) / method), ("together", Path(folder) / "together")):
+            for kind, out in (("alone", Path(folder) / method), ("together", Path(folder) / "together")):
                 read_tokens, written_tokens, costs = run_method(method, limit, out, tokenizer)
-                minutes[name] = (read_tokens / READ + written_tokens / WRITTEN) / 60
-                totals[name] += minutes[name]
+                minutes[kind] = (read_tokens / READ_RATE + written_tokens / WRITE_RATE) / 60
+                totals[kind] += minutes[kind]
+            print_row(method, costs, minutes)
 
-            total = sum(costs, Usage())
-            means = [total.calls / len(costs), total.prompt_tokens / len(costs), total.completion_tokens / len(costs)]
-            print(f"| `{method}` | {means[0]:.1f} | {means[1]:.0f} | {means[2]:.0f} | ", end="")
-            print(f"{minutes['alone']:.1f} | {minutes['together']:.1f} |", flush=True)
     print(f"| all | | | | {totals['alone']:.1f} | {totals['together']:.1f} |")
 
 

@@ -53,7 +53,7 @@ def choose_runs(store: ResultStore, names: Sequence[str], data_filter: DataFilte
         RpobenchError: A name means no finished run.
     """
     data_filter = data_filter or DataFilter()
-    runs = store.results()
+    runs = store.find_runs()
 
     chosen: dict[str, StoredRun] = {}
     for name in names:
@@ -151,7 +151,7 @@ def _conditions(run: StoredRun, rival: StoredRun) -> dict[str, tuple[Any, Any]]:
     """What should be equal between rivals: base model, prompts, profiles, every knob that both have, training data."""
     conditions: dict[str, tuple[Any, Any]] = {
         "base model": (run.spec.base_model, rival.spec.base_model),
-        "prompts": (run.environment.prompts_then[:8], rival.environment.prompts_then[:8]),
+        "prompts": (run.environment.comparable_prompts[:8], rival.environment.comparable_prompts[:8]),
     }
     if run.spec.method != rival.spec.method:
         conditions["profiles"] = (run.spec.profiles, rival.spec.profiles)
@@ -179,7 +179,7 @@ def _check_made_alike(task: str, label: str, run: StoredRun, other: StoredRun) -
     """Refuse seeds of one row that were not made alike."""
     facts: dict[str, Callable[[StoredRun], str | None]] = {
         "base model": lambda run: run.spec.base_model,
-        "prompts": lambda run: run.environment.prompts_then[:8],
+        "prompts": lambda run: run.environment.comparable_prompts[:8],
         "training data": training_hash,
     }
     for fact, fact_of in facts.items():

@@ -60,7 +60,7 @@ def training_hash(run: StoredRun) -> str | None:
 # Parts of a run that differ from task to task anyway, so that they make a row in doubt only. Seeds of one cell have a
 # fit each, but the same prompts and training data.
 _DOUBTFUL_PARTS: Mapping[str, Callable[[StoredRun], str | None]] = {
-    "prompts": lambda run: run.spec.prompts_then,
+    "prompts": lambda run: run.spec.comparable_prompts,
     "training": training_hash,
     "fit": lambda run: run.spec.fit,
 }

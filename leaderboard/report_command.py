@@ -61,7 +61,7 @@ def report(
     from rpobench.terminal import open_console
 
     chosen_format = _choose_format(format_name, by, as_json=as_json)
-    stored_runs = ResultStore(runs).results()
+    stored_runs = ResultStore(runs).find_runs()
     if not stored_runs:
         raise RpobenchError(f"{runs}: no finished run, make one with `rpobench run`")
 

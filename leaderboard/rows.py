@@ -135,7 +135,7 @@ def _locations(runs: Sequence[StoredRun]) -> list[_Location]:
         heading = (data.source, data.split, data.holdout, data.limit, *world, run.spec.base_model)
 
         known_variants = variants.setdefault((*heading, run.task_name), [])
-        variant = (run.spec.task, data.sha256, run.environment.prompts_then)
+        variant = (run.spec.task, data.sha256, run.environment.comparable_prompts)
         if variant not in known_variants:
             known_variants.append(variant)
         locations.append(_Location(heading, known_variants.index(variant)))

@@ -89,7 +89,7 @@ def test_a_column_is_one_declaration(
     monkeypatch.setattr(panels, "PAGE_COLUMNS", tuple(column for column in columns if column.page_title))
     monkeypatch.setattr("rpobench.leaderboard.html.page.PAGE_COLUMNS", panels.PAGE_COLUMNS)
 
-    sheets = compute_sheets(group_runs(ResultStore(tmp_path / "runs").results()))
+    sheets = compute_sheets(group_runs(ResultStore(tmp_path / "runs").find_runs()))
 
     assert as_csv(sheets).splitlines()[0].endswith(",answered") and as_csv(sheets).splitlines()[1].endswith(",24")
     assert '"answered": 24' in csv_json.as_json(sheets)

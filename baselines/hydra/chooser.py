@@ -41,7 +41,7 @@ from rpobench.method.config import changed_knobs
 from rpobench.method.context import Context
 from rpobench.method.per_user import PartKey, find_part
 from rpobench.models.encoder import Encoder
-from rpobench.store.recorded import Called, recorded_config, recorded_profile, recorded_text
+from rpobench.store.recorded import RecordedObject, recorded_config, recorded_profile, recorded_text
 
 FORMAT = 1  # raise it where the same judges and profile would give other heads
 RERANKER = "reranker"
@@ -168,7 +168,7 @@ class Chooser:
 
         recorded_judges = (self.reranker.recorded_identity, self.scorer.recorded_identity, context.base_model.identity)
         recorded_knobs = recorded_config("hydra", VERSION, self.config.model_dump(mode="json"), knobs)
-        recorded_task = (task.name, task.version, Called("Config", recorded_knobs), context.seed)
+        recorded_task = (task.name, task.version, RecordedObject("Config", recorded_knobs), context.seed)
         recorded_content = (FORMAT, recorded_judges, recorded_task, recorded_profile(example.profile))
         return name_part(content, recorded_text(recorded_content))
 

@@ -20,7 +20,7 @@ from rpobench.rpo.training.log_probs import NO_LOSS
 from rpobench.rpo.training.policy import load_tokenizer
 from rpobench.rpo.training.stage import run_to_end
 from rpobench.store.processes import count_processes
-from rpobench.store.recorded import Called, recorded_text
+from rpobench.store.recorded import RecordedObject, recorded_text
 
 FORMAT = 1  # raise it where the same lessons would train another adapter
 NOBODY = "nobody"  # the untrained adapter, which changes nothing
@@ -96,7 +96,7 @@ class UserAdapters:
     def _part_key(self, lessons: Sequence[Lesson]) -> PartKey:
         """The name of the adapter of these lessons."""
         training = self._training.fields()
-        recorded_content = (FORMAT, self._model.identity, Called("AdapterTraining", training), list(lessons))
+        recorded_content = (FORMAT, self._model.identity, RecordedObject("AdapterTraining", training), list(lessons))
         return name_part([FORMAT, self._model.identity, training, list(lessons)], recorded_text(recorded_content))
 
     def _lora(self, targets: str | set[str]) -> LoraConfig:

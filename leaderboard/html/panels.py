@@ -210,7 +210,7 @@ def _chart_against_k(sheet: Sheet, task: str) -> Markup | None:
     """Rows of one method that differ in k and nothing else, joined."""
     labels_by_k: dict[str, dict[int, str]] = {}
     for label, cell in _cells_of(sheet, task).items():
-        identity = row_identity(cell.sample) | {"prompts": cell.sample.spec.prompts_then}
+        identity = row_identity(cell.sample) | {"prompts": cell.sample.spec.comparable_prompts}
         k = identity.pop("k", None)
         if isinstance(k, int):
             labels_by_k.setdefault(json.dumps(identity, sort_keys=True), {})[k] = label

@@ -44,8 +44,8 @@ def prune_cache(
     """Remove old answers and damaged ones."""
     from rpobench.models.answer_cache import open_shared_cache
 
-    removed = open_shared_cache().prune(older_than=older_than)
-    print(json.dumps({"removed": removed}) if as_json else f"{removed} answers removed")
+    count = open_shared_cache().prune(older_than=older_than)
+    print(json.dumps({"removed": count}) if as_json else f"{count} answers removed")
 
 
 @app.command("verify")
@@ -54,11 +54,11 @@ def verify_cache(as_json: AsJson = False) -> None:
     from rpobench.models.answer_cache import open_shared_cache
 
     cache = open_shared_cache()
-    damaged = cache.find_damaged()
+    damaged_keys = cache.find_damaged()
     if as_json:
-        print(json.dumps({"damaged": damaged}))
+        print(json.dumps({"damaged": damaged_keys}))
 
-    if damaged:
-        raise RpobenchError(f"{cache.path}: {len(damaged)} damaged answers; `rpobench cache prune` removes them")
+    if damaged_keys:
+        raise RpobenchError(f"{cache.path}: {len(damaged_keys)} damaged answers; `rpobench cache prune` removes them")
     if not as_json:
         print(f"{cache.path}: every answer is as it was written")

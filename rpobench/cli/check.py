@@ -27,7 +27,8 @@ def check(
         print(json.dumps([asdict(report) for report in reports]))
     else:
         for report in reports:
-            print(escape_controls(f"{'fault' if report.faults else 'ok'}\t{report.run}"))
+            verdict = "fault" if report.faults else "ok"
+            print(escape_controls(f"{verdict}\t{report.run}"))
             for line in (*report.faults, *report.notes):
                 print(escape_controls(f"\t{line}"))
 

@@ -35,10 +35,10 @@ Folder = Annotated[Path, typer.Argument(help="An official folder: it holds LaMP_
 OneTask = Annotated[str, typer.Option("--task", help="A task, such as LaMP-3.")]
 SomeTasks = Annotated[str, typer.Option("--task", help="Names, comma-separated, or all that the folder holds.")]
 Questions = Annotated[Path, typer.Option(help="An official questions file.")]
-Ranker = Annotated[str, typer.Option(help="A retriever, such as bm25.")]
+RetrieverName = Annotated[str, typer.Option(help="A retriever, such as bm25.")]
 Out = Annotated[Path, typer.Option(help="The JSON file to write.")]
 
-STEP = 200  # examples between two moves of a progress bar
+PROGRESS_STEP = 200  # examples between two moves of a progress bar
 
 
 @app.command("check")
@@ -74,12 +74,12 @@ def describe_folder(folder: Folder, task: SomeTasks = "all", as_json: AsJson = F
 
 
 @app.command("rank")
-def rank_profiles(task: OneTask, questions: Questions, out: Out, retriever: Ranker = "bm25") -> None:
+def rank_profiles(task: OneTask, questions: Questions, out: Out, retriever: RetrieverName = "bm25") -> None:
     """Rank every item of each question's own profile: by question id, the item ids, best first."""
-    ranked = _rank_questions(task, questions, retriever)
+    ranked_questions = _rank_questions(task, questions, retriever)
 
     item_ids = {}
-    for example, items in ranked.walk("rank"):
+    for example, items in ranked_questions.iterate("rank"):
         item_ids[example.id] = [item.id for item in items]
     _write_json(out, item_ids)
 
@@ -89,7 +89,7 @@ def write_prompts(
     task: OneTask,
     questions: Questions,
     out: Out,
-    retriever: Ranker = "bm25",
+    retriever: RetrieverName = "bm25",
     k: Annotated[int, typer.Option(min=0, help="Items shown; 0 gives the prompt without history.")] = 4,
     max_prompt_tokens: Annotated[
         int | None, typer.Option(min=1, help="Cut the items to fit, the official way; not cut by default.")
@@ -99,26 +99,34 @@ def write_prompts(
     from rpobench.evidence.budget import fit_evidence
     from rpobench.evidence.reference_tokenizer import reference_tokenizer
 
-    ranked = _rank_questions(task, questions, retriever)
+    ranked_questions = _rank_questions(task, questions, retriever)
 
     prompts = {}
-    for example, items in ranked.walk("prompts"):
+    for example, items in ranked_questions.iterate("prompts"):
         evidence = items[:k]
         if max_prompt_tokens is not None and evidence:
-            evidence = fit_evidence(ranked.task, example, evidence, max_prompt_tokens, reference_tokenizer()).items
-        prompts[example.id] = ranked.task.prompt(example, evidence)[0].content
+            tokenizer = reference_tokenizer()
+            fitted = fit_evidence(ranked_questions.task, example, evidence, max_prompt_tokens, tokenizer)
+            evidence = fitted.items
+        prompts[example.id] = ranked_questions.task.prompt(example, evidence)[0].content
     _write_json(out, prompts)
 
 
 @dataclass(frozen=True)
 class RankedQuestions:
-    """The questions of a file with the ranking of each one's profile: indices of its items, best first."""
+    """The questions of a file, each with the ranking of its own profile.
+
+    Attributes:
+        task: The task.
+        examples: The questions in file order.
+        rankings: For each question the indices of its profile's items, best first.
+    """
 
     task: Task
     examples: Sequence[Example]
     rankings: Sequence[Sequence[int]]
 
-    def walk(self, description: str) -> Iterator[tuple[Example, tuple[ProfileItem, ...]]]:
+    def iterate(self, description: str) -> Iterator[tuple[Example, tuple[ProfileItem, ...]]]:
         """Iterate over the questions and show on stderr how far the caller has come.
 
         Args:
@@ -130,8 +138,8 @@ class RankedQuestions:
         from rpobench.terminal import show_progress
 
         with show_progress(description, len(self.examples)) as advance:
-            for start in range(0, len(self.examples), STEP):
-                indices = range(start, min(start + STEP, len(self.examples)))
+            for start in range(0, len(self.examples), PROGRESS_STEP):
+                indices = range(start, min(start + PROGRESS_STEP, len(self.examples)))
                 for index in indices:
                     example = self.examples[index]
                     yield example, tuple(example.profile[item] for item in self.rankings[index])

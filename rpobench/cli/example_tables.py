@@ -28,25 +28,25 @@ def print_examples(entries: Sequence[ExampleEntry], *, trajectories: bool) -> No
     """
     screen = open_console()
     for entry in entries:
-        table = _two_columns(f"{entry.example}   score {entry.score:.3f}")
+        table = _make_table(f"{entry.example}   score {entry.score:.3f}")
         for name in ROWS:
             if getattr(entry, name) and (name != "trajectory" or trajectories):
-                table.add_row(_heading(name, entry), _content(name, entry))
+                table.add_row(_make_heading(name, entry), _make_cell(name, entry))
         screen.print(table)
 
 
 def print_trajectories(file: Path, trajectories: Sequence[StoredTrajectory]) -> None:
-    """Print the trajectories of a file on stdout, and how to train with edited ones.
+    """Print training trajectories on stdout, and how to train with edited ones.
 
     Args:
-        file: Where the trajectories lie.
-        trajectories: What the file holds.
+        file: The file that they were read from, which the hint names.
+        trajectories: Those of it that are printed.
     """
     screen = open_console()
     for stored in trajectories:
         texts = {"draft": stored.draft} | {name: getattr(stored.trajectory, name) for name in PARTS}
 
-        table = _two_columns(stored.example_id)
+        table = _make_table(stored.example_id)
         for name, text in texts.items():
             if text:
                 table.add_row(name, plain_text(text))
@@ -56,20 +56,20 @@ def print_trajectories(file: Path, trajectories: Sequence[StoredTrajectory]) -> 
     screen.print(plain_text(hint), soft_wrap=True)
 
 
-def _two_columns(title: str) -> Table:
+def _make_table(title: str) -> Table:
     table = Table(title=plain_text(title), show_header=False, min_width=60)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     return table
 
 
-def _heading(name: str, entry: ExampleEntry) -> Text:
+def _make_heading(name: str, entry: ExampleEntry) -> Text:
     if name == "evidence" and entry.cut:
         return Text(f"evidence\n({entry.cut} tokens cut)")
     return Text("rewrite" if name == "prediction" and entry.draft else name)
 
 
-def _content(name: str, entry: ExampleEntry) -> Text:
+def _make_cell(name: str, entry: ExampleEntry) -> Text:
     if name == "evidence":
         return Text("\n").join(plain_text("• " + item.replace("\n", "\n  ")) for item in entry.evidence or ())
 
@@ -89,9 +89,10 @@ def _mark_changes(draft: str, rewrite: str) -> tuple[Text, Text]:
     matcher = SequenceMatcher(None, draft_words, rewrite_words, autojunk=False)
     for change, draft_start, draft_end, rewrite_start, rewrite_end in matcher.get_opcodes():
         is_equal = change == "equal"
-        removed = plain_text("".join(draft_words[draft_start:draft_end]))
-        added = plain_text("".join(rewrite_words[rewrite_start:rewrite_end]))
-        marked_draft.append(removed.plain, "" if is_equal else "red")
-        marked_rewrite.append(added.plain, "" if is_equal else "green")
+        draft_part = plain_text("".join(draft_words[draft_start:draft_end]))
+        rewrite_part = plain_text("".join(rewrite_words[rewrite_start:rewrite_end]))
+
+        marked_draft.append(draft_part.plain, "" if is_equal else "red")
+        marked_rewrite.append(rewrite_part.plain, "" if is_equal else "green")
 
     return marked_draft, marked_rewrite

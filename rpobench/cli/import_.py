@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpobench.submissions.imported import write_import
 from rpobench.types import RpobenchError
+
+if TYPE_CHECKING:
+    from rpobench.data.sources import Source
 
 ELSEWHERE = "made elsewhere"  # the base model where nobody says which
 
@@ -29,35 +31,29 @@ def import_(
     out: Annotated[Path, typer.Option(help="Folder of runs.")] = Path("runs"),
 ) -> None:
     """Predictions made elsewhere as a run: scored as they are, compared and reported like others, marked imported."""
-    from rpobench.data.sources import Source
     from rpobench.registry import get_task
     from rpobench.scoring.official import read_answers
-    from rpobench.store.spec import RunSpec
+    from rpobench.submissions.imported import make_import_spec, write_import
 
     answers = read_answers(task, "preds", preds)
-    if not name.strip():
+    method = name.strip()
+    if not method:
         raise RpobenchError("--name: is empty, say what the row is called")
 
     lamp_task = get_task(task)
-    source = Source(data, split, scored_limit=limit)
-    if source.is_generated:
-        source = replace(source, scored_limit=limit or len(answers))
+    source = _open_source(data, split, limit, len(answers))
     data_set = source.load_scored(lamp_task)
-
-    spec = RunSpec(
-        task=lamp_task.versioned,
-        data=source.spec(data_set, limit),
-        method=name.strip(),
-        version="imported",
-        config={},
-        knobs={},
-        base_model=base_model,
-        seed=seed,
-    )
-    spec = spec.model_copy(update={"recorded": spec.as_recorded()})
-
+    spec = make_import_spec(method, base_model, seed, data_set, source.spec(data_set, limit))
     folder = write_import(out, spec, data_set, answers, preds)
 
     world = f" world {spec.data.seed}" if source.is_generated else ""  # worlds of two versions have the same ids
     print(f"scored on {spec.data.source}{world}, {split}", file=sys.stderr)
     print(folder)
+
+
+def _open_source(data: str, split: str, limit: int | None, answer_count: int) -> Source:
+    """Open the data that was answered; a world makes as many examples as there are answers unless --limit says."""
+    from rpobench.data.sources import Source
+
+    source = Source(data, split, scored_limit=limit)
+    return replace(source, scored_limit=limit or answer_count) if source.is_generated else source

@@ -23,14 +23,14 @@ def print_names(
     from rpobench import registry
 
     check_choice("list", group, (*GROUPS, "runs"))
-    names = _names_of_runs(runs) if group == "runs" else registry.list_names(group)
+    names = _list_runs(runs) if group == "runs" else registry.list_names(group)
 
     print(json.dumps(names) if as_json else "\n".join(names))
 
 
-def _names_of_runs(runs: Path) -> list[str]:
+def _list_runs(runs: Path) -> list[str]:
     from rpobench.store.result_store import ResultStore
 
     if not runs.is_dir():
         raise RpobenchError(f"--runs {runs}: no such folder: give the --out of `rpobench run`")
-    return [run.name for run in ResultStore(runs).results()]
+    return [run.name for run in ResultStore(runs).find_runs()]

@@ -98,7 +98,7 @@ def main() -> Any:
             raise
         if not isinstance(error, BrokenPipeError):  # who closed the pipe has read enough
             stderr = sys.stderr if is_first() else sys.__stderr__
-            print(f"rpobench: {_one_line(error)}", file=stderr)
+            print(f"rpobench: {_format_in_one_line(error)}", file=stderr)
         sys.exit(1)
 
 
@@ -111,8 +111,8 @@ def _prepare_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _one_line(error: Exception) -> str:
-    """Return a fault in one line. The store names every file that it writes: without a name the file is stdout."""
+def _format_in_one_line(error: Exception) -> str:
+    """Write a fault in one line. The store names every file that it writes: without a name the file is stdout."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO) and not error.filename:
         return f"stdout: {error.strerror}: make room there and run again"
     return " ".join(str(error).split())

@@ -25,15 +25,15 @@ def pack(
         raise RpobenchError(f"--out {out}: lies in the folder of the runs: name another")
 
     failures = []
-    for packed in pack_runs(ResultStore(runs), names or [], ResultStore(out)):
-        if packed.reason is None:
-            print(packed.name)
+    for outcome in pack_runs(ResultStore(runs), names or [], ResultStore(out)):
+        if outcome.reason is None:
+            print(outcome.name)
             continue
 
-        print(f"{packed.name}: left out: {packed.reason}", file=sys.stderr)
+        print(f"{outcome.name}: left out: {outcome.reason}", file=sys.stderr)
         # Without names, runs that are not to be committed are passed over.
-        if packed.is_fault or names:
-            failures.append(packed.name)
+        if outcome.is_fault or names:
+            failures.append(outcome.name)
 
     if failures:
         raise RpobenchError(f"{failures[0]} was not packed, for the reason above")

@@ -27,66 +27,57 @@ from rpobench.types import RpobenchError
 if TYPE_CHECKING:
     from rpobench.runs.plan import Plan
 
+Methods = Annotated[str, typer.Option(help="Names, comma-separated, or all, untrained, trained.")]
+Split = Annotated[str, typer.Option(help="train, dev or test.")]
+BaseModel = Annotated[str, typer.Option(help="smollm2-135m, hf:ORG/NAME[@REV], hf:DIR, openai:MODEL")]
+Seeds = Annotated[str, typer.Option(help="Whole numbers, comma-separated.")]
+Profiles = Annotated[str, typer.Option(help="own, or swapped: each example with another user's profile.")]
+Adapter = Annotated[str | None, typer.Option(help="A run, or its folder: applies its trained module, trains none.")]
+BaseUrl = Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")]
+Concurrency = Annotated[int | None, typer.Option(min=1, help="Requests at a time to a server.")]
+Price = Annotated[str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file of them by model.")]
+MaxCost = Annotated[float | None, typer.Option(min=0, help="Dollars; stops when they are spent.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only estimate calls, tokens and dollars.")]
+NoText = Annotated[bool, typer.Option("--no-text", help="Mark the runs so that `show` leaves texts out.")]
+
 
 def run_methods(
-    method: Annotated[str, typer.Option(help="Names, comma-separated, or all, untrained, trained.")],
+    method: Methods,
     task: Tasks,
     data: Data = "synth",
-    split: Annotated[str, typer.Option(help="train, dev or test.")] = "dev",
-    base_model: Annotated[
-        str, typer.Option(help="smollm2-135m, hf:ORG/NAME[@REV], hf:DIR, openai:MODEL")
-    ] = "smollm2-135m",
+    split: Split = "dev",
+    base_model: BaseModel = "smollm2-135m",
     set_: Settings = None,
     preset: PresetName = "quick",
     limit: Limit = None,
-    seed: Annotated[str, typer.Option(help="Whole numbers, comma-separated.")] = "0",
+    seed: Seeds = "0",
     holdout: Holdout = None,
-    profiles: Annotated[str, typer.Option(help="own, or swapped: each example with another user's profile.")] = "own",
+    profiles: Profiles = "own",
     no_swap: NoSwap = False,
-    adapter: Annotated[
-        str | None,
-        typer.Option(help="A run, or its folder: applies its trained module, trains none."),
-    ] = None,
+    adapter: Adapter = None,
     out: Out = Path("runs"),
-    base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Requests at a time to a server.")] = None,
-    price: Annotated[
-        str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file of them by model.")
-    ] = None,
-    max_cost: Annotated[float | None, typer.Option(min=0, help="Dollars; stops when they are spent.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only estimate calls, tokens and dollars.")] = False,
-    no_text: Annotated[bool, typer.Option("--no-text", help="Mark the runs so that `show` leaves texts out.")] = False,
+    base_url: BaseUrl = None,
+    concurrency: Concurrency = None,
+    price: Price = None,
+    max_cost: MaxCost = None,
+    dry_run: DryRun = False,
+    no_text: NoText = False,
     as_json: AsJson = False,
 ) -> None:
     """Train and score methods on tasks; continues what was interrupted."""
     from rpobench.runs.plan import make_plan
 
-    plan = make_plan(
-        method=method,
-        task=task,
-        data=data,
-        split=split,
-        base_model=base_model,
-        settings=parse_settings(set_ or []),
-        preset=preset,
-        limit=limit,
-        seeds=_parse_seeds(seed),
-        holdout=holdout,
-        profiles=check_choice("--profiles", profiles, ("own", "swapped")),
-        swap=not no_swap,
-        adapter=adapter,
-        out=out,
-        texts=not no_text,
-        base_url=base_url,
-        concurrency=concurrency,
-        price=price,
-        max_cost=max_cost,
-    )
+    settings, seeds = parse_settings(set_ or []), _parse_seeds(seed)
+    check_choice("--profiles", profiles, ("own", "swapped"))
 
-    if dry_run:
-        _print_estimate(plan, as_json=as_json)
-    else:
-        _run_plan(plan, as_json=as_json)
+    what = {"method": method, "task": task, "settings": settings, "preset": preset, "seeds": seeds, "adapter": adapter}
+    examples = {"data": data, "split": split, "limit": limit, "holdout": holdout, "profiles": profiles}
+    model = {"base_model": base_model, "base_url": base_url, "concurrency": concurrency}
+    cost = {"price": price, "max_cost": max_cost}
+    plan = make_plan(**what, **examples, **model, **cost, swap=not no_swap, texts=not no_text, out=out)
+
+    execute = _print_estimate if dry_run else _run_plan
+    execute(plan, as_json=as_json)
 
 
 def _print_estimate(plan: Plan, *, as_json: bool) -> None:

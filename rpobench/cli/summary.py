@@ -28,23 +28,34 @@ def print_summary(runs: Sequence[RunSummary], *, synthetic: bool, out: Path) -> 
     for heading in ("task", "method", "metric"):
         table.add_column(heading)
 
+    # Methods with a gate keep some drafts as they are: only then there is a column for it.
     with_gate = any(run.kept_share is not None for run in runs)
-    headings = ["draft", _answer_heading(runs), "swapped", "gain", "best generic", "oracle", "n", "failed", "seconds"]
+    headings = [
+        "draft",
+        _choose_answer_heading(runs),
+        "swapped",
+        "gain",
+        "best generic",
+        "oracle",
+        "n",
+        "failed",
+        "seconds",
+    ]
     if with_gate:
         headings.append("drafts kept")
     for heading in headings:
         table.add_column(heading, justify="right")
 
     for run in runs:
-        table.add_row(*_cells(run, with_gate=with_gate))
+        table.add_row(*_make_cells(run, with_gate=with_gate))
     console.print(table)
 
 
-def _cells(run: RunSummary, *, with_gate: bool) -> list[str]:
+def _make_cells(run: RunSummary, *, with_gate: bool) -> list[str]:
     cells = [
         escape(run.task),
         escape(run.method),
-        f"{run.main_metric} {'↑' if run.higher_is_better else '↓'}",
+        run.metric_label,
         _format_score(run.references.draft),
         f"[bold]{_format_score(run.main_score)}[/]",
         _format_score(run.references.swapped),
@@ -60,8 +71,8 @@ def _cells(run: RunSummary, *, with_gate: bool) -> list[str]:
     return cells
 
 
-def _answer_heading(runs: Sequence[RunSummary]) -> str:
-    """What the methods' answers are called: rewrites where every one starts from a draft and does not just keep it."""
+def _choose_answer_heading(runs: Sequence[RunSummary]) -> str:
+    """Name the column of the methods' own scores: rewrites where all start from drafts and not all just keep them."""
     drafts = [run.references.draft for run in runs]
     scores = [run.main_score for run in runs]
     return "rewrite" if None not in drafts and drafts != scores else "score"

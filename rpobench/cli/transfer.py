@@ -49,29 +49,20 @@ def transfer(
     from rpobench.runs.plan import make_plan
     from rpobench.runs.transfer import transfer as run_transfer
 
-    trained_on = _parse_models("--train-on", train_on)
-    applied_to = _parse_models("--apply-to", apply_to)
-    plan = make_plan(
-        method=method,
-        task=task,
-        data=data,
-        split=split,
-        settings=parse_settings(set_ or []),
-        preset=preset,
-        limit=limit,
-        seeds=(seed,),
-        holdout=holdout,
-        swap=not no_swap,
-        out=out,
-    )
+    home_models = _parse_models("--train-on", train_on)
+    drafting_models = _parse_models("--apply-to", apply_to)
+
+    what = {"method": method, "task": task, "settings": parse_settings(set_ or []), "preset": preset, "seeds": (seed,)}
+    examples = {"data": data, "split": split, "limit": limit, "holdout": holdout}
+    plan = make_plan(**what, **examples, swap=not no_swap, out=out)
 
     with report_interrupt():
-        cells = run_transfer(plan, trained_on, applied_to)
+        cells = run_transfer(plan, home_models, drafting_models)
 
     if as_json:
         print(json.dumps([cell.to_json() for cell in cells]))
     else:
-        _print_matrix(cells, trained_on, applied_to)
+        _print_matrix(cells, home_models, drafting_models)
 
 
 def _parse_models(option: str, text: str) -> list[str]:
@@ -81,14 +72,14 @@ def _parse_models(option: str, text: str) -> list[str]:
     return models
 
 
-def _print_matrix(cells: Sequence[TransferCell], trained_on: Sequence[str], applied_to: Sequence[str]) -> None:
+def _print_matrix(cells: Sequence[TransferCell], home_models: Sequence[str], drafting_models: Sequence[str]) -> None:
     """Print a row for each task and module and a column for each base model; tab-separated where it is piped."""
     from rich.table import Table
 
     from rpobench.terminal import escape_controls, open_console, plain_text
 
-    headings = ["task", "metric", "trained on", *applied_to]
-    rows = _matrix_rows(cells, trained_on, applied_to)
+    headings = ["task", "metric", "trained on", *drafting_models]
+    rows = _make_rows(cells, home_models, drafting_models)
 
     screen = open_console()
     if not screen.is_terminal:
@@ -104,26 +95,23 @@ def _print_matrix(cells: Sequence[TransferCell], trained_on: Sequence[str], appl
     screen.print(table)
 
 
-def _matrix_rows(
-    cells: Sequence[TransferCell], trained_on: Sequence[str], applied_to: Sequence[str]
+def _make_rows(
+    cells: Sequence[TransferCell], home_models: Sequence[str], drafting_models: Sequence[str]
 ) -> list[list[str]]:
+    """Make a row for each task and module: task, metric, the module's base model, its scores on each model's drafts."""
     summaries = {(cell.summary.task, cell.trained_on, cell.applied_to): cell.summary for cell in cells}
     tasks = dict.fromkeys(cell.summary.task for cell in cells)
 
     rows = []
     for task in tasks:
-        for home in trained_on:
-            runs = [summaries[task, home, model] for model in applied_to]
-            rows.append([task, _metric(runs[0]), home, *map(_scores, runs)])
+        for home_model in home_models:
+            runs = [summaries[task, home_model, drafting_model] for drafting_model in drafting_models]
+            rows.append([task, runs[0].metric_label, home_model, *map(_format_scores, runs)])
     return rows
 
 
-def _metric(run: RunSummary) -> str:
-    return f"{run.main_metric} {'↑' if run.higher_is_better else '↓'}"
-
-
-def _scores(run: RunSummary) -> str:
-    """The module's score, and in brackets that of the drafts it started from, where it reads drafts."""
+def _format_scores(run: RunSummary) -> str:
+    """Write the module's score, and in brackets that of the drafts it started from, where it reads drafts."""
     module_score = f"{run.main_score:.3f}"
     if run.references.draft is None:
         return module_score

@@ -200,7 +200,7 @@ class Runner:
 
     def _read_answered(self, spec: RunSpec) -> dict[str, Prediction]:
         """The predictions that are there, by example id; not those that the model left without answer."""
-        predictions = self.store.done(spec)
+        predictions = self.store.read_predictions(spec)
         return {example_id: prediction for example_id, prediction in predictions.items() if not prediction.unanswered}
 
     def _predict(self, method: Method, task: Task, examples: Sequence[Example], spec: RunSpec) -> dict[str, Prediction]:

@@ -63,6 +63,11 @@ class RunSummary:
         return self.metrics[self.main_metric]
 
     @property
+    def metric_label(self) -> str:
+        """The main metric with an arrow to its better side, as a heading of tables."""
+        return f"{self.main_metric} {'↑' if self.higher_is_better else '↓'}"
+
+    @property
     def personalization_gain(self) -> float | None:
         """Own minus swapped profiles in the main metric, positive when the own profile is better.
 

@@ -55,6 +55,6 @@ def _is_private(run: StoredRun, task: Task) -> bool:
         raise RpobenchError(f"{run.fit_folder}: has no spec.json that says what was learned: move the folder away")
 
     learned_from_folder = any(not is_world_name(data.source) for data in run.fit_spec.data)
-    runs_of_fit = ResultStore(run.folder.parent).results(fit=run.spec.fit)
+    runs_of_fit = ResultStore(run.folder.parent).find_runs(fit=run.spec.fit)
     is_hidden = any(not other.result.texts for other in runs_of_fit)
     return is_hidden or (task.licensed and learned_from_folder)

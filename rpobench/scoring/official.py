@@ -11,7 +11,7 @@ from zipfile import ZipFile, is_zipfile
 
 from rpobench.data.official.golds import check_targets, official_names, parse_json, read_golds, read_json
 from rpobench.registry import get_task
-from rpobench.store.files import UNPACKED, UNREADABLE_ZIP
+from rpobench.store.files import MAX_UNPACKED_BYTES, UNREADABLE_ZIP
 from rpobench.task.extra_metrics import extra_metrics
 from rpobench.types import RpobenchError
 
@@ -180,7 +180,7 @@ def _members_by_task(file: Path) -> dict[str, ZipMember]:
 def _unpack(file: Path, zipped: ZipFile) -> dict[str, bytes]:
     """The bytes of the JSON members. They are counted as they come out, since sizes noted in a zip need not be true."""
     contents: dict[str, bytes] = {}
-    remaining = UNPACKED
+    remaining = MAX_UNPACKED_BYTES
 
     for name in zipped.namelist():
         if name.endswith(".json"):
@@ -190,6 +190,6 @@ def _unpack(file: Path, zipped: ZipFile) -> dict[str, bytes]:
 
         if remaining < 0:
             raise RpobenchError(
-                f"{file}: {name}: over {UNPACKED} bytes unpacked, which no outputs file needs: split it"
+                f"{file}: {name}: over {MAX_UNPACKED_BYTES} bytes unpacked, which no outputs file needs: split it"
             )
     return contents

@@ -17,7 +17,7 @@ from rpobench.types import RpobenchError
 # zipfile says RuntimeError for an encrypted member, and a kind of it for an unknown compression.
 UNREADABLE_ZIP = (OSError, BadZipFile, CorruptData, RuntimeError, EOFError)
 
-UNPACKED = 256 * 2**20  # bytes that a packed file may hold; what LaMP and this project pack holds a few millions
+MAX_UNPACKED_BYTES = 256 * 2**20  # what a compressed file may hold; LaMP's and this project's hold a few millions
 
 
 def write_synced(handle: int, content: bytes) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpobench.store.files import write_bytes
-from rpobench.store.predictions import RARE, parse_record
+from rpobench.store.predictions import TRUE_ONLY_FIELDS, parse_record
 from rpobench.store.results import StoredEnvironment, StoredResult, parse_stored
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.store.stored_run import StoredRun
@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 
 RUNS, PREDICTIONS, FITS = "runs.parquet", "predictions.parquet", "fits.parquet"
 COMPRESSION = {"compression": "zstd", "compression_level": 19}
-USAGE = ("calls", "prompt_tokens", "completion_tokens", "cached", "dollars")  # columns of a prediction's usage
 
-OPTIONAL = ("kept", "cut", "unanswered", "seconds", *RARE)  # of a line; other columns may hold null
+# The fields of a prediction's usage have columns of their own; its `seconds` is the column `answer_seconds`, since
+# `seconds` is what the whole prediction took.
+USAGE_COLUMNS = ("calls", "prompt_tokens", "completion_tokens", "cached", "dollars")
+# Left out of a line where null; other fields stand there as null.
+OPTIONAL_FIELDS = ("kept", "cut", "unanswered", "seconds", *TRUE_ONLY_FIELDS)
 
-Json = Mapping[str, Any]
+Json = Mapping[str, Any]  # an object as it stands in a file of the store
 
 
 @dataclass(frozen=True)
@@ -84,34 +87,48 @@ class PackedRuns:
     def runs(self) -> dict[str, PackedRun]:
         """The runs by name, without their lines; empty where the folder holds no packed set."""
         runs = {}
-        for row in self._rows(RUNS):
-            spec, environment, result = (json.loads(row[name]) for name in ("spec", "environment", "result"))
-            runs[row["run"]] = PackedRun(row["run"], spec, environment, result, ())
+        for row in self._read_rows(RUNS):
+            runs[row["run"]] = PackedRun(
+                name=row["run"],
+                spec=json.loads(row["spec"]),
+                environment=json.loads(row["environment"]),
+                result=json.loads(row["result"]),
+                lines=(),
+            )
         return runs
 
     @cached_property
     def fits(self) -> dict[str, PackedFit]:
         """The fits by digest."""
         fits = {}
-        for row in self._rows(FITS):
+        for row in self._read_rows(FITS):
             cost = json.loads(row["cost"]) if row["cost"] else None
             fits[row["fit"]] = PackedFit(row["fit"], json.loads(row["spec"]), cost, json.loads(row["logs"]))
         return fits
 
     def lines(self, name: str) -> list[Json]:
-        """The predictions of a run, as the lines of `predictions.jsonl` hold them."""
-        rows = self._predictions.slice(*self._slices[name]).to_pylist()
-        return [_line_of_row(row) for row in rows]
+        """Read the predictions of a run, as the lines of `predictions.jsonl` hold them."""
+        start, count = self._slices[name]
+        rows = self._predictions.slice(start, count).to_pylist()
+        return [_restore_line(row) for row in rows]
 
     def load(self, name: str) -> StoredRun:
-        """Load a run by its name.
+        """Load a run.
+
+        Args:
+            name: Its name, which must be in the set.
+
+        Returns:
+            The run; its predictions and logs are read when they are asked for.
 
         Raises:
             RpobenchError: Something in it is not in order; the text names file and field.
         """
         run, source = self.runs[name], self.root / RUNS
+
         spec = parse_stored(RunSpec, run.spec, f"{source}: {name}: spec")
         fit = self.fits.get(spec.fit) if spec.fit else None
+
         return StoredRun(
             spec=spec,
             result=parse_stored(StoredResult, run.result, f"{source}: {name}: result"),
@@ -122,10 +139,10 @@ class PackedRuns:
             reader=PackedReader(self, name, fit),
         )
 
-    def _rows(self, file_name: str) -> list[dict[str, Any]]:
-        return self._table(file_name).to_pylist() if (self.root / file_name).exists() else []
+    def _read_rows(self, file_name: str) -> list[dict[str, Any]]:
+        return self._read_table(file_name).to_pylist() if (self.root / file_name).exists() else []
 
-    def _table(self, file_name: str) -> pyarrow.Table:
+    def _read_table(self, file_name: str) -> pyarrow.Table:
         import pyarrow
         from pyarrow import parquet
 
@@ -137,31 +154,38 @@ class PackedRuns:
 
     @cached_property
     def _predictions(self) -> pyarrow.Table:
-        return self._table(PREDICTIONS)
+        return self._read_table(PREDICTIONS)
 
     @cached_property
     def _slices(self) -> dict[str, tuple[int, int]]:
-        """Where each run's predictions begin, and how many there are: they stand together."""
+        """(first row, number of rows) of each run's predictions, by the run's name: they stand together."""
         slices = dict.fromkeys(self.runs, (0, 0))
-        for index, name in enumerate(self._predictions.column("run").to_pylist()):
-            start, length = slices.get(name, (0, 0))
-            slices[name] = (start if length else index, length + 1)
+
+        for row_index, name in enumerate(self._predictions.column("run").to_pylist()):
+            start, count = slices.get(name, (0, 0))
+            slices[name] = (start if count else row_index, count + 1)
         return slices
 
 
 @dataclass(frozen=True)
 class PackedReader:
-    """Reads one run of a packed set."""
+    """Reads what is large of one run of a packed set.
+
+    Attributes:
+        packed: The set.
+        name: The run's name.
+        fit: What is packed of its fit; None where it trained nothing, or its fit was not packed.
+    """
 
     packed: PackedRuns
     name: str
     fit: PackedFit | None
 
     def predictions(self) -> dict[str, Prediction]:
-        return {prediction.example_id: prediction for prediction, _ in self._parsed_lines()}
+        return {prediction.example_id: prediction for prediction, _ in self._parse_lines()}
 
     def seconds(self) -> dict[str, float]:
-        return {prediction.example_id: seconds for prediction, seconds in self._parsed_lines()}
+        return {prediction.example_id: seconds for prediction, seconds in self._parse_lines()}
 
     def training_logs(self) -> TrainingLogs:
         return parse_training_logs(self.fit.logs) if self.fit else {}
@@ -169,9 +193,10 @@ class PackedReader:
     def fit_cost(self) -> Json | None:
         return self.fit.cost if self.fit else None
 
-    def _parsed_lines(self) -> list[tuple[Prediction, float]]:
+    def _parse_lines(self) -> list[tuple[Prediction, float]]:
         source = f"{self.packed.root / PREDICTIONS}: {self.name}"
-        return [parse_record(line, source, number) for number, line in enumerate(self.packed.lines(self.name), 1)]
+        lines = self.packed.lines(self.name)
+        return [parse_record(line, source, number) for number, line in enumerate(lines, start=1)]
 
 
 def write_packed(root: Path, runs: Sequence[PackedRun], fits: Sequence[PackedFit]) -> None:
@@ -183,18 +208,20 @@ def write_packed(root: Path, runs: Sequence[PackedRun], fits: Sequence[PackedFit
         fits: All fits of the set.
     """
     runs = sorted(runs, key=lambda run: run.name)
-    predictions = [_row_of_line(run.name, line) for run in runs for line in run.lines]
+    fits = sorted(fits, key=lambda fit: fit.digest)
+
+    run_rows = [_make_run_row(run) for run in runs]
+    prediction_rows = [_make_prediction_row(run.name, line) for run in runs for line in run.lines]
+    fit_rows = [_make_fit_row(fit) for fit in fits]
 
     # A kill in between leaves predictions and fits that no run names: nobody reads them.
-    write_bytes(
-        root / FITS, _parquet([_fit_row(fit) for fit in sorted(fits, key=lambda fit: fit.digest)], _fit_schema())
-    )
-    write_bytes(root / PREDICTIONS, _parquet(predictions, _prediction_schema()))
-    write_bytes(root / RUNS, _parquet([_run_row(run) for run in runs], _run_schema()))
+    write_bytes(root / FITS, _encode_parquet(fit_rows, _fit_schema()))
+    write_bytes(root / PREDICTIONS, _encode_parquet(prediction_rows, _prediction_schema()))
+    write_bytes(root / RUNS, _encode_parquet(run_rows, _run_schema()))
 
 
-def _parquet(rows: Sequence[Json], schema: pyarrow.Schema) -> bytes:
-    """The rows as a Parquet file; the same rows give the same bytes."""
+def _encode_parquet(rows: Sequence[Json], schema: pyarrow.Schema) -> bytes:
+    """Encode rows as a Parquet file; the same rows give the same bytes."""
     import pyarrow
     from pyarrow import parquet
 
@@ -203,9 +230,10 @@ def _parquet(rows: Sequence[Json], schema: pyarrow.Schema) -> bytes:
     return content.getvalue()
 
 
-def _run_row(run: PackedRun) -> Json:
-    """A run as a row: what readers sort by in columns of their own, and the three files as JSON."""
+def _make_run_row(run: PackedRun) -> Json:
+    """Make a run's row: what readers sort by in columns of their own, and the three files as JSON."""
     spec, result = run.spec, run.result
+
     return {
         "run": run.name,
         "task": spec["task"],
@@ -231,17 +259,31 @@ def _run_row(run: PackedRun) -> Json:
 def _run_schema() -> pyarrow.Schema:
     import pyarrow as pa
 
-    texts = ("run", "task", "method", "version", "base_model", "data")
-    more_texts = ("main_metric", "spec", "environment", "result")
     return pa.schema(
-        [(name, pa.string()) for name in texts]
-        + [("world", pa.int64()), ("split", pa.string()), ("limit", pa.int64()), ("profiles", pa.string())]
-        + [("seed", pa.int64()), ("fit", pa.string()), ("n", pa.int64()), ("value", pa.float64())]
-        + [(name, pa.string()) for name in more_texts]
+        [
+            ("run", pa.string()),
+            ("task", pa.string()),
+            ("method", pa.string()),
+            ("version", pa.string()),
+            ("base_model", pa.string()),
+            ("data", pa.string()),
+            ("world", pa.int64()),
+            ("split", pa.string()),
+            ("limit", pa.int64()),
+            ("profiles", pa.string()),
+            ("seed", pa.int64()),
+            ("fit", pa.string()),
+            ("n", pa.int64()),
+            ("value", pa.float64()),
+            ("main_metric", pa.string()),
+            ("spec", pa.string()),
+            ("environment", pa.string()),
+            ("result", pa.string()),
+        ]
     )
 
 
-def _fit_row(fit: PackedFit) -> Json:
+def _make_fit_row(fit: PackedFit) -> Json:
     return {
         "fit": fit.digest,
         "method": fit.spec["method"],
@@ -256,26 +298,39 @@ def _fit_row(fit: PackedFit) -> Json:
 def _fit_schema() -> pyarrow.Schema:
     import pyarrow as pa
 
-    texts = ("fit", "method", "base_model", "spec", "cost", "logs")
-    return pa.schema([(name, pa.string()) for name in texts] + [("seed", pa.int64())])
+    return pa.schema(
+        [
+            ("fit", pa.string()),
+            ("method", pa.string()),
+            ("base_model", pa.string()),
+            ("spec", pa.string()),
+            ("cost", pa.string()),
+            ("logs", pa.string()),
+            ("seed", pa.int64()),
+        ]
+    )
 
 
-def _row_of_line(run: str, line: Json) -> Json:
+def _make_prediction_row(run_name: str, line: Json) -> Json:
+    """Make the row of a line of `predictions.jsonl`; fields that the line lacks stay empty."""
     usage = line["usage"]
-    row = {name: value for name, value in line.items() if name != "usage"}
-    counts = {name: usage[name] for name in USAGE if name in usage}
-    return {"run": run, **row, **counts, "answer_seconds": usage.get("seconds")}
+    usage_columns = {name: usage[name] for name in USAGE_COLUMNS if name in usage}
+    other_columns = {name: value for name, value in line.items() if name != "usage"}
+
+    return {"run": run_name, **other_columns, **usage_columns, "answer_seconds": usage.get("seconds")}
 
 
-def _line_of_row(row: Json) -> Json:
-    """A row as a line of `predictions.jsonl`: without the columns that stay empty in it."""
-    usage = {name: row[name] for name in USAGE if row[name] is not None or name == "dollars"}
+def _restore_line(row: Json) -> Json:
+    """Make the line of `predictions.jsonl` that a row was made of: without the fields that it lacked."""
+    usage = {name: row[name] for name in USAGE_COLUMNS if row[name] is not None or name == "dollars"}
     if row["answer_seconds"] is not None:
         usage["seconds"] = row["answer_seconds"]
-    line = {name: value for name, value in row.items() if name not in (*USAGE, "answer_seconds", "run")}
-    for name in OPTIONAL:
+
+    line = {name: value for name, value in row.items() if name not in (*USAGE_COLUMNS, "answer_seconds", "run")}
+    for name in OPTIONAL_FIELDS:
         if line.get(name) is None:  # a set that was packed earlier lacks the newest columns
             line.pop(name, None)
+
     return {**line, "usage": usage}
 
 

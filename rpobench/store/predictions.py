@@ -1,4 +1,8 @@
-"""Files of predictions: appended line by line, read whole, packed and unpacked."""
+"""Files of predictions: `predictions.jsonl`, to which lines are appended, and its compressed form.
+
+Earlier versions of `rpobench pack` left `predictions.jsonl.gz` in a run's folder. Such a file is read like the plain
+one, and unpacked by the next append.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rpobench.store.files import UNPACKED, UNREADABLE_ZIP, disk_faults, write_bytes, write_synced
+from rpobench.store.files import MAX_UNPACKED_BYTES, UNREADABLE_ZIP, disk_faults, write_bytes, write_synced
 from rpobench.types import Prediction, RpobenchError, Usage
 
-PACKED = ".gz"
-KEPT = "kept"  # what `Prediction.draft_kept` is called in the file
-RARE = ("permanent", "truncated")  # written only where they are true
+PACKED_SUFFIX = ".gz"
+KEPT_FIELD = "kept"  # what `Prediction.draft_kept` is called in the file
+TRUE_ONLY_FIELDS = ("permanent", "truncated")  # written only where they are true
 
 
 def append_predictions(file: Path, predictions: Sequence[Prediction], *, seconds: float = 0.0) -> None:
@@ -29,7 +33,7 @@ def append_predictions(file: Path, predictions: Sequence[Prediction], *, seconds
         RpobenchError: The disk is full or cannot be written.
     """
     share = round(seconds / max(len(predictions), 1), 6)
-    records = [_record(prediction, share) for prediction in predictions]
+    records = [_make_record(prediction, share) for prediction in predictions]
     lines = "".join(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
 
     with disk_faults(file):
@@ -53,17 +57,17 @@ def read_predictions(file: Path) -> dict[str, Prediction]:
     Raises:
         RpobenchError: A line is damaged. A line that a kill tore at the end is passed over.
     """
-    return {prediction.example_id: prediction for prediction, _ in _read_lines(file)}
+    return {prediction.example_id: prediction for prediction, _ in _parse_lines(file)}
 
 
 def read_seconds(file: Path) -> dict[str, float]:
     """Read how long each complete prediction in a file took, by example id; see `read_predictions`."""
-    return {prediction.example_id: seconds for prediction, seconds in _read_lines(file)}
+    return {prediction.example_id: seconds for prediction, seconds in _parse_lines(file)}
 
 
 def packed_path(file: Path) -> Path:
     """Where a file of predictions lies when it is packed."""
-    return file.with_name(file.name + PACKED)
+    return file.with_name(file.name + PACKED_SUFFIX)
 
 
 def pack_lines(file: Path) -> bytes:
@@ -79,20 +83,20 @@ def pack_lines(file: Path) -> bytes:
         RpobenchError: The file is too large to be read back.
     """
     content = file.read_bytes()
-    if len(content) > UNPACKED:
-        raise RpobenchError(f"{file}: over {UNPACKED} bytes, too large to be packed")
+    if len(content) > MAX_UNPACKED_BYTES:
+        raise RpobenchError(f"{file}: over {MAX_UNPACKED_BYTES} bytes, too large to be packed")
 
     return gzip.compress(content, compresslevel=9, mtime=0)
 
 
-def _record(prediction: Prediction, seconds: float) -> dict[str, Any]:
-    """A prediction as a line of the file."""
+def _make_record(prediction: Prediction, seconds: float) -> dict[str, Any]:
+    """Make the JSON object of a prediction's line."""
     record = asdict(prediction)
 
     draft_kept = record.pop("draft_kept")
     if draft_kept is not None:  # most methods have no gate
-        record[KEPT] = draft_kept
-    for name in RARE:
+        record[KEPT_FIELD] = draft_kept
+    for name in TRUE_ONLY_FIELDS:
         if not record[name]:
             del record[name]
 
@@ -121,22 +125,30 @@ def _read_content(file: Path) -> bytes:
     """The bytes of a file of lines, unpacked; nothing where there is none."""
     if not file.exists():
         return b""
-    if file.suffix != PACKED:
+    if file.suffix != PACKED_SUFFIX:
         return file.read_bytes()
 
     try:
         with gzip.open(file) as zipped:
-            content = zipped.read(UNPACKED + 1)
+            content = zipped.read(MAX_UNPACKED_BYTES + 1)
     except UNREADABLE_ZIP as error:
         raise RpobenchError(f"{file}: not readable as gzip ({error}): move its folder away") from error
 
-    if len(content) > UNPACKED:
-        raise RpobenchError(f"{file}: over {UNPACKED} bytes unpacked, which no run needs: move its folder away")
+    if len(content) > MAX_UNPACKED_BYTES:
+        raise RpobenchError(
+            f"{file}: over {MAX_UNPACKED_BYTES} bytes unpacked, which no run needs: move its folder away"
+        )
     return content
 
 
 def read_records(file: Path) -> Iterator[Any]:
     """Read the complete lines of a file of predictions, or of its packed form, as JSON.
+
+    Args:
+        file: The plain file, whichever of the two is there.
+
+    Yields:
+        What `json.loads` returns for each line; it need not be a prediction.
 
     Raises:
         RpobenchError: A line is no JSON. A line that a kill tore at the end is passed over.
@@ -148,6 +160,7 @@ def read_records(file: Path) -> Iterator[Any]:
 
     content = _read_content(file)
     complete_lines = content[: content.rfind(b"\n") + 1].splitlines()
+
     for number, line in enumerate(complete_lines, start=1):
         try:
             yield json.loads(line)
@@ -172,7 +185,7 @@ def parse_record(record: Any, source: Path | str, number: int) -> tuple[Predicti
     try:
         fields = dict(record)
         seconds = float(fields.pop("seconds", 0))
-        fields["draft_kept"] = fields.pop(KEPT, None)
+        fields["draft_kept"] = fields.pop(KEPT_FIELD, None)
         fields["evidence"] = tuple(fields["evidence"])
         fields["usage"] = Usage(**fields["usage"])
         return Prediction(**fields), seconds
@@ -180,9 +193,10 @@ def parse_record(record: Any, source: Path | str, number: int) -> tuple[Predicti
         raise RpobenchError(f"{source}: line {number} is no prediction ({error}): move the file away") from error
 
 
-def _read_lines(file: Path) -> Iterator[tuple[Prediction, float]]:
+def _parse_lines(file: Path) -> Iterator[tuple[Prediction, float]]:
     """Each complete prediction with the seconds that it took."""
     packed_file = packed_path(file)
     source = packed_file if packed_file.exists() else file
+
     for number, record in enumerate(read_records(file), start=1):
         yield parse_record(record, source, number)

@@ -13,21 +13,22 @@ from datetime import timedelta
 
 from rpobench.types import RpobenchError
 
-PATIENCE = timedelta(days=7)  # with a first process that drafts or predicts; the library's own is half an hour
+# How long the others wait for a first process that drafts or predicts; the library would give up after half an hour.
+PATIENCE = timedelta(days=7)
 
 
 def count_processes() -> int:
-    """How many processes of this launch work together."""
+    """Count the processes of this launch, which train one fit together; 1 for a process that is alone."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_first() -> bool:
-    """Whether this process locks, drafts, writes files, predicts and prints."""
+    """Say whether this is the first process of its launch: the one that locks, drafts, writes, predicts and prints."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def wait_for_all() -> None:
-    """Return when every process is here."""
+    """Wait until every process of this launch has come here."""
     if count_processes() == 1:
         return
 

@@ -18,12 +18,17 @@ from typing import Any
 from rpobench.store.identity import KEY, SPEC_DIGEST, Quoted
 from rpobench.types import Chat, Decoding, Message, ProfileItem
 
-PINNED = "recorded_knobs.json"  # {method: {version: the knobs that its specs held, in the order of then}}
+KNOBS_FILE = "recorded_knobs.json"  # {method: {version: the knobs that its specs held, in the order of then}}
 
 
 @dataclass(frozen=True)
-class Called:
-    """An object of a class that version 0.1 knew under this name, with its fields in the order of then."""
+class RecordedObject:
+    """An object of a class of version 0.1.
+
+    Attributes:
+        name: The class's name in version 0.1.
+        fields: The object's fields by their names of then, in the order of then.
+    """
 
     name: str
     fields: Mapping[str, object]
@@ -33,14 +38,14 @@ def recorded_text(value: object) -> str:
     """Spell out the `repr` that a value had in version 0.1.
 
     Args:
-        value: What `identity.canonical_json` takes, and `Quoted` and `Called`.
+        value: What `identity.canonical_json` takes, and `Quoted` and `RecordedObject`.
 
     Returns:
         The text that was hashed then.
     """
     if isinstance(value, Quoted):
         return repr(recorded_text(value.value))
-    if isinstance(value, Called):
+    if isinstance(value, RecordedObject):
         return f"{value.name}({_assignments(value.fields)})"
 
     if isinstance(value, Message):
@@ -92,17 +97,17 @@ def recorded_prompts(parts: str | Sequence[object]) -> str | None:
 
 
 def recorded_chat_key(chat: Chat) -> str:
-    """The key of a draft or kept text: 24 hex digits."""
+    """Compute the key by which version 0.1 stored a draft or another kept text of this chat: 24 hex digits."""
     return recorded_digest(repr(_messages(chat)), KEY)
 
 
 def recorded_choice_key(chat: Chat) -> str:
-    """The key of one of HYDRA's choices, which was the hash of a tuple around the messages: 24 hex digits."""
+    """Compute the key of one of HYDRA's choices in version 0.1, the hash of a tuple around the messages: 24 digits."""
     return recorded_digest(repr((_messages(chat),)), KEY)
 
 
 def recorded_decoding(decoding: Decoding) -> str:
-    """The text of a decoding, which was part of the names of files of kept texts."""
+    """Spell out a decoding as it stood in the names of version 0.1's files of kept texts."""
     fields: dict[str, object] = {
         "max_new_tokens": decoding.max_new_tokens,
         "temperature": decoding.temperature,
@@ -114,7 +119,7 @@ def recorded_decoding(decoding: Decoding) -> str:
 
 
 def recorded_profile(profile: Iterable[ProfileItem]) -> str:
-    """The text of all that is in a profile."""
+    """Spell out all that is in a profile, as version 0.1 hashed it."""
     return recorded_text([(item.id, sorted(item.fields.items()), item.date) for item in profile])
 
 
@@ -143,7 +148,7 @@ def recorded_config(method: str, version: str, config: Mapping[str, Any], knobs:
 @cache
 def _pinned_knobs() -> Mapping[str, Mapping[str, Sequence[str]]]:
     """The knobs of each method's version in the order of then, by name and version of the method."""
-    text = (files("rpobench.store") / PINNED).read_text(encoding="utf-8")
+    text = (files("rpobench.store") / KNOBS_FILE).read_text(encoding="utf-8")
     pinned: Mapping[str, Mapping[str, Sequence[str]]] = json.loads(text)
     return pinned
 

@@ -1,8 +1,12 @@
-"""What is on disk: one folder a run, one a fit, one file of drafts for each (base model, task, data).
+"""What is on disk: one folder a run, one a fit, and one file of drafts for each (base model, task).
+
+    ROOT/<task>-<method>-<digest>/   a run: spec.json, environment.json, predictions.jsonl, result.json
+    ROOT/fits/<digest>/              a fit: spec.json, fit.json and the checkpoint
+    ROOT/drafts/                     the base model's answers without history, shared by all runs
+    ROOT/*.parquet                   a packed set of finished runs, see `rpobench.store.packed_runs`
 
 Finished predictions are appended and flushed to the disk at once; whole files are written aside and renamed. A line
 torn by a kill is not read and is cut off by the next append: nothing finished is lost, nothing half-written is read.
-Predictions may lie compressed, as `rpobench pack` leaves them: they are read alike.
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ if TYPE_CHECKING:
     from rpobench.store.spec import FitSpec, RunSpec, Spec
     from rpobench.store.stored_run import StoredRun
 
-NO_TEXT = re.compile("[\ud800-\udfff]")  # what Python makes of a byte on the command line that is no UTF-8
+# What Python makes of a byte on the command line that is no UTF-8.
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ResultStore:
@@ -70,28 +75,28 @@ class ResultStore:
         return recorded_digest if self.fit_folder(recorded_digest).exists() else digest
 
     def fit_folder(self, digest: str) -> Path:
-        """Where the trained artefact with this digest of its spec, and its unfinished work, live."""
+        """Find the folder of the fit with this digest, which holds its checkpoint or its unfinished work."""
         return self.root / "fits" / digest
 
-    def drafts_file(self, key: str) -> Path:
-        """The shared drafts under this key."""
-        return self.root / "drafts" / f"{key}.jsonl"
+    def drafts_file(self, name: str) -> Path:
+        """Find the file of shared drafts with this name; it need not exist."""
+        return self.root / "drafts" / f"{name}.jsonl"
 
     @property
     def written_folder(self) -> Path:
-        """What the base model wrote about users, shared by all runs."""
+        """The folder of texts that models wrote beside drafts, such as summaries of users; shared by all runs."""
         return self.root / "written"
 
     @property
     def users_folder(self) -> Path:
-        """What methods learned of single users while predicting, named by content, shared by all runs."""
+        """The folder of what methods learned of single users while predicting; shared by all runs."""
         return self.root / "users"
 
-    def done(self, spec: RunSpec) -> dict[str, Prediction]:
-        """The finished predictions of a run, by example id."""
+    def read_predictions(self, spec: RunSpec) -> dict[str, Prediction]:
+        """Read the predictions that a run has so far, by example id; the run need not be finished."""
         return read_predictions(self.run_folder(spec) / "predictions.jsonl")
 
-    def results(self, **spec_values: object) -> list[StoredRun]:
+    def find_runs(self, **spec_values: object) -> list[StoredRun]:
         """Read every finished run whose spec has these values.
 
         Args:
@@ -104,6 +109,8 @@ class ResultStore:
             RpobenchError: A file of a run is damaged; the text names it.
         """
         runs = [self.load(file.parent) for file in sorted(self.root.glob("*/result.json"))]
+
+        # A run that also has a folder of its own is read from there.
         names = {run.name for run in runs}
         runs += [self.packed.load(name) for name in self.packed.runs if name not in names]
 
@@ -118,7 +125,7 @@ class ResultStore:
         return PackedRuns(self.root)
 
     def find_packed(self, spec: RunSpec) -> StoredRun | None:
-        """The packed run of a spec, or of the same run as version 0.1 described it; None where none is packed."""
+        """Load the packed run of a spec, or of the same run as version 0.1 described it; None where none is packed."""
         for candidate in (spec, spec.recorded):
             if candidate is not None and _run_name(candidate) in self.packed.runs:
                 return self.packed.load(_run_name(candidate))
@@ -168,18 +175,34 @@ class ResultStore:
             RpobenchError: No run or several have the name, or it is not finished.
         """
         folder = self.find_folder(name)
-        is_packed = not (folder / "spec.json").exists()
-        return self.packed.load(folder.name) if is_packed else self.load(folder)
+
+        return self.packed.load(folder.name) if self.is_packed(folder.name) else self.load(folder)
+
+    def list_names(self) -> list[str]:
+        """List the names of all runs, finished or not, packed or in folders of their own, in alphabetical order."""
+        names = {file.parent.name for file in self.root.glob("*/spec.json")} | self.packed.runs.keys()
+        return sorted(names)
+
+    def is_packed(self, name: str) -> bool:
+        """Say whether the run with this name is in the packed set alone, without a folder of its own."""
+        return name in self.packed.runs and not (self.root / name / "spec.json").exists()
 
     def find_folder(self, name: str) -> Path:
-        """The folder of the run with this name, finished or not; `name` is as in `find`.
+        """Find the folder of the run with this name, finished or not.
 
-        A packed run has a folder in name only.
+        Args:
+            name: As in `find`. A part of the name is enough where no other run has it.
+
+        Returns:
+            The folder. That of a packed run does not exist; its name is the run's.
+
+        Raises:
+            RpobenchError: No run or several have the name.
         """
-        names = {path.parent.name for path in self.root.glob("*/spec.json")} | self.packed.runs.keys()
-        folders = [self.root / run_name for run_name in sorted(names)]
+        folders = [self.root / run_name for run_name in self.list_names()]
+
         matches = [folder for folder in folders if name == folder.name or Path(name) == folder]
-        if not matches and name:
+        if not matches and name:  # a digest, which is the end of the name
             matches = [folder for folder in folders if name in folder.name]
 
         if len(matches) != 1:
@@ -204,7 +227,7 @@ def claim(folder: Path, spec: Spec) -> None:
     file = folder / "spec.json"
     content = spec.content()
     for name, value in content.items():
-        if NO_TEXT.search(json.dumps(value, ensure_ascii=False)):
+        if LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False)):
             raise RpobenchError(f"{name} {value!r} holds bytes that are no UTF-8: such a run could not be read back")
 
     if not file.exists():
@@ -224,13 +247,14 @@ def claim(folder: Path, spec: Spec) -> None:
 
 
 def _differs(name: str, content: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
-    """Whether a field of a spec is another one; of the config only the knobs that both know are compared."""
-    today, then = content.get(name), stored.get(name)
-    is_todays_config = name == "config" and content.get("knobs") is not None
+    """Whether a field of a spec differs; of the config only the knobs that both know are compared."""
+    current_value, stored_value = content.get(name), stored.get(name)
+    is_config_with_knobs = name == "config" and content.get("knobs") is not None
 
-    if is_todays_config and isinstance(today, dict) and isinstance(then, dict):
-        return any(today[knob] != then[knob] for knob in today.keys() & then.keys())
-    return bool(today != then)
+    if is_config_with_knobs and isinstance(current_value, dict) and isinstance(stored_value, dict):
+        common_knobs = current_value.keys() & stored_value.keys()
+        return any(current_value[knob] != stored_value[knob] for knob in common_knobs)
+    return bool(current_value != stored_value)
 
 
 def _run_name(spec: RunSpec) -> str:

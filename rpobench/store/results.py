@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rpobench.store.files import read_json
-from rpobench.store.predictions import KEPT
+from rpobench.store.predictions import KEPT_FIELD
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.types import Prediction, RpobenchError
 
@@ -97,7 +97,7 @@ class StoredEnvironment(Stored):
     reference_tokenizer: str | None = None
 
     @property
-    def prompts_then(self) -> str:
+    def comparable_prompts(self) -> str:
         """The hash of the task's prompts in the form that runs of every version have, so that they can be compared."""
         return self.recorded_prompt_sha256 or self.prompt_sha256
 
@@ -136,7 +136,7 @@ def parse_stored(shape: type[Shape], content: Mapping[str, Any], source: Path | 
     Raises:
         RpobenchError: A field is missing or wrong; the text names the source and the field.
     """
-    text = json.dumps(content)
+    text = json.dumps(content)  # pydantic's strict mode takes tuples and the like from JSON text alone
 
     try:
         return shape.model_validate_json(text, strict=True)
@@ -147,7 +147,11 @@ def parse_stored(shape: type[Shape], content: Mapping[str, Any], source: Path | 
 
 
 def published_schema() -> dict[str, Any]:
-    """The JSON schema of a run's files; a line of predictions.jsonl also has `seconds`. See leaderboard/schema."""
+    """Make the JSON schema of a run's files, which is committed in leaderboard/schema.
+
+    Returns:
+        A schema with a property for each file. It does not name the field `seconds` of a line of predictions.jsonl.
+    """
     files: dict[str, TypeAdapter[Any]] = {
         "spec.json": TypeAdapter(RunSpec),
         "environment.json": TypeAdapter(StoredEnvironment),
@@ -155,8 +159,9 @@ def published_schema() -> dict[str, Any]:
         "result.json": TypeAdapter(StoredResult),
     }
     shapes, definitions = TypeAdapter.json_schemas([(name, "validation", shape) for name, shape in files.items()])
+
     line = definitions["$defs"][Prediction.__name__]["properties"]
-    line[KEPT] = {**line.pop("draft_kept"), "title": "Kept"}
+    line[KEPT_FIELD] = {**line.pop("draft_kept"), "title": "Kept"}
 
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -76,7 +76,7 @@ class Spec(BaseModel):
         return content
 
     @property
-    def prompts_then(self) -> str | None:
+    def comparable_prompts(self) -> str | None:
         """The hash of the prompts in the form that specs of every version have, so that their runs can be compared."""
         return self.prompts if self.knobs is None else self.recorded_prompts
 

@@ -40,12 +40,14 @@ def read_training_logs(fit_folder: Path) -> TrainingLogs:
     entries_by_stage = {}
     for file in sorted(fit_folder.glob("checkpoint/*.jsonl")):
         entries = []
-        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(lines, start=1):
             try:
                 entries.append(json.loads(line))
             except (ValueError, RecursionError) as error:
                 raise RpobenchError(f"{file}:{number}: is no line of a training log: {error}") from error
         entries_by_stage[file.stem] = entries
+
     return parse_training_logs(entries_by_stage)
 
 
@@ -60,15 +62,17 @@ def parse_training_logs(entries_by_stage: Mapping[str, Sequence[Any]]) -> Traini
     """
     logs = {}
     for stage, entries in entries_by_stage.items():
-        steps = [_logged_step(entry) for entry in entries if isinstance(entry, dict) and "step" in entry]
+        steps = [_parse_step(entry) for entry in entries if isinstance(entry, dict) and "step" in entry]
         if steps:
             logs[stage] = steps
     return logs
 
 
-def _logged_step(entry: dict[str, Any]) -> LoggedStep:
+def _parse_step(entry: dict[str, Any]) -> LoggedStep:
+    """Read one logged line; values that are not finite numbers are left out."""
     figures = {}
     for name, value in entry.items():
         if name != "step" and isinstance(value, int | float) and math.isfinite(value):
             figures[name] = float(value)
+
     return LoggedStep(entry["step"], figures)

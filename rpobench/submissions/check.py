@@ -31,7 +31,13 @@ Predictions = Mapping[str, Prediction]  # by example id
 
 @dataclass
 class Report:
-    """What was found of one run: `faults`, each a line, and in `notes` what could not be looked at."""
+    """What the check says of one run.
+
+    Attributes:
+        run: The run's name.
+        faults: What is wrong, one line each; a run in order has none.
+        notes: What could not be checked, and why, one line each.
+    """
 
     run: str
     faults: list[str] = field(default_factory=list)
@@ -47,17 +53,17 @@ def check_runs(folder: Path, data: str | None = None) -> list[Report]:
         data: The official folder, for runs that are not on synthetic data.
 
     Returns:
-        A report for each run, by name.
+        A report for each run, in the order of the names.
 
     Raises:
         RpobenchError: There is no run at all.
     """
-    store, names = _runs_in(folder)
+    store, names = _list_runs(folder)
     if not names:
         raise RpobenchError(f"{folder}: no run in it: a run is a folder with spec.json, or a row of runs.parquet")
 
     reports = []
-    names_by_spec: dict[str, str] = {}
+    names_by_spec: dict[str, str] = {}  # the first run of each spec, by the spec's JSON
     for name in names:
         report = check_run(store, name, data)
         twin = _find_twin(store, name, names_by_spec)
@@ -80,7 +86,7 @@ def check_run(store: ResultStore, name: str, data: str | None = None) -> Report:
     """
     report = Report(name)
     try:
-        if not _is_packed(store, name) and not (store.root / name / "result.json").exists():
+        if not store.is_packed(name) and not (store.root / name / "result.json").exists():
             read_run_spec(store.root / name / "spec.json")
             report.faults.append("result.json: absent, the run is not finished")
         else:
@@ -90,53 +96,49 @@ def check_run(store: ResultStore, name: str, data: str | None = None) -> Report:
     return report
 
 
-def _runs_in(folder: Path) -> tuple[ResultStore, list[str]]:
-    """The store and the names of the runs that a path means."""
+def _list_runs(folder: Path) -> tuple[ResultStore, list[str]]:
+    """Return the store and the names of the runs that a path means."""
     parent = ResultStore(folder.parent)
     if (folder / "spec.json").exists() or folder.name in parent.packed.runs:
         return parent, [folder.name]
 
     store = ResultStore(folder)
-    names = {file.parent.name for file in folder.glob("*/spec.json")} | store.packed.runs.keys()
-    return store, sorted(names)
-
-
-def _is_packed(store: ResultStore, name: str) -> bool:
-    return name in store.packed.runs and not (store.root / name / "spec.json").exists()
+    return store, store.list_names()
 
 
 def _find_twin(store: ResultStore, name: str, names_by_spec: dict[str, str]) -> str | None:
-    """Another run of the same spec that was seen before; unreadable specs have none."""
+    """Find an earlier run of the same spec, by name; unreadable specs have none. `names_by_spec` learns this run."""
     try:
-        if _is_packed(store, name):
+        if store.is_packed(name):
             content = store.packed.runs[name].spec
         else:
-            content = _stored_content(read_run_spec(store.root / name / "spec.json"))
+            content = _dump_as_stored(read_run_spec(store.root / name / "spec.json"))
     except RpobenchError:
         return None
-    first = names_by_spec.setdefault(json.dumps(content, sort_keys=True), name)
-    return first if first != name else None
+
+    first_name = names_by_spec.setdefault(json.dumps(content, sort_keys=True), name)
+    return first_name if first_name != name else None
 
 
 def _check_finished(run: StoredRun, data: str | None, report: Report) -> None:
     """Add to the report what is wrong with a finished run."""
     predictions = run.predictions()
-    report.faults += _folder_name_faults(run)
-    form_faults = [*_form_faults(run), *_id_faults(run, predictions)]
+    report.faults += _find_name_faults(run)
+
+    # Numbers are computed anew only from files that fit together.
+    form_faults = [*_find_form_faults(run), *_find_id_faults(run, predictions)]
     if form_faults:
         report.faults += form_faults
         return
 
     _check_measures(run, report)
-    report.faults += _fit_faults(run)
+    report.faults += _find_fit_faults(run)
+
     data_set = _load_data(run, data, report)
     if data_set is not None:
         _check_against_data(run, predictions, data_set, report)
     else:
-        task = get_task(run.task_name)
-        if task.versioned == run.spec.task:
-            facts = _prediction_facts(run) | count_predictions(task, list(predictions.values()))
-            report.faults += find_differences("predictions", facts, run.result.to_json())
+        report.faults += _find_count_faults(run, predictions)
 
 
 def _check_measures(run: StoredRun, report: Report) -> None:
@@ -145,6 +147,7 @@ def _check_measures(run: StoredRun, report: Report) -> None:
     if sums is None:
         report.notes.append("metrics not computed anew: schema 1, or another version of the task, keeps no measures")
         return
+
     values = sums.task.metrics_of(sums.sums.sum(axis=0))
     metrics = {name: float(value) for name, value in values.items()}
     report.faults += find_differences("measures", {"metrics": metrics}, run.result.to_json())
@@ -157,51 +160,70 @@ def _check_against_data(run: StoredRun, predictions: Predictions, data_set: Data
         report.faults.append("result.json: scores: are not of the examples of its data")
         return
 
-    facts = _prediction_facts(run) | score(task, data_set, predictions) | {"synthetic": data_set.synthetic}
+    scores = score(task, data_set, predictions)
+    facts = _list_prediction_facts(run) | scores | {"synthetic": data_set.synthetic}
     report.faults += find_differences("predictions", facts, run.result.to_json())
-    report.faults += _foreign_evidence(run.spec, data_set, predictions)
+    report.faults += _find_foreign_evidence(run.spec, data_set, predictions)
+
     if not hash_prompts(task, data_set).match(run.environment.prompt_sha256):
         report.faults.append("environment.json: prompt_sha256 is not that of the task's prompts")
 
 
-def _prediction_facts(run: StoredRun) -> dict[str, Any]:
-    """What follows from the predictions alone; `kept` is null where no prediction went through a gate."""
+def _find_count_faults(run: StoredRun, predictions: Predictions) -> list[str]:
+    """Find counts of the result that are not those of its predictions, where the task is still the same version."""
+    task = get_task(run.task_name)
+    if task.versioned != run.spec.task:
+        return []
+
+    facts = _list_prediction_facts(run) | count_predictions(task, list(predictions.values()))
+    return find_differences("predictions", facts, run.result.to_json())
+
+
+def _list_prediction_facts(run: StoredRun) -> dict[str, Any]:
+    """Return the fields of a result that follow from the predictions alone, as far as scoring does not return them.
+
+    Scoring overwrites `kept` where a prediction went through a gate; without a gate it must be absent from the result.
+    """
     return {"kept": None, "seconds": sum(run.reader.seconds().values())}
 
 
-def _stored_content(spec: Spec) -> dict[str, Any]:
-    """The fields that stand in the file of a spec; those that came later than it are not among them."""
+def _dump_as_stored(spec: Spec) -> dict[str, Any]:
+    """Return the fields that stand in the file of a spec; fields that newer versions added are not among them."""
     return spec.model_dump(mode="json", exclude_unset=True)
 
 
-def _folder_name_faults(run: StoredRun) -> list[str]:
-    """A spec that is not the one whose digest names its folder."""
-    digest = digest_of(_stored_content(run.spec))
+def _find_name_faults(run: StoredRun) -> list[str]:
+    """Say where a spec is not the one whose digest names its folder."""
+    digest = digest_of(_dump_as_stored(run.spec))
     if run.name.endswith(f"-{digest}"):
         return []
+
     return [f"spec.json: its digest is {digest}, which the folder's name does not end in: changed after the run"]
 
 
-def _fit_faults(run: StoredRun) -> list[str]:
-    """What the fit beside the run says otherwise; without one there is nothing to hold it against."""
+def _find_fit_faults(run: StoredRun) -> list[str]:
+    """Find where a run and its fit disagree; a run may have come without its fit, which is no fault."""
     result = run.result.to_json()
+
     if run.fit_folder is None:
         return find_differences("spec, which names no fit,", {"fit_seconds": None, "fit_tokens": None}, result)
     if run.fit_spec is None:
         return []
 
     faults = []
-    if digest_of(_stored_content(run.fit_spec)) != run.spec.fit:
+    if digest_of(_dump_as_stored(run.fit_spec)) != run.spec.fit:
         faults.append(f"fits/{run.spec.fit}/spec.json: changed after the fit")
+
     cost = run.reader.fit_cost()
     if cost is not None:
         facts = {"fit_seconds": cost["seconds"], "fit_tokens": cost["tokens"]}
         faults += find_differences("fit", facts, result)
+
     return faults
 
 
-def _foreign_evidence(spec: RunSpec, data_set: DataSet, predictions: Predictions) -> list[str]:
-    """Evidence that is in nobody's profile, or in that of another user than the run was shown."""
+def _find_foreign_evidence(spec: RunSpec, data_set: DataSet, predictions: Predictions) -> list[str]:
+    """Find evidence that is not in the profile which the run was shown, own or swapped."""
     examples = [labelled.example for labelled in data_set.labelled]
     if spec.profiles == "swapped":
         examples = swap_profiles(examples, seed=spec.seed)
@@ -214,16 +236,19 @@ def _foreign_evidence(spec: RunSpec, data_set: DataSet, predictions: Predictions
     return faults
 
 
-def _form_faults(run: StoredRun) -> list[str]:
-    """Hashes, versions and numbers that cannot be."""
+def _find_form_faults(run: StoredRun) -> list[str]:
+    """Find hashes, versions and numbers that cannot be, each in itself or beside another field."""
     spec, result, environment = run.spec, run.result, run.environment
     faults = []
+
     if not 1 <= result.schema_version <= SCHEMA_VERSION:
         faults.append(
             f"result.json: schema {result.schema_version} is unknown here (newest {SCHEMA_VERSION}): update rpobench"
         )
-    hashes = {"data_sha256": environment.data_sha256, "prompt_sha256": environment.prompt_sha256}
-    faults += [f"environment.json: {name} is no sha256" for name, text in hashes.items() if not SHA256.fullmatch(text)]
+
+    for name in ("data_sha256", "prompt_sha256"):
+        if not SHA256.fullmatch(getattr(environment, name)):
+            faults.append(f"environment.json: {name} is no sha256")
 
     if result.schema_version > 1 and result.examples is None:
         faults.append(f"result.json: examples: absent, schema {result.schema_version} has them")
@@ -232,17 +257,19 @@ def _form_faults(run: StoredRun) -> list[str]:
     if result.texts and not result.synthetic and get_task(run.task_name).licensed:
         faults.append("result.json: texts must be false, the data's licence does not allow them to be shown")
 
-    infinite = find_infinite(result.to_json())
-    faults += [f"result.json: {name} is no finite number" for name in infinite[:1]]
+    infinite_paths = find_infinite(result.to_json())
+    if infinite_paths:
+        faults.append(f"result.json: {infinite_paths[0]} is no finite number")
     if not result.scores:
         faults.append("result.json: scores: empty, nothing was scored")
     if environment.data_sha256 != spec.data.sha256:
         faults.append("environment.json: data_sha256 is not that of spec.json")
+
     return faults
 
 
-def _id_faults(run: StoredRun, predictions: Predictions) -> list[str]:
-    """Files that speak of different examples."""
+def _find_id_faults(run: StoredRun, predictions: Predictions) -> list[str]:
+    """Find files and fields that speak of other examples than the scores do."""
     scores, examples, count = run.result.scores, run.result.examples, run.result.n
     ids_by_file = {"result.json: scores": set(scores), "predictions.jsonl": set(predictions)}
     if examples is not None:
@@ -258,7 +285,10 @@ def _id_faults(run: StoredRun, predictions: Predictions) -> list[str]:
 
 
 def _load_data(run: StoredRun, folder: str | None, report: Report) -> DataSet | None:
-    """The examples with their targets; None with a note where they are not at hand."""
+    """Load the run's examples with their targets.
+
+    None where they are not at hand or have changed, which the report then says: as a note or as a fault.
+    """
     spec, task = run.spec, get_task(run.task_name)
     if task.versioned != spec.task:
         report.notes.append(f"not scored anew: is of {spec.task}, installed is version {task.version}")

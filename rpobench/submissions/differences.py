@@ -9,8 +9,9 @@ from typing import Any
 from rpobench.store.results import SCHEMA_VERSION
 
 DEFAULTS = {"unanswered": 0}  # what an absent field means; every other one means null
-CLOSE = 1e-9
-ROUNDED = 1e-3  # seconds are stored to the millisecond
+TOLERANCE = 1e-9  # relative and absolute
+SECONDS_TOLERANCE = 1e-3  # absolute: seconds are stored to the millisecond
+ABSENT = object()  # the value of a path that one side lacks
 
 
 def find_differences(source: str, facts: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
@@ -29,30 +30,48 @@ def find_differences(source: str, facts: Mapping[str, Any], stored: Mapping[str,
         if name not in stored and stored["schema"] != SCHEMA_VERSION:
             continue
 
-        stored_leaves = leaves(stored.get(name, DEFAULTS.get(name)), name)
-        fact_leaves = leaves(fact, name)
-        tolerance = ROUNDED if name.endswith("seconds") else CLOSE
-        for path in stored_leaves | fact_leaves:
-            if path not in fact_leaves:
-                words = f"is {_format(stored_leaves[path])}, from the {source} there is none"
-            elif path not in stored_leaves:
-                words = f"is absent, from the {source} it is {_format(fact_leaves[path])}"
-            elif not _is_equal(stored_leaves[path], fact_leaves[path], tolerance):
-                words = f"is {_format(stored_leaves[path])}, from the {source} it is {_format(fact_leaves[path])}"
-            else:
+        stored_values = flatten(stored.get(name, DEFAULTS.get(name)), name)
+        computed_values = flatten(fact, name)
+        tolerance = SECONDS_TOLERANCE if name.endswith("seconds") else TOLERANCE
+
+        for path in stored_values | computed_values:
+            stored_value = stored_values.get(path, ABSENT)
+            computed_value = computed_values.get(path, ABSENT)
+            if _is_equal(stored_value, computed_value, tolerance):
                 continue
-            differences.append(f"result.json: {path} {words}")
+
+            stored_text = "absent" if stored_value is ABSENT else _format(stored_value)
+            computed_text = "there is none" if computed_value is ABSENT else f"it is {_format(computed_value)}"
+            differences.append(f"result.json: {path} is {stored_text}, from the {source} {computed_text}")
     return differences
 
 
 def find_infinite(content: Mapping[str, Any]) -> list[str]:
-    """The paths of numbers that are nan or infinite."""
-    values = leaves(content, "").items()
-    return [path.removeprefix(".") for path, value in values if isinstance(value, float) and not math.isfinite(value)]
+    """Find the numbers that are nan or infinite.
+
+    Args:
+        content: The content of `result.json`.
+
+    Returns:
+        Their paths, such as `metrics.rouge-1`.
+    """
+    paths = []
+    for path, value in flatten(content, "").items():
+        if isinstance(value, float) and not math.isfinite(value):
+            paths.append(path.removeprefix("."))
+    return paths
 
 
-def leaves(content: Any, path: str) -> dict[str, Any]:
-    """Everything in nested objects and lists that is neither, by its path."""
+def flatten(content: Any, path: str) -> dict[str, Any]:
+    """Collect the numbers and texts of nested objects and lists.
+
+    Args:
+        content: What `json.loads` may return.
+        path: Where the content stands; it begins every path of the result.
+
+    Returns:
+        The values by path: names and list indices, joined by dots.
+    """
     if isinstance(content, Mapping):
         children = [(f"{path}.{name}", child) for name, child in content.items()]
     elif isinstance(content, list):
@@ -60,15 +79,15 @@ def leaves(content: Any, path: str) -> dict[str, Any]:
     else:
         return {path: content}
 
-    by_path: dict[str, Any] = {}
+    values_by_path: dict[str, Any] = {}
     for child_path, child in children:
-        by_path |= leaves(child, child_path)
-    return by_path
+        values_by_path |= flatten(child, child_path)
+    return values_by_path
 
 
 def _is_equal(first: Any, second: Any, tolerance: float) -> bool:
     if isinstance(first, float | int) and isinstance(second, float | int) and not isinstance(first, bool):
-        return math.isclose(first, second, rel_tol=CLOSE, abs_tol=tolerance)
+        return math.isclose(first, second, rel_tol=TOLERANCE, abs_tol=tolerance)
     return bool(first == second)
 
 

@@ -5,13 +5,46 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rpobench.data.dataset import DataSet
+from rpobench.registry import get_task
+from rpobench.runs.environment import describe_environment, hash_prompts
+from rpobench.scoring.result import score
+from rpobench.store.files import write_json
+from rpobench.store.predictions import append_predictions, packed_path, read_predictions
+from rpobench.store.result_store import ResultStore, claim
+from rpobench.store.results import SCHEMA_VERSION
+from rpobench.store.spec import DataSpec, RunSpec
+from rpobench.task.contract import Task
 from rpobench.types import Prediction, RpobenchError
 
-if TYPE_CHECKING:
-    from rpobench.data.dataset import DataSet
-    from rpobench.store.spec import RunSpec
+
+def make_import_spec(method: str, base_model: str, seed: int, data: DataSet, data_spec: DataSpec) -> RunSpec:
+    """Make the spec of a run whose predictions were made elsewhere.
+
+    Args:
+        method: What the run's row is called in tables.
+        base_model: The identity of the base model, as far as it is known.
+        seed: The seed that the predictions were made with.
+        data: The examples that were answered.
+        data_spec: What names these examples.
+
+    Returns:
+        The spec, with the one of version 0.1 in `recorded`.
+    """
+    spec = RunSpec(
+        task=get_task(data.task).versioned,
+        data=data_spec,
+        method=method,
+        version="imported",
+        config={},
+        knobs={},
+        base_model=base_model,
+        seed=seed,
+    )
+
+    return spec.model_copy(update={"recorded": spec.as_recorded()})
 
 
 def write_import(out: Path, spec: RunSpec, data: DataSet, answers: Mapping[str, str], preds: Path) -> Path:
@@ -31,32 +64,36 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: Mapping[str, 
         RpobenchError: The ids are not those of the data, a metric is not finite, or the run's folder holds other
             predictions.
     """
-    from rpobench.registry import get_task
-    from rpobench.runs.environment import describe_environment, hash_prompts
-    from rpobench.scoring.result import score
-    from rpobench.store.files import write_json
-    from rpobench.store.predictions import append_predictions, packed_path, read_predictions
-    from rpobench.store.result_store import ResultStore, claim
-    from rpobench.store.results import SCHEMA_VERSION
-
     example_ids = [labelled.example.id for labelled in data.labelled]
     _check_ids(set(example_ids), set(answers), preds)
-
-    task = get_task(data.task)
     predictions = {}
     for example_id in example_ids:
         predictions[example_id] = Prediction(example_id, answers[example_id], answers[example_id])
+
+    task = get_task(data.task)
     scores = score(task, data, predictions)
     _check_metrics(scores["metrics"], preds)
 
     folder = ResultStore(out).run_folder(spec)
-    predictions_file = folder / "predictions.jsonl"
     if (folder / "result.json").exists():
-        if read_predictions(predictions_file) != predictions:
-            raise RpobenchError(f"{folder}: holds other predictions of that name: choose another --name or --seed")
-        return folder
+        _check_same_predictions(folder, predictions)
+    else:
+        _write_run(folder, spec, task, data, predictions, scores)
+    return folder
 
+
+def _write_run(
+    folder: Path,
+    spec: RunSpec,
+    task: Task,
+    data: DataSet,
+    predictions: Mapping[str, Prediction],
+    scores: Mapping[str, Any],
+) -> None:
+    """Write the files of a finished run; `result.json` comes last, since it is what makes the run finished."""
     claim(folder, spec)
+
+    predictions_file = folder / "predictions.jsonl"
     for leftover in (predictions_file, packed_path(predictions_file)):  # of an import that was killed
         leftover.unlink(missing_ok=True)
     append_predictions(predictions_file, list(predictions.values()))
@@ -73,13 +110,18 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: Mapping[str, 
         "imported": True,
     }
     write_json(folder / "result.json", {**scores, **facts})
-    return folder
+
+
+def _check_same_predictions(folder: Path, predictions: Mapping[str, Prediction]) -> None:
+    """Refuse to import other predictions under the name of a run that is there."""
+    if read_predictions(folder / "predictions.jsonl") != predictions:
+        raise RpobenchError(f"{folder}: holds other predictions of that name: choose another --name or --seed")
 
 
 def _check_ids(example_ids: set[str], answer_ids: set[str], preds: Path) -> None:
-    missing, unknown = example_ids - answer_ids, answer_ids - example_ids
+    missing_ids, unknown_ids = example_ids - answer_ids, answer_ids - example_ids
 
-    for ids, fault in ((missing, "lacks"), (unknown, "has an unknown")):
+    for ids, fault in ((missing_ids, "lacks"), (unknown_ids, "has an unknown")):
         if ids:
             raise RpobenchError(f"{preds}: {fault} id {min(ids)!r} ({len(ids)} in all): use --data and --limit")
 

@@ -20,13 +20,13 @@ from rpobench.types import RpobenchError
 
 
 @dataclass(frozen=True)
-class Packed:
-    """What became of one run.
+class PackOutcome:
+    """What became of one run that was to be packed.
 
     Attributes:
         name: The run.
         reason: Why it was left out; None where it is packed.
-        is_fault: Whether something is wrong with it, so that it is not just no run to be committed.
+        is_fault: Whether it was left out because something is wrong with it, not because it is private or unfinished.
     """
 
     name: str
@@ -36,7 +36,13 @@ class Packed:
 
 @dataclass
 class PackedSet:
-    """The runs and fits of a packed set, while runs are added."""
+    """The runs and fits of a packed set, while runs are added.
+
+    Attributes:
+        target: The folder of the set.
+        runs: The runs by name, with their lines.
+        fits: The fits by digest.
+    """
 
     target: ResultStore
     runs: dict[str, PackedRun] = field(default_factory=dict)
@@ -44,7 +50,7 @@ class PackedSet:
 
     @classmethod
     def read(cls, target: ResultStore) -> PackedSet:
-        """The set as it stands in a folder; empty where there is none."""
+        """Read the set that stands in a folder; it is empty where there is none."""
         packed = target.packed
         runs = {name: replace(run, lines=packed.lines(name)) for name, run in packed.runs.items()}
         return cls(target, runs, dict(packed.fits))
@@ -53,6 +59,10 @@ class PackedSet:
         """Add a run with its fit.
 
         A run that is there already is left as it is, but takes over a mark that its texts are not to be shown.
+
+        Args:
+            run: The run, with its lines.
+            fit: Its fit; None where it trained nothing, or came without its fit.
 
         Raises:
             RpobenchError: Something else has the name of the run or of the fit.
@@ -69,19 +79,22 @@ class PackedSet:
             return
         if {**existing.result, "texts": None} != {**run.result, "texts": None}:
             raise RpobenchError(f"{folder}: another result of this spec is packed: take it out, or leave this one out")
+
         if existing.result["texts"] and not run.result["texts"]:
             self.runs[run.name] = replace(existing, result=run.result)
 
     def _add_fit(self, fit: PackedFit) -> None:
         folder = self.target.fit_folder(fit.digest)
         existing = self.fits.get(fit.digest)
-        is_another = existing is not None and (existing.spec, existing.cost) != (fit.spec, fit.cost)
-        if is_another or folder.exists():
+
+        is_other_training = existing is not None and (existing.spec, existing.cost) != (fit.spec, fit.cost)
+        if is_other_training or folder.exists():
             raise RpobenchError(f"{folder}: holds another training of this fit: move it away, or leave its runs out")
+
         self.fits.setdefault(fit.digest, fit)
 
 
-def pack_runs(source: ResultStore, names: Sequence[str], target: ResultStore) -> Iterator[Packed]:
+def pack_runs(source: ResultStore, names: Sequence[str], target: ResultStore) -> Iterator[PackOutcome]:
     """Add finished runs to a packed set.
 
     Args:
@@ -95,40 +108,41 @@ def pack_runs(source: ResultStore, names: Sequence[str], target: ResultStore) ->
     Raises:
         RpobenchError: A name means no run, or there is none at all.
     """
-    folders = _folders_of(source, names)
+    folders = _find_folders(source, names)
     with locked(target.root):
         packed_set = PackedSet.read(target)
         for folder in folders:
             try:
-                reason = _reason_to_leave_out(source, folder, is_there=folder.name in packed_set.runs)
+                reason = _find_reason_to_leave_out(source, folder, packed_set)
                 if reason is None:
                     packed_set.add(*_read_run(source, folder))
-                yield Packed(folder.name, reason)
+                yield PackOutcome(folder.name, reason)
             except RpobenchError as error:
-                yield Packed(folder.name, str(error), is_fault=True)
+                yield PackOutcome(folder.name, str(error), is_fault=True)
 
         if packed_set.runs:
             write_packed(target.root, list(packed_set.runs.values()), list(packed_set.fits.values()))
 
 
-def _folders_of(source: ResultStore, names: Sequence[str]) -> list[Path]:
+def _find_folders(source: ResultStore, names: Sequence[str]) -> list[Path]:
     if names:
         return [source.find_folder(name) for name in names]
 
-    run_names = {path.parent.name for path in source.root.glob("*/spec.json")} | source.packed.runs.keys()
+    run_names = source.list_names()
     if not run_names:
         raise RpobenchError(f"--runs {source.root}: no run in it: give the --out of `rpobench run`")
-    return [source.root / name for name in sorted(run_names)]
+    return [source.root / name for name in run_names]
 
 
-def _reason_to_leave_out(source: ResultStore, folder: Path, *, is_there: bool) -> str | None:
-    """Why a run is not to be committed; None where it is.
+def _find_reason_to_leave_out(source: ResultStore, folder: Path, packed_set: PackedSet) -> str | None:
+    """Say why a run is not to be committed; None where it is.
 
     Raises:
         RpobenchError: It is not in order.
     """
     if (folder / "spec.json").exists() and not (folder / "result.json").exists():
         return "not finished"
+
     report = check_run(source, folder.name)
     if report.faults:
         raise RpobenchError(report.faults[0])
@@ -139,26 +153,35 @@ def _reason_to_leave_out(source: ResultStore, folder: Path, *, is_there: bool) -
         return f"{run.result.unanswered} examples have no answer: the command that made it asks them again"
     if task.licensed and not run.result.synthetic:
         return f"its predictions hold texts of {task.name}'s licensed data"
-    if not run.result.texts and not is_there:  # one that stands there already takes the mark over
+    # One that is in the set already takes the mark over.
+    if not run.result.texts and run.name not in packed_set.runs:
         return "made with --no-text, and its predictions hold texts"
+
     return None
 
 
 def _read_run(source: ResultStore, folder: Path) -> tuple[PackedRun, PackedFit | None]:
-    """A run and what its fit says of itself, as they are packed."""
+    """Read a run and what its fit says of itself, in the form in which they are packed."""
     run = source.find(folder.name)
     if run.spec.fit and not run.spec.fit.isalnum():
         raise RpobenchError(f"{folder / 'spec.json'}: fit {run.spec.fit!r} is no digest, so it names no folder")
 
     if folder.name in source.packed.runs:
         packed = source.packed
-        fit = packed.fits.get(run.spec.fit) if run.spec.fit else None
-        return replace(packed.runs[folder.name], lines=packed.lines(folder.name)), fit
+        packed_run = replace(packed.runs[folder.name], lines=packed.lines(folder.name))
+        return packed_run, packed.fits.get(run.spec.fit) if run.spec.fit else None
 
-    spec, environment, result = (read_json(folder / f"{name}.json") for name in ("spec", "environment", "result"))
     lines = list(read_records(folder / "predictions.jsonl"))
     _check_text(folder, lines)
-    return PackedRun(folder.name, spec, environment, result, lines), _read_fit(run)
+
+    packed_run = PackedRun(
+        name=folder.name,
+        spec=read_json(folder / "spec.json"),
+        environment=read_json(folder / "environment.json"),
+        result=read_json(folder / "result.json"),
+        lines=lines,
+    )
+    return packed_run, _read_fit(run)
 
 
 def _check_text(folder: Path, lines: Sequence[Mapping[str, Any]]) -> None:
@@ -170,22 +193,23 @@ def _check_text(folder: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _read_fit(run: StoredRun) -> PackedFit | None:
-    """Spec, cost and training logs. Weights are left out, and so are trajectories, which quote the training data."""
+    """Read a fit's spec, cost and training logs; weights are left out, and trajectories, which quote training data."""
     if run.fit_folder is None or run.fit_spec is None:
         return None  # a run may have come without its fit
 
     logs = {}
     for file in sorted((run.fit_folder / "checkpoint").glob("*.jsonl")):
-        entries = _log_entries(file.read_bytes())
+        entries = _parse_training_log(file.read_bytes())
         if entries is not None:
             logs[file.stem] = entries
+
     cost_file = run.fit_folder / FIT_COST
     cost = read_json(cost_file) if cost_file.exists() else None
     return PackedFit(run.fit_folder.name, read_json(run.fit_folder / "spec.json"), cost, logs)
 
 
-def _log_entries(content: bytes) -> list[Mapping[str, Any]] | None:
-    """The lines of a training log; None for a file that holds more than numbers by step, since it may quote a text."""
+def _parse_training_log(content: bytes) -> list[Mapping[str, Any]] | None:
+    """Parse the lines of a training log; None for a file of anything but numbers by step, since it may quote a text."""
     try:
         entries = [json.loads(line) for line in content.split(b"\n") if line.strip()]
     except (ValueError, RecursionError):

@@ -45,7 +45,7 @@ def runs(make_run: Make, tmp_path: Path) -> Path:
 
 
 def read(folder: Path, against: str | None = None) -> Any:
-    return compute_sheets(group_runs(ResultStore(folder).results()), against)
+    return compute_sheets(group_runs(ResultStore(folder).find_runs()), against)
 
 
 def lines(text: str) -> list[dict[str, str]]:
@@ -64,7 +64,7 @@ def test_csv_has_intervals_ranks_gains_costs_and_says_synthetic(runs: Path) -> N
     assert mae["average_rank"] == "1.0" and lines_by_cell["poor", "LaMP-3", "MAE"]["average_rank"] == "2.0"
     assert mae["synthetic"] == "true" and mae["imported"] == "false" and mae["p_holm"] == ""
     assert float(mae["seconds"]) == 1.5 and float(mae["prompt_tokens"]) == 2400 and mae["dollars"] == ""
-    stored_runs = ResultStore(runs).results(method="good", profiles="own")
+    stored_runs = ResultStore(runs).find_runs(method="good", profiles="own")
     run = next(run for run in stored_runs if run.task_name == "LaMP-3")
     generic, oracle = (run.result.references[name]["MAE"] for name in ("best_generic", "oracle"))
     assert float(mae["normalized"]) == pytest.approx((float(mae["value"]) - generic) / (oracle - generic))

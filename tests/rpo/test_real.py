@@ -30,7 +30,7 @@ def test_the_embedded_model_learns_the_form_and_answers_in_it(tmp_path: Path) ->
     assert [summary["task"] for summary in summaries] == ["LaMP-2", "LaMP-3", "LaMP-7"]
 
     trajectory_count = 0
-    for run in ResultStore(tmp_path).results():
+    for run in ResultStore(tmp_path).find_runs():
         predictions = run.predictions().values()
         assert len(predictions) == 12
         for prediction in predictions:

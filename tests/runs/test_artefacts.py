@@ -74,7 +74,7 @@ def test_a_module_is_applied_and_its_spec_says_its_home(tmp_path: Path, monkeypa
     fit = tmp_path / "runs" / "fits" / spec["fit"]
     assert read_json(fit / "spec.json")["base_model"] == "scripted"
 
-    (stored,) = ResultStore(tmp_path / "runs").results(base_model="other")
+    (stored,) = ResultStore(tmp_path / "runs").find_runs(base_model="other")
     assert stored.fit_spec and stored.fit_spec.base_model == "scripted"
     assert stored.result.fit_seconds == read_json(fit / "fit.json")["seconds"]
 

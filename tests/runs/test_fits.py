@@ -155,12 +155,12 @@ def test_a_finished_run_can_be_marked_as_without_texts(tmp_path: Path) -> None:
     run(plan(tmp_path, method="peek"))
     run(plan(tmp_path, method="peek", texts=False))
 
-    stored_runs = ResultStore(tmp_path / "runs").results()
+    stored_runs = ResultStore(tmp_path / "runs").find_runs()
     assert len(stored_runs) == 2 and not any(stored.result.texts for stored in stored_runs), "the control too"
 
     run(plan(tmp_path, method="peek"))
 
-    assert not any(stored.result.texts for stored in ResultStore(tmp_path / "runs").results()), "a mark stays"
+    assert not any(stored.result.texts for stored in ResultStore(tmp_path / "runs").find_runs()), "a mark stays"
 
 
 def test_the_draft_reference_does_not_depend_on_what_ran_before(tmp_path: Path) -> None:

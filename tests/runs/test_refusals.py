@@ -228,7 +228,7 @@ def test_the_swap_is_tried_before_a_folder_is_begun(tmp_path: Path) -> None:
     run(make_plan(method="peek", task="LaMP-3", limit=1, out=tmp_path / "runs"))
 
     assert [path.name for path in (tmp_path / "runs").glob("*-swapped-*")] == []
-    assert len(ResultStore(tmp_path / "runs").results()) == 1
+    assert len(ResultStore(tmp_path / "runs").find_runs()) == 1
 
 
 def test_what_needs_dates_is_not_applicable_on_data_without(

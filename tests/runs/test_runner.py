@@ -126,7 +126,7 @@ def test_swapped_runs_stand_alone_only_when_asked_for(tmp_path: Path) -> None:
 
 def test_no_control_where_no_profile_can_matter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (zero_shot,) = run(plan(tmp_path, "zero-shot"))
-    assert zero_shot.references.swapped is None and len(ResultStore(tmp_path / "runs").results()) == 1
+    assert zero_shot.references.swapped is None and len(ResultStore(tmp_path / "runs").find_runs()) == 1
 
     (single_user,) = run(plan(tmp_path, "peek", limit=1))
     assert single_user.references.swapped is None
@@ -206,7 +206,7 @@ def test_a_method_must_answer_what_it_was_asked(tmp_path: Path) -> None:
     with pytest.raises(RpobenchError, match="method silent: 0 predictions for 6 examples"):
         run(plan(tmp_path, "silent"))
 
-    assert ResultStore(tmp_path / "runs").results() == []
+    assert ResultStore(tmp_path / "runs").find_runs() == []
 
 
 def test_a_method_that_does_not_apply_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

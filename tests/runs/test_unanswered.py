@@ -31,7 +31,7 @@ def near(position: int, target: str, rng: Random) -> str:
 
 
 def compute_sheet(store: ResultStore) -> Sheet:
-    (sheet,) = compute_sheets(group_runs(store.results()), "near")
+    (sheet,) = compute_sheets(group_runs(store.find_runs()), "near")
     return sheet
 
 

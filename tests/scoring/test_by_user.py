@@ -52,7 +52,7 @@ def scored(name: str = "LaMP-3", count: int = 12) -> dict[str, Any]:
 
 
 def as_stored(result: dict[str, Any]) -> StoredRun:
-    (run,) = ResultStore(STORED / f"v{SCHEMA_VERSION}").results()
+    (run,) = ResultStore(STORED / f"v{SCHEMA_VERSION}").find_runs()
     return replace(run, result=StoredResult.model_validate(result))
 
 
@@ -86,7 +86,7 @@ def test_examples_are_summed_by_user() -> None:
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
 def test_results_of_every_schema_load(version: int) -> None:
-    (run,) = ResultStore(STORED / f"v{version}").results()
+    (run,) = ResultStore(STORED / f"v{version}").find_runs()
 
     assert run.result.schema_version == version and run.result.metrics.keys() == {"MAE", "RMSE"}
     sums = sum_by_user(run)
@@ -102,7 +102,7 @@ def test_measures_of_another_version_of_the_task_are_not_read(tmp_path: Path) ->
     (spec,) = (tmp_path / "runs").glob("*/spec.json")
     spec.write_text(spec.read_text().replace("LaMP-3@1", "LaMP-3@0"))
 
-    (run,) = ResultStore(tmp_path / "runs").results()
+    (run,) = ResultStore(tmp_path / "runs").find_runs()
 
     assert sum_by_user(run) is None
     (sheet,) = compute_sheets(group_runs([run]))

@@ -57,7 +57,7 @@ def make_result(name: str, text: str) -> dict[str, Any]:
 
 
 def as_stored(name: str, result: dict[str, Any]) -> StoredRun:
-    (run,) = ResultStore(STORED / f"v{SCHEMA_VERSION}").results()
+    (run,) = ResultStore(STORED / f"v{SCHEMA_VERSION}").find_runs()
     spec = run.spec.model_copy(update={"task": get_task(name).versioned})
     return replace(run, spec=spec, result=StoredResult.model_validate(result))
 

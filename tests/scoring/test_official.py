@@ -167,7 +167,7 @@ def test_extra_metrics_of_all_tasks_join_the_official_ones(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("honest", [True, False])
 def test_a_zip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, honest: bool) -> None:
-    monkeypatch.setattr(scoring, "UNPACKED", 100_000)
+    monkeypatch.setattr(scoring, "MAX_UNPACKED_BYTES", 100_000)
     golds = write_zips(tmp_path)[0]
     bomb = tmp_path / "bomb.zip"
     with ZipFile(bomb, "w", ZIP_DEFLATED) as zipped:

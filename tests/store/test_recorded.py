@@ -13,7 +13,7 @@ from paths import STORED
 import rpobench
 from rpobench.models.scripted import ScriptedModel
 from rpobench.registry import get_model
-from rpobench.store.recorded import Called, Quoted, recorded_config, recorded_prompts, recorded_text
+from rpobench.store.recorded import Quoted, RecordedObject, recorded_config, recorded_prompts, recorded_text
 from rpobench.types import Message, RpobenchError
 
 PLAN: dict[str, Any] = {
@@ -111,7 +111,7 @@ def test_texts_are_those_of_then_whatever_classes_are_called() -> None:
     assert recorded_text([chat]) == """[(Message(role='user', content="it's"),)]"""
     assert recorded_text(Quoted((1, None))) == "'(1, None)'"
     assert recorded_text({"a": [True, 0.5], "b": ()}) == "{'a': [True, 0.5], 'b': ()}"
-    assert recorded_text(Called("Config", {"k": 4, "names": ("a", "b")})) == "Config(k=4, names=('a', 'b'))"
+    assert recorded_text(RecordedObject("Config", {"k": 4, "names": ("a", "b")})) == "Config(k=4, names=('a', 'b'))"
 
 
 def test_parts_of_prompts_are_joined_as_then() -> None:

@@ -168,9 +168,9 @@ def test_results_are_the_finished_runs_that_match(tmp_path: Path) -> None:
     write_finished_run(store, spec(method="zero-shot"))
     claim(store.run_folder(spec(seed=1)), spec(seed=1))
 
-    assert [run.spec.method for run in store.results()] == ["rpo", "zero-shot"]
-    assert [run.spec.method for run in store.results(method="rpo")] == ["rpo"]
-    assert ResultStore(tmp_path / "nowhere").results() == []
+    assert [run.spec.method for run in store.find_runs()] == ["rpo", "zero-shot"]
+    assert [run.spec.method for run in store.find_runs(method="rpo")] == ["rpo"]
+    assert ResultStore(tmp_path / "nowhere").find_runs() == []
 
 
 def test_a_run_is_found_by_name_digest_or_folder(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_file_of_another_shape_is_named(tmp_path: Path, name: str, change: str
     file.write_text(json.dumps(contents[change]))
 
     with pytest.raises(RpobenchError) as raised:
-        store.results()
+        store.find_runs()
 
     error_message = str(raised.value)
     assert error_message.startswith(f"{file}: ")

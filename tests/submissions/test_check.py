@@ -256,7 +256,7 @@ def test_imported_predictions_are_a_run_like_any_other(tmp_path: Path, make_run:
     folder = Path(done.stdout.strip())
     assert done.exit_code == 0 and folder.name.startswith("LaMP-3-My-method-")
     assert "scored on synth-v2 world 0, dev" in done.stderr, "another version of a world has the same ids"
-    (run,) = ResultStore(tmp_path / "runs").results(method="My method")
+    (run,) = ResultStore(tmp_path / "runs").find_runs(method="My method")
     assert run.result.metrics["MAE"] == 0 and run.result.imported and run.result.synthetic
     assert [report.faults for report in check_runs(tmp_path / "runs")] == [[], []]
     runs = ["--runs", str(tmp_path / "runs")]
@@ -270,7 +270,7 @@ def test_imported_predictions_are_a_run_like_any_other(tmp_path: Path, make_run:
 
 def test_imported_texts_are_scored_as_they_are(tmp_path: Path) -> None:
     brought_in(tmp_path, predictions(tmp_path, output="I say 3"))
-    (run,) = ResultStore(tmp_path / "runs").results()
+    (run,) = ResultStore(tmp_path / "runs").find_runs()
     targets = [labelled.target for labelled in generate("LaMP-3", "dev", 12).labelled]
     assert run.result.metrics == get_task("LaMP-3").aggregate(["I say 3"] * 12, targets) == run.result.strict
 

@@ -30,7 +30,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def names(runs: Path) -> list[str]:
-    return [run.name for run in ResultStore(runs).results()]
+    return [run.name for run in ResultStore(runs).find_runs()]
 
 
 def golds(folder: Path) -> Path:
@@ -57,7 +57,7 @@ def test_an_exported_run_scores_as_the_run_did(runs: Path, tmp_path: Path) -> No
     done = invoke(*names(runs), "--runs", runs, "--out", tmp_path / "preds.zip")
     assert done.exit_code == 0, done.output
     found = score_all(golds(tmp_path), tmp_path / "preds.zip")
-    kept = {run.task_name: run.result.metrics for run in ResultStore(runs).results()}
+    kept = {run.task_name: run.result.metrics for run in ResultStore(runs).find_runs()}
     assert found == {name: pytest.approx(kept[name], abs=1e-12) for name in TASKS}
     assert score("LaMP-3", golds(tmp_path), tmp_path / "preds.zip") == pytest.approx(kept["LaMP-3"])
 

@@ -48,7 +48,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def packed_names(tmp_path: Path) -> list[str]:
-    return [run.name for run in ResultStore(tmp_path / "packed").results()]
+    return [run.name for run in ResultStore(tmp_path / "packed").find_runs()]
 
 
 def contents(run: StoredRun) -> tuple[Any, ...]:
@@ -71,7 +71,7 @@ def test_packed_runs_read_back_as_they_were(make_run: Make, tmp_path: Path, fold
 
     assert done.exit_code == 0 and done.stdout.splitlines() == sorted((run.name, other.name)), done.output
     assert set(files(tmp_path / "packed")) == FILES
-    before, after = (ResultStore(tmp_path / name).results() for name in ("runs", "packed"))
+    before, after = (ResultStore(tmp_path / name).find_runs() for name in ("runs", "packed"))
     assert [contents(stored) for stored in after] == [contents(stored) for stored in before]
     assert [report.faults for report in check_runs(tmp_path / "packed")] == [[], []]
 
@@ -148,7 +148,7 @@ def test_a_file_that_is_no_parquet_is_named(make_run: Make, tmp_path: Path, fold
     (tmp_path / "packed" / RUNS).write_bytes(b"no parquet")
 
     with pytest.raises(RpobenchError, match=r"runs\.parquet: not readable as Parquet"):
-        ResultStore(tmp_path / "packed").results()
+        ResultStore(tmp_path / "packed").find_runs()
 
 
 def test_a_command_goes_on_from_packed_runs(tmp_path: Path, model: ScriptedModel, folders: tuple[object, ...]) -> None:
@@ -249,7 +249,7 @@ def test_of_a_fit_its_spec_cost_and_logs_are_packed_alone(
     assert fit.logs == {"sft": [{"step": 1, "loss": 2.0}, {"step": 2, "loss": None}], "grpo": [{"step": 1}]}
     fits = (tmp_path / "packed" / FITS).read_bytes()
     assert b"weights" not in fits and b"a mail" not in fits
-    (run,) = ResultStore(tmp_path / "packed").results()
+    (run,) = ResultStore(tmp_path / "packed").find_runs()
     assert run.training_logs()["sft"][0].figures == {"loss": 2.0}
 
 
@@ -314,7 +314,7 @@ def test_a_mark_that_hides_texts_is_taken_over_and_stays(
     for mark in (False, True):
         change(run / "result.json", texts=mark)
         assert pack(*folders).exit_code == 0
-        (packed,) = ResultStore(tmp_path / "packed").results()
+        (packed,) = ResultStore(tmp_path / "packed").find_runs()
         assert packed.result.texts is False
 
 
@@ -361,7 +361,7 @@ def test_a_pack_that_was_killed_is_not_taken_for_runs(
             pack(*folders)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
-    assert list((tmp_path / "packed").iterdir()) and ResultStore(tmp_path / "packed").results() == []
+    assert list((tmp_path / "packed").iterdir()) and ResultStore(tmp_path / "packed").find_runs() == []
     assert pack(*folders).exit_code == 0
     assert [report.faults for report in check_runs(tmp_path / "packed")] == [[]]
 
@@ -388,7 +388,7 @@ def test_more_predictions_of_a_zipped_run_lose_none(tmp_path: Path, killed: bool
 def test_predictions_that_could_not_be_read_back_are_not_packed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "UNPACKED", 10)
+    monkeypatch.setattr(store, "MAX_UNPACKED_BYTES", 10)
     (tmp_path / "predictions.jsonl").write_bytes(b" " * 11)
     with pytest.raises(RpobenchError, match="too large to be packed"):
         store.pack_lines(tmp_path / "predictions.jsonl")
@@ -402,7 +402,7 @@ def test_predictions_that_could_not_be_read_back_are_not_packed(
 def test_a_packed_file_that_cannot_be_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bytes
 ) -> None:
-    monkeypatch.setattr(store, "UNPACKED", 100_000)
+    monkeypatch.setattr(store, "MAX_UNPACKED_BYTES", 100_000)
     (tmp_path / "predictions.jsonl.gz").write_bytes(broken)
     with pytest.raises(RpobenchError, match=r"predictions\.jsonl\.gz: (line 1 is no|not readable|over 100000 bytes)"):
         read_predictions(tmp_path / "predictions.jsonl")
