@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from rpobench.api import Example, FitContext, Labelled, Method, MethodConfig, PredictContext, Prediction, Task
 
-FILE = "of_all.json"  # the typical answer of all training users, by task
+ANSWERS = "of_all.json"  # the file of the typical answer of all training users, by task
 
 
 class Majority(Method):
@@ -64,8 +64,8 @@ class Majority(Method):
         return f"{average:g}"
 
     def save(self, path: Path) -> None:
-        (path / FILE).write_text(json.dumps(self._answers_of_all_users), encoding="utf-8")
+        (path / ANSWERS).write_text(json.dumps(self._answers_of_all_users), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path, config: BaseModel) -> Majority:
-        return cls(config, json.loads((path / FILE).read_text(encoding="utf-8")))
+        return cls(config, json.loads((path / ANSWERS).read_text(encoding="utf-8")))

@@ -46,8 +46,12 @@ class SelfRewrite(Method):
             rewrites = (rewrite_chat(task, stand_in, "x", ()), rewrite_chat(task, stand_in, "x", (), "x"))
             chats.append((*rewrites, critique_chat(task, stand_in, "x", ())))
 
+        words: list[object] = [(chats, CRITIQUE_TOKENS)]
         content_free = [_content_free_chat(task, stand_in) for task in tasks if task.labels]
-        return [(chats, CRITIQUE_TOKENS), *([content_free] if content_free else [])]
+        if content_free:
+            words.append(content_free)
+
+        return words
 
     def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         drafts_by_id = context.get_drafts(task, examples)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from rpobench.baselines.grouping import split_into_groups
 
 from rpobench.api import Chat, Completion, Example, Message, ProfileItem, Task, Usage, first_failure, total_usage
 from rpobench.method.context import Context
@@ -85,16 +88,17 @@ def first_chats(task: Task, examples: Sequence[Example]) -> list[list[Chat]]:
 def summary_wording(task: Task) -> tuple[object, ...]:
     """Collect everything that words a summary of this task's profiles: a change of it makes other summaries."""
     chats = (_part_chat(task, ["x"]), _merge_chat(task, ["x"]))
+
     return (*chats, PART_CHARACTERS, ITEM_CHARACTERS, SUMMARY_TOKENS)
 
 
 def _write_notes(task: Task, chats_by_profile: Sequence[Sequence[Chat]], context: Context) -> list[list[Summary]]:
     """A note for each chat, grouped as the chats are."""
-    all_chats = [chat for chats in chats_by_profile for chat in chats]
+    all_chats = list(chain.from_iterable(chats_by_profile))
     completions = context.generate_once(f"{task.name}-summaries", all_chats, max_new_tokens=SUMMARY_TOKENS)
 
-    remaining_notes = iter([_note(completion) for completion in completions])
-    return [[next(remaining_notes) for _ in chats] for chats in chats_by_profile]
+    notes = [_note(completion) for completion in completions]
+    return split_into_groups(notes, [len(chats) for chats in chats_by_profile])
 
 
 def _note(completion: Completion) -> Summary:
@@ -125,6 +129,7 @@ def _split_into_parts(lines: Sequence[str]) -> list[list[str]]:
 
         parts[-1].append(line)
         free_characters -= len(line) + len("\n- ")
+
     return parts
 
 
@@ -134,7 +139,10 @@ def _part_chat(task: Task, lines: Sequence[str]) -> Chat:
 
 
 def _merge_chats(task: Task, notes: Sequence[Summary]) -> list[Chat]:
-    return [_merge_chat(task, part) for part in _split_into_parts([note.text for note in notes])]
+    """What the model is asked to merge these notes, a chat for each group of notes that it reads at once."""
+    note_texts = [note.text for note in notes]
+
+    return [_merge_chat(task, part) for part in _split_into_parts(note_texts)]
 
 
 def _merge_chat(task: Task, note_texts: Sequence[str]) -> Chat:

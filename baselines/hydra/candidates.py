@@ -31,7 +31,7 @@ class Candidates:
 
     Attributes:
         texts: The answers.
-        raws: The words that each was read from.
+        raws: The model's words that each was read from; for labels the labels themselves.
         usage: What they cost.
         failure: Why the model gave none, as in `Completion`.
     """
@@ -47,7 +47,7 @@ class Candidates:
         return self.texts[0]
 
 
-def propose(
+def propose_candidates(
     task: Task, examples: Sequence[Example], evidence: Sequence[Evidence], context: Context, *, counts: Sequence[int]
 ) -> list[Candidates]:
     """Ask the base model for candidates after the official prompt with evidence.
@@ -63,7 +63,7 @@ def propose(
         The candidates of each example, in order.
 
     Raises:
-        RpobenchError: in a fit, the model gave no answer to some of them.
+        RpobenchError: In a fit, the model gave no answer to some of them.
     """
     prompts = [task.prompt(example, best.items) for example, best in zip(examples, evidence, strict=True)]
     if task.labels:
@@ -88,19 +88,25 @@ def _label_candidates(task: Task, choice: Completion) -> Candidates:
     labels = [label for label in task.labels if label != chosen_label]
     if chosen_label:
         labels.insert(0, chosen_label)
+
     return Candidates(tuple(labels), tuple(labels), choice.usage, choice.failure)
 
 
 def _text_candidates(task: Task, completions: Sequence[Completion]) -> Candidates:
     texts = [task.parse(completion.text) or completion.text.strip() for completion in completions]
     raws = [completion.text for completion in completions]
+
     return Candidates(tuple(texts), tuple(raws), total_usage(completions), first_failure(completions))
 
 
 def _write_texts(
     task: Task, prompts: Sequence[Chat], context: Context, counts: Sequence[int]
 ) -> list[list[Completion]]:
-    """Greedy texts, then one round of samples after another; what was written before is not written again."""
+    """The texts of each prompt, the greedy one first; `counts` says how many a prompt gets.
+
+    They are asked for in rounds: the greedy texts of all prompts, then one seeded sample of each after another. What
+    was written before is not written again.
+    """
     completions: list[list[Completion]] = [[] for _ in prompts]
     rounds = max(counts, default=0)
 
@@ -117,6 +123,7 @@ def _write_texts(
 
         for index, text in zip(indices, texts, strict=True):
             completions[index].append(text)
+
     return completions
 
 

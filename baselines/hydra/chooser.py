@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rpobench.baselines.hydra.candidates import Candidates, propose
+from rpobench.baselines.hydra.candidates import Candidates, propose_candidates
 from rpobench.baselines.hydra.config import VERSION, ChooserConfig
 from rpobench.baselines.hydra.heads import Heads
 from rpobench.baselines.hydra.judge import Head, Judge, JudgeTraining
@@ -50,7 +50,14 @@ SCORER = "scorer"
 
 @dataclass(frozen=True)
 class Chooser:
-    """Answers one task's examples: its judges choose the evidence and the answer for each user."""
+    """Answers one task's examples: its judges choose the evidence and the answer for each user.
+
+    Attributes:
+        task: The task.
+        config: The knobs of the method.
+        reranker: Judges past items, to show the best of them.
+        scorer: Judges candidates, to answer with the best of them.
+    """
 
     task: Task
     config: ChooserConfig
@@ -67,7 +74,9 @@ class Chooser:
         Returns:
             What the base model was asked for it.
         """
-        by_user = [[example, *self._past_examples(example.example, context.seed)] for example in labelled]
+        by_user = []
+        for query in labelled:
+            by_user.append([query, *self._past_examples(query.example, context.seed)])
         queries = UserQueries(self.task, by_user)
 
         # The reranker learns from the answers in past items.
@@ -81,8 +90,9 @@ class Chooser:
         for user_queries in by_user:
             counts += [self.config.n] + [1] * (len(user_queries) - 1)
 
-        candidates = propose(self.task, queries.examples, evidence, context, counts=counts)
+        candidates = propose_candidates(self.task, queries.examples, evidence, context, counts=counts)
         self.scorer.fit(queries.candidate_rows(candidates, evidence))
+
         return total_usage(candidates)
 
     def save(self, folder: Path) -> None:
@@ -109,6 +119,7 @@ class Chooser:
                 judges.append(Judge.load(judge_folder, encoder, training))
             else:
                 judges.append(Judge(encoder, training))
+
         return cls(task, config, *judges)
 
     def predict(self, examples: Sequence[Example], context: PredictContext) -> list[Prediction]:
@@ -116,15 +127,18 @@ class Chooser:
         heads = self._get_heads(examples, context)
 
         shortlists = self._shortlist(examples, context)
-        evidence = self._rerank(examples, shortlists, [user_heads.reranking for user_heads in heads], context)
+        reranking_heads = [user_heads.reranking for user_heads in heads]
+        evidence = self._rerank(examples, shortlists, reranking_heads, context)
+
         counts = [self.config.n] * len(examples)
-        candidates = propose(self.task, examples, evidence, context, counts=counts)
+        candidates = propose_candidates(self.task, examples, evidence, context, counts=counts)
 
         predictions = []
-        for example, best, answers, user_heads in zip(examples, evidence, candidates, heads, strict=True):
-            completion = self._choose_answer(example, best, answers, user_heads)
+        for index, example in enumerate(examples):
+            completion = self._choose_answer(example, evidence[index], candidates[index], heads[index])
             prediction = context.read_prediction(self.task, example, completion)
-            predictions.append(replace(prediction, evidence=best.ids, cut=best.cut))
+            predictions.append(replace(prediction, evidence=evidence[index].ids, cut=evidence[index].cut))
+
         return predictions
 
     def _choose_answer(self, example: Example, evidence: Evidence, candidates: Candidates, heads: Heads) -> Completion:
@@ -134,7 +148,7 @@ class Chooser:
             failure = f"no answer about the user's history ({heads.failure})"
 
         rows = candidate_rows(self.task, example, candidates, evidence)
-        scores = self.scorer.scores(rows, heads.scoring)
+        scores = self.scorer.score(rows, heads.scoring)
         best = max(range(len(scores)), key=scores.__getitem__)
 
         text = "" if failure else candidates.raws[best]
@@ -142,25 +156,27 @@ class Chooser:
 
     def _get_heads(self, examples: Sequence[Example], context: PredictContext) -> list[Heads]:
         """Each example's heads: kept from earlier, or learned now from its profile. Equal profiles share them."""
-        keys = [self._key(example, context) for example in examples]
+        keys = [self._part_key(example, context) for example in examples]
+
         new_examples = {}
         for key, example in zip(keys, examples, strict=True):
             if find_part(context.users, key) is None:
                 new_examples[key] = example
 
         new_heads = self._learn_heads(list(new_examples.values()), context)
-        learned = dict(zip(new_examples, new_heads, strict=True))
-        for key, heads in learned.items():
-            if not heads.failure:
-                keep_part(context.users, key, heads.save)
+        new_heads_by_key = dict(zip(new_examples, new_heads, strict=True))
+        for key, user_heads in new_heads_by_key.items():
+            if not user_heads.failure:
+                keep_part(context.users, key, user_heads.save)
 
-        every_head = []
+        heads = []
         for key in keys:
             part = find_part(context.users, key)
-            every_head.append(learned[key] if part is None else Heads.load(part))
-        return every_head
+            heads.append(new_heads_by_key[key] if part is None else Heads.load(part))
 
-    def _key(self, example: Example, context: Context) -> PartKey:
+        return heads
+
+    def _part_key(self, example: Example, context: Context) -> PartKey:
         """The name of the heads that are learned from this example's profile."""
         task, knobs = self.task, changed_knobs(self.config)
         identities = (self.reranker.identity, self.scorer.identity, context.base_model.identity)
@@ -170,6 +186,7 @@ class Chooser:
         recorded_knobs = recorded_config("hydra", VERSION, self.config.model_dump(mode="json"), knobs)
         recorded_task = (task.name, task.version, RecordedObject("Config", recorded_knobs), context.seed)
         recorded_content = (FORMAT, recorded_judges, recorded_task, recorded_profile(example.profile))
+
         return name_part(content, recorded_text(recorded_content))
 
     def _learn_heads(self, examples: Sequence[Example], context: PredictContext) -> list[Heads]:
@@ -178,16 +195,17 @@ class Chooser:
         queries = UserQueries(self.task, by_user)
 
         shortlists = self._shortlist(queries.examples, context)
-        reranking = [self.reranker.head(rows) for rows in queries.item_rows(shortlists)]
+        reranking = [self.reranker.learn_head(rows) for rows in queries.item_rows(shortlists)]
 
         evidence = self._rerank(queries.examples, shortlists, queries.repeat(reranking), context)
         counts = [1] * len(queries.examples)
-        candidates = propose(self.task, queries.examples, evidence, context, counts=counts)
-        scoring = [self.scorer.head(rows) for rows in queries.candidate_rows(candidates, evidence)]
+        candidates = propose_candidates(self.task, queries.examples, evidence, context, counts=counts)
+        scoring = [self.scorer.learn_head(rows) for rows in queries.candidate_rows(candidates, evidence)]
 
         heads = []
         for reranking_head, scoring_head, answers in zip(reranking, scoring, queries.group(candidates), strict=True):
             heads.append(Heads.from_candidates(reranking_head, scoring_head, answers))
+
         return heads
 
     def _past_examples(self, example: Example, seed: int) -> list[Labelled]:
@@ -197,7 +215,8 @@ class Chooser:
         """The retriever's best items for each example, uncut."""
         limits = EvidenceConfig(k=self.config.shortlist, max_prompt_tokens=UNCUT)
         evidence = context.choose_evidence(self.task, examples, retriever=self.config.retriever, limits=limits)
-        return [best.items for best in evidence]
+
+        return [shortlist.items for shortlist in evidence]
 
     def _rerank(
         self,
@@ -209,7 +228,7 @@ class Chooser:
         """The reranker's best items of each shortlist, cut as for every method."""
         best_items = []
         for example, items, head in zip(examples, shortlists, heads, strict=True):
-            scores = self.reranker.scores(item_rows(self.task, example, items), head)
+            scores = self.reranker.score(item_rows(self.task, example, items), head)
             ranking = sorted(range(len(items)), key=scores.__getitem__, reverse=True)  # ties keep the retriever's order
             best_items.append([items[index] for index in ranking[: self.config.k]])
 

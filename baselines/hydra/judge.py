@@ -1,4 +1,4 @@
-"""A small trained judge of texts: a trunk that all users share, and a head of her own for each.
+"""A small trained judge of texts: a trunk that all users share, and a head for each user.
 
 The shape is HYDRA's (arXiv 2406.02888, section 3.4). There both parts are layers of a language model; here the trunk is
 one layer over frozen sentence vectors, and a user's head is what she adds to the head that all share, so that a user
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -51,11 +52,11 @@ class JudgeTraining:
     """How a judge is trained.
 
     Attributes:
-        width: Of the trunk's hidden layer.
-        steps: Of the descent over all rows.
-        learning_rate: Of that descent.
+        width: How many units the trunk's hidden layer has.
+        steps: How many steps of descent go over the rows of all users.
+        learning_rate: The learning rate of these steps.
         shrinkage: How much the size of a user's own head costs.
-        seed: Of the first weights.
+        seed: What the first weights depend on.
     """
 
     width: int
@@ -66,29 +67,42 @@ class JudgeTraining:
 
 
 class Features(NamedTuple):
-    """The numbers of n rows."""
+    """What a trunk reads of n rows.
 
-    queries: torch.Tensor  # unit vectors (n, d)
-    texts: torch.Tensor  # unit vectors (n, d)
-    hints: torch.Tensor  # (n, m)
+    Attributes:
+        queries: The queries' unit vectors, (n, dimension).
+        texts: The texts' unit vectors, (n, dimension).
+        hints: The hints, (n, hints).
+    """
+
+    queries: torch.Tensor
+    texts: torch.Tensor
+    hints: torch.Tensor
 
 
 class Trunk(torch.nn.Module):  # type: ignore[misc]  # torch is read untyped
     """One hidden layer over what two vectors say together, and the shared head.
 
-    A head reads that layer, the vectors' own product and the hints: it has width + m + 1 weights and a bias.
+    A head reads that layer, the vectors' own product and the hints: it has width + 1 + hints weights and a bias.
+
+    Args:
+        dimension: Of the sentence vectors.
+        hints: How many hints a row has.
+        width: How many units the hidden layer has.
     """
 
     def __init__(self, dimension: int, hints: int, width: int) -> None:
         super().__init__()
+
         self.hidden = torch.nn.Linear(3 * dimension, width)
         self.shared = torch.nn.Linear(width + 1 + hints, 1)
 
     def forward(self, features: Features) -> torch.Tensor:
-        """Return what a head reads of each row, (n, width + m + 1)."""
+        """Return what a head reads of each row, (n, width + 1 + hints)."""
         product = features.queries * features.texts
         inputs = torch.cat([features.queries, features.texts, SCALE * product], dim=1)
         hidden = torch.tanh(self.hidden(inputs))
+
         return torch.cat([hidden, product.sum(-1, keepdim=True), features.hints], dim=1)
 
     def logits(self, head_inputs: torch.Tensor, heads: torch.Tensor) -> torch.Tensor:
@@ -111,10 +125,18 @@ class Trunk(torch.nn.Module):  # type: ignore[misc]  # torch is read untyped
 
 
 class Judge:
-    """Scores texts for a query and a user. Learned from many users by `fit`, for a new one by `head`."""
+    """Scores texts for a query and a user. Learned from many users by `fit`, for a new one by `learn_head`.
+
+    Args:
+        encoder: Makes the vectors of queries and texts.
+        training: How it is trained.
+        trunk: What `fit` learned before; None for a judge that is still to be trained.
+    """
 
     def __init__(self, encoder: Encoder, training: JudgeTraining, trunk: Trunk | None = None) -> None:
-        self._encoder, self._training, self._trunk = encoder, training, trunk
+        self._encoder = encoder
+        self._training = training
+        self._trunk = trunk
 
     def fit(self, users: Sequence[Sequence[Row]]) -> list[Head]:
         """Learn the trunk, and each user's head, from the rows of all users.
@@ -126,15 +148,15 @@ class Judge:
             The head of each user, in order.
 
         Raises:
-            RpobenchError: there is no row at all.
+            RpobenchError: There is no row at all.
         """
-        rows = [row for user_rows in users for row in user_rows]
+        rows = list(chain.from_iterable(users))
         if not rows:
             raise RpobenchError("none of the training users has a past item to learn from: give training data that has")
 
         features, targets = self._features(rows), _targets(rows)
         row_counts = torch.tensor([len(user_rows) for user_rows in users])
-        users_of_rows = torch.arange(len(users)).repeat_interleave(row_counts)
+        user_indices = torch.arange(len(users)).repeat_interleave(row_counts)  # of each row
 
         self._trunk = trunk = self._new_trunk(features)
         heads = trunk.empty_head().repeat(len(users), 1).requires_grad_()
@@ -142,14 +164,14 @@ class Judge:
 
         for _ in range(self._training.steps):
             optimizer.zero_grad()
-            logits = trunk.logits(trunk(features), heads[users_of_rows])
+            logits = trunk.logits(trunk(features), heads[user_indices])
             self._loss(logits, targets, heads).backward()
             optimizer.step()
 
         trunk.requires_grad_(False)
         return list(heads.detach())
 
-    def head(self, rows: Sequence[Row]) -> Head:
+    def learn_head(self, rows: Sequence[Row]) -> Head:
         """Learn a new user's head, the trunk as it is.
 
         Args:
@@ -175,7 +197,7 @@ class Judge:
         optimizer.step(compute_loss)
         return head.detach()
 
-    def scores(self, rows: Sequence[Row], head: Head) -> list[float]:
+    def score(self, rows: Sequence[Row], head: Head) -> list[float]:
         """Say how good each row's text is for a user; only the order of the numbers means anything."""
         if not rows:
             return []
@@ -185,20 +207,24 @@ class Judge:
         return logits
 
     def save(self, folder: Path) -> None:
-        """Write the trunk with the shared head; heads are the users'."""
+        """Write the trunk with the shared head, and no user's head: those are kept by user (`heads.Heads`)."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self._learned_trunk.state_dict(), folder / WEIGHTS)
 
     @property
     def identity(self) -> str:
         """Hash of what was learned."""
-        weights = sorted(self._learned_trunk.state_dict().items())
-        return digest([[name, hashlib.sha256(tensor.numpy().tobytes()).hexdigest()] for name, tensor in weights], KEY)
+        hashes = []
+        for name, tensor in sorted(self._learned_trunk.state_dict().items()):
+            hashes.append([name, hashlib.sha256(tensor.numpy().tobytes()).hexdigest()])
+
+        return digest(hashes, KEY)
 
     @property
     def recorded_identity(self) -> str:
         """The same as version 0.1 hashed it."""
         weights = sorted(self._learned_trunk.state_dict().items())
+
         return recorded_digest(repr(([(name, tensor.numpy().tobytes()) for name, tensor in weights],)), KEY)
 
     @classmethod
@@ -214,11 +240,12 @@ class Judge:
 
     @property
     def _learned_trunk(self) -> Trunk:
+        """The trunk, which there is once the judge was trained or loaded."""
         assert self._trunk is not None
         return self._trunk
 
     def _new_trunk(self, features: Features) -> Trunk:
-        """With the seed's own weights; other random numbers stay as they are."""
+        """A trunk with the seed's own weights; other random numbers stay as they are."""
         with torch.random.fork_rng():
             torch.manual_seed(self._training.seed)
             return Trunk(features.queries.shape[1], features.hints.shape[1], self._training.width)
@@ -226,16 +253,21 @@ class Judge:
     def _loss(self, logits: torch.Tensor, targets: torch.Tensor, heads: torch.Tensor) -> torch.Tensor:
         """Cross-entropy a row, and the heads' size: the more rows, the less it weighs."""
         head_size = self._training.shrinkage * heads.square().sum() / len(targets)
+
         return binary_cross_entropy_with_logits(logits, targets) + head_size
 
     def _features(self, rows: Sequence[Row]) -> Features:
-        texts = list(dict.fromkeys(text for row in rows for text in (row.query, row.text)))
-        vectors = torch.from_numpy(self._encoder.encode(texts)).float()
+        """The vectors of queries and texts, each encoded once, and the hints."""
+        index_by_text: dict[str, int] = {}
+        for row in rows:
+            index_by_text.setdefault(row.query, len(index_by_text))
+            index_by_text.setdefault(row.text, len(index_by_text))
+
+        vectors = torch.from_numpy(self._encoder.encode(list(index_by_text))).float()
         vectors = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-6)
 
-        indices = {text: index for index, text in enumerate(texts)}
-        query_indices = [indices[row.query] for row in rows]
-        text_indices = [indices[row.text] for row in rows]
+        query_indices = [index_by_text[row.query] for row in rows]
+        text_indices = [index_by_text[row.text] for row in rows]
         hints = torch.tensor([row.hints for row in rows])
         return Features(vectors[query_indices], vectors[text_indices], hints)
 

@@ -12,7 +12,7 @@ from rpobench.api import Evidence, Example, ProfileItem, Task
 
 
 def item_rows(task: Task, example: Example, items: Sequence[ProfileItem], target: str | None = None) -> list[Row]:
-    """Build a row for each past item. Its hint is its rank.
+    """Build a row for each past item. Its hint is 1 / rank, so that the retriever's best item has 1.
 
     Args:
         task: Words the items and scores their answers.
@@ -29,6 +29,7 @@ def item_rows(task: Task, example: Example, items: Sequence[ProfileItem], target
     for rank, item in enumerate(items, start=1):
         value = 0.0 if target is None else task.score(item.fields[task.answer_field], target)
         rows.append(Row(query, task.show(item), (1 / rank,), value))
+
     return rows
 
 
@@ -60,7 +61,9 @@ def candidate_rows(
     rows = []
     for text in texts:
         is_models_choice = bool(task.labels) and text == candidates.greedy
+
         agreement = fmean(task.score(text, answer) for answer in past_answers) if past_answers else 0.0
         value = 0.0 if target is None else task.score(text, target)
         rows.append(Row(query, text, (float(is_models_choice), agreement), value))
+
     return rows

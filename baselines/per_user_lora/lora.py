@@ -40,7 +40,7 @@ class UserAdapters:
         memory_mb: How much memory adapters may take, in megabytes.
 
     Raises:
-        RpobenchError: several processes train together (`rpobench.store.processes`).
+        RpobenchError: Several processes train together (`rpobench.store.processes`).
     """
 
     def __init__(self, model: TransformersModel, training: AdapterTraining, folder: Path, *, memory_mb: int) -> None:
@@ -50,12 +50,14 @@ class UserAdapters:
                 "launcher, finished fits are kept"
             )
 
-        self._model, self._training, self._folder = model, training, folder
-        self._budget = memory_mb * 2**20
+        self._model = model
+        self._training = training
+        self._folder = folder
+        self._budget = memory_mb * 2**20  # bytes
 
         set_seed(training.seed)
         with silence_libraries():
-            self._peft = get_peft_model(model.model, self._lora("all-linear"), adapter_name=NOBODY)
+            self._peft = get_peft_model(model.model, self._lora_config("all-linear"), adapter_name=NOBODY)
         self._targets = set(self._peft.peft_config[NOBODY].target_modules)
 
         self._resident: OrderedDict[str, int] = OrderedDict()  # bytes by key, least lately used first
@@ -76,7 +78,7 @@ class UserAdapters:
         if key not in self._resident:
             adapter = keep_part(self._folder, part, lambda folder: self._train(lessons, folder))
             self._peft.load_adapter(str(adapter), adapter_name=key, is_trainable=False)
-            self._resident[key] = self._size(key)
+            self._resident[key] = self._count_bytes(key)
 
         self._resident.move_to_end(key)
         self._peft.set_adapter(key, inference_mode=True)
@@ -96,29 +98,32 @@ class UserAdapters:
     def _part_key(self, lessons: Sequence[Lesson]) -> PartKey:
         """The name of the adapter of these lessons."""
         training = self._training.fields()
+        content = [FORMAT, self._model.identity, training, list(lessons)]
         recorded_content = (FORMAT, self._model.identity, RecordedObject("AdapterTraining", training), list(lessons))
-        return name_part([FORMAT, self._model.identity, training, list(lessons)], recorded_text(recorded_content))
 
-    def _lora(self, targets: str | set[str]) -> LoraConfig:
+        return name_part(content, recorded_text(recorded_content))
+
+    def _lora_config(self, targets: str | set[str]) -> LoraConfig:
         rank = self._training.rank
+
         return LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=targets, task_type="CAUSAL_LM")
 
-    def _size(self, key: str) -> int:
-        """In bytes."""
+    def _count_bytes(self, key: str) -> int:
+        """How much memory the adapter with this key takes, in bytes."""
         tensors = [tensor for name, tensor in self._peft.named_parameters() if f".{key}." in name]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def _train(self, lessons: Sequence[Lesson], folder: Path) -> None:
         """Train a fresh adapter and save it in the folder."""
         set_seed(self._training.seed)
-        self._peft.add_adapter(FRESH, self._lora(self._targets))
+        self._peft.add_adapter(FRESH, self._lora_config(self._targets))
         self._peft.set_adapter(FRESH)
 
         with silence_libraries():
             trainer = Trainer(
                 model=self._peft,
                 args=self._arguments(folder),
-                train_dataset=[self._row(chat, answer) for chat, answer in lessons],
+                train_dataset=[self._training_row(chat, answer) for chat, answer in lessons],
                 data_collator=DataCollatorForSeq2Seq(load_tokenizer(self._model.path)),
             )
             run_to_end(trainer, folder)
@@ -128,8 +133,8 @@ class UserAdapters:
         self._peft.set_adapter(NOBODY, inference_mode=True)
         self._peft.delete_adapter(FRESH)
 
-    def _row(self, chat: Chat, answer: str) -> dict[str, list[int]]:
-        """Loss on the answer alone."""
+    def _training_row(self, chat: Chat, answer: str) -> dict[str, list[int]]:
+        """One lesson as the trainer reads it, with a loss on the answer alone."""
         prompt_ids, answer_ids = self._model.encode_lesson(chat, answer)
 
         return {

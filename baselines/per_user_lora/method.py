@@ -59,7 +59,7 @@ class PerUserLora(TrainedModule):
         return [answers_by_index[index] for index in range(len(inputs))]
 
     def _adapters(self, context: PredictContext) -> UserAdapters:
-        """Made when the first user is answered."""
+        """The users' adapters, which are put on the model when the first user is answered."""
         from rpobench.baselines.per_user_lora.lora import UserAdapters
 
         from rpobench.models.local.transformers import TransformersModel

@@ -143,6 +143,7 @@ class Form:
             if not line.startswith(label) or not part:
                 return None
             parts[label] = part
+
         return Trajectory(parts.get(SHOWS, ""), parts.get(LACKS, ""), parts[labels[-1]])
 
     def prefix_with_next_label(self, text: str) -> str | None:
@@ -176,7 +177,9 @@ class Form:
         """
         item = ProfileItem("", {name: f"<{name}>" for name in task.fields})
         example = Example("", "", "<input>")
-        chats = [self.build_chat(task, example, "<draft>", evidence) for evidence in ((), (item, item))]
+        without_evidence = self.build_chat(task, example, "<draft>", ())
+        with_evidence = self.build_chat(task, example, "<draft>", (item, item))
+        chats = [without_evidence, with_evidence]
 
         return Quoted((chats, self.render(Trajectory("<shows>", "<lacks>", "<rewrite>"))))
 

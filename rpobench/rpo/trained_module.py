@@ -58,7 +58,7 @@ class TrainedModule(Method):
         super().__init__(config)
 
         self._adapter = adapter
-        self._replacement = reflector
+        self._substitute = reflector
         self._work_folder: Path | None = None
 
     def models(self) -> Mapping[str, str]:
@@ -137,6 +137,8 @@ class TrainedModule(Method):
     ) -> list[Answer]:
         """The answers, with what the gate says of each. How many drafts it keeps is said on stderr."""
         assert self._gate is not None
+
+        # Only an answer that differs from its draft has something to be compared with.
         contested, drafts = [], []
         for index, (module_input, answer) in enumerate(zip(inputs, answers, strict=True)):
             if answer.text and module_input.draft and module_input.draft.text != answer.text:
@@ -163,8 +165,9 @@ class TrainedModule(Method):
     def _reflector(self) -> LanguageModel:
         from rpobench.models.local.transformers import TransformersModel
 
-        if self._replacement:
-            return self._replacement
+        if self._substitute:
+            return self._substitute
+
         return TransformersModel(reflection_checkpoint(self.config.reflection_model), adapter=self._adapter)
 
     @cached_property
@@ -180,12 +183,12 @@ class TrainedModule(Method):
         shutil.copytree(self._adapter, path / "adapter", ignore=shutil.ignore_patterns("log.jsonl", REPORTS))
         shutil.copy2(self._work_folder / TRAJECTORIES, path)
 
-        for log in self._work_folder.glob("*/adapter/log.jsonl"):
-            stage_name = log.parts[-3]
-            shutil.copy2(log, path / f"{stage_name}.jsonl")
-        for reports in self._work_folder.glob(f"*/adapter/{REPORTS}"):
-            stage_name = reports.parts[-3]
-            shutil.copytree(reports, path / REPORTS / stage_name)
+        for adapter in self._work_folder.glob("*/adapter"):
+            stage_name = adapter.parent.name
+            if (adapter / "log.jsonl").exists():
+                shutil.copy2(adapter / "log.jsonl", path / f"{stage_name}.jsonl")
+            if (adapter / REPORTS).exists():
+                shutil.copytree(adapter / REPORTS, path / REPORTS / stage_name)
 
     @classmethod
     def load(cls, path: Path, config: BaseModel) -> TrainedModule:

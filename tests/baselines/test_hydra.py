@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rpobench.baselines.hydra.candidates import Candidates, propose
+from rpobench.baselines.hydra.candidates import Candidates, propose_candidates
 from rpobench.baselines.hydra.rows import candidate_rows, item_rows
 from words import Words
 
@@ -198,7 +198,7 @@ def propose_without_evidence(task: Any, model: ScriptedModel, folder: Path, coun
     context = PredictContext(model, drafts, no_source, 0, folder / "users")
 
     examples = dev_examples(task, len(counts))
-    return propose(task, examples, [Evidence()] * len(counts), context, counts=counts)
+    return propose_candidates(task, examples, [Evidence()] * len(counts), context, counts=counts)
 
 
 def test_a_texts_candidates_are_the_greedy_answer_and_samples(tmp_path: Path) -> None:

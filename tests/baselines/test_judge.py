@@ -53,10 +53,10 @@ def test_a_new_users_rows_decide_where_users_disagree() -> None:
     heads = judge.fit(make_users())
 
     for number, head in enumerate(heads):
-        assert prefers_loud(judge.scores(rows, head)) is (number % 2 == 0), "a training user's own head"
+        assert prefers_loud(judge.score(rows, head)) is (number % 2 == 0), "a training user's own head"
     for likes_loud in (True, False):
-        new_head = judge.head(user_rows(likes_loud, WORDS[4:]))
-        assert prefers_loud(judge.scores(rows, new_head)) is likes_loud
+        new_head = judge.learn_head(user_rows(likes_loud, WORDS[4:]))
+        assert prefers_loud(judge.score(rows, new_head)) is likes_loud
 
 
 def test_a_user_without_rows_is_judged_as_all_who_agree() -> None:
@@ -64,15 +64,15 @@ def test_a_user_without_rows_is_judged_as_all_who_agree() -> None:
 
     judge.fit([user_rows(True, WORDS[:3]) for _ in range(4)])
 
-    assert prefers_loud(judge.scores(answer_rows(True, "lamp"), judge.head([])))
-    assert not judge.head([]).any()
+    assert prefers_loud(judge.score(answer_rows(True, "lamp"), judge.learn_head([])))
+    assert not judge.learn_head([]).any()
 
 
 def test_the_more_rows_a_user_has_the_more_she_departs() -> None:
     judge = make_judge(shrinkage=1.0)
     judge.fit([user_rows(True, WORDS[:3]) for _ in range(4)])
 
-    head_of_few, head_of_many = (judge.head(user_rows(False, WORDS[:count])) for count in (1, 6))
+    head_of_few, head_of_many = (judge.learn_head(user_rows(False, WORDS[:count])) for count in (1, 6))
 
     assert head_of_many.norm() > head_of_few.norm() > 0
 
@@ -90,7 +90,7 @@ def test_equal_fits_are_equal_and_a_saved_judge_scores_alike(tmp_path: Path) -> 
     loaded = Judge.load(tmp_path, encoder, JudgeTraining(8, 150, 0.02, 0.1, 0))
     rows, own_rows = answer_rows(True, "lamp"), answer_rows(False, "review")
     assert loaded.identity == first.identity
-    assert loaded.scores(rows, loaded.head(own_rows)) == first.scores(rows, first.head(own_rows))
+    assert loaded.score(rows, loaded.learn_head(own_rows)) == first.score(rows, first.learn_head(own_rows))
 
 
 def test_a_fit_leaves_other_random_numbers_and_a_head_the_trunk() -> None:
@@ -103,7 +103,7 @@ def test_a_fit_leaves_other_random_numbers_and_a_head_the_trunk() -> None:
     assert torch.rand(1) == expected_number
 
     identity = judge.identity
-    judge.head(answer_rows(True, "lamp"))
+    judge.learn_head(answer_rows(True, "lamp"))
     assert judge.identity == identity
 
 
@@ -113,4 +113,4 @@ def test_a_fit_without_rows_is_refused() -> None:
 
     judge = make_judge()
     judge.fit(make_users())
-    assert judge.scores([], judge.head([])) == []
+    assert judge.score([], judge.learn_head([])) == []

@@ -39,6 +39,11 @@ def common_arguments(work: Path, *, report_to: str, seed: int) -> dict[str, Any]
     }
 
 
+def refinement_evaluation_steps(steps: int) -> int:
+    """Choose how many steps of stage 2 lie between two measurements on held-out users: half of all steps."""
+    return max(1, steps // 2)
+
+
 def check_reports(report_to: str) -> None:
     """Refuse a report that cannot be written here.
 
@@ -71,5 +76,6 @@ def mixed_precision() -> bool:
     capabilities = torch.cpu.get_capabilities()
     if capabilities.get("amx_bf16", False):
         return True
+
     is_intel = "Intel" in str(capabilities.get("cpu_name", ""))
     return bool(capabilities.get("avx512_bf16", False)) and not is_intel

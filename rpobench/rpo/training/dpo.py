@@ -19,7 +19,7 @@ from trl import DPOConfig, DPOTrainer
 from rpobench.models.protocol import CHAT_TOKENS
 from rpobench.rpo.context_window import template_messages
 from rpobench.rpo.form import Form, one_line
-from rpobench.rpo.training.arguments import common_arguments
+from rpobench.rpo.training.arguments import common_arguments, refinement_evaluation_steps
 from rpobench.rpo.training.best_adapter import BestAdapter
 from rpobench.rpo.training.job import TrainingData, TrainingJob
 from rpobench.rpo.training.policy import load_tokenizer, trained_policy
@@ -45,7 +45,7 @@ def select_preferences(demonstrations: Sequence[Demonstration]) -> list[Demonstr
     """
     preferences = []
     for demonstration in demonstrations:
-        task, row = demonstration.row.task, demonstration.row
+        row, task = demonstration.row, demonstration.row.task
         draft_differs = task.parse(row.draft) not in ("", task.parse(row.target))
         if draft_differs and not reaches_wrong_conclusion(task, demonstration.trajectory):
             preferences.append(demonstration)
@@ -78,8 +78,10 @@ def build_dpo_dataset(preferences: Sequence[Demonstration], form: Form, *, count
     shuffled = Random(seed).sample(preferences, len(preferences))
     rows = []
     for index in range(count):
-        row, trajectory = shuffled[index % len(shuffled)].row, shuffled[index % len(shuffled)].trajectory
+        preference = shuffled[index % len(shuffled)]
+        row, trajectory = preference.row, preference.trajectory
         with_draft = replace(trajectory, rewrite=one_line(row.draft))
+
         rows.append(
             {
                 "prompt": template_messages(row.build_chat(form)),
@@ -88,6 +90,7 @@ def build_dpo_dataset(preferences: Sequence[Demonstration], form: Form, *, count
                 "chat_template_kwargs": dict(CHAT_TOKENS),
             }
         )
+
     return Dataset.from_list(rows)
 
 
@@ -157,6 +160,6 @@ def dpo_arguments(job: TrainingJob, work: Path, *, evaluates: bool) -> DPOConfig
         save_steps=max(1, config.rl_steps // 4),
         eval_strategy="steps" if evaluates else "no",
         eval_on_start=evaluates,
-        eval_steps=max(1, config.rl_steps // 2),
+        eval_steps=refinement_evaluation_steps(config.rl_steps),
         **common_arguments(work, report_to=config.report_to, seed=job.seed),
     )

@@ -18,7 +18,7 @@ from trl import GRPOConfig, GRPOTrainer
 from rpobench.models.protocol import CHAT_TOKENS
 from rpobench.rpo.context_window import template_messages
 from rpobench.rpo.form import Form
-from rpobench.rpo.training.arguments import common_arguments
+from rpobench.rpo.training.arguments import common_arguments, refinement_evaluation_steps
 from rpobench.rpo.training.best_adapter import BestAdapter
 from rpobench.rpo.training.curriculum import order_prompts
 from rpobench.rpo.training.job import TrainingData, TrainingJob
@@ -31,7 +31,7 @@ from rpobench.rpo.training_rows import TrainingRow
 from rpobench.store.processes import count_processes, divide_batch
 
 ROUNDING = 0.01  # advantages of equal rewards are 0 but for float32, up to 1e-3; those of unequal ones are about 1
-HELD_OUT = 16  # prompts at most that an evaluation reads: each costs a completion
+MOST_HELD_OUT = 16  # prompts that an evaluation reads: each costs a completion
 
 
 class VaryingGroupsTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is read untyped
@@ -41,10 +41,12 @@ class VaryingGroupsTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is read un
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
 
         if self.model.training:
-            advantages = batch["advantages"].view(-1, self.num_generations)
+            # A group whose rewards are equal has no advantages; its completions get no loss.
+            advantages = batch["advantages"].view(-1, self.num_generations)  # (groups, completions)
             varies = advantages.abs().amax(1).gt(ROUNDING).repeat_interleave(self.num_generations)
             batch["completion_mask"] = batch["completion_mask"] * varies.unsqueeze(1)
             batch["num_items_in_batch"] = self.accelerator.gather(batch["completion_mask"].sum()).sum()
+
         return batch
 
     def _get_per_token_logps_and_entropies(
@@ -147,8 +149,8 @@ def _order_training_prompts(job: TrainingJob, rows: Sequence[TrainingRow]) -> li
 
 
 def _choose_held_out_prompts(job: TrainingJob, rows: Sequence[TrainingRow]) -> list[TrainingRow]:
-    """As many as an evaluation reads, with all their evidence."""
-    count = min(HELD_OUT, len(rows))
+    """As many rows as an evaluation reads, each with all its evidence."""
+    count = min(MOST_HELD_OUT, len(rows))
 
     return order_prompts(rows, steps=1, prompts_per_step=count, k=job.config.k, seed=job.seed, curriculum="fixed")
 
@@ -184,13 +186,8 @@ def grpo_arguments(job: TrainingJob, work: Path, *, held_out_count: int) -> GRPO
         save_steps=1,
         eval_strategy="steps" if held_out_count else "no",
         eval_on_start=held_out_count > 0,
-        eval_steps=evaluation_steps(config.rl_steps),
+        eval_steps=refinement_evaluation_steps(config.rl_steps),
         num_generations_eval=1,
         per_device_eval_batch_size=max(1, math.ceil(held_out_count / count_processes())),
         **common_arguments(work, report_to=config.report_to, seed=job.seed),
     )
-
-
-def evaluation_steps(steps: int) -> int:
-    """Choose how many steps of a stage lie between two measurements on held-out users: half of them."""
-    return max(1, steps // 2)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rpobench.rpo.training.grpo import evaluation_steps
+from rpobench.rpo.training.arguments import refinement_evaluation_steps
 
 Measurement = Mapping[str, float]  # what an evaluation logged, by name
 
@@ -17,7 +17,7 @@ def write_grpo_notes(adapter: Path, *, steps: int) -> list[str]:
 
     A group whose completions all earn the same teaches nothing. A collapse is a parse rate or reward on held-out users
     that ended below what stage 1 had. One completion per prompt is sampled, so these figures are only as sure as their
-    standard deviation (`eval_reward_std`) over the root of the number of prompts, `HELD_OUT` or fewer.
+    standard deviation (`eval_reward_std`) over the root of the number of prompts, `grpo.MOST_HELD_OUT` or fewer.
 
     Args:
         adapter: The folder of the adapter, with the log beside its weights.
@@ -41,7 +41,7 @@ def _read_measurements(entries: Sequence[dict[str, Any]], steps: int) -> dict[in
     for entry in entries:
         if "eval_reward" in entry:
             step = entry["step"]
-            if step % evaluation_steps(steps) == 0 or step == steps:
+            if step % refinement_evaluation_steps(steps) == 0 or step == steps:
                 measurements.setdefault(step, entry)
 
     return measurements

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rpobench.rpo.form import Form
+from rpobench.rpo.word_runs import split_words, word_runs
 from rpobench.task.contract import Task
 
 FORMAT_BONUS = 0.1  # small beside the score, so that form is never worth an answer
-WORD = re.compile(r"\w+")
 # A number, or a capitalised word that does not begin the text: what a rewrite should not lose.
 FACT = re.compile(r"\d[\d.,]*|(?<=\s)[A-Z]\w+")
 
@@ -58,25 +58,29 @@ def make_reward(tasks: Mapping[str, Task], form: Form) -> Callable[..., list[flo
         log_metric: Log | None = None,
         **columns: Any,
     ) -> list[float]:
-        rewards, answers = [], []
-        for completion, task_name, gold in zip(completions, task, target, strict=True):
-            trajectory = form.parse(completion[0]["content"])
-            answer = tasks[task_name].parse(trajectory.rewrite) if trajectory else ""
-            rewards.append(tasks[task_name].score(answer, gold) + FORMAT_BONUS if answer else 0.0)
-            answers.append(answer)
+        rewards = []
+        answers = []
+        for index, completion in enumerate(completions):
+            answer = _read_answer(form, tasks[task[index]], completion[0]["content"])
+            rewards.append(tasks[task[index]].score(answer, target[index]) + FORMAT_BONUS if answer else 0.0)
+
+            if answer and log_metric:
+                draft, evidence = columns["draft"][index], columns["evidence"][index]
+                answers.append(RewardedAnswer(tasks[task[index]], answer, target[index], draft, evidence))
 
         if log_metric:
-            rewarded = []
-            for index, answer in enumerate(answers):
-                if answer:
-                    draft, evidence = columns["draft"][index], columns["evidence"][index]
-                    rewarded.append(RewardedAnswer(tasks[task[index]], answer, target[index], draft, evidence))
-
-            log_metric("parse_rate", len(rewarded) / len(answers))
-            _log_signs(log_metric, rewarded)
+            log_metric("parse_rate", len(answers) / len(completions))
+            _log_signs(log_metric, answers)
         return rewards
 
     return task_score
+
+
+def _read_answer(form: Form, task: Task, text: str) -> str:
+    """The answer in a text of the module; empty where it holds none."""
+    trajectory = form.parse(text)
+
+    return task.parse(trajectory.rewrite) if trajectory else ""
 
 
 def _log_signs(log: Log, answers: Sequence[RewardedAnswer]) -> None:
@@ -134,19 +138,14 @@ def copied_share(answer: str, evidence: str) -> float:
         The share, in [0, 1], of the answer's word triples that the evidence holds too; of its words, where it has
         fewer than three.
     """
-    words = WORD.findall(answer.lower())
+    words = split_words(answer)
     length = min(3, len(words))
     if not length:
         return 0.0
 
-    evidence_runs = set(_word_runs(WORD.findall(evidence.lower()), length))
-    runs = _word_runs(words, length)
-    return sum(run in evidence_runs for run in runs) / len(runs)
-
-
-def _word_runs(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
-    """Every run of so many words."""
-    return [tuple(words[start : start + length]) for start in range(len(words) - length + 1)]
+    evidence_runs = set(word_runs(split_words(evidence), length))
+    answer_runs = word_runs(words, length)
+    return sum(run in evidence_runs for run in answer_runs) / len(answer_runs)
 
 
 def facts_lost(draft: str, answer: str) -> float:

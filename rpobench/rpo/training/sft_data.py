@@ -31,20 +31,19 @@ def select_learnable(demonstrations: Sequence[Demonstration], form: Form, window
     Raises:
         RpobenchError: Nothing is left.
     """
-    readable = [
-        demonstration
-        for demonstration in demonstrations
-        if form.parse(form.render(demonstration.trajectory)) == demonstration.trajectory
-    ]
-
     learnable = []
-    for demonstration in readable:
-        completion = Message("assistant", form.render(demonstration.trajectory))
-        if window.fits((*demonstration.row.build_chat(form), completion)):
+    unreadable_count = too_long_count = 0
+    for demonstration in demonstrations:
+        text = form.render(demonstration.trajectory)
+        chat = (*demonstration.row.build_chat(form), Message("assistant", text))
+
+        if form.parse(text) != demonstration.trajectory:
+            unreadable_count += 1
+        elif not window.fits(chat):
+            too_long_count += 1
+        else:
             learnable.append(demonstration)
 
-    unreadable_count = len(demonstrations) - len(readable)
-    too_long_count = len(readable) - len(learnable)
     _report_left_out(unreadable_count, demonstrations, "trajectories lack a part or do not read back")
     _report_left_out(
         too_long_count, demonstrations, f"do not fit the reflection model's context of {window.length} tokens"
@@ -76,13 +75,13 @@ def build_sft_dataset(demonstrations: Sequence[Demonstration], form: Form, *, he
     Returns:
         One row per demonstration, in order, with `prompt`, `completion`, `lead` and `chat_template_kwargs`.
     """
-    wrong_ones = [
-        reaches_wrong_conclusion(demonstration.row.task, demonstration.trajectory) for demonstration in demonstrations
-    ]
-    masks_answers = held_out or not all(wrong_ones)
+    wrong_flags = []
+    for demonstration in demonstrations:
+        wrong_flags.append(reaches_wrong_conclusion(demonstration.row.task, demonstration.trajectory))
+    masks_answers = held_out or not all(wrong_flags)
 
     rows = []
-    for demonstration, is_wrong in zip(demonstrations, wrong_ones, strict=True):
+    for demonstration, is_wrong in zip(demonstrations, wrong_flags, strict=True):
         trajectory = demonstration.trajectory
         rows.append(
             {

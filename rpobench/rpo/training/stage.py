@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,10 +19,12 @@ from rpobench.store.processes import is_first, wait_for_all
 from rpobench.store.whole_folder import whole_folder
 from rpobench.types import RpobenchError
 
-TOKENS = ("num_input_tokens_seen", "num_tokens")  # so far, resumes included; GRPO has the second alone
+# The log figures that count the tokens of a stage so far, resumes included; GRPO logs the second alone.
+TOKEN_COUNTERS = ("num_input_tokens_seen", "num_tokens")
 
 REPORTS = "runs"  # the folder under `output_dir` that transformers' reports go to
-DISK_FULL = ("No space left", "PytorchStreamWriter", "inline_container")  # the last two are torch's
+# Parts of the messages that libraries have for a full disk; the last two are torch's.
+DISK_FULL = ("No space left", "PytorchStreamWriter", "inline_container")
 
 
 def run_stage(folder: Path, train: Callable[[Path], Trainer]) -> Path:
@@ -115,7 +117,7 @@ def best_folder(work: Path) -> Path:
 
 @contextmanager
 def _disk_faults(folder: Path) -> Iterator[None]:
-    """A full disk as one line: the libraries below raise errors of their own for it."""
+    """Turn a full disk into an error of one line: the libraries below raise errors of their own for it."""
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -127,6 +129,7 @@ def _disk_faults(folder: Path) -> Iterator[None]:
 
 
 def _put_in_place(trainer: Trainer, work: Path, adapter: Path) -> None:
+    """Fill the adapter's folder with weights, log and reports, and drop the work folder."""
     best_adapter = best_folder(work) / "adapter"
     with whole_folder(adapter) as folder:
         if best_adapter.exists():
@@ -157,16 +160,25 @@ def count_trained_tokens(folder: Path) -> dict[str, int]:
     tokens_by_stage = {}
     for log in sorted(folder.glob("*/adapter/log.jsonl")):
         entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-        counter = next(name for name in TOKENS if any(name in entry for entry in entries))
-        stage_name = log.parts[-3]
-        tokens_by_stage[stage_name] = int(max(entry.get(counter, 0) for entry in entries))
+        stage_folder = log.parent.parent
+        tokens_by_stage[stage_folder.name] = _last_token_count(entries)
 
     return tokens_by_stage
 
 
+def _last_token_count(entries: Sequence[Mapping[str, float]]) -> int:
+    """The highest value of the first counter that any entry of a log has."""
+    for counter in TOKEN_COUNTERS:
+        counts = [entry[counter] for entry in entries if counter in entry]
+        if counts:
+            return int(max(counts))
+
+    raise ValueError(f"no entry of the log has {' or '.join(TOKEN_COUNTERS)}")
+
+
 @contextmanager
 def _quiet_libraries() -> Iterator[None]:
-    """Bars and deprecation notes of the libraries below would hide the one bar that matters."""
+    """Silence bars and deprecation notes of the libraries below: they would hide the one bar that matters."""
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
     with warnings.catch_warnings():

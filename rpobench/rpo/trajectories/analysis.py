@@ -48,10 +48,14 @@ def reaches_wrong_conclusion(task: Task, trajectory: Trajectory) -> bool:
     Returns:
         True where the analysis contradicts the rewrite; False where it concludes nothing.
     """
-    wrong_labels = [label for label in task.labels if label != trajectory.rewrite]
-    wrong_answers = [*wrong_labels, *(f"{name} {label}" for name in RATINGS for label in wrong_labels)]
-    wrong_conclusions = {conclude(answer, agrees=agrees) for answer in wrong_answers for agrees in (True, False)}
+    for label in task.labels:
+        if label == trajectory.rewrite:
+            continue
 
-    if trajectory.lacks in wrong_conclusions:
-        return True
-    return trajectory.shows.endswith(tuple(name_closer(label) for label in wrong_labels))
+        if trajectory.shows.endswith(name_closer(label)):
+            return True
+        for answer in (label, *(f"{name} {label}" for name in RATINGS)):
+            if trajectory.lacks in (conclude(answer, agrees=True), conclude(answer, agrees=False)):
+                return True
+
+    return False

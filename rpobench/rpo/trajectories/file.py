@@ -120,19 +120,26 @@ def read_trajectories(file: Path) -> list[StoredTrajectory]:
 
 
 def _parse_line(line: str, location: str) -> StoredTrajectory:
+    """Read one line; `location` names it in the error where it is no trajectory."""
     error_message = f"{location}: must be a JSON object with the texts task, example, {', '.join(PARTS)}"
     try:
         record = json.loads(line)
-        required = [record[name] for name in ("task", "example", *PARTS)]
-        optional = [record.get("input"), record.get("draft")]
-        stated = [record[name] for name in ("input", "draft") if name in record]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        required_texts = [record[name] for name in ("task", "example", *PARTS)]
+        optional_texts = {name: record[name] for name in ("input", "draft") if name in record}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RpobenchError(error_message) from error
 
-    if not all(isinstance(text, str) for text in [*required, *stated]):
+    if not all(isinstance(text, str) for text in (*required_texts, *optional_texts.values())):
         raise RpobenchError(error_message)
-    task_name, example_id, *parts = required
-    return StoredTrajectory(task_name, example_id, Trajectory(*parts), *optional)
+
+    task_name, example_id, *parts = required_texts
+    return StoredTrajectory(
+        task_name,
+        example_id,
+        Trajectory(*parts),
+        input_hash=optional_texts.get("input"),
+        draft=optional_texts.get("draft"),
+    )
 
 
 def hash_input(example: Example) -> str:

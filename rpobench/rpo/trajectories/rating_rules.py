@@ -49,6 +49,7 @@ def analyse_ratings(
 
 
 def _name_fitting_rating(praise: str, blame: str) -> str:
+    """Which of the user's ratings (`RATINGS`) fits a text with this word of praise and this word of blame."""
     if bool(praise) == bool(blame):
         return "closest"
     return "highest" if praise else "lowest"
@@ -57,6 +58,12 @@ def _name_fitting_rating(praise: str, blame: str) -> str:
 def _strongest_words(text: str, habits: WordHabits) -> tuple[str, str]:
     """The word that most goes with praise, and the one that most goes with blame; "" where there is none."""
     leanings = {word: habits.leaning(word) for word in content_words(text)}
-    praise = max(leanings, key=leanings.__getitem__, default="")
-    blame = min(leanings, key=leanings.__getitem__, default="")
-    return praise if leanings.get(praise, 0) > 0 else "", blame if leanings.get(blame, 0) < 0 else ""
+    if not leanings:
+        return "", ""
+
+    highest = max(leanings, key=leanings.__getitem__)
+    lowest = min(leanings, key=leanings.__getitem__)
+
+    praise = highest if leanings[highest] > 0 else ""
+    blame = lowest if leanings[lowest] < 0 else ""
+    return praise, blame

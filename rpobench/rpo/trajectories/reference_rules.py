@@ -10,7 +10,7 @@ from rpobench.rpo.trajectories.word_habits import WordHabits, content_words
 from rpobench.task.contract import Task
 from rpobench.types import Example, ProfileItem
 
-HABIT = 1.5  # times likelier than chance that its users come back to a word that tells who wrote a text
+LEAST_RETURN_RATE = 1.5  # of a word that tells who wrote a text; see `WordHabits.return_rate`
 
 
 def analyse_references(
@@ -57,7 +57,7 @@ def _weigh_words(task: Task, evidence: Sequence[ProfileItem], habits: WordHabits
     weights: defaultdict[str, float] = defaultdict(float)
     for rank, item in enumerate(evidence, 1):
         for word in set(content_words(task.show(item))):
-            weights[word] += 1 / rank if habits.return_rate(word) >= HABIT else 0
+            weights[word] += 1 / rank if habits.return_rate(word) >= LEAST_RETURN_RATE else 0
     return weights
 
 
@@ -67,6 +67,7 @@ def _distinct_words(label: str, words_by_label: Mapping[str, Sequence[str]]) -> 
     for other, words in words_by_label.items():
         if other != label:
             elsewhere.update(words)
+
     return [word for word in dict.fromkeys(words_by_label[label]) if word not in elsewhere]
 
 

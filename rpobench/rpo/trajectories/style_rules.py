@@ -51,7 +51,10 @@ def analyse_style(task: Task, example: Example, draft: str, evidence: Sequence[P
     shows += runs.shows
     lacks += runs.lacks
 
-    shows += [name for name, has_mark in MARKS.items() if 2 * sum(map(has_mark, texts)) > len(texts)]
+    for name, has_mark in MARKS.items():
+        marked_count = sum(map(has_mark, texts))
+        if 2 * marked_count > len(texts):
+            shows.append(name)
 
     habit_words = _habit_words(word_lists, example.input)
     if habit_words:
@@ -71,13 +74,13 @@ def split_words(text: str) -> list[str]:
 def _compare_runs(word_lists: Sequence[Sequence[str]], draft: str) -> _Statements:
     """The words with which the user opens and ends, and which of them the draft lacks there."""
     shows, lacks = [], []
-    opener = _recurring_run(word_lists, slice(None, 2))
+    opener = _recurring_run([words[:2] for words in word_lists], [words[:1] for words in word_lists])
     if opener:
         shows.append(f'opens "{opener}"')
         if not draft.startswith(opener):
             lacks.append(f'no "{opener}" first')
 
-    ending = _recurring_run(word_lists, slice(-2, None))
+    ending = _recurring_run([words[-2:] for words in word_lists], [words[-1:] for words in word_lists])
     if ending:
         shows.append(f'ends "{ending}"')
         if not draft.endswith(ending):
@@ -86,16 +89,18 @@ def _compare_runs(word_lists: Sequence[Sequence[str]], draft: str) -> _Statement
     return _Statements(shows, lacks)
 
 
-def _recurring_run(word_lists: Sequence[Sequence[str]], end: slice) -> str:
-    """The two words, else the one, with which at least half of the texts, and two of them, begin or end; or ''."""
-    shorter_end = slice(end.start and end.start // 2, end.stop and end.stop // 2)
+def _recurring_run(pairs: Sequence[Sequence[str]], single_words: Sequence[Sequence[str]]) -> str:
+    """What at least half of the texts, and two of them, share at one end.
 
-    for part in (end, shorter_end):
-        counts = Counter(" ".join(words[part]) for words in word_lists if words)
+    `pairs` has the two words at that end of each text, `single_words` the outermost alone. It is the pair, else the
+    single word, else nothing.
+    """
+    for runs in (pairs, single_words):
+        counts = Counter(" ".join(run) for run in runs if run)
         if counts:
-            run, count = counts.most_common(1)[0]
-            if count >= 2 and 2 * count >= len(word_lists):
-                return run
+            commonest, count = counts.most_common(1)[0]
+            if count >= 2 and 2 * count >= len(runs):
+                return commonest
 
     return ""
 

@@ -20,8 +20,8 @@ WORD = re.compile(r"[a-z0-9']+")
 COMMON_WORDS = """a an and are as at be but by for from has have he her his i in is it its my of on or our she that
 the their they this to was we were with you your"""
 COMMON = frozenset(COMMON_WORDS.split())
-ERRORS = 2.5  # standard errors from 0 at which a word's ratings are no accident
-HOLDERS = 3  # items that must hold a word before its ratings count
+LEAST_ERRORS = 2.5  # standard errors from 0, from which on a word's ratings are no accident
+LEAST_ITEMS = 3  # that must hold a word before its ratings count
 
 History = Sequence[ProfileItem]  # the items of one user
 
@@ -41,10 +41,10 @@ class WordHabits:
             task: The task of the items.
             histories: The items of each user.
         """
-        filled = [history for history in histories if history]
+        with_items = [history for history in histories if history]
 
-        self._return_rates = _return_rates(task, filled)
-        self._leanings = _leanings(task, filled) if task.kind == "rating" else {}
+        self._return_rates = _return_rates(task, with_items)
+        self._leanings = _leanings(task, with_items) if task.kind == "rating" else {}
 
     def return_rate(self, word: str) -> float:
         """How many times likelier than by chance somebody who used the word uses it again.
@@ -63,6 +63,7 @@ class WordHabits:
 
 
 def _leanings(task: Task, histories: Sequence[History]) -> dict[str, float]:
+    """Words that go with praise (+) or blame (-), in standard errors of the mean offset of the items that hold them."""
     offsets_by_word: dict[str, list[float]] = defaultdict(list)
     squares: list[float] = []
     for history in histories:
@@ -78,8 +79,9 @@ def _leanings(task: Task, histories: Sequence[History]) -> dict[str, float]:
     leanings = {}
     for word, offsets in offsets_by_word.items():
         leaning = mean(offsets) * math.sqrt(len(offsets)) / spread
-        if len(offsets) >= HOLDERS and abs(leaning) >= ERRORS:
+        if len(offsets) >= LEAST_ITEMS and abs(leaning) >= LEAST_ERRORS:
             leanings[word] = leaning
+
     return leanings
 
 
@@ -93,12 +95,17 @@ def _rating_offsets(task: Task, history: History) -> list[tuple[ProfileItem, flo
 
     if not rated:
         return []
+
     user_mean = mean(value for _, value in rated)
     return [(item, value - user_mean) for item, value in rated]
 
 
 def _return_rates(task: Task, histories: Sequence[History]) -> dict[str, float]:
-    """Users of a word in two items or more among all who used it: the share seen, over that of a random deal."""
+    """How many times likelier than by chance users of a word have it in a second item.
+
+    It is the share of those who do among all who used the word, over the share that dealing out the items at random
+    would give.
+    """
     user_counts: Counter[str] = Counter()
     returning_counts: Counter[str] = Counter()
     item_counts: Counter[str] = Counter()
@@ -112,9 +119,12 @@ def _return_rates(task: Task, histories: Sequence[History]) -> dict[str, float]:
     rates = {}
     for word, users in user_counts.items():
         items_per_user = total_items / len(histories)
+
         chance = _chance_of_return(item_counts[word] / total_items, items_per_user)
         if users * chance >= 1:
-            rates[word] = (returning_counts[word] + chance) / (users + 1) / chance
+            smoothed_share = (returning_counts[word] + chance) / (users + 1)
+            rates[word] = smoothed_share / chance
+
     return rates
 
 

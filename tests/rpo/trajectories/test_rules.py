@@ -12,7 +12,7 @@ from rpobench.data.synth.world import generate
 from rpobench.rpo.form import Form, Trajectory
 from rpobench.rpo.training_rows import TrainingRow
 from rpobench.rpo.trajectories.analysis import Analysis, reaches_wrong_conclusion
-from rpobench.rpo.trajectories.reference_rules import HABIT
+from rpobench.rpo.trajectories.reference_rules import LEAST_RETURN_RATE
 from rpobench.rpo.trajectories.rule_writer import RuleWriter, write_trajectory
 from rpobench.rpo.trajectories.rules import analyse
 from rpobench.rpo.trajectories.word_habits import WordHabits
@@ -191,7 +191,7 @@ def shows_of_references(habits: WordHabits) -> str:
 def test_a_word_that_users_do_not_come_back_to_tells_nothing() -> None:
     habits = WordHabits(REFERENCES, [*[RETURN_TO_PRIVATE] * 3, *[NO_RETURN] * 8])
 
-    assert habits.return_rate("private") > HABIT > 1 > habits.return_rate("study")
+    assert habits.return_rate("private") > LEAST_RETURN_RATE > 1 > habits.return_rate("study")
     assert shows_of_references(habits) == "[1] shares nothing; [2] shares private; [2] is closer"
 
 
@@ -200,7 +200,7 @@ def test_of_few_users_no_repetition_is_expected() -> None:
     two_users = WordHabits(REFERENCES, [NO_RETURN] * 2)
     single_items = WordHabits(REFERENCES, [NO_RETURN[:1]] * 4)  # as with k=1: nobody can come back to a word
 
-    assert five_users.return_rate("study") > HABIT, "too few to expect a repetition"
+    assert five_users.return_rate("study") > LEAST_RETURN_RATE, "too few to expect a repetition"
     assert shows_of_references(two_users).startswith("[1] shares study;")
     assert shows_of_references(single_items).startswith("[1] shares study;")
 
