@@ -15,9 +15,15 @@ from rpobench.types import Labelled
 class DataSet:
     """Examples of one task and split, in file order.
 
-    `source` is "synth-v1" or a folder's name. `references` maps a reference's name ("best_generic", "oracle") to its
-    answer for each example id, `topics` an example's or a profile item's id to what it is about; both are empty where
-    nobody knows. `users` says whether user ids were "given" or "inferred".
+    Attributes:
+        task: The task's name.
+        source: What specs call the data: a world with its knobs, such as "synth-v2?noise=0.1", or a folder's name.
+        split: "train", "dev" or "test".
+        labelled: The examples with their targets.
+        references: For each reference ("best_generic", "oracle") its answer by example id; empty for real data.
+        topics: What an example or a profile item is about, by its id; empty for real data.
+        users: Whether the ids of users were "given" or "inferred".
+        synthetic: Whether users and texts are made up.
     """
 
     task: str
@@ -31,7 +37,7 @@ class DataSet:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of every example and target: two data sets with the same hash ask and expect the same."""
+        """The hash of all examples and targets, 64 hex digits: equal hashes mean equal questions and equal answers."""
         digest = hashlib.sha256()
         for labelled in self.labelled:
             example = labelled.example

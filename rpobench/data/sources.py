@@ -22,7 +22,7 @@ from rpobench.store.spec import DataSpec
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
 
-DEFAULT_SYNTH = 200  # examples of a synthetic split where nobody says how many
+DEFAULT_SYNTH_EXAMPLES = 200  # of a synthetic split where nobody says how many
 SEED_DIGITS = 18  # of a world seed: the rest of the project keeps seeds as 64-bit numbers
 
 
@@ -38,9 +38,15 @@ class _World(NamedTuple):
 class Source:
     """Which data, how much of it, and how it is split.
 
-    `data` is `synth`, `synth:SEED?KNOBS` for another world, `synth-v1:SEED?KNOBS` for one of an older version, or a
-    folder. `scored_limit` and `training_limit` cap the examples (None: all there are). With `holdout` (0..1) a folder's
-    users of the scored split are divided: about that share is scored, and the others train.
+    Attributes:
+        data: `synth`, `synth:SEED?KNOBS` for another world, `synth-v1:SEED?KNOBS` for one of an older version, or the
+            path of an official folder.
+        split: The split that is scored: "train", "dev" or "test".
+        scored_limit: Most examples to score; None for all that there are.
+        training_limit: Most examples to train on; None for all that there are.
+        holdout: The share of the scored split's users to score, between 0 and 1; the others train. None where a folder
+            has a train split, and for a world, which has training users of its own.
+        seed: Decides which users `holdout` scores.
     """
 
     data: str = "synth"
@@ -99,7 +105,7 @@ class Source:
         return replace(data, labelled=data.labelled[: self.training_limit])
 
     def spec(self, data: DataSet, limit: int | None) -> DataSpec:
-        """Return the part of a spec that names this data.
+        """Make the part of a spec that names this data.
 
         Args:
             data: What was loaded.
@@ -151,18 +157,18 @@ class Source:
             raise MissingData(f"{world.version}: has no {task.name}")
 
         data = generate(
-            task.name, split, limit or DEFAULT_SYNTH, seed=world.seed, knobs=world.knobs, version=world.version
+            task.name, split, limit or DEFAULT_SYNTH_EXAMPLES, seed=world.seed, knobs=world.knobs, version=world.version
         )
-        return replace(data, source=_with_knobs(world.version, format_knobs(world.knobs)))
+        return replace(data, source=_join_knobs(world.version, format_knobs(world.knobs)))
 
 
-def _with_knobs(world: str, knobs: str) -> str:
+def _join_knobs(world: str, knobs: str) -> str:
     """Join a world's name and its knobs as text, which may be empty."""
     return f"{world}?{knobs}" if knobs else world
 
 
 def restore_source(spec: DataSpec, count: int, folder: str | None) -> Source:
-    """Say where the scored examples of a run come from again.
+    """Make the source that a run's scored examples came from.
 
     Args:
         spec: The data part of the run's spec.
@@ -176,9 +182,8 @@ def restore_source(spec: DataSpec, count: int, folder: str | None) -> Source:
         RpobenchError: A folder is needed and `folder` is None.
     """
     version, _, knobs = spec.source.partition("?")
-    if version in VERSIONS:
-        folder = _with_knobs(f"{version}:{spec.seed}", knobs)
+    data = _join_knobs(f"{version}:{spec.seed}", knobs) if version in VERSIONS else folder
 
-    if folder is None:
+    if data is None:
         raise RpobenchError(f"the run is on '{spec.source}': say where that folder is with --data")
-    return Source(folder, spec.split, scored_limit=count, holdout=spec.holdout, seed=spec.seed)
+    return Source(data, spec.split, scored_limit=count, holdout=spec.holdout, seed=spec.seed)

@@ -1,7 +1,8 @@
-"""What a result keeps of each example beside its score, and how readers turn it into sums by user.
+"""Sums by user, from the numbers that a result keeps of each example.
 
-Every official metric is a function of sums over examples (`Task.summands`, `Task.metrics_of`). So a result need not
-keep a text to be drawn again: a few numbers an example are enough, and a draw of users is a product of matrices.
+Every official metric is a function of sums over examples: `Task.summands` turns what was measured of an example into
+numbers to add up, and `Task.metrics_of` turns the sums into metrics. So the bootstrap over users needs no text: a few
+numbers an example are enough, and a draw of users is a product of matrices.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ def sum_by_user(run: StoredRun, *, only: Collection[str] | None = None) -> SumsB
     if task.versioned != run.spec.task:
         return None
 
-    examples = {key: example for key, example in run.result.examples.items() if only is None or key in only}
+    examples = dict(run.result.examples)
+    if only is not None:
+        examples = {example_id: example for example_id, example in examples.items() if example_id in only}
+
     users = tuple(sorted({example.user for example in examples.values()}))
     index_by_user = {user: index for index, user in enumerate(users)}
     user_indices = np.array([index_by_user[example.user] for example in examples.values()])
@@ -70,5 +74,6 @@ def sum_by_user(run: StoredRun, *, only: Collection[str] | None = None) -> SumsB
     sums = np.zeros((len(users), summands.shape[1]))
     np.add.at(sums, user_indices, summands)
 
-    score_sums = np.bincount(user_indices, [run.result.scores[key] for key in examples], minlength=len(users))
+    scores = [run.result.scores[example_id] for example_id in examples]
+    score_sums = np.bincount(user_indices, scores, minlength=len(users))
     return SumsByUser(task, users, sums, score_sums / np.bincount(user_indices))

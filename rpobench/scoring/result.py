@@ -26,16 +26,10 @@ def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> d
     """
     example_ids = [labelled.example.id for labelled in data.labelled]
     targets = [labelled.target for labelled in data.labelled]
-    ordered = [predictions[example_id] for example_id in example_ids]
-    texts = [prediction.text for prediction in ordered]
-    raw_texts = [prediction.raw for prediction in ordered]
-
-    references = {}
-    for name, answers in data.references.items():
-        references[name] = [answers[example_id] for example_id in example_ids]
-    drafts = [prediction.draft for prediction in ordered if prediction.draft is not None]
-    if len(drafts) == len(example_ids):
-        references["draft"] = drafts
+    ordered_predictions = [predictions[example_id] for example_id in example_ids]
+    texts = [prediction.text for prediction in ordered_predictions]
+    raw_texts = [prediction.raw for prediction in ordered_predictions]
+    references = _list_reference_answers(data, example_ids, ordered_predictions)
 
     scores = [task.score(text, target) for text, target in zip(texts, targets, strict=True)]
     return {
@@ -44,10 +38,24 @@ def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> d
         "scores": dict(zip(example_ids, scores, strict=True)),
         "references": {name: task.aggregate(answers, targets) for name, answers in references.items()},
         "examples": measure_examples(task, data.labelled, texts, references),
-        "evidence": describe_evidence(ordered, data.topics),
+        "evidence": describe_evidence(ordered_predictions, data.topics),
         "users": data.users,
-        **count_predictions(task, ordered),
+        **count_predictions(task, ordered_predictions),
     }
+
+
+def _list_reference_answers(
+    data: DataSet, example_ids: Sequence[str], predictions: Sequence[Prediction]
+) -> dict[str, list[str]]:
+    """List the answers of each reference in the order of the ids: those of the data, and the drafts where all exist."""
+    references = {}
+    for name, answers in data.references.items():
+        references[name] = [answers[example_id] for example_id in example_ids]
+
+    drafts = [prediction.draft for prediction in predictions if prediction.draft is not None]
+    if len(drafts) == len(example_ids):
+        references["draft"] = drafts
+    return references
 
 
 def measure_examples(
@@ -92,17 +100,17 @@ def describe_evidence(predictions: Sequence[Prediction], topics: Mapping[str, st
     if not item_count:
         return None
 
-    on_topic = []
+    topic_matches: list[bool] = []
     for prediction in predictions:
         example_topic = topics.get(prediction.example_id)
         item_topics = [topics[item_id] for item_id in prediction.evidence if item_id in topics]
         if example_topic is not None:
-            on_topic += [item_topic == example_topic for item_topic in item_topics]
+            topic_matches += [item_topic == example_topic for item_topic in item_topics]
 
     return {
         "items": item_count / len(predictions),
         "cut": sum(prediction.cut for prediction in predictions) / len(predictions),
-        "on_topic": sum(on_topic) / len(on_topic) if on_topic else None,
+        "on_topic": sum(topic_matches) / len(topic_matches) if topic_matches else None,
     }
 
 

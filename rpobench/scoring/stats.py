@@ -26,13 +26,11 @@ POWER = 0.8
 MARGIN = 0.02  # of a metric's range: swapped profiles that change less change nothing of note
 RESAMPLES = 2000
 PERMUTATIONS = 4999
-SMALLEST_TAIL = 1e-12  # no share below it is told apart
+SMALLEST_TAIL = 1e-12  # smaller shares are reported as this one
 EQUAL = 1e-12  # scores that differ by no more are equal
 BCA_USERS = 1000  # beyond them the jackknife of BCa costs users squared and corrects nothing visible
 BATCH_CELLS = 5_000_000  # numbers of one batch of draws in memory
-FEW_USERS = (
-    100  # below this number intervals of macro-F1 over many labels miss too often (measured: docs/leaderboard.md)
-)
+FEW_USERS = 100  # with fewer, intervals of macro-F1 over many labels miss too often (measured: docs/leaderboard.md)
 F1_NOTE = (
     f"Intervals of f1 over fewer than {FEW_USERS} users are too narrow where labels are many: trust accuracy there."
 )
@@ -189,7 +187,7 @@ def interval(metric: Metric, sums: Array, *, seed: int = 0) -> Interval:
     Returns:
         The metric with its interval.
     """
-    return _interval(metric, sums, seed)
+    return _estimate_interval(metric, sums, seed)
 
 
 def difference(metric: Metric, first: Array, second: Array, *, seed: int = 0) -> Interval:
@@ -210,7 +208,7 @@ def difference(metric: Metric, first: Array, second: Array, *, seed: int = 0) ->
     def metric_difference(sums: Array) -> Array:
         return metric(sums[..., :width]) - metric(sums[..., width:])
 
-    return _interval(metric_difference, pairs, seed)
+    return _estimate_interval(metric_difference, pairs, seed)
 
 
 def compare(metric: Metric, first: Array, second: Array, *, seed: int = 0) -> Comparison:
@@ -308,8 +306,12 @@ def beats_all(ps: Sequence[float], gains: Sequence[float]) -> float:
     return max(ps) if all(gain > 0 for gain in gains) else 1.0
 
 
-def _interval(metric: Metric, sums: Array, seed: int) -> Interval:
-    """Estimate the mean over seeds of a metric; its spread is that of draws of users with replacement."""
+def _estimate_interval(metric: Metric, sums: Array, seed: int) -> Interval:
+    """Estimate a metric as its mean over seeds, with an interval from draws of users with replacement.
+
+    With one seed the bounds are those of the bootstrap over users. With several they come from the spread over users
+    and over seeds together. `sums` is (seeds, users, summands).
+    """
     seeds, users = sums.shape[:2]
     by_seed = metric(sums.sum(axis=1))
     value = float(by_seed.mean())
@@ -336,8 +338,10 @@ def _interval(metric: Metric, sums: Array, seed: int) -> Interval:
 
 
 def _count_draws(indices: Array, users: int) -> Array:
-    """Turn (draws, any) indices of users into (draws, users): how often each user was drawn."""
+    """Count how often each user was drawn: (draws, drawn) indices of users become (draws, users) counts."""
     draws = len(indices)
+
+    # One `bincount` for all draws: each draw counts in a range of its own.
     shifted = indices.astype(np.int64) + np.arange(draws)[:, None] * users
     return np.bincount(shifted.ravel(), minlength=draws * users).reshape(draws, users)
 

@@ -40,7 +40,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every file is large, batches are small, and the cache is the test's own."""
     monkeypatch.setenv("RPOBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(questions, "LARGE", 0)
-    monkeypatch.setattr(arrow_cache, "BATCH", 100)
+    monkeypatch.setattr(arrow_cache, "BATCH_CHARACTERS", 100)
     return tmp_path / "cache" / "questions"
 
 
@@ -132,8 +132,8 @@ import os, signal, sys
 from pathlib import Path
 from rpobench import get_task
 from rpobench.data.official import arrow_cache, questions
-questions.LARGE, arrow_cache.BATCH = 0, 100
-arrow_cache.SharedItems.users = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+questions.LARGE, arrow_cache.BATCH_CHARACTERS = 0, 100
+arrow_cache.SharedItems.find_users = lambda self: os.kill(os.getpid(), signal.SIGKILL)
 questions.read_questions(get_task("LaMP-3"), Path(sys.argv[1]))
 """
 

@@ -32,7 +32,12 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One question of an id file, and its location for errors."""
+    """One question of an id file.
+
+    Attributes:
+        location: Names file and record, for errors.
+        record: The parsed JSON.
+    """
 
     location: str
     record: dict[str, Any]
@@ -61,20 +66,28 @@ def build_lamp6(task: Task, avocado: Path, ids: Path, out: Path) -> None:
     locations: dict[str, str] = {}
     for questions in questions_by_split.values():
         for question in questions:
-            locations.update(dict.fromkeys(_mail_names(question.record), question.location))
+            locations.update(dict.fromkeys(_list_mail_names(question.record), question.location))
 
     mails = _read_mails(avocado, locations, parse)
     for split, questions in questions_by_split.items():
-        records = [_with_texts(task, question.record, mails) for question in questions]
-        write_text(folder / f"{split}_questions.json", _to_json(records))
-
+        _write_questions(task, folder / f"{split}_questions.json", questions, mails)
         if split != "test":  # as LaMP does: the targets of test are withheld
-            golds = [
-                {"id": question.record["id"], "output": mails[question.record["input"]].subject}
-                for question in questions
-            ]
-            outputs = {"task": official_name(task.name), "golds": golds}
-            write_text(folder / f"{split}_outputs.json", _to_json(outputs))
+            _write_outputs(task, folder / f"{split}_outputs.json", questions, mails)
+
+
+def _write_questions(task: Task, file: Path, questions: Iterable[_Question], mails: dict[str, Mail]) -> None:
+    records = [_fill_in_texts(task, question.record, mails) for question in questions]
+    write_text(file, _to_json(records))
+
+
+def _write_outputs(task: Task, file: Path, questions: Iterable[_Question], mails: dict[str, Mail]) -> None:
+    """Write the subject of each question's mail as its target."""
+    golds = []
+    for question in questions:
+        mail = mails[question.record["input"]]
+        golds.append({"id": question.record["id"], "output": mail.subject})
+
+    write_text(file, _to_json({"task": official_name(task.name), "golds": golds}))
 
 
 def _to_json(content: Any) -> str:
@@ -82,7 +95,7 @@ def _to_json(content: Any) -> str:
 
 
 def _check_free(folder: Path, splits: Iterable[str]) -> None:
-    """Refuse to write over files that stand already."""
+    """Raise an error where a file that would be written stands already."""
     for split in splits:
         for part in ("questions", "outputs"):
             file = folder / f"{split}_{part}.json"
@@ -127,19 +140,31 @@ def _read_questions(file: Path) -> Iterator[_Question]:
 
         if not all(isinstance(item, dict) and "id" in item for item in profile):
             raise RpobenchError(f"{location}: expected profile items with 'id' and 'text'")
-        if not all(isinstance(name, str) for name in _mail_names(record)):
+        if not all(isinstance(name, str) for name in _list_mail_names(record)):
             raise RpobenchError(f"{location}: 'input' and each item's 'text' must be a mail's file name")
 
         yield _Question(location, record)
 
 
-def _mail_names(record: dict[str, Any]) -> list[Any]:
+def _list_mail_names(record: dict[str, Any]) -> list[Any]:
     """List the names of all mails of one question."""
     return [record["input"], *(item.get("text") for item in record["profile"])]
 
 
 def _read_mails(avocado: Path, locations: dict[str, str], parse: Callable[[bytes], Any]) -> dict[str, Mail]:
-    """Read mails by name. `locations` holds the names of the mails to read and where each is asked for."""
+    """Read mails from the collection.
+
+    Args:
+        avocado: The collection's folder data/text.
+        locations: The names of the mails to read, each with the record that needs it.
+        parse: Parses the bytes of a mail.
+
+    Returns:
+        The mails by name.
+
+    Raises:
+        RpobenchError: A mail is absent, or two zips hold different mails of one name.
+    """
     zips = sorted(avocado.glob("*.zip"))
     if not zips:
         raise RpobenchError(f"--avocado {avocado}: holds no zip: give the collection's folder data/text")
@@ -193,7 +218,7 @@ def _parse_mail(parse: Callable[[bytes], Any], content: bytes, location: str) ->
     return mail
 
 
-def _with_texts(task: Task, record: dict[str, Any], mails: dict[str, Mail]) -> dict[str, Any]:
+def _fill_in_texts(task: Task, record: dict[str, Any], mails: dict[str, Mail]) -> dict[str, Any]:
     """Return the question with the mails' texts in place of their names."""
     profile = []
     for item in record["profile"]:

@@ -14,7 +14,7 @@ from rpobench.data.download.http import discard, fetch, finish
 from rpobench.data.official.folder import SPLITS
 from rpobench.data.official.golds import official_name, read_golds, read_json
 from rpobench.data.official.json_stream import stream_records
-from rpobench.data.official.manifest import NAME, Manifest, Pin, check_same_content, pin_file, read_manifest
+from rpobench.data.official.manifest import MANIFEST_NAME, Manifest, Pin, check_same_content, pin_file, read_manifest
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
 
@@ -23,7 +23,7 @@ SERVER_FOLDERS = {"lamp-user": "", "lamp-time": "time/"}  # by the name of the d
 TASK_FOLDERS = {"LaMP-2": "LaMP_2/new", "LaMP-2N": "LaMP_2"}  # movies, and the news that had the name before
 IDS = "LaMP_6-ids"  # beside the tasks' folders: id files are no data that a run could load
 LICENSED = "LaMP-6"
-TAIL = 64  # bytes
+TAIL = 64  # bytes at the end of a file in which its closing bracket must be
 
 
 def download(tasks: Sequence[Task], splits: Sequence[str], data: str, out: Path, *, mirror: str = OFFICIAL) -> None:
@@ -48,10 +48,10 @@ def download(tasks: Sequence[Task], splits: Sequence[str], data: str, out: Path,
         with FileLock(out / ".download.lock", timeout=0):
             manifest = read_manifest(out) or Manifest(data=data)
             if manifest.data != data:
-                raise RpobenchError(f"{out / NAME}: holds {manifest.data}: use another --out for {data}")
+                raise RpobenchError(f"{out / MANIFEST_NAME}: holds {manifest.data}: use another --out for {data}")
 
             for file in _list_files(tasks, splits, data, mirror.rstrip("/")):
-                _get(file, manifest, out)
+                _check_or_download(file, manifest, out)
     except Timeout as error:
         raise RpobenchError(f"{out}: another download is running into it: wait for it or use another --out") from error
     except OSError as error:
@@ -60,7 +60,14 @@ def download(tasks: Sequence[Task], splits: Sequence[str], data: str, out: Path,
 
 @dataclass(frozen=True)
 class _OfficialFile:
-    """One file: its address, and its name in the folder. `part` is "questions" or "outputs"."""
+    """One file of LaMP.
+
+    Attributes:
+        task: The task that it is of.
+        part: "questions" or "outputs".
+        address: Where it is on the server.
+        name: Its path in the downloaded folder, such as `LaMP_3/dev_questions.json`.
+    """
 
     task: Task
     part: str
@@ -93,23 +100,31 @@ def _list_files(tasks: Sequence[Task], splits: Sequence[str], data: str, mirror:
                 yield _OfficialFile(task, part, f"{address}/{split}/{file_name}", f"{folder}/{file_name}")
 
 
-def _get(official: _OfficialFile, manifest: Manifest, out: Path) -> None:
-    """Check a file that is there, or download it, and pin it in the manifest."""
+def _check_or_download(official: _OfficialFile, manifest: Manifest, out: Path) -> None:
+    """Check a file that is there against its pin, or download and pin it."""
     file, pin = out / official.name, manifest.files.get(official.name)
-    if file.exists():
-        if pin is None:
-            raise RpobenchError(
-                f"{file}: stands already and {NAME} does not know it: move it away or use another --out"
-            )
-        current_pin = pin_file(file, pin.address)
-        check_same_content(file, current_pin, pin)
-        print(f"{official.name}: unchanged", file=sys.stderr)
-
-        manifest.files[official.name] = current_pin
-        manifest.save(out)
+    if not file.exists():
+        _download_file(official, pin, manifest, out)
         return
 
+    if pin is None:
+        raise RpobenchError(
+            f"{file}: stands already and {MANIFEST_NAME} does not know it: move it away or use another --out"
+        )
+    current_pin = pin_file(file, pin.address)
+    check_same_content(file, current_pin, pin)
+    print(f"{official.name}: unchanged", file=sys.stderr)
+
+    # The same content may have another time now, and later checks go by size and time.
+    manifest.files[official.name] = current_pin
+    manifest.save(out)
+
+
+def _download_file(official: _OfficialFile, pin: Pin | None, manifest: Manifest, out: Path) -> None:
+    """Download a file, check its form, and pin it; `pin` is that of an earlier download."""
+    file = out / official.name
     file.parent.mkdir(exist_ok=True)
+
     part = file.with_name(f"{file.name}.part")
     fetch(official.address, part, label=official.name)
     _check_form(official, part)
@@ -128,7 +143,7 @@ def _pin_download(official: _OfficialFile, part: Path, first_pin: Pin | None, ou
         discard(part)
         raise RpobenchError(
             f"{official.address}: sha256 {pin.sha256[:12]}, but the first download pinned {first_pin.sha256[:12]}: the "
-            f"server's file is another now; to take it, remove the entry {official.name} from {out / NAME}"
+            f"server's file is another now; to take it, remove the entry {official.name} from {out / MANIFEST_NAME}"
         )
     return pin
 
@@ -162,7 +177,7 @@ def _check_questions(task: Task, part: Path) -> None:
 
 
 def _find_missing(task: Task, record: Any) -> str:
-    """Say what an official question of this task has and this record lacks; empty where it lacks nothing."""
+    """Say what this record lacks of an official question of this task, for an error; empty where it lacks nothing."""
     profile = record.get("profile") if isinstance(record, dict) else None
     if not isinstance(profile, list) or not {"id", "input"} <= record.keys():
         return "an object with 'id', 'input' and a list 'profile'"

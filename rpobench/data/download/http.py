@@ -20,10 +20,10 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from rpobench.terminal import show_progress
 from rpobench.types import RpobenchError
 
-BLOCK = 2**16
+BLOCK = 2**16  # bytes that are written at a time
 MEGA = 10**6
 PROGRESS_STEPS = 50  # moves of the progress bar
-TRIES = 5  # attempts in a row that bring no new byte
+MAX_FRUITLESS_ATTEMPTS = 5  # in a row, none of which brings a new byte
 BACKOFF = wait_exponential(multiplier=1, max=30)
 TIMEOUT = (20, 60)  # seconds to connect, seconds between two blocks
 HEADERS = {"User-Agent": f"rpobench/{version('rpobench')}", "Accept-Encoding": "identity"}
@@ -31,7 +31,7 @@ TRANSIENT = (requests.ConnectionError, requests.Timeout, requests.exceptions.Chu
 BOM_AND_SPACE = b"\xef\xbb\xbf \t\r\n"
 
 
-class Interrupted(Exception):
+class AttemptFailure(Exception):
     """An attempt failed in a way that the next may not."""
 
 
@@ -50,18 +50,20 @@ def fetch(address: str, part: Path, *, label: str) -> None:
     """
     transfer = _Transfer(address, part, label)
     attempts = Retrying(
-        stop=lambda state: transfer.fruitless_attempts >= TRIES,
+        stop=lambda state: transfer.fruitless_attempts >= MAX_FRUITLESS_ATTEMPTS,
         wait=BACKOFF,
-        retry=retry_if_exception_type(Interrupted),
+        retry=retry_if_exception_type(AttemptFailure),
         before_sleep=transfer.announce_retry,
         reraise=True,
     )
 
     try:
         attempts(transfer.attempt)
-    except Interrupted as error:
+    except AttemptFailure as error:
         advice = "what has arrived is kept: run the command again, or give another --mirror"
-        raise RpobenchError(f"{address}: {error}, {TRIES} times without a new byte; {advice}") from error
+        raise RpobenchError(
+            f"{address}: {error}, {MAX_FRUITLESS_ATTEMPTS} times without a new byte; {advice}"
+        ) from error
     except requests.RequestException as error:
         raise RpobenchError(f"{address}: {error}: check --mirror") from error
     except OSError as error:
@@ -71,18 +73,24 @@ def fetch(address: str, part: Path, *, label: str) -> None:
 def discard(part: Path) -> None:
     """Remove a part file and the note of its origin."""
     part.unlink(missing_ok=True)
-    _origin_file(part).unlink(missing_ok=True)
+    _locate_origin_file(part).unlink(missing_ok=True)
 
 
 def finish(part: Path, file: Path) -> None:
     """Give a complete part file its final name."""
-    _origin_file(part).unlink(missing_ok=True)
+    _locate_origin_file(part).unlink(missing_ok=True)
     part.replace(file)
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """Where a part comes from: it is continued only with the same file. `size` is None where no server said one."""
+    """Where a part file comes from: it is continued only with the same file.
+
+    Attributes:
+        address: The file's address.
+        version: The server's ETag, or the time of the file's last change; empty where it told neither.
+        size: Bytes of the whole file; None where the server did not say.
+    """
 
     address: str
     version: str
@@ -90,17 +98,26 @@ class _Origin:
 
 
 class _Transfer:
-    """The attempts at one file."""
+    """The attempts at one file.
+
+    Args:
+        address: The file's address.
+        part: The part file.
+        label: Names the file on stderr.
+
+    Attributes:
+        fruitless_attempts: Attempts in a row that brought no new byte.
+    """
 
     def __init__(self, address: str, part: Path, label: str) -> None:
         self._address = address
         self._part = part
         self._label = label
-        self._most_bytes = self._count_bytes(self._read_origin())
-        self.fruitless_attempts = 0  # in a row
+        self._max_bytes = self._count_bytes(self._read_origin())
+        self.fruitless_attempts = 0
 
     def attempt(self) -> None:
-        """Fetch what is missing. Raises Interrupted where another attempt may do better."""
+        """Fetch what is missing. Raises AttemptFailure where another attempt may do better."""
         origin = self._read_origin()
         start = self._count_bytes(origin)
         if origin and origin.size is not None and start == origin.size:
@@ -109,7 +126,7 @@ class _Transfer:
         try:
             self._request(origin if start else None, start)
         except TRANSIENT as error:
-            raise self._interrupted(f"connection cut or refused ({type(error).__name__})") from error
+            raise self._make_failure(f"connection cut or refused ({type(error).__name__})") from error
 
     def announce_retry(self, state: RetryCallState) -> None:
         """Say on stderr why and when it is tried again."""
@@ -128,11 +145,11 @@ class _Transfer:
         with requests.get(self._address, headers=headers, stream=True, timeout=TIMEOUT) as response:
             self._check_status(response)
 
-            if response.status_code == 206 and not (origin and _continues(response, start, origin.size)):
+            if response.status_code == 206 and not (origin and _is_continuation(response, start, origin.size)):
                 discard(self._part)
-                raise self._interrupted("the server continued with another file")
+                raise self._make_failure("the server continued with another file")
             if response.status_code != 206:
-                origin, start = _origin_of(self._address, response), 0
+                origin, start = _read_response_origin(self._address, response), 0
 
             assert origin is not None  # 206 without one was refused above
             self._write(response, origin, start)
@@ -145,9 +162,9 @@ class _Transfer:
 
         if code == 416:
             discard(self._part)
-            raise self._interrupted("the server has no such rest (416)")
+            raise self._make_failure("the server has no such rest (416)")
         if code >= 500 or code == 429:
-            raise self._interrupted(f"the server answered {code}")
+            raise self._make_failure(f"the server answered {code}")
 
         if code not in (200, 206):
             raise RpobenchError(f"{self._address}: the server answered {code}: give another --mirror")
@@ -163,13 +180,13 @@ class _Transfer:
                     "such file: check --data, --task and --split, or the --mirror"
                 )
             discard(self._part)
-            _origin_file(self._part).write_text(json.dumps(asdict(origin)), encoding="utf-8")
+            _locate_origin_file(self._part).write_text(json.dumps(asdict(origin)), encoding="utf-8")
 
         self._append(first_block, blocks, origin.size or 0, is_new=not start)
 
         size = self._part.stat().st_size
         if origin.size is not None and size != origin.size:
-            raise self._interrupted(f"{size} of {origin.size} bytes arrived")
+            raise self._make_failure(f"{size} of {origin.size} bytes arrived")
 
     def _append(self, first_block: bytes, blocks: Iterator[bytes], size: int, *, is_new: bool) -> None:
         """Write all blocks to the part file, with a progress bar over a file of this size."""
@@ -188,16 +205,16 @@ class _Transfer:
             if total > reported:
                 advance(total - reported)
 
-    def _interrupted(self, reason: str) -> Interrupted:
-        """Make the fault of this attempt, after counting whether the attempt brought anything."""
+    def _make_failure(self, reason: str) -> AttemptFailure:
+        """Make the error of a failed attempt; also counts whether the attempt brought a new byte."""
         byte_count = self._count_bytes(self._read_origin())
-        self.fruitless_attempts = 0 if byte_count > self._most_bytes else self.fruitless_attempts + 1
-        self._most_bytes = max(self._most_bytes, byte_count)
-        return Interrupted(reason)
+        self.fruitless_attempts = 0 if byte_count > self._max_bytes else self.fruitless_attempts + 1
+        self._max_bytes = max(self._max_bytes, byte_count)
+        return AttemptFailure(reason)
 
     def _read_origin(self) -> _Origin | None:
         """Read where the part comes from; None where there is none, or one of another address."""
-        origin_file = _origin_file(self._part)
+        origin_file = _locate_origin_file(self._part)
         if not (origin_file.exists() and self._part.exists()):
             return None
 
@@ -211,12 +228,12 @@ class _Transfer:
         return self._part.stat().st_size if origin else 0
 
 
-def _origin_file(part: Path) -> Path:
+def _locate_origin_file(part: Path) -> Path:
     return part.with_name(f"{part.name}-origin")
 
 
-def _origin_of(address: str, response: requests.Response) -> _Origin:
-    """Note which version of a file a response brings: a strong ETag, else the time of its change."""
+def _read_response_origin(address: str, response: requests.Response) -> _Origin:
+    """Read from a response which version of the file it brings: a strong ETag, else the time of its last change."""
     tag = response.headers.get("ETag", "")
     is_strong = tag and not tag.startswith("W/")
     file_version = tag if is_strong else response.headers.get("Last-Modified", "")
@@ -225,8 +242,8 @@ def _origin_of(address: str, response: requests.Response) -> _Origin:
     return _Origin(address, file_version, int(length) if length.isdigit() else None)
 
 
-def _continues(response: requests.Response, start: int, size: int | None) -> bool:
-    """Tell whether a partial answer is the rest of the file that was begun."""
+def _is_continuation(response: requests.Response, start: int, size: int | None) -> bool:
+    """Say whether a partial answer is the rest of the file that was begun."""
     content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
     if content_range is None:
         return False

@@ -29,13 +29,23 @@ from rpobench.terminal import show_progress
 from rpobench.types import Example, ProfileItem, RpobenchError
 
 FORMAT = 3  # raised when what is in an entry changes
-BATCH = 8 * 2**20  # characters of text that are gathered before they are written
+BATCH_CHARACTERS = 8 * 2**20  # of text that are gathered before they are written
 MEGA = 10**6
 PROGRESS_STEPS = 50  # moves of the progress bar over a file
 
 
 class CacheEntry:
-    """One file's entry in the cache, mapped into memory."""
+    """One file's entry in the cache, mapped into memory.
+
+    Args:
+        folder: The folder of the entry.
+        fields: The fields of the task's profile items.
+
+    Attributes:
+        ids: The example id of every row, in file order.
+        user_ids: The user of every row.
+        user_origin: Whether users are "given" or "inferred".
+    """
 
     def __init__(self, folder: Path, fields: Sequence[str]) -> None:
         about = read_json(folder / "about.json")
@@ -47,7 +57,7 @@ class CacheEntry:
 
         self.ids = index["id"].to_pylist()
         self.user_ids = index["user"].to_pylist()
-        self.user_origin: str = about["users"]  # "given" or "inferred"
+        self.user_origin: str = about["users"]
         self._fields = fields
         self._batch_starts: list[int] = about["starts"]  # the first row of each batch
         self._last_batch: tuple[int, Any] = (-1, None)  # number and content
@@ -87,7 +97,7 @@ def map_questions(task: Task, file: Path) -> tuple[LazyExamples, str]:
     Raises:
         RpobenchError: The file has a fault, or the cache cannot be written.
     """
-    cache, status = _cache_of(task, file), file.stat()
+    cache, status = _choose_cache_folder(task, file), file.stat()
     name = _digest(str(file.resolve()), task.name, *task.fields)
     folder = cache / f"{name}-{_digest(FORMAT, task.version, status.st_size, status.st_mtime_ns)}"
 
@@ -97,7 +107,7 @@ def map_questions(task: Task, file: Path) -> tuple[LazyExamples, str]:
             if not folder.exists():
                 with whole_folder(folder) as aside:
                     _write_entry(task, file, aside)
-                    _remove_former(cache, name, aside)
+                    _remove_older_entries(cache, name, aside)
     except OSError as error:
         raise RpobenchError(
             f"{cache}: cannot keep {file.name} there ({error}): free {status.st_size // MEGA} MB or set RPOBENCH_CACHE"
@@ -107,7 +117,7 @@ def map_questions(task: Task, file: Path) -> tuple[LazyExamples, str]:
     return LazyExamples(entry, range(len(entry.ids))), entry.user_origin
 
 
-def _cache_of(task: Task, file: Path) -> Path:
+def _choose_cache_folder(task: Task, file: Path) -> Path:
     """Return the folder of the entries. Licensed texts stay beside their file: the user's cache may be shared."""
     return file.resolve().parent / ".rpobench" if task.licensed else cache_folder() / "questions"
 
@@ -116,34 +126,19 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()[:16]
 
 
-def _remove_former(cache: Path, name: str, aside: Path) -> None:
+def _remove_older_entries(cache: Path, name: str, aside: Path) -> None:
     """Remove the entries of the file as it was before."""
-    for former in set(cache.glob(f"{name}-*")) - {aside}:
-        shutil.rmtree(former)
+    for entry in set(cache.glob(f"{name}-*")) - {aside}:
+        shutil.rmtree(entry)
 
 
 def _write_entry(task: Task, file: Path, folder: Path) -> None:
+    """Write all files of a cache entry: the examples, the index of ids and users, and what the entry is of."""
     status, digest, shared_items = file.stat(), hashlib.sha256(), SharedItems()
-    batch_starts = [0]
-    with (
-        show_progress(f"{file.name} (MB)", _megabytes(status.st_size)) as advance,
-        pa.OSFile(str(folder / "examples.arrow"), "wb") as sink,
-        pa.ipc.new_file(sink, _schema(task)) as writer,
-    ):
-        reading = _ReadingProgress(status.st_size, advance)
 
-        def on_piece(piece: bytes) -> None:
-            digest.update(piece)
-            reading.add(piece)
-
-        for columns in _batches(task, stream_questions(task, file, on_piece=on_piece), shared_items):
-            writer.write_batch(pa.record_batch(columns, schema=_schema(task)))
-            batch_starts.append(batch_starts[-1] + len(columns["input"]))
-
-    users, origin = shared_items.users()
-    index = pa.table({"id": pa.array(shared_items.ids, pa.string()), "user": pa.array(users, pa.string())})
-    with pa.OSFile(str(folder / "index.arrow"), "wb") as sink, pa.ipc.new_file(sink, index.schema) as writer:
-        writer.write_table(index)
+    batch_starts = _write_examples(task, file, folder / "examples.arrow", shared_items, on_piece=digest.update)
+    user_ids, user_origin = shared_items.find_users()
+    _write_index(folder / "index.arrow", shared_items.ids, user_ids)
 
     if _size_and_time(file.stat()) != _size_and_time(status):
         raise RpobenchError(f"{file}: was changed while it was read: run the command again")
@@ -154,10 +149,55 @@ def _write_entry(task: Task, file: Path, folder: Path) -> None:
             "size": status.st_size,
             "modified_ns": status.st_mtime_ns,
             "sha256": digest.hexdigest(),
-            "users": origin,
-            "starts": batch_starts[:-1],
+            "users": user_origin,
+            "starts": batch_starts,
         },
     )
+
+
+def _write_examples(
+    task: Task, file: Path, arrow_file: Path, shared_items: SharedItems, *, on_piece: Callable[[bytes], object]
+) -> list[int]:
+    """Write the examples of a questions file in batches, and show on stderr how far it is read.
+
+    Args:
+        task: The task that the questions are of.
+        file: The questions file.
+        arrow_file: Where the examples go.
+        shared_items: To which every example is added.
+        on_piece: Called with every piece of the file.
+
+    Returns:
+        The first row of each batch.
+    """
+    size = file.stat().st_size
+    batch_starts = [0]
+
+    with (
+        show_progress(f"{file.name} (MB)", _round_up_megabytes(size)) as advance,
+        pa.OSFile(str(arrow_file), "wb") as sink,
+        pa.ipc.new_file(sink, _schema(task)) as writer,
+    ):
+        reading = _ReadingProgress(size, advance)
+
+        def pass_on(piece: bytes) -> None:
+            on_piece(piece)
+            reading.add(piece)
+
+        examples = stream_questions(task, file, on_piece=pass_on)
+        for columns in _gather_batches(task, examples, shared_items):
+            writer.write_batch(pa.record_batch(columns, schema=_schema(task)))
+            batch_starts.append(batch_starts[-1] + len(columns["input"]))
+
+    return batch_starts[:-1]
+
+
+def _write_index(arrow_file: Path, ids: Sequence[str], user_ids: Sequence[str]) -> None:
+    """Write the id and the user of every row, which can then be read without the examples."""
+    index = pa.table({"id": pa.array(ids, pa.string()), "user": pa.array(user_ids, pa.string())})
+
+    with pa.OSFile(str(arrow_file), "wb") as sink, pa.ipc.new_file(sink, index.schema) as writer:
+        writer.write_table(index)
 
 
 def _size_and_time(status: stat_result) -> tuple[int, int]:
@@ -176,15 +216,15 @@ class _ReadingProgress:
     def add(self, piece: bytes) -> None:
         """Count one more piece of the file."""
         self._bytes_read += len(piece)
-        megabytes_due = _megabytes(self._bytes_read if piece else self._size) - self._megabytes_reported
+        megabytes_due = _round_up_megabytes(self._bytes_read if piece else self._size) - self._megabytes_reported
 
-        is_step = megabytes_due > _megabytes(self._size) // PROGRESS_STEPS
+        is_step = megabytes_due > _round_up_megabytes(self._size) // PROGRESS_STEPS
         if is_step or (megabytes_due and not piece):
             self._advance(megabytes_due)
             self._megabytes_reported += megabytes_due
 
 
-def _megabytes(size: int) -> int:
+def _round_up_megabytes(size: int) -> int:
     """Return bytes as megabytes, rounded up."""
     return -(-size // MEGA)
 
@@ -195,11 +235,14 @@ def _schema(task: Task) -> pa.Schema:
     return pa.schema([("input", pa.string()), *items])
 
 
-def _batches(task: Task, examples: Iterator[Example], shared_items: SharedItems) -> Iterator[dict[str, list[Any]]]:
+def _gather_batches(
+    task: Task, examples: Iterator[Example], shared_items: SharedItems
+) -> Iterator[dict[str, list[Any]]]:
     """Yield the columns of some examples at a time: about 8 MB of text, or one longer example."""
     column_names = _schema(task).names
     columns: dict[str, list[Any]] = {name: [] for name in column_names}
     characters = 0
+
     for example in examples:
         shared_items.add(example)
         columns["input"].append(example.input)
@@ -212,7 +255,7 @@ def _batches(task: Task, examples: Iterator[Example], shared_items: SharedItems)
             columns[f"field {name}"].append(texts)
             characters += sum(map(len, texts))
 
-        if characters >= BATCH:
+        if characters >= BATCH_CHARACTERS:
             yield columns
             columns = {name: [] for name in column_names}
             characters = 0

@@ -21,7 +21,14 @@ Parsed = TypeVar("Parsed")
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One fault, said in `what`. `record` is its position in the file, None where the whole file is meant."""
+    """One fault of a file.
+
+    Attributes:
+        level: An "error" stops a run, a "warning" does not.
+        file: The file's path.
+        record: The position of the record in the file, from 0; None where the whole file is meant.
+        what: What is wrong, in a few words.
+    """
 
     level: Level
     file: str
@@ -58,7 +65,7 @@ def find_defects(folder: Path, tasks: Sequence[Task]) -> list[Defect]:
 
 
 def _find_split_defects(task: Task, folder: Path, split: str) -> list[Defect]:
-    """Find one split's. Questions are looked at one after another, since their file may be larger than the memory."""
+    """Find the defects of one split, question by question, since their file may be larger than the memory."""
     questions_file, outputs_file = locate_split(task, folder, split)
     questions, outputs = _FileReport(str(questions_file)), _FileReport(str(outputs_file))
     golds = dict(_read_golds(task, outputs_file, outputs)) if outputs_file.exists() else {}
@@ -69,7 +76,7 @@ def _find_split_defects(task: Task, folder: Path, split: str) -> list[Defect]:
     )
     for position, example in examples:
         coverage.add(example)
-        for warning in _question_warnings(task, example):
+        for warning in _list_question_warnings(task, example):
             questions.add("warning", position, f"id {example.id!r}: {warning}")
 
         leaking_item = _find_leak(task, example, golds[example.id]) if example.id in golds else None
@@ -108,14 +115,18 @@ def _read_golds(task: Task, outputs_file: Path, outputs: _FileReport) -> Iterato
 class _FileReport:
     """The ids and defects of one file.
 
-    `lacks_ids` means that not every id could be read, so that a record that seems absent may be there.
+    Attributes:
+        name: The file's path.
+        lacks_ids: Whether an id could not be read, so that a record that seems absent may be there.
+        defects: What was found so far.
+        positions: The position in the file by id, of all records that have one.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.lacks_ids = False
         self.defects: list[Defect] = []
-        self.positions: dict[str, int] = {}  # by id, of all records that have one
+        self.positions: dict[str, int] = {}
 
     def add(self, level: Level, position: int | None, message: str) -> None:
         """Add a defect of this file."""
@@ -162,7 +173,7 @@ class _FileReport:
             self.add("error", self.positions[example_id], message)
 
 
-def _question_warnings(task: Task, example: Example) -> Iterator[str]:
+def _list_question_warnings(task: Task, example: Example) -> Iterator[str]:
     """Say what is odd in one question but stops nothing."""
     if not example.profile:
         yield "the profile is empty"
@@ -188,28 +199,26 @@ class _Coverage:
     """Counts user ids and dates: where only some questions or items have one, it can be used for none."""
 
     examples: int = 0
-    with_user: int = 0
+    examples_with_user: int = 0
     items: int = 0
-    with_date: int = 0
+    items_with_date: int = 0
 
     def add(self, example: Example) -> None:
         """Count one more example."""
         self.examples += 1
-        self.with_user += bool(example.user_id)
+        self.examples_with_user += bool(example.user_id)
         self.items += len(example.profile)
-        self.with_date += sum(item.date is not None for item in example.profile)
+        self.items_with_date += sum(item.date is not None for item in example.profile)
 
     def warnings(self) -> Iterator[str]:
         """Yield a warning for user ids and for dates where some have them and others do not."""
-        if 0 < self.with_user < self.examples:
-            yield (
-                f"{self.with_user} of {self.examples} questions have a user_id: without all of them users are inferred"
-            )
+        if 0 < self.examples_with_user < self.examples:
+            share = f"{self.examples_with_user} of {self.examples}"
+            yield f"{share} questions have a user_id: without all of them users are inferred"
 
-        if 0 < self.with_date < self.items:
-            yield (
-                f"{self.with_date} of {self.items} profile items have a date: without all of them there is no recency"
-            )
+        if 0 < self.items_with_date < self.items:
+            share = f"{self.items_with_date} of {self.items}"
+            yield f"{share} profile items have a date: without all of them there is no recency"
 
 
 def _check_target(task: Task, target: str) -> Iterator[tuple[Level, str]]:

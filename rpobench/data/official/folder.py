@@ -27,9 +27,6 @@ class MissingData(RpobenchError):
 def load_official(task: Task, folder: Path, split: str, *, limit: int | None = None) -> DataSet:
     """Load the labelled examples of a task from an official folder, in file order.
 
-    LaMP's server keeps movies (LaMP-2) in `LaMP_2/new` and news (LaMP-2N) beside it: where `new` is there, both are
-    found so.
-
     Args:
         task: The task to load.
         folder: Holds `LaMP_N/` or is it. A split's files stand there or in a folder of the split's name.
@@ -50,28 +47,33 @@ def load_official(task: Task, folder: Path, split: str, *, limit: int | None = N
     check_pinned(questions_file)
     check_pinned(outputs_file)
 
-    examples, users = read_questions(task, questions_file)
-    if not outputs_file.exists():
-        raise MissingData(
-            f"{outputs_file}: absent, and without targets nothing is scored (LaMP withholds those of test)"
-        )
-    targets = read_golds(read_json(outputs_file), task.name, str(outputs_file))
-
+    examples, user_origin = read_questions(task, questions_file)
+    targets = _read_targets(task, outputs_file)
     _check_same_ids(set(list_ids(examples)), targets, questions_file, outputs_file)
     check_targets(task, targets, str(outputs_file))
 
     return DataSet(
         task.name,
-        _source_name(task, folder),
+        _choose_source_name(task, folder),
         split,
         label_examples(examples, targets)[:limit],
-        users=users,
+        users=user_origin,
         synthetic=is_synthetic(folder),
     )
 
 
-def _source_name(task: Task, folder: Path) -> str:
-    """Return the folder's name; for a task's own folder the name of the one around it.
+def _read_targets(task: Task, outputs_file: Path) -> dict[str, str]:
+    """Read the target of each example id; raises MissingData where the file is absent."""
+    if not outputs_file.exists():
+        raise MissingData(
+            f"{outputs_file}: absent, and without targets nothing is scored (LaMP withholds those of test)"
+        )
+
+    return read_golds(read_json(outputs_file), task.name, str(outputs_file))
+
+
+def _choose_source_name(task: Task, folder: Path) -> str:
+    """Return the folder's name; for a task's own folder (`LaMP_3`) the name of the one around it.
 
     So both ways to give the same files make the same run. Raises RpobenchError where runs by that name would be taken
     for the synthetic world's.
@@ -86,17 +88,24 @@ def _source_name(task: Task, folder: Path) -> str:
 
 
 def is_world_name(name: str) -> bool:
-    """Tell whether `--data` and specs of runs mean the synthetic world by a name, in a version there is or may be."""
+    """Say whether a name stands for the synthetic world, in `--data` and in specs.
+
+    Args:
+        name: Such as `synth`, `synth-v2?noise=0.1`, or the name of a folder.
+
+    Returns:
+        True for every `synth-vN`, also for versions that this package does not have.
+    """
     return re.fullmatch(r"synth(-v\d+)?", name.partition("?")[0]) is not None
 
 
 def is_synthetic(folder: Path) -> bool:
-    """Tell whether an official folder, or the one around a task's, says that it holds the synthetic world."""
+    """Say whether an official folder, or the one around a task's folder, is marked as made of synthetic data."""
     return any((candidate / SYNTHETIC).exists() for candidate in (folder, folder.resolve().parent))
 
 
 def has_split(task: Task, folder: Path, split: str) -> bool:
-    """Tell whether the folder has questions of this split."""
+    """Say whether the folder has questions of this split."""
     try:
         locate_split(task, folder, split)
     except MissingData:
@@ -140,8 +149,8 @@ def split_users(data: DataSet, holdout: float, *, seed: int) -> tuple[DataSet, D
     Raises:
         RpobenchError: One part would be empty.
     """
-    owners = list_users(data.labelled)
-    users = sorted(set(owners))
+    user_by_position = list_users(data.labelled)
+    users = sorted(set(user_by_position))
     scored_count = round(holdout * len(users))
     if not 0 < scored_count < len(users):
         raise RpobenchError(
@@ -150,8 +159,8 @@ def split_users(data: DataSet, holdout: float, *, seed: int) -> tuple[DataSet, D
         )
 
     scored_users = set(Random(f"holdout/{seed}").sample(users, scored_count))
-    train_positions = [position for position, user in enumerate(owners) if user not in scored_users]
-    scored_positions = [position for position, user in enumerate(owners) if user in scored_users]
+    train_positions = [position for position, user in enumerate(user_by_position) if user not in scored_users]
+    scored_positions = [position for position, user in enumerate(user_by_position) if user in scored_users]
 
     train = replace(data, labelled=select_labelled(data.labelled, train_positions))
     scored = replace(data, labelled=select_labelled(data.labelled, scored_positions))
@@ -172,7 +181,7 @@ def locate_split(task: Task, folder: Path, split: str) -> tuple[Path, Path]:
     Raises:
         MissingData: There are no questions.
     """
-    for task_folder in _candidate_folders(task, folder):
+    for task_folder in _list_candidate_folders(task, folder):
         for split_folder in (task_folder, task_folder / split):
             questions_file = split_folder / f"{split}_questions.json"
             if questions_file.exists():
@@ -181,21 +190,30 @@ def locate_split(task: Task, folder: Path, split: str) -> tuple[Path, Path]:
     raise MissingData(f"{folder}: no {official_name(task.name)}/{split}_questions.json: give the folder that holds it")
 
 
-def _candidate_folders(task: Task, folder: Path) -> list[Path]:
-    """Return the folders where the task's splits may stand, first choice first."""
+def _list_candidate_folders(task: Task, folder: Path) -> list[Path]:
+    """List the folders where the task's splits may stand, first choice first.
 
-    def folders_named(name: str) -> list[Path]:
-        return [folder / name, *([folder] if folder.resolve().name == name else [])]
+    LaMP's server keeps movies (LaMP-2) in `LaMP_2/new` and news (LaMP-2N) in `LaMP_2` itself, so a folder `new` says
+    that the files beside it are news.
+    """
+    candidates = _list_folders_of_name(folder, official_name(task.name))
 
     if task.name == "LaMP-2":
-        return [
-            candidate / "new" if (candidate / "new").is_dir() else candidate for candidate in folders_named("LaMP_2")
-        ]
-
-    candidates = folders_named(official_name(task.name))
+        return [candidate / "new" if _has_movies_in_new(candidate) else candidate for candidate in candidates]
     if task.name == "LaMP-2N":
-        candidates += [candidate for candidate in folders_named("LaMP_2") if (candidate / "new").is_dir()]
+        news_folders = _list_folders_of_name(folder, "LaMP_2")
+        candidates += [candidate for candidate in news_folders if _has_movies_in_new(candidate)]
     return candidates
+
+
+def _list_folders_of_name(folder: Path, name: str) -> list[Path]:
+    """List the folder of this name in a folder, and the folder itself where the name is its own."""
+    is_named_so = folder.resolve().name == name
+    return [folder / name, folder] if is_named_so else [folder / name]
+
+
+def _has_movies_in_new(task_folder: Path) -> bool:
+    return (task_folder / "new").is_dir()
 
 
 def _check_same_ids(question_ids: set[str], targets: dict[str, str], questions_file: Path, outputs_file: Path) -> None:

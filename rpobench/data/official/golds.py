@@ -1,4 +1,7 @@
-"""Reads official outputs files: the golds (targets) of a split, by example id."""
+"""Reads official outputs files: the golds of a split by example id.
+
+"Golds" is LaMP's word for targets, and an "outputs file" is LaMP's file of them; predictions have the same form.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def read_golds(content: Any, task_name: str, location: str) -> dict[str, str]:
     answers: dict[str, str] = {}
     for position, record in enumerate(list_gold_records(content, task_name, location)):
         record_location = f"{location}: record {position}"
-        example_id, output = read_gold(record, record_location)
+        example_id, output = _read_gold(record, record_location)
 
         if example_id in answers:
             raise RpobenchError(f"{record_location}: id {example_id!r} stands twice, keep one")
@@ -38,7 +41,19 @@ def read_golds(content: Any, task_name: str, location: str) -> dict[str, str]:
 
 
 def list_gold_records(content: Any, task_name: str, location: str) -> list[Any]:
-    """List the records of outputs in file order, not yet parsed; see `read_golds`."""
+    """List the records of an outputs file in order, each still to be parsed.
+
+    Args:
+        content: The parsed JSON, as `read_golds` takes it.
+        task_name: The task that the file must be for.
+        location: Names the file in an error.
+
+    Returns:
+        The records, which may be anything.
+
+    Raises:
+        RpobenchError: The content has another form, or is for another task.
+    """
     if isinstance(content, dict):
         content_task = content.get("task")
         if content_task not in official_names(task_name):
@@ -50,19 +65,8 @@ def list_gold_records(content: Any, task_name: str, location: str) -> list[Any]:
     return content
 
 
-def read_gold(record: Any, location: str) -> tuple[str, str]:
-    """Parse one official record as (id, output).
-
-    Args:
-        record: The parsed JSON.
-        location: Names file and record.
-
-    Returns:
-        The example id and the output.
-
-    Raises:
-        RpobenchError: The first fault; it starts with `location`.
-    """
+def _read_gold(record: Any, location: str) -> tuple[str, str]:
+    """Parse one official record as (example id, output); its first fault is raised."""
     answer, faults = parse_gold(record, location)
 
     if answer is None:

@@ -21,19 +21,23 @@ BLOCK_ROWS = 256  # questions that are compared with all others at a time
 
 @dataclass
 class SharedItems:
-    """Notes of every question what decides whose it is: its id, and 64 bits of a hash of each item's text.
+    """Keeps of every question what decides whose it is: its id, and 64 bits of a hash of each item's text.
 
     This takes 12 bytes an item, since a file may hold millions. That two of ten million texts share 64 bits by chance
     has probability 3e-6.
+
+    Attributes:
+        ids: The example id of each question, in the order of `add`.
+        user_ids: The user of each question as the file gives it, empty where it does not.
     """
 
     ids: list[str] = field(default_factory=list)
-    user_ids: list[str] = field(default_factory=list)  # as the file gives them, empty where it does not
+    user_ids: list[str] = field(default_factory=list)
     _hashes: array[int] = field(default_factory=lambda: array("Q"))
     _owners: array[int] = field(default_factory=lambda: array("I"))  # the question that each hash is of
 
     def add(self, example: Example) -> None:
-        """Note one more question."""
+        """Add one more question."""
         for item in example.profile:
             text = repr(sorted(item.fields.items())).encode("utf-8", "surrogatepass")
             self._hashes.append(int.from_bytes(hashlib.sha256(text).digest()[:8], "big"))
@@ -42,7 +46,7 @@ class SharedItems:
         self.ids.append(example.id)
         self.user_ids.append(example.user_id)
 
-    def users(self) -> tuple[list[str], str]:
+    def find_users(self) -> tuple[list[str], str]:
         """Decide each question's user.
 
         Where not every question has a user id, users are the connected components of questions that share the texts of
@@ -57,12 +61,12 @@ class SharedItems:
 
         from scipy.sparse.csgraph import connected_components
 
-        component = connected_components(self._same_user_pairs(), directed=False)[1]
+        component = connected_components(self._find_same_user_pairs(), directed=False)[1]
         first_questions = np.unique(component, return_index=True)[1]
         return [f"user-{self.ids[first]}" for first in first_questions[component]], "inferred"
 
-    def _same_user_pairs(self) -> coo_array:
-        """Mark the pairs of questions that are one user's, as a sparse matrix of (questions, questions).
+    def _find_same_user_pairs(self) -> coo_array:
+        """Find the pairs of questions that are one user's, as a sparse matrix of (questions, questions).
 
         Shared items are counted exactly, some rows at a time, since a popular item makes a pair of any two of its
         holders.
@@ -97,7 +101,7 @@ class SharedItems:
 
 
 def assign_users(examples: Sequence[Example]) -> tuple[tuple[Example, ...], str]:
-    """Give every example its user; see `SharedItems.users`.
+    """Give every example its user; see `SharedItems.find_users`.
 
     Args:
         examples: The examples of one file, with the users that it gives or with none.
@@ -109,5 +113,6 @@ def assign_users(examples: Sequence[Example]) -> tuple[tuple[Example, ...], str]
     for example in examples:
         shared_items.add(example)
 
-    users, origin = shared_items.users()
-    return tuple(replace(example, user_id=user) for example, user in zip(examples, users, strict=True)), origin
+    users, origin = shared_items.find_users()
+    pairs = zip(examples, users, strict=True)
+    return tuple(replace(example, user_id=user) for example, user in pairs), origin

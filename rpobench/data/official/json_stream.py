@@ -15,10 +15,11 @@ from typing import Any
 
 from rpobench.types import RpobenchError
 
-CHUNK = 8 * 2**20  # bytes
+CHUNK = 8 * 2**20  # bytes that are read at a time
 SPACE = re.compile(r"[ \t\n\r]*")
-NEAR_END = 16  # characters: longer than any token that is no string
-NUMBER_GOES_ON = "0123456789.eE+-"
+# An error in the last so many characters may be a token that goes on in the next piece; only strings are longer.
+NEAR_END = 16
+NUMBER_CHARACTERS = "0123456789.eE+-"  # after them a number that seems complete may go on in the next piece
 DECODER = json.JSONDecoder()
 
 
@@ -51,26 +52,26 @@ def stream_records(
 
 
 def _parse_array(text: _TextBuffer) -> Iterator[Any]:
-    first_mark = text.next_mark()
-    if first_mark == "<":
+    first_character = text.next_character()
+    if first_character == "<":
         raise RpobenchError(f"{text.file}: is a web page and not JSON: the address was wrong, download it again")
-    if not first_mark:
-        raise text.broken("no value")
-    if first_mark != "[":
+    if not first_character:
+        raise text.make_error("no value")
+    if first_character != "[":
         raise RpobenchError(f"{text.file}: expected a list of questions")
 
-    if text.next_mark(peek=True) == "]":
-        text.next_mark()
+    if text.next_character(peek=True) == "]":
+        text.next_character()
     else:
-        mark = ","
-        while mark == ",":
-            yield text.value()
-            mark = text.next_mark()
-        if mark != "]":
-            raise text.broken("expected a comma or the list's end")
+        character = ","
+        while character == ",":
+            yield text.read_value()
+            character = text.next_character()
+        if character != "]":
+            raise text.make_error("expected a comma or the list's end")
 
-    if text.next_mark():
-        raise text.broken("something follows the list")
+    if text.next_character():
+        raise text.make_error("something follows the list")
 
 
 class _TextBuffer:
@@ -85,73 +86,76 @@ class _TextBuffer:
         self._text = ""
         self._position = 0  # in the text, of the next character to parse
         self._bytes_read = 0
-        self._dropped = 0  # characters of the file before the text
-        self._ended = False
+        self._dropped_characters = 0  # characters of the file before the text
+        self._is_at_end = False
 
-    def next_mark(self, *, peek: bool = False) -> str:
-        """The next character that is no white space, empty at the end of the file; consumed unless `peek`."""
+    def next_character(self, *, peek: bool = False) -> str:
+        """Return the next character that is no white space, empty at the end of the file; consumed unless `peek`."""
         while True:
             space = SPACE.match(self._text, self._position)
             if space:
                 self._position = space.end()
 
             if self._position < len(self._text):
-                mark = self._text[self._position]
+                character = self._text[self._position]
                 self._position += not peek
-                return mark
+                return character
 
             if not self._read_more():
                 return ""
 
-    def value(self) -> Any:
-        """The next JSON value."""
-        self.next_mark(peek=True)
+    def read_value(self) -> Any:
+        """Parse and consume the next JSON value; reads on until it is complete."""
+        self.next_character(peek=True)
         while True:
             try:
                 value, end = DECODER.raw_decode(self._text, self._position)
             except json.JSONDecodeError as error:
                 is_cut_off = error.msg.startswith("Unterminated string") or error.pos > len(self._text) - NEAR_END
                 if not (is_cut_off and self._read_more()):
-                    raise self.broken(error.msg, error.pos) from error
+                    raise self.make_error(error.msg, error.pos) from error
             except (ValueError, RecursionError) as error:  # an integer of thousands of digits; deep nesting
-                raise self.broken(str(error)) from error
+                raise self.make_error(str(error)) from error
             else:
                 # An empty text, at the end of what is read, is in every string too.
-                may_go_on = self._text[end : end + 1] in NUMBER_GOES_ON
-                if not (may_go_on and isinstance(value, int | float) and self._read_more()):
+                may_continue = self._text[end : end + 1] in NUMBER_CHARACTERS
+                if not (may_continue and isinstance(value, int | float) and self._read_more()):
                     self._position = end
                     return value
 
     def _read_more(self) -> bool:
-        """Read on, as much again as is waiting: a long record is then not parsed from its start too often."""
-        if self._ended:
+        """Read on, at least as much as is not yet parsed, and say whether there was more.
+
+        A long record is parsed from its start after each reading: doubling the text bounds how often.
+        """
+        if self._is_at_end:
             return False
 
         waiting = len(self._text) - self._position
         new_text = ""
-        while not self._ended and len(new_text) <= waiting:
+        while not self._is_at_end and len(new_text) <= waiting:
             piece = next(self._pieces, b"")
-            self._ended = not piece
+            self._is_at_end = not piece
             self._on_piece(piece)
             self._bytes_read += len(piece)
             new_text += self._decode(piece)
 
         if new_text:  # else every position in the text still holds
-            self._dropped += self._position
+            self._dropped_characters += self._position
             self._text = self._text[self._position :] + new_text
             self._position = 0
         return bool(new_text)
 
     def _decode(self, piece: bytes) -> str:
         try:
-            return self._decoder.decode(piece, final=self._ended)
+            return self._decoder.decode(piece, final=self._is_at_end)
         except UnicodeDecodeError as error:
             position = self._bytes_read - len(error.object) + error.start
             raise RpobenchError(f"{self.file}: no UTF-8 at byte {position}: download it again") from error
 
-    def broken(self, reason: str, position: int | None = None) -> RpobenchError:
-        """The error for what cannot be parsed at this position of the text (None: the next character)."""
-        character = self._dropped + (self._position if position is None else position)
+    def make_error(self, reason: str, position: int | None = None) -> RpobenchError:
+        """Make the error for what cannot be parsed at this position of the text (None: the next character)."""
+        character = self._dropped_characters + (self._position if position is None else position)
         return RpobenchError(
             f"{self.file}: broken or truncated JSON ({reason} near character {character}): download it again"
         )

@@ -11,12 +11,19 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rpobench.store.files import write_text
 from rpobench.types import RpobenchError
 
-NAME = "manifest.json"
+MANIFEST_NAME = "manifest.json"
 MADE_BY: Final = "rpobench data download"
 
 
 class Pin(BaseModel):
-    """What a file was when it was downloaded. `modified_ns` is the time it was written."""
+    """What a file was when it was downloaded.
+
+    Attributes:
+        address: Where it came from.
+        size: Its bytes.
+        sha256: The hash of its content, 64 hex digits.
+        modified_ns: When it was written, in nanoseconds since 1970.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,7 +34,13 @@ class Pin(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The pins of one folder by path, such as `LaMP_3/dev_questions.json`. `data` is lamp-user or lamp-time."""
+    """The content of `manifest.json`.
+
+    Attributes:
+        made_by: The command that wrote it.
+        data: Which split of LaMP the folder holds: lamp-user or lamp-time.
+        files: The pins by path in the folder, such as `LaMP_3/dev_questions.json`.
+    """
 
     made_by: Literal["rpobench data download"] = MADE_BY
     data: str
@@ -35,7 +48,7 @@ class Manifest(BaseModel):
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json`, whole or not at all."""
-        write_text(folder / NAME, self.model_dump_json(indent=1) + "\n")
+        write_text(folder / MANIFEST_NAME, self.model_dump_json(indent=1) + "\n")
 
 
 def read_manifest(folder: Path, *, ignore_foreign: bool = False) -> Manifest | None:
@@ -51,7 +64,7 @@ def read_manifest(folder: Path, *, ignore_foreign: bool = False) -> Manifest | N
     Raises:
         RpobenchError: The file cannot be read as a manifest.
     """
-    file = folder / NAME
+    file = folder / MANIFEST_NAME
     if not file.exists():
         return None
 
@@ -117,6 +130,6 @@ def check_same_content(file: Path, current: Pin, pin: Pin) -> None:
     """
     if current.sha256 != pin.sha256:
         raise RpobenchError(
-            f"{file}: was changed since its download: sha256 {current.sha256[:12]}, {NAME} pins {pin.sha256[:12]}; "
-            f"delete it and run `{MADE_BY}` again"
+            f"{file}: was changed since its download: sha256 {current.sha256[:12]}, "
+            f"{MANIFEST_NAME} pins {pin.sha256[:12]}; delete it and run `{MADE_BY}` again"
         )

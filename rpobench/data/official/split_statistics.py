@@ -15,12 +15,17 @@ from rpobench.evidence.budget import Tokenizer
 from rpobench.task.contract import Task
 from rpobench.types import Example
 
-MEASURED = 1000  # texts of a kind whose tokens are counted: enough for a median, quick on any size
+SAMPLE_SIZE = 1000  # texts of a kind whose tokens are counted: enough for a median, quick on any size
 
 
 @dataclass(frozen=True)
 class UserStatistics:
-    """How many users a split has, and whether their `ids` were "given" or "inferred"."""
+    """How many users a split has.
+
+    Attributes:
+        count: Their number.
+        ids: Whether their ids were "given" or "inferred".
+    """
 
     count: int
     ids: str
@@ -30,8 +35,16 @@ class UserStatistics:
 class SplitStatistics:
     """What a split holds.
 
-    `targets` is their number, or None where there are none (test). `profile` describes the profile sizes, `tokens` the
-    token lengths of inputs, profile items and targets, `labels` the share of each label (None for free texts).
+    Attributes:
+        task: The task's name.
+        split: "train", "dev" or "test".
+        examples: Number of examples.
+        targets: Number of targets; None where there are none (test).
+        users: The users.
+        profile: Least, median, mean and most items of a profile, and how many profiles are `empty`.
+        dates: Which items have a date: "none", "some items" or "all items".
+        tokens: Least, median, mean and most tokens of inputs (`input`), profile items (`item`) and targets (`target`).
+        labels: The share of each label, in [0, 1]; None for free texts and where there are no targets.
     """
 
     task: str
@@ -69,7 +82,8 @@ def describe_split(task: Task, folder: Path, split: str, tokenizer: Tokenizer) -
     tally = _Tally(task)
     for example in examples:  # one at a time: they may be mapped from a file larger than the memory
         tally.add(example)
-    texts = {"input": tally.inputs, "item": tally.items, "target": (golds or [])[:MEASURED]}
+
+    texts = {"input": tally.inputs, "item": tally.items, "target": (golds or [])[:SAMPLE_SIZE]}
 
     return SplitStatistics(
         task=task.name,
@@ -80,7 +94,7 @@ def describe_split(task: Task, folder: Path, split: str, tokenizer: Tokenizer) -
         profile=_summarize(tally.profile_sizes) | {"empty": tally.profile_sizes.count(0)},
         dates=_describe_dates(tally.dated_items, sum(tally.profile_sizes)),
         tokens={kind: _summarize_tokens(tokenizer, kind_texts) for kind, kind_texts in texts.items()},
-        labels=_label_shares(golds) if golds and task.labels else None,
+        labels=_compute_label_shares(golds) if golds and task.labels else None,
     )
 
 
@@ -101,9 +115,9 @@ class _Tally:
         self.profile_sizes.append(len(example.profile))
         self.dated_items += sum(item.date is not None for item in example.profile)
 
-        if len(self.inputs) < MEASURED:
+        if len(self.inputs) < SAMPLE_SIZE:
             self.inputs.append(example.input)
-        open_slots = MEASURED - len(self.items)
+        open_slots = SAMPLE_SIZE - len(self.items)
         self.items.extend(self.task.retrieval_text(item) for item in example.profile[:open_slots])
 
 
@@ -123,6 +137,6 @@ def _summarize(numbers: Sequence[int]) -> dict[str, float]:
     return {"least": min(numbers), "median": median(numbers), "mean": round(mean(numbers), 1), "most": max(numbers)}
 
 
-def _label_shares(golds: Sequence[str]) -> dict[str, float]:
+def _compute_label_shares(golds: Sequence[str]) -> dict[str, float]:
     counts = Counter(gold.strip() for gold in golds)
     return {label: round(count / len(golds), 4) for label, count in counts.most_common()}

@@ -10,17 +10,22 @@ from urllib.parse import parse_qsl
 from rpobench.registry import suggest_names
 from rpobench.types import RpobenchError
 
-MOST_ITEMS = 10_000  # of a profile: the last one is then written in the year 3249
+MAX_ITEMS = 10_000  # of a profile: the last one is then written in the year 3249
 
 
 @dataclass(frozen=True)
 class Knobs:
-    """How hard the world is. `noise`, `drift` and `cold_start` are shares in [0, 1].
+    """How hard the world is.
 
-    `profile_items` bounds the items of a profile. `traits` lets only the first so many traits of a mechanism vary
-    between users (None: all); the others keep their first value. `drift` is the share of users whose drifting traits
-    change once, `cold_start` the share with an empty profile. With `split="user"` every split has its own users; with
-    "time" all splits have the same users, and a later split asks about a later date.
+    Attributes:
+        noise: Share of answers that do not follow the user's traits, in [0, 1].
+        profile_items: Least and most items of a profile.
+        traits: How many of a mechanism's traits vary between users, the first ones; None for all. The others have
+            their first value for everybody.
+        drift: Share of users whose drifting traits change once, in [0, 1].
+        cold_start: Share of users with an empty profile, in [0, 1].
+        split: With "user" every split has users of its own; with "time" all splits have the same users, and a later
+            split asks about a later date.
     """
 
     noise: float = 0.05
@@ -36,9 +41,9 @@ class Knobs:
                 raise RpobenchError(f"synth knob {name}={getattr(self, name)}: give a share between 0 and 1")
 
         low, high = self.profile_items
-        if not 1 <= low <= high <= MOST_ITEMS:
+        if not 1 <= low <= high <= MAX_ITEMS:
             raise RpobenchError(
-                f"synth knob profile_items={low},{high}: give two numbers, 1 <= low <= high <= {MOST_ITEMS}"
+                f"synth knob profile_items={low},{high}: give two numbers, 1 <= low <= high <= {MAX_ITEMS}"
             )
 
         if self.traits is not None and self.traits < 0:

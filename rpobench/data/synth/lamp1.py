@@ -34,7 +34,7 @@ class Citations(Mechanism):
     drifting = ("concern",)
 
     def draw_content(self, rng: Random, topic: str, names: Names, traits: Traits) -> Slots:
-        stake = rng.choice(tuple(LINES))
+        stake = rng.choice(tuple(LINES))  # the trait that decides: theory or concern
         author_line = traits[stake]
         other_line = rng.choice([line for line in self.traits[stake] if line != author_line])
         lines = [author_line, other_line]
@@ -74,7 +74,7 @@ class Citations(Mechanism):
         return {"title": title, "abstract": slots[f"abstract_{number}"]}
 
 
-class FirstCitations(Citations):
+class CitationsV1(Citations):
     """As in synth-v1, where a job of the field "speech" held a word of the line "scarcity"."""
 
     fields: ClassVar[Mapping[str, tuple[str, str]]] = {
@@ -84,11 +84,11 @@ class FirstCitations(Citations):
 
 
 def _draw_subject(rng: Random, field: tuple[str, str], names: Names) -> dict[str, str]:
-    jobs, matters = (bank.split("|") for bank in field)
+    job_bank, matter_bank = field
 
     return {
-        "job": rng.choice(jobs),
-        "matter": rng.choice(matters),
+        "job": rng.choice(job_bank.split("|")),
+        "matter": rng.choice(matter_bank.split("|")),
         "name": names.method(rng),
         "place": names.place(rng),
     }

@@ -51,6 +51,7 @@ class Ratings(Mechanism):
             "used": comfort_noun,
         }
 
+        # A slot for each of the two aspects, such as "price": "+" where the review praises it, "-" where it blames it.
         aspects = question.split(" or ")
         is_conflict = rng.random() < _CONFLICT
         sides = rng.choice(("+-", "-+") if is_conflict else ("++", "--"))
@@ -68,17 +69,19 @@ class Ratings(Mechanism):
         return _INSTRUCTION + sentences(slots["layout"].format_map(slots))
 
     def write_answer(self, slots: Slots, traits: Traits) -> str:
-        return _stars(slots[traits[slots["question"]]], traits["harshness"])
+        deciding_aspect = traits[slots["question"]]
+        return _choose_stars(slots[deciding_aspect], traits["harshness"])
 
     def write_generic_answer(self, slots: Slots) -> str:
         """The median over all reviewers: no fixed answer has a smaller expected error."""
         sides = [slots[aspect] for aspect in self.traits[slots["question"]]]
-        return median_low(_stars(side, harshness) for side, harshness in product(sides, _SHIFT))
+        return median_low(_choose_stars(side, harshness) for side, harshness in product(sides, _SHIFT))
 
     def write_item(self, slots: Slots, answer: str) -> Mapping[str, str]:
         return {"text": sentences(slots["item_layout"].format_map(slots)), "score": answer}
 
 
-def _stars(side: str, harshness: str) -> str:
+def _choose_stars(side: str, harshness: str) -> str:
     """Give 4 where the thing that counts is praised "+", 2 where it is blamed "-", moved by harshness within 1 to 5."""
-    return str(min(5, max(1, (4 if side == "+" else 2) + _SHIFT[harshness])))
+    stars = (4 if side == "+" else 2) + _SHIFT[harshness]
+    return str(min(5, max(1, stars)))

@@ -72,7 +72,7 @@ class Titles(Mechanism):
         return {"title": answer, "abstract": f"{slots['brief']}."}
 
 
-class FirstTitles(Titles):
+class TitlesV1(Titles):
     """As in synth-v1, where a trained rewriter came nine tenths of the way to the oracle: only the form drifts."""
 
     drifting = ("form",)

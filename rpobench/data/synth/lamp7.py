@@ -64,7 +64,8 @@ class Tweets(Mechanism):
         core = _ORDERS[traits["order"]].format(**{**slots, "intensity": traits["intensity"]})
 
         spelling = SPELLINGS[traits["spelling"]]
-        advice = f", {spelling['you should']} {slots['advice']} {spelling.get(slots['when'], slots['when'])}"
+        when = spelling.get(slots["when"], slots["when"])
+        advice = f", {spelling['you should']} {slots['advice']} {when}"
 
         parts = (_OPENERS[traits["opener"]], core, _ASIDES[traits["aside"]], advice, _SIGN_OFFS[traits["sign-off"]])
         return " ".join(part for part in parts if part).replace(" ,", ",")
@@ -76,7 +77,7 @@ class Tweets(Mechanism):
         return {"text": answer}
 
 
-class FirstTweets(Tweets):
+class TweetsV1(Tweets):
     """As in synth-v1: only the sign-off drifts."""
 
     drifting = ("sign-off",)

@@ -16,7 +16,15 @@ _STEP = 45  # days; one piece is written in each step, on a random day of it
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Something a user wrote: what it is about, the traits that held then, and the answer (noise included)."""
+    """Something a user wrote.
+
+    Attributes:
+        topic: What it is about, one of the mechanism's topics.
+        date: The day on which it was written.
+        slots: Its content.
+        traits: The user's traits for this topic on that day.
+        answer: What the user wrote, noise included.
+    """
 
     topic: str
     date: date
@@ -27,9 +35,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One user's past pieces, oldest first, and the piece that the question asks for.
+    """Everything that the generator knows about a user; tests use it.
 
-    This is everything that the generator knows about the user; tests use it.
+    Attributes:
+        user_id: The user's id.
+        past: The pieces of the profile, oldest first; empty for a cold start.
+        question: The piece whose answer the example asks for.
     """
 
     user_id: str
@@ -40,7 +51,17 @@ class Story:
 class UserLife:
     """One user: topics, the traits of each topic before and after their change, and what was written when.
 
-    Everything is drawn from a random stream of the user's own. `world` names the version and seed of the world.
+    Everything is drawn from a random stream of the user's own.
+
+    Args:
+        mechanism: The mechanism of the task.
+        split: "train", "dev" or "test".
+        number: Which user of the split, from 0.
+        world: The version and seed of the world, such as `synth-v2/0`.
+        knobs: How hard the world is.
+
+    Attributes:
+        id: The user's id.
     """
 
     def __init__(self, mechanism: Mechanism, split: str, number: int, world: str, knobs: Knobs) -> None:
@@ -57,36 +78,40 @@ class UserLife:
         self._topics = rng.sample(mechanism.topics, rng.randint(2, 3))
         self._traits_before = self._draw_traits()
 
-        self._size = rng.randint(*knobs.profile_items)
+        self._profile_size = rng.randint(*knobs.profile_items)
         self._is_cold_start = rng.random() < knobs.cold_start
-        self._skipped = max(1, self._size // 4) * (SPLITS.index(split) if knobs.split == "time" else 0)
+
+        # With a time split a later split sees later pieces: as many of the first ones are out of its profile.
+        quarter = max(1, self._profile_size // 4)
+        self._forgotten_pieces = quarter * SPLITS.index(split) if knobs.split == "time" else 0
 
         # Inside the profile, with pieces on both sides of the change.
-        self._change_index = round(self._size * rng.uniform(0.3, 0.7))
-        does_drift = rng.random() < knobs.drift
-        self._traits_after = self._draw_drifted_traits() if does_drift else self._traits_before
+        self._change_index = round(self._profile_size * rng.uniform(0.3, 0.7))
+        has_drift = rng.random() < knobs.drift
+        self._traits_after = self._draw_drifted_traits() if has_drift else self._traits_before
         self._start = _FIRST_DAY + timedelta(days=rng.randrange(6 * 365))
 
-    def tell(self) -> Story:
+    def write_story(self) -> Story:
         """Write all pieces: the last ones of the past are the profile, and the piece after them is asked for."""
-        past_length = self._skipped + self._size
-        past = [
-            self._write_piece(self._rng, index, self._past_names, self._topics[index % len(self._topics)])
-            for index in range(past_length)
-        ]
+        past_length = self._forgotten_pieces + self._profile_size
+        past = []
+        for index in range(past_length):
+            topic = self._topics[index % len(self._topics)]
+            past.append(self._write_piece(self._rng, index, self._past_names, topic))
 
+        # A stream of its own, so that with a time split every split has the same past and another question.
         rng = Random(f"{self._stream}/{self._split}/asked")
         question = self._write_piece(rng, past_length, Names(self._split), rng.choice(self._topics))
 
-        profile = () if self._is_cold_start else tuple(past[self._skipped :])
+        profile = () if self._is_cold_start else tuple(past[self._forgotten_pieces :])
         return Story(self.id, profile, question)
 
-    def _varying_traits(self) -> list[str]:
+    def _list_varying_traits(self) -> list[str]:
         return list(self._mechanism.traits)[: self._knobs.traits]
 
     def _draw_traits(self) -> dict[str, dict[str, str]]:
         """Draw trait values by topic and trait. A trait by topic differs between topics, as far as it has values."""
-        varying_traits = self._varying_traits()
+        varying_traits = self._list_varying_traits()
         traits_by_topic: dict[str, dict[str, str]] = {topic: {} for topic in self._topics}
 
         for trait, values in self._mechanism.traits.items():
@@ -98,7 +123,7 @@ class UserLife:
 
     def _draw_drifted_traits(self) -> dict[str, dict[str, str]]:
         """Move every drifting trait on by the same number of values in all topics, so that topics still differ."""
-        varying_traits = self._varying_traits()
+        varying_traits = self._list_varying_traits()
         traits_by_topic = {topic: dict(traits) for topic, traits in self._traits_before.items()}
 
         for trait in self._mechanism.drifting:
@@ -114,10 +139,10 @@ class UserLife:
         day = self._start + timedelta(days=index * _STEP + rng.randrange(_STEP))
         traits = (self._traits_after if index >= self._change_index else self._traits_before)[topic]
         slots = self._mechanism.draw_content(rng, topic, names, traits)
-        return Piece(topic, day, slots, traits, self._answer(rng, slots, traits))
+        return Piece(topic, day, slots, traits, self._write_answer(rng, slots, traits))
 
-    def _answer(self, rng: Random, slots: Slots, traits: Traits) -> str:
-        """Write the user's answer; at the noise rate one trait slips to another value, to one that shows."""
+    def _write_answer(self, rng: Random, slots: Slots, traits: Traits) -> str:
+        """Write the user's answer; at the noise rate one trait slips to another value that changes the answer."""
         right_answer = self._mechanism.write_answer(slots, traits)
         if rng.random() >= self._knobs.noise:
             return right_answer

@@ -19,7 +19,7 @@ from rpobench.types import Example, Labelled, ProfileItem, RpobenchError
 
 SYNTH_VERSION = "synth-v2"
 
-# Imported when asked for: one task's word banks are enough for one task.
+# The class of each task's mechanism, by module and name: imported when it is needed, since word banks are large.
 MECHANISMS = {
     "LaMP-1": "lamp1:Citations",
     "LaMP-2": "lamp2:Tags",
@@ -30,10 +30,10 @@ MECHANISMS = {
     "LaMP-7": "lamp7:Tweets",
 }
 # What differs in the older worlds, which stay as they were: runs on them are made and checked again.
-OLDER: dict[str, dict[str, str]] = {
-    "synth-v1": {"LaMP-1": "lamp1:FirstCitations", "LaMP-5": "lamp5:FirstTitles", "LaMP-7": "lamp7:FirstTweets"},
+OLDER_MECHANISMS: dict[str, dict[str, str]] = {
+    "synth-v1": {"LaMP-1": "lamp1:CitationsV1", "LaMP-5": "lamp5:TitlesV1", "LaMP-7": "lamp7:TweetsV1"},
 }
-VERSIONS = (*OLDER, SYNTH_VERSION)
+VERSIONS = (*OLDER_MECHANISMS, SYNTH_VERSION)
 
 
 def make_mechanism(task: str, version: str = SYNTH_VERSION) -> Mechanism:
@@ -54,8 +54,8 @@ def make_mechanism(task: str, version: str = SYNTH_VERSION) -> Mechanism:
     if version not in VERSIONS:
         raise RpobenchError(f"no version {version} of the synthetic world: choose one of {', '.join(VERSIONS)}")
 
-    module, name = OLDER.get(version, {}).get(task, MECHANISMS[task]).split(":")
-    mechanism: Mechanism = getattr(import_module(f"rpobench.data.synth.{module}"), name)()
+    module_name, class_name = OLDER_MECHANISMS.get(version, {}).get(task, MECHANISMS[task]).split(":")
+    mechanism: Mechanism = getattr(import_module(f"rpobench.data.synth.{module_name}"), class_name)()
     return mechanism
 
 
@@ -126,7 +126,7 @@ def generate_stories(
     mechanism = make_mechanism(task, version)
     for number in range(n):
         life = UserLife(mechanism, split, number, f"{version}/{seed}", knobs or Knobs())
-        yield life.tell()
+        yield life.write_story()
 
 
 def _label_example(mechanism: Mechanism, story: Story, split: str, rng: Random) -> Labelled:
