@@ -44,18 +44,19 @@ def group_examples(runs: Sequence[StoredRun], kind: Kind) -> list[Group]:
         kind: What divides them.
 
     Returns:
-        The groups in natural order. None for results of schema 1, for those of another version of the task, and for
-        texts by label.
+        The groups in natural order. There are none for results of schema 1, for those of another version of the task,
+        and for texts by label.
     """
     if any(sum_by_user(run) is None for run in runs):
         return []
 
     sample = runs[0]
     ids_by_name: dict[str, set[str]] = {}
-    for key, example in (sample.result.examples or {}).items():
+    for example_id, example in (sample.result.examples or {}).items():
         name = _group_name(sample, example, kind)
         if name is not None:
-            ids_by_name.setdefault(name, set()).add(key)
+            ids_by_name.setdefault(name, set()).add(example_id)
+
     return [_group(runs, name, ids_by_name[name], kind) for name in sorted(ids_by_name, key=natural_order)]
 
 
@@ -63,12 +64,15 @@ def size_class(items: int) -> str:
     """The class of profile sizes that this number of items falls into, such as `5-16 items`."""
     if items == 0:
         return "0 items"
-    lower = max(bound for bound in SIZES if bound < items)
-    above = [bound for bound in SIZES if bound > lower]
-    return f"{lower + 1}-{above[0]} items" if above else f"{lower + 1}+ items"
+
+    lower_bound = max(bound for bound in SIZES if bound < items)
+    upper_bounds = [bound for bound in SIZES if bound > lower_bound]
+
+    return f"{lower_bound + 1}-{upper_bounds[0]} items" if upper_bounds else f"{lower_bound + 1}+ items"
 
 
 def _group_name(run: StoredRun, example: StoredExample, kind: Kind) -> str | None:
+    """The name of the group that an example belongs to; None where it belongs to none."""
     if kind == "user":
         return example.user
     if kind == "profile":
@@ -77,12 +81,20 @@ def _group_name(run: StoredRun, example: StoredExample, kind: Kind) -> str | Non
 
 
 def _group(runs: Sequence[StoredRun], name: str, ids: set[str], kind: Kind) -> Group:
-    """By label only the main metric: macro-F1 over all labels means nothing where one is expected."""
+    """A group with its metrics, the mean over seeds.
+
+    By label it has the main metric alone: macro-F1 over all labels means nothing where one label is expected.
+    """
     metric_names = [runs[0].main_metric] if kind == "label" else runs[0].metric_names
-    sums = [run_sums for run in runs if (run_sums := sum_by_user(run, only=ids)) is not None]
+    sums = []
+    for run in runs:
+        run_sums = sum_by_user(run, only=ids)
+        if run_sums is not None:
+            sums.append(run_sums)
 
     metrics = {}
     for metric in metric_names:
         values = [float(run_sums.metric(metric)(run_sums.sums.sum(axis=0))) for run_sums in sums]
         metrics[metric] = fmean(values)
+
     return Group(name, metrics, len(ids), len(sums[0].users))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from statistics import fmean
 
 from rpobench.leaderboard.pairing import compare_rows, gain_interval, stack_runs
@@ -79,13 +80,14 @@ def compute_sheets(sections: Sequence[Section], against: str | None = None) -> l
         sheets.append(Sheet(section, cells, chosen_label, _average_ranks(section)))
 
     if against and not any(sheet.against for sheet in sheets):
-        labels = sorted({label for section in sections for label in section.cells})
+        labels = sorted(set(chain.from_iterable(section.cells for section in sections)))
         raise RpobenchError(f"--against {against}: no such row, choose one of {', '.join(labels)}")
+
     return sheets
 
 
 def normalize(run: StoredRun, value: float) -> float | None:
-    """A value of the main metric on a scale of two fixed points of the data.
+    """Put a value of the main metric on a scale of two fixed points of the data.
 
     Args:
         run: Any run of the cell.
@@ -98,16 +100,19 @@ def normalize(run: StoredRun, value: float) -> float | None:
     oracle = run.reference("oracle", run.main_metric)
     if generic is None or oracle is None or generic == oracle:
         return None
+
     return float((value - generic) / (oracle - generic))
 
 
 def _chosen_label(section: Section, against: str | None) -> str | None:
+    """The label of the row that `--against` means in this section; None where there is none."""
     if against is None or against in section.cells:
         return against
 
     labels = [label for label, row in section.cells.items() if _method_of(row) == against]
     if len(labels) > 1:
         raise RpobenchError(f"--against {against}: several rows, choose one of {', '.join(labels)}")
+
     return labels[0] if labels else None
 
 
@@ -116,19 +121,23 @@ def _method_of(row: Mapping[str, Cell]) -> str:
 
 
 def _row_stats(section: Section, row: Mapping[str, Cell], against: str | None) -> dict[str, CellStats]:
+    """The figures of a row's cells by task; p-values are adjusted over these tasks."""
     comparisons = {task: _compare_with(section, cell, task, against) for task, cell in row.items()}
     adjusted = holm([comparison.p if comparison else math.nan for comparison in comparisons.values()])
 
     stats = {}
     for (task, cell), p_holm in zip(row.items(), adjusted, strict=True):
         stats[task] = _cell_stats(cell, comparisons[task], p_holm)
+
     return stats
 
 
 def _compare_with(section: Section, cell: Cell, task: str, against: str | None) -> Comparison | None:
+    """The cell against the chosen row's on the same task; None where there is nothing fair to compare."""
     rival = section.cells[against].get(task) if against else None
     if rival is None or rival is cell or count_unanswered([*cell.runs, *rival.runs]):
         return None
+
     return compare_rows(cell.own_runs, rival.own_runs, cell.sample.main_metric)
 
 
@@ -142,7 +151,7 @@ def _cell_stats(cell: Cell, comparison: Comparison | None, p_holm: float) -> Cel
 
     return CellStats(
         values={metric: cell.value(metric) for metric in sample.metric_names},
-        strict={metric: fmean(run.result.strict[metric] for run in cell.runs) for metric in sample.metric_names},
+        strict={metric: cell.strict_value(metric) for metric in sample.metric_names},
         intervals=intervals,
         gain=cell.gain(),
         gain_interval=None if cell.unanswered else gain_interval(cell),
@@ -154,13 +163,19 @@ def _cell_stats(cell: Cell, comparison: Comparison | None, p_holm: float) -> Cel
 
 def _average_ranks(section: Section) -> dict[str, float | None]:
     """Rank in the main metric by row, 1 is best and ties share, averaged over tasks; None for rows with gaps."""
-    ranks: dict[str, list[float]] = {label: [] for label in section.cells}
+    ranks_by_label: dict[str, list[float]] = {label: [] for label in section.cells}
     for task in section.tasks:
         sample = section.sample(task)
-        cells = {label: row[task] for label, row in section.cells.items() if task in row}
-        losses = [-improvement(sample, sample.main_metric, cell.value(sample.main_metric)) for cell in cells.values()]
-        for label, rank in zip(cells, rankdata(losses), strict=True):
-            ranks[label].append(float(rank))
+        metric = sample.main_metric
+        losses = {}
+        for label, row in section.cells.items():
+            if task in row:
+                losses[label] = -improvement(sample, metric, row[task].value(metric))
 
-    tasks = len(section.tasks)
-    return {label: fmean(row_ranks) if len(row_ranks) == tasks else None for label, row_ranks in ranks.items()}
+        for label, rank in zip(losses, rankdata(list(losses.values())), strict=True):
+            ranks_by_label[label].append(float(rank))
+
+    average_ranks: dict[str, float | None] = {}
+    for label, ranks in ranks_by_label.items():
+        average_ranks[label] = fmean(ranks) if len(ranks) == len(section.tasks) else None
+    return average_ranks

@@ -20,7 +20,14 @@ Value = str | float | bool | None
 
 @dataclass(frozen=True)
 class Line:
-    """One metric of one cell: a line of the CSV. Those of the main metric are the rows of the page's long table."""
+    """One metric of one cell: a line of the CSV. Those of the main metric are the rows of the page's long table.
+
+    Attributes:
+        sheet: The section with its figures.
+        label: The label of the cell's row.
+        task: The cell's task.
+        metric: The metric.
+    """
 
     sheet: Sheet
     label: str
@@ -111,11 +118,15 @@ def main_lines(sheet: Sheet) -> list[Line]:
     lines = []
     for task in sheet.section.tasks:
         metric = sheet.section.sample(task).main_metric
-        lines += [Line(sheet, label, task, metric) for label, row in sheet.cells.items() if task in row]
+        for label, row in sheet.cells.items():
+            if task in row:
+                lines.append(Line(sheet, label, task, metric))
+
     return lines
 
 
 def _strict_differs(lines: Sequence[Line]) -> bool:
+    """Whether reading answers from the models' texts changed any value."""
     return any(line.stats.strict[line.metric] != line.stats.values[line.metric] for line in lines)
 
 
@@ -136,6 +147,7 @@ def _fits(line: Line) -> Value:
     """The fits of all seeds; tasks may share one. Nothing where the examples were answered elsewhere."""
     if any(run.result.imported for run in line.cell.runs):
         return None
+
     return " ".join(run.spec.fit for run in line.cell.runs if run.spec.fit)
 
 

@@ -10,11 +10,11 @@ from rpobench.leaderboard.labels import label_runs, training_hash
 from rpobench.leaderboard.rows import count_unanswered
 
 from rpobench.store.result_store import ResultStore
+from rpobench.store.spec import FitSpec
 from rpobench.store.stored_run import StoredRun
 from rpobench.types import RpobenchError
 
-RunsBySeed = dict[int, StoredRun]
-Rows = dict[str, dict[str, RunsBySeed]]  # by row label, then by task
+Rows = dict[str, dict[str, dict[int, StoredRun]]]  # by row label, then by task, then by seed
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,16 @@ def choose_runs(store: ResultStore, names: Sequence[str], data_filter: DataFilte
 def _runs_called(
     store: ResultStore, runs: Sequence[StoredRun], name: str, data_filter: DataFilter
 ) -> Sequence[StoredRun]:
-    of_method = [run for run in runs if run.spec.method == name and run.has_own_profiles]
-    if not of_method:
+    """The runs that one name means: a method's own, where a method has this name, else the run of this name."""
+    method_runs = [run for run in runs if run.spec.method == name and run.has_own_profiles]
+    if not method_runs:
         return [store.find(name)]
 
-    matching = [run for run in of_method if data_filter.matches(run)]
-    if not matching:
+    matching_runs = [run for run in method_runs if data_filter.matches(run)]
+    if not matching_runs:
         raise RpobenchError(f"{store.root}: no finished run of {name} with this --data, --split and --limit")
-    return matching
+
+    return matching_runs
 
 
 def arrange_rows(runs: Sequence[StoredRun]) -> Rows:
@@ -90,11 +92,13 @@ def arrange_rows(runs: Sequence[StoredRun]) -> Rows:
         for other in cell.values():
             check_same_examples(run.task_name, other, run)
             _check_made_alike(run.task_name, row_label, other, run)
+
         seed = run.spec.seed
         if seed in cell:
             names = _names(cell[seed], run)
             raise RpobenchError(f"{run.task_name}: {names} are both {row_label} of seed {seed}: name one of them")
         cell[seed] = run
+
     return rows
 
 
@@ -125,8 +129,17 @@ def check_same_examples(task: str, first: StoredRun, second: StoredRun) -> None:
 
 
 def comparison_warnings(first: Mapping[int, StoredRun], second: Mapping[int, StoredRun]) -> list[str]:
-    """What makes a comparison of two rows on one task unfair, or one of more than one thing; a line each."""
+    """Say what else than the method differs between two rows on one task, so that the comparison is unfair.
+
+    Args:
+        first: The runs of one row by seed.
+        second: Those of the other.
+
+    Returns:
+        A line for each condition that differs.
+    """
     run, rival = next(iter(first.values())), next(iter(second.values()))
+
     warnings = []
     for condition, (value, rival_value) in _conditions(run, rival).items():
         if value != rival_value:
@@ -134,6 +147,7 @@ def comparison_warnings(first: Mapping[int, StoredRun], second: Mapping[int, Sto
 
     if run.spec.profiles == rival.spec.profiles:
         warnings += _evidence_warning(run, rival)
+
     return warnings
 
 
@@ -148,7 +162,7 @@ def unanswered_by_label(sides: Mapping[str, Mapping[int, StoredRun]]) -> dict[st
 
 
 def _conditions(run: StoredRun, rival: StoredRun) -> dict[str, tuple[Any, Any]]:
-    """What should be equal between rivals: base model, prompts, profiles, every knob that both have, training data."""
+    """The values of what should be equal between rivals: base model, prompts, profiles, every knob that both have, training data."""
     conditions: dict[str, tuple[Any, Any]] = {
         "base model": (run.spec.base_model, rival.spec.base_model),
         "prompts": (run.environment.comparable_prompts[:8], rival.environment.comparable_prompts[:8]),
@@ -160,19 +174,31 @@ def _conditions(run: StoredRun, rival: StoredRun) -> dict[str, tuple[Any, Any]]:
 
     fit, rival_fit = run.fit_spec, rival.fit_spec
     if fit is not None and rival_fit is not None:
-        hashes = [[data.sha256[:8] for data in spec.data] for spec in (fit, rival_fit)]
-        limits = [[data.limit for data in spec.data] for spec in (fit, rival_fit)]
-        conditions["training data"] = (hashes[0], hashes[1])
-        conditions["training examples"] = (limits[0], limits[1])
+        conditions["training data"] = (_training_hashes(fit), _training_hashes(rival_fit))
+        conditions["training examples"] = (_training_limits(fit), _training_limits(rival_fit))
+
     return conditions
 
 
-def _evidence_warning(run: StoredRun, rival: StoredRun) -> list[str]:
-    predictions, rival_predictions = run.predictions(), rival.predictions()
-    ids = predictions.keys() & rival_predictions.keys()
+def _training_hashes(fit: FitSpec) -> list[str]:
+    return [data.sha256[:8] for data in fit.data]
 
-    differing = sum(set(predictions[key].evidence) != set(rival_predictions[key].evidence) for key in ids)
-    return [f"evidence differs on {differing} of {len(ids)} examples"] if differing else []
+
+def _training_limits(fit: FitSpec) -> list[int | None]:
+    return [data.limit for data in fit.data]
+
+
+def _evidence_warning(run: StoredRun, rival: StoredRun) -> list[str]:
+    """A line where the two were shown other profile items of the same profiles; nothing where they were not."""
+    predictions, rival_predictions = run.predictions(), rival.predictions()
+    shared_ids = predictions.keys() & rival_predictions.keys()
+
+    differing_count = 0
+    for example_id in shared_ids:
+        evidence, rival_evidence = predictions[example_id].evidence, rival_predictions[example_id].evidence
+        differing_count += set(evidence) != set(rival_evidence)
+
+    return [f"evidence differs on {differing_count} of {len(shared_ids)} examples"] if differing_count else []
 
 
 def _check_made_alike(task: str, label: str, run: StoredRun, other: StoredRun) -> None:
@@ -182,6 +208,7 @@ def _check_made_alike(task: str, label: str, run: StoredRun, other: StoredRun) -
         "prompts": lambda run: run.environment.comparable_prompts[:8],
         "training data": training_hash,
     }
+
     for fact, fact_of in facts.items():
         if fact_of(run) != fact_of(other):
             values = f"{fact_of(run)} and {fact_of(other)}"

@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from rpobench.leaderboard.comparison import ComparisonReport, MetricComparison
 
-RIGHT = ("first", "second", "difference", "95% interval", "p", "p Holm", "effect d", "users +/=/-", "detectable")
+FIGURE_HEADS = ("first", "second", "difference", "95% interval", "p", "p Holm", "effect d", "users +/=/-", "detectable")
 
 
 def compare(
@@ -68,8 +68,9 @@ def _print_rival(comparisons: Sequence[MetricComparison]) -> None:
     table = Table(title=plain_text(title), caption=_caption(comparisons))
     table.add_column("task")
     table.add_column("metric")
-    for name in RIGHT:
+    for name in FIGURE_HEADS:
         table.add_column(name, justify="right")
+
     for comparison in comparisons:
         table.add_row(*map(plain_text, _cells(comparison)), style=_style(comparison))
 
@@ -83,12 +84,15 @@ def _style(comparison: MetricComparison) -> str:
     """Green where the first is surely better, red where it is surely worse."""
     if comparison.difference is None or comparison.p_holm is None or comparison.p_holm > 0.05:
         return ""
+
     return "green" if comparison.difference.gain > 0 else "red"
 
 
 def _cells(comparison: MetricComparison) -> list[str]:
+    """One comparison as a row of the table: task, metric, then `FIGURE_HEADS`."""
     arrow = "↑" if comparison.higher_is_better else "↓"
     difference, by_user = comparison.difference, comparison.by_user
+
     interval = "-"
     if difference is not None and difference.low is not None and difference.high is not None:
         interval = f"{difference.low:+z.3f} to {difference.high:+z.3f}"
@@ -113,6 +117,7 @@ def _figure(value: float | None, form: str) -> str:
 
 
 def _caption(comparisons: Sequence[MetricComparison]) -> str:
+    """What the table's figures rest on."""
     from rpobench.scoring.stats import F1_NOTE, FEW_USERS
 
     several_seeds = max(comparisons[0].seeds) > 1
@@ -120,8 +125,11 @@ def _caption(comparisons: Sequence[MetricComparison]) -> str:
     tasks = len({comparison.task for comparison in comparisons})
     caption = f"first minus second, by user; {sources}; Holm over {tasks} task(s)"
 
-    of_f1 = [comparison for comparison in comparisons if comparison.metric == "f1"]
-    has_few = any(comparison.by_user and comparison.by_user.users < FEW_USERS for comparison in of_f1)
+    has_few = False
+    for comparison in comparisons:
+        if comparison.metric == "f1" and comparison.by_user and comparison.by_user.users < FEW_USERS:
+            has_few = True
+
     return f"{caption}. {F1_NOTE}" if has_few else caption
 
 
@@ -130,10 +138,12 @@ def _notes(comparisons: Sequence[MetricComparison]) -> list[str]:
     notes = []
     for comparison in comparisons:
         name = f"{comparison.task} {comparison.metric}"
+
         if comparison.by_user is None:
             notes.append(
                 f"{name}: not tested, schema 1 and other versions of the task keep no measures for it: run it again"
             )
+
         equivalence = comparison.difference.equivalence if comparison.difference else None
         if equivalence:
             verdict = "the same" if equivalence.equivalent else "not shown to be the same"
@@ -141,4 +151,5 @@ def _notes(comparisons: Sequence[MetricComparison]) -> list[str]:
                 f"{name}: own and swapped profiles are {verdict} within {equivalence.margin:g} "
                 f"(equivalence p {_figure(equivalence.p, '.4f')})"
             )
+
     return notes

@@ -22,13 +22,20 @@ from rpobench.leaderboard.rows import improvement, natural_order
 from rpobench.registry import get_task
 from rpobench.scoring.by_user import SumsByUser, sum_by_user
 from rpobench.scoring.stats import ALPHA, MARGIN, Comparison, beats_all, effect_size, holm, wins
+from rpobench.store.spec import RunSpec
 from rpobench.store.stored_run import StoredRun
 from rpobench.types import RpobenchError
 
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Whether own and swapped profiles do equally well, up to a margin in the metric's own unit."""
+    """Whether own and swapped profiles do equally well.
+
+    Attributes:
+        margin: The largest difference that counts as none, in the metric's own unit.
+        p: The p-value of the test that the difference is smaller; None where it cannot be known.
+        equivalent: Whether that p-value is small enough.
+    """
 
     margin: float
     p: float | None
@@ -60,7 +67,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class UserEffect:
-    """A difference by user, of the per-example score averaged over seeds: effect size, and who is better off."""
+    """A difference by user, of the per-example score averaged over seeds.
+
+    Attributes:
+        users: How many users there are.
+        effect_size: Cohen's d of the paired differences; None where it cannot be known.
+        wins: For how many users the first row scores higher.
+        ties: For how many both score the same.
+        losses: For how many the second row scores higher.
+    """
 
     users: int
     effect_size: float | None
@@ -158,7 +173,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class ComparisonReport:
-    """The first row against every other, task by task."""
+    """The first row against every other.
+
+    Attributes:
+        first: The label of the first row.
+        comparisons: Each rival on each shared task in each metric, rival after rival.
+        verdicts: Whether the first row beats all of several rivals, task by task.
+    """
 
     first: str
     comparisons: tuple[MetricComparison, ...]
@@ -190,15 +211,19 @@ def compare_runs(runs: Sequence[StoredRun]) -> ComparisonReport:
 
     comparisons: list[MetricComparison] = []
     for rival in rivals:
-        tasks = sorted(rows[first].keys() & rows[rival].keys(), key=natural_order)
-        of_rival = [comparison for task in tasks for comparison in _compare_on_task(rows, first, rival, task)]
-        comparisons += _adjust_over_tasks(of_rival)
+        rival_comparisons: list[MetricComparison] = []
+        for task in sorted(rows[first].keys() & rows[rival].keys(), key=natural_order):
+            rival_comparisons += _compare_on_task(rows, first, rival, task)
+        comparisons += _adjust_over_tasks(rival_comparisons)
+
     if not comparisons:
         raise RpobenchError(f"nothing to compare {first} with: name runs of two methods on the same task")
+
     return ComparisonReport(first, tuple(comparisons), tuple(_verdicts(comparisons)))
 
 
 def _compare_on_task(rows: Rows, first: str, second: str, task: str) -> list[MetricComparison]:
+    """Two rows in each metric of a task, the main one first."""
     first_runs, second_runs = match_seeds(rows[first][task], rows[second][task])
     if not first_runs:
         raise RpobenchError(f"{task}: {first} and {second} have several seeds and share none: run both with the same")
@@ -210,25 +235,28 @@ def _compare_on_task(rows: Rows, first: str, second: str, task: str) -> list[Met
     unanswered = unanswered_by_label({first: first_runs, second: second_runs})
     warnings = [*comparison_warnings(first_runs, second_runs), *unanswered_warnings(unanswered)]
     by_user = _user_effect(first_runs, second_runs)
-    return [
-        MetricComparison(
-            first=first,
-            second=second,
-            task=task,
-            metric=metric,
-            is_main=metric == run.main_metric,
-            higher_is_better=run.higher_is_better(metric),
-            first_value=_mean_value(first_runs, metric),
-            second_value=_mean_value(second_runs, metric),
-            n=run.result.n,
-            seeds=(len(first_runs), len(second_runs)),
-            unanswered=sum(unanswered.values()),
-            warnings=tuple(warnings),
-            difference=_difference(first_runs, second_runs, metric),
-            by_user=by_user,
+
+    comparisons = []
+    for metric in run.metric_names:
+        comparisons.append(
+            MetricComparison(
+                first=first,
+                second=second,
+                task=task,
+                metric=metric,
+                is_main=metric == run.main_metric,
+                higher_is_better=run.higher_is_better(metric),
+                first_value=_mean_value(first_runs, metric),
+                second_value=_mean_value(second_runs, metric),
+                n=run.result.n,
+                seeds=(len(first_runs), len(second_runs)),
+                unanswered=sum(unanswered.values()),
+                warnings=tuple(warnings),
+                difference=_difference(first_runs, second_runs, metric),
+                by_user=by_user,
+            )
         )
-        for metric in run.metric_names
-    ]
+    return comparisons
 
 
 def _mean_value(runs: RunsBySeed, metric: str) -> float:
@@ -240,7 +268,9 @@ def _difference(first: RunsBySeed, second: RunsBySeed, metric: str) -> Differenc
     if comparison is None:
         return None
 
-    run, interval = next(iter(first.values())), comparison.difference
+    run = next(iter(first.values()))
+    interval = comparison.difference
+
     return Difference(
         difference=interval.value,
         low=_none_if_nan(interval.low),
@@ -257,26 +287,34 @@ def _equivalence(run: StoredRun, comparison: Comparison) -> Equivalence:
     span = get_task(run.task_name).metric_range
     margin = MARGIN * span
     p = comparison.equivalence(margin, span)
+
     return Equivalence(margin, _none_if_nan(p), bool(p <= ALPHA))
 
 
 def _is_control(first: RunsBySeed, second: RunsBySeed) -> bool:
     """Whether both are the same method, trained and asked alike, with own profiles here and swapped ones there."""
-    profiles = {run.spec.profiles for run in (next(iter(first.values())), next(iter(second.values())))}
-    specs = [
-        {seed: run.spec.model_copy(update={"profiles": "own"}) for seed, run in runs.items()}
-        for runs in (first, second)
-    ]
-    return len(profiles) == 2 and specs[0] == specs[1]
+    run, rival = next(iter(first.values())), next(iter(second.values()))
+    if run.spec.profiles == rival.spec.profiles:
+        return False
+
+    return _specs_with_own_profiles(first) == _specs_with_own_profiles(second)
+
+
+def _specs_with_own_profiles(runs: RunsBySeed) -> dict[int, RunSpec]:
+    """The spec of each seed as it would be with own profiles."""
+    return {seed: run.spec.model_copy(update={"profiles": "own"}) for seed, run in runs.items()}
 
 
 def _user_effect(first: RunsBySeed, second: RunsBySeed) -> UserEffect | None:
+    """The difference by user; None where a run keeps no measures."""
     first_sums = [sum_by_user(run) for run in first.values()]
     second_sums = [sum_by_user(run) for run in second.values()]
     if None in first_sums or None in second_sums:
         return None
 
-    first_scores, second_scores = _mean_scores(first_sums), _mean_scores(second_sums)
+    first_scores = _mean_scores(first_sums)
+    second_scores = _mean_scores(second_sums)
+
     counts = wins(first_scores, second_scores)
     effect = _none_if_nan(effect_size(first_scores, second_scores))
     return UserEffect(len(first_scores), effect, counts.wins, counts.ties, counts.losses)
@@ -288,41 +326,52 @@ def _mean_scores(sums: Sequence[SumsByUser | None]) -> Any:
 
 
 def _adjust_over_tasks(comparisons: Sequence[MetricComparison]) -> list[MetricComparison]:
-    """With `p_holm`: main metrics are one family, the others of the same rival another."""
+    """The comparisons of one rival with `p_holm`: its main metrics are one family of tests, its others another."""
     p_holm_by_index: dict[int, float] = {}
     for is_main in (True, False):
         family = [index for index, comparison in enumerate(comparisons) if comparison.is_main is is_main]
         ps = [_nan_if_none(comparisons[index].p) for index in family]
         p_holm_by_index |= dict(zip(family, holm(ps), strict=True))
-    return [
-        replace(comparison, p_holm=_none_if_nan(p_holm_by_index[index])) for index, comparison in enumerate(comparisons)
-    ]
+
+    adjusted = []
+    for index, comparison in enumerate(comparisons):
+        adjusted.append(replace(comparison, p_holm=_none_if_nan(p_holm_by_index[index])))
+    return adjusted
 
 
 def _verdicts(comparisons: Sequence[MetricComparison]) -> list[Verdict]:
-    """By task: whether the first row beats every other in the main metric.
+    """Whether the first row beats every other in the main metric, task by task.
 
-    Nothing of a task with a rival that could not be tested, or where a model left examples without answer.
+    A task has no verdict where it has one rival, where a rival could not be tested, and where a model left examples
+    without answer.
     """
     verdicts = []
     for task in dict.fromkeys(comparison.task for comparison in comparisons):
         rivals = [comparison for comparison in comparisons if comparison.task == task and comparison.is_main]
-        tested = [rival.difference for rival in rivals if rival.p is not None and not rival.unanswered]
-        if len(rivals) > 1 and len(tested) == len(rivals):
-            ps = [_nan_if_none(rival.p) for rival in rivals]
-            gains = [difference.gain for difference in tested if difference is not None]
+        if len(rivals) < 2:
+            continue
+
+        ps, gains = [], []
+        for rival in rivals:
+            if rival.difference is not None and rival.difference.p is not None and not rival.unanswered:
+                ps.append(rival.difference.p)
+                gains.append(rival.difference.gain)
+
+        if len(ps) == len(rivals):
             verdicts.append(Verdict(task, tuple(rival.second for rival in rivals), beats_all(ps, gains)))
 
-    adjusted = holm([verdict.p for verdict in verdicts])
-    return [
-        replace(verdict, p_holm=p_holm, beats=p_holm <= ALPHA)
-        for verdict, p_holm in zip(verdicts, adjusted, strict=True)
-    ]
+    adjusted = []
+    for verdict, p_holm in zip(verdicts, holm([verdict.p for verdict in verdicts]), strict=True):
+        adjusted.append(replace(verdict, p_holm=p_holm, beats=p_holm <= ALPHA))
+    return adjusted
 
 
 def _fields(kind: type[Difference] | type[UserEffect], content: Difference | UserEffect | None) -> Mapping[str, Any]:
     """The fields of a dataclass with their values, None for each where there is no content."""
-    return asdict(content) if content is not None else dict.fromkeys(field.name for field in fields(kind))
+    if content is not None:
+        return asdict(content)
+
+    return dict.fromkeys(field.name for field in fields(kind))
 
 
 def _nan_if_none(value: float | None) -> float:

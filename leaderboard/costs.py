@@ -29,10 +29,14 @@ class ChangedShares:
 
 
 def mean_over_seeds(cell: Cell, value_of: Callable[[StoredRun], float | None]) -> float | None:
-    """The mean of a value over a cell's runs with own profiles.
+    """Average a value over a cell's runs with own profiles, one a seed.
+
+    Args:
+        cell: The cell.
+        value_of: Reads the value of one run; None where the run does not know it.
 
     Returns:
-        None where a run does not know it, and where the examples were answered elsewhere.
+        The mean. None where a run does not know the value, and where the examples were answered elsewhere.
     """
     values = []
     for run in cell.runs:
@@ -40,6 +44,7 @@ def mean_over_seeds(cell: Cell, value_of: Callable[[StoredRun], float | None]) -
         if run.result.imported or value is None:
             return None
         values.append(value)
+
     return sum(values) / len(values)
 
 
@@ -63,13 +68,15 @@ def helped_and_harmed(cell: Cell) -> ChangedShares | None:
     """How many examples the method helped and harmed; None where not every example has a draft."""
     changes = []
     for run in cell.runs:
-        for key, example in (run.result.examples or {}).items():
+        for example_id, example in (run.result.examples or {}).items():
             if "draft" not in example.references:
                 return None
-            changes.append(run.result.scores[key] - example.references["draft"])
+            changes.append(run.result.scores[example_id] - example.references["draft"])
 
     if not changes:
         return None
+
     helped = sum(change > EQUAL for change in changes)
     harmed = sum(change < -EQUAL for change in changes)
+
     return ChangedShares(helped / len(changes), harmed / len(changes))

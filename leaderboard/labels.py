@@ -11,7 +11,8 @@ from rpobench.store.stored_run import StoredRun
 
 Identity = dict[str, Any]  # what makes a row, by name
 
-FOREIGN = "drafts_of"  # the base model that a module was trained on, where it was applied to another one: always told
+# The base model whose drafts a module was trained on, where the run is of another one. A label always says it.
+TRAINING_MODEL = "drafts_of"
 ABSENT = object()  # the value of a knob that a method does not have; None would be a value
 
 
@@ -45,7 +46,7 @@ def row_identity(run: StoredRun) -> Identity:
         if len(run.fit_spec.train_tasks) > 1:
             identity["trained_on"] = "+".join(run.fit_spec.train_tasks)
         if run.fit_spec.base_model != spec.base_model:
-            identity[FOREIGN] = run.fit_spec.base_model
+            identity[TRAINING_MODEL] = run.fit_spec.base_model
     return identity
 
 
@@ -53,7 +54,9 @@ def training_hash(run: StoredRun) -> str | None:
     """What the run's module was trained on, data and number of examples, as a hash; None where that is not known."""
     if run.fit_spec is None:
         return None
+
     training_data = [[data.sha256, data.limit] for data in run.fit_spec.data]
+
     return hashlib.sha256(json.dumps(training_data).encode()).hexdigest()[:8]
 
 
@@ -88,9 +91,11 @@ def _tell_apart(
 
 
 def _label(identity: Identity, rivals: Sequence[Identity]) -> str:
+    """The method's name with what is not alike in all rows of the method."""
     differing = []
     for name in sorted(identity):
         differs = any(rival.get(name, ABSENT) != identity[name] for rival in rivals)
-        if name == FOREIGN or differs:
+        if name == TRAINING_MODEL or differs:
             differing.append(f"{name}={identity[name]}")
+
     return " ".join([identity["method"], *differing])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rpobench.leaderboard.rows import Cell, improvement
+from rpobench.leaderboard.rows import Cell
 
 from rpobench.scoring.by_user import Array, SumsByUser, sum_by_user
 from rpobench.scoring.stats import Comparison, Interval, compare, difference
@@ -41,6 +41,7 @@ def stack_runs(runs: Sequence[StoredRun]) -> StackedRuns | None:
         if run_sums is None:
             return None
         sums.append(run_sums)
+
     return StackedRuns(sums[0], np.stack([run_sums.sums for run_sums in sums]))
 
 
@@ -58,7 +59,9 @@ def compare_rows(first: RunsBySeed, second: RunsBySeed, metric: str) -> Comparis
     sides = _stack_pairs(*match_seeds(first, second))
     if sides is None:
         return None
-    return compare(sides[0].metric(metric), sides[0].sums, sides[1].sums)
+
+    first_runs, second_runs = sides
+    return compare(first_runs.metric(metric), first_runs.sums, second_runs.sums)
 
 
 def match_seeds(first: RunsBySeed, second: RunsBySeed) -> tuple[dict[int, StoredRun], dict[int, StoredRun]]:
@@ -70,6 +73,7 @@ def match_seeds(first: RunsBySeed, second: RunsBySeed) -> tuple[dict[int, Stored
     """
     if 1 in (len(first), len(second)):
         return dict(first), dict(second)
+
     seeds = sorted(first.keys() & second.keys())
     return {seed: first[seed] for seed in seeds}, {seed: second[seed] for seed in seeds}
 
@@ -79,14 +83,17 @@ def gain_interval(cell: Cell) -> Interval | None:
     seeds = cell.own_runs.keys() & cell.swapped_runs.keys()
     own_runs = {seed: cell.own_runs[seed] for seed in seeds}
     swapped_runs = {seed: cell.swapped_runs[seed] for seed in seeds}
+
     sides = _stack_pairs(own_runs, swapped_runs)
     if sides is None:
         return None
 
+    own, swapped = sides
     metric = cell.sample.main_metric
-    change = difference(sides[0].metric(metric), sides[0].sums, sides[1].sums)
-    if improvement(cell.sample, metric, 1) > 0:
+    change = difference(own.metric(metric), own.sums, swapped.sums)
+    if cell.sample.higher_is_better(metric):
         return change
+
     return Interval(-change.value, -change.high, -change.low, change.spread)
 
 
@@ -105,4 +112,5 @@ def _stack_pairs(first: RunsBySeed, second: RunsBySeed) -> tuple[StackedRuns, St
     first_sums, second_sums = stack_runs(first_runs), stack_runs(second_runs)
     if first_sums is None or second_sums is None:
         return None
+
     return first_sums, second_sums

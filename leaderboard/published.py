@@ -18,7 +18,17 @@ FOLDER = Path(__file__).parent / "published"
 
 
 class Row(BaseModel):
-    """One number and where in the paper it stands."""
+    """One number and where in the paper it stands.
+
+    Attributes:
+        method: The method, as the paper calls it.
+        task: The task.
+        metric: The metric.
+        value: The number, in the metric's own unit.
+        table: The table or section of the paper.
+        split: The split that was scored.
+        model: The base model.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,7 +42,14 @@ class Row(BaseModel):
 
 
 class Paper(BaseModel):
-    """One source."""
+    """One source.
+
+    Attributes:
+        citation: Authors, year and title, as tables name it.
+        url: Where it is.
+        read: What of it was read.
+        rows: The numbers taken from it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -72,5 +89,6 @@ def read_published(folder: Path = FOLDER) -> list[Reported]:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"]))
             raise RpobenchError(f"{file}: {field}: {first['msg']}") from error
+
         numbers += [Reported(row, paper) for row in paper.rows]
     return numbers

@@ -103,6 +103,7 @@ def _format_report(sheets: Sequence[Sheet], format_name: str, by: str | None, op
         return format_breakdown(sheets, cast("Kind", by))
 
     reported = read_published()
+
     if format_name == "html":
         return as_html(sheets, reported, _page_data(sheets, options))
     formats: dict[str, Callable[..., str]] = {
@@ -111,24 +112,27 @@ def _format_report(sheets: Sequence[Sheet], format_name: str, by: str | None, op
         "json": as_json,
         "latex": as_latex,
     }
+
     return formats[format_name](sheets, reported)
 
 
 def _page_data(sheets: Sequence[Sheet], options: PageOptions) -> PageData:
     """Examples of every run with own profiles, and the logs of its fit."""
+    from rpobench.leaderboard.columns import main_lines
     from rpobench.leaderboard.html.page import PageData
 
     browsed_runs, logs_by_fit = [], {}
     for sheet in sheets:
         source = f" · {sheet.section.data.source}" if len(sheets) > 1 else ""
-        for task in sheet.section.tasks:
-            rows = [(label, row[task]) for label, row in sheet.section.cells.items() if task in row]
-            for label, cell in rows:
-                for seed, run in cell.own_runs.items():
-                    name = f"{task} · {label} · seed {seed}{source}"
-                    browsed_runs.append(_browse(name, run, options))
-                    if logs := run.training_logs():
-                        logs_by_fit[f"{label} · {run.spec.fit}"] = logs
+        for line in main_lines(sheet):
+            for seed, run in line.cell.own_runs.items():
+                name = f"{line.task} · {line.label} · seed {seed}{source}"
+                browsed_runs.append(_browse(name, run, options))
+
+                logs = run.training_logs()
+                if logs:
+                    logs_by_fit[f"{line.label} · {run.spec.fit}"] = logs
+
     return PageData(browsed_runs, logs_by_fit)
 
 

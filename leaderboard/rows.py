@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from statistics import fmean
 from typing import Any
 
@@ -49,6 +50,10 @@ class Cell:
         """The metric's mean over seeds."""
         return fmean(run.result.metrics[metric] for run in self.runs)
 
+    def strict_value(self, metric: str) -> float:
+        """The same of the model's texts as they are, before an answer is read from them."""
+        return fmean(run.result.strict[metric] for run in self.runs)
+
     def gain(self) -> float | None:
         """The personalization gain in the main metric: own minus swapped profiles, positive is better.
 
@@ -65,6 +70,7 @@ class Cell:
         for seed in seeds:
             own_metrics, swapped_metrics = self.own_runs[seed].result.metrics, self.swapped_runs[seed].result.metrics
             changes.append(own_metrics[metric] - swapped_metrics[metric])
+
         return improvement(self.sample, metric, fmean(changes))
 
 
@@ -87,7 +93,7 @@ class Section:
     @property
     def tasks(self) -> list[str]:
         """The tasks of all rows, LaMP-2 before LaMP-10."""
-        return sorted({task for row in self.cells.values() for task in row}, key=natural_order)
+        return sorted(set(chain.from_iterable(self.cells.values())), key=natural_order)
 
     def sample(self, task: str) -> StoredRun:
         """Any run on this task: all have the same data, prompts and references."""
@@ -120,8 +126,13 @@ def group_runs(runs: Sequence[StoredRun]) -> list[Section]:
         runs_by_location.setdefault(location, []).append(run)
 
     locations = sorted(runs_by_location, key=lambda location: str((*location.heading, location.variant)))
-    groups = [runs_by_location[location] for location in locations]
-    return [_section(group) for group in groups if any(run.has_own_profiles for run in group)]
+
+    sections = []
+    for location in locations:
+        group = runs_by_location[location]
+        if any(run.has_own_profiles for run in group):
+            sections.append(_section(group))
+    return sections
 
 
 def _locations(runs: Sequence[StoredRun]) -> list[_Location]:
@@ -139,10 +150,12 @@ def _locations(runs: Sequence[StoredRun]) -> list[_Location]:
         if variant not in known_variants:
             known_variants.append(variant)
         locations.append(_Location(heading, known_variants.index(variant)))
+
     return locations
 
 
 def _section(runs: Sequence[StoredRun]) -> Section:
+    """Runs of one location as rows; a cell without a run with own profiles is left out."""
     cells: dict[str, dict[str, Cell]] = {}
     for run, label in zip(runs, label_runs(runs), strict=True):
         cell = cells.setdefault(label, {}).setdefault(run.task_name, Cell())
@@ -159,6 +172,7 @@ def _section(runs: Sequence[StoredRun]) -> Section:
         row = {task: cell for task, cell in cells[label].items() if cell.own_runs}
         if row:
             rows[label] = row
+
     return Section(runs[0].spec.data, runs[0].spec.base_model, runs[0].result.synthetic, rows)
 
 

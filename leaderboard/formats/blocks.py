@@ -83,6 +83,9 @@ class _TaskMetric:
 def arrange_blocks(sheet: Sheet) -> list[Block]:
     """Arrange a sheet's figures in tables.
 
+    Args:
+        sheet: A section with its figures.
+
     Returns:
         Main metrics with ranks; then the tables of columns that have one of their own, where they say anything; then
         the other metrics.
@@ -92,51 +95,61 @@ def arrange_blocks(sheet: Sheet) -> list[Block]:
     for task in section.tasks:
         sample = section.sample(task)
         main_metrics.append(_TaskMetric(task, sample.main_metric))
-        other_metrics += [_TaskMetric(task, name) for name in sample.metric_names if name != sample.main_metric]
+        for name in sample.metric_names:
+            if name != sample.main_metric:
+                other_metrics.append(_TaskMetric(task, name))
 
     blocks = [_with_ranks(_metrics_block("", sheet, main_metrics), sheet)]
     for column in COLUMNS:
         if column.own_table is not None:
             blocks.append(_column_block(sheet, column, column.own_table))
     blocks.append(_metrics_block("Other official metrics", sheet, other_metrics))
+
     return [block for block in blocks if block.heads and block.rows]
 
 
 def section_heading(section: Section) -> str:
-    """Data (of a made-up world, which one and how large), split, limit and base model."""
-    data, world, note = section.data, "", ""
+    """Name data (of a made-up world, which one and how large), split, limit and base model."""
+    data = section.data
+    world, note = "", ""
     if section.synthetic:
         size = section.sample(section.tasks[0]).result.n
         world = f", world {data.seed}, {size} examples a task"
         note = " (synthetic, not LaMP)"
+
     limit = f", limit {data.limit}" if data.limit else ""
     holdout = f", {data.holdout:g} of the users held out" if data.holdout else ""
     return f"{data.source}{world}, split {data.split}{limit}{holdout}{note}, base model {section.base_model}"
 
 
 def sheet_caption(sheet: Sheet) -> str:
-    """What the columns rest on, task by task, and what the marks mean."""
+    """Say what the columns rest on, task by task, and what the marks mean."""
     section = sheet.section
+    facts = "; ".join(_task_facts(section, task) for task in section.tasks)
     sentences = [
-        f"Scored on {section.data.source}: {'; '.join(_task_facts(section, task) for task in section.tasks)}.",
+        f"Scored on {section.data.source}: {facts}.",
         *_versions_sentence(section),
         "↑ higher, ↓ lower is better; the best method of a column is bold, the second underlined; "
         "95% intervals over users, and over seeds where there are several.",
     ]
+
     if any(_has_few_for_f1(section, task) for task in section.tasks):
         sentences.append(F1_NOTE)
     sentences += _unanswered_sentence(section)
     if sheet.against:
         test = f"paired test by user, Holm over tasks, p ≤ {ALPHA:g}"
         sentences.append(f"{SIGNIFICANT} differs from {sheet.against} ({test}).")
+
     return " ".join(sentences)
 
 
 def _task_facts(section: Section, task: str) -> str:
+    """What a task's columns rest on: examples, users, and the first digits of the hashes of data and prompts."""
     run = section.sample(task)
     users = f" of {run.user_count} users" if run.user_count else ""
     inferred = ", users inferred" if run.result.users == "inferred" else ""
     data, prompt = run.spec.data.sha256[:8], run.environment.prompt_sha256[:8]
+
     return f"{run.spec.task}: n={run.result.n}{users}{inferred}, data {data}, prompt {prompt}"
 
 
@@ -147,23 +160,28 @@ def _has_few_for_f1(section: Section, task: str) -> bool:
 
 
 def _versions_sentence(section: Section) -> list[str]:
-    """Versions of the methods that were changed since their first; nothing where there is none."""
+    """A sentence that names the methods whose version is not the first; none where there is no such method."""
     versions = set()
     for row in section.cells.values():
         for cell in row.values():
             spec = cell.sample.spec
             if spec.version != "1" and not cell.sample.result.imported:
                 versions.add(f"{spec.method} {spec.version}")
+
     return [f"Versions of methods beyond the first: {', '.join(sorted(versions))}."] if versions else []
 
 
 def _unanswered_sentence(section: Section) -> list[str]:
-    """Of which cells a model left examples without answer; nothing where of none."""
+    """Sentences on the cells in which a model left examples without answer; none where there is no such cell."""
     counts = []
     for label, row in section.cells.items():
-        counts += [f"{label} on {task} {cell.unanswered}" for task, cell in row.items() if cell.unanswered]
+        for task, cell in row.items():
+            if cell.unanswered:
+                counts.append(f"{label} on {task} {cell.unanswered}")
+
     if not counts:
         return []
+
     return [
         f"Examples without answer, own and swapped: {', '.join(counts)}.",
         "They count as wrong, so these cells have neither a gain nor a test; the commands that made them ask again.",
@@ -171,13 +189,14 @@ def _unanswered_sentence(section: Section) -> list[str]:
 
 
 def count_seeds(row: Mapping[str, Cell]) -> int:
-    """How many seeds every cell of a row has at least."""
+    """Count the seeds that every cell of a row has at least."""
     return min(len(cell.own_runs) for cell in row.values())
 
 
 def _metrics_block(title: str, sheet: Sheet, columns: Sequence[_TaskMetric]) -> Block:
     """A table of metrics, with the number of seeds first and references below."""
     section = sheet.section
+
     heads = []
     rows = {label: [Entry(count_seeds(section.cells[label]), digits=0)] for label in sheet.cells}
     for column in columns:
@@ -196,19 +215,24 @@ def _metrics_block(title: str, sheet: Sheet, columns: Sequence[_TaskMetric]) -> 
 
 
 def _metric_entry(stats: CellStats | None, metric: str, best: Sequence[float], *, is_main: bool) -> Entry:
+    """One metric of a cell; `best` has the column's best value and its second best."""
     if stats is None:
         return Entry(None)
+
     value = stats.values[metric]
     rank = best.index(value) + 1 if value in best else 0
+
     return Entry(value, stats.intervals[metric], rank=rank, is_significant=is_main and stats.p_holm <= ALPHA)
 
 
 def _reference_rows(section: Section, columns: Sequence[_TaskMetric]) -> dict[str, list[Entry]]:
+    """What the data's own references score, by the title of each; one without any value is left out."""
     rows = {}
     for name, title in REFERENCES.items():
         values = [section.sample(column.task).reference(name, column.metric) for column in columns]
         if any(value is not None for value in values):
             rows[title] = [Entry(None), *map(Entry, values)]
+
     return rows
 
 
@@ -216,8 +240,10 @@ def _with_ranks(block: Block, sheet: Sheet) -> Block:
     """The block with the average rank as last column, where there is anything to rank."""
     if len(sheet.section.tasks) < 2 or len(sheet.cells) < 2:
         return block
+
     rows = {label: [*entries, Entry(sheet.ranks[label], digits=1)] for label, entries in block.rows.items()}
     references = {label: [*entries, Entry(None)] for label, entries in block.references.items()}
+
     return replace(block, heads=[*block.heads, "average rank"], rows=rows, references=references)
 
 
@@ -236,4 +262,5 @@ def _column_block(sheet: Sheet, column: Column, own_table: OwnTable) -> Block:
         for label in sheet.cells:
             if label in entries:
                 rows[label] = [entries[label].get(task, Entry(None)) for task in sheet.section.tasks]
+
     return Block(own_table.title, sheet.section.tasks, rows)

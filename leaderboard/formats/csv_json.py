@@ -22,7 +22,8 @@ BREAKDOWN_NAMES = (
     "method", "task", "metric", "by", "group", "value", "n", "users", "data", "world", "split", "limit", "base_model",
     "data_sha256",
 )  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run; it takes an apostrophe before it for a text
+# First characters of what a spreadsheet would run as a formula; an apostrophe before them makes it a text.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> str:
@@ -51,11 +52,13 @@ def _records(sheets: Sequence[Sheet], reported: Sequence[Reported]) -> list[Reco
         records.append({column.name: column.value_in(line) for column in COLUMNS if column.in_csv})
     for number in reported:
         records.append(_reported_record(number))
+
     return records
 
 
 def _reported_record(number: Reported) -> Record:
     row = number.row
+
     return {
         "method": row.method,
         "task": row.task,
@@ -71,14 +74,17 @@ def _breakdown_records(sheets: Sequence[Sheet], kind: Kind) -> list[Record]:
     records: list[Record] = []
     for line in csv_lines(sheets):
         if not line.is_main:
-            continue
+            continue  # a group has all metrics of its cell, so that one line of the cell is enough
+
         for group in group_examples(line.cell.runs, kind):
             records += [_group_record(line, group, kind, metric) for metric in group.metrics]
+
     return records
 
 
 def _group_record(line: Line, group: Group, kind: Kind, metric: str) -> Record:
     data = line.sheet.section.data
+
     return {
         "method": line.label,
         "task": line.task,
@@ -103,6 +109,7 @@ def _format_csv(names: Sequence[str], records: Iterable[Record]) -> str:
     table.writeheader()
     for record in records:
         table.writerow({name: _csv_cell(value) for name, value in record.items()})
+
     return text.getvalue()
 
 
@@ -111,7 +118,8 @@ def _csv_cell(value: Value) -> Value:
         return str(value).lower()
     if isinstance(value, str):
         text = escape_controls(value)
-        return f"'{text}" if value.startswith(FORMULA) else text
+        return f"'{text}" if value.startswith(FORMULA_STARTS) else text
+
     return "" if _is_unknown(value) else value
 
 
@@ -119,6 +127,7 @@ def _format_json(names: Sequence[str], records: Iterable[Record]) -> str:
     objects = []
     for record in records:
         objects.append({name: None if _is_unknown(record.get(name)) else record[name] for name in names})
+
     return json.dumps(objects) + "\n"
 
 

@@ -36,27 +36,36 @@ def as_latex(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> str:
     for sheet in sheets:
         name = escape_tex(section_heading(sheet.section))
         for number, block in enumerate(arrange_blocks(sheet)):
-            first_caption = f"{name}. {escape_tex(sheet_caption(sheet))}"
-            tables.append(_format_block(block, first_caption if number == 0 else f"{escape_tex(block.title)}: {name}."))
+            is_first = number == 0
+            title = f"{name}. {escape_tex(sheet_caption(sheet))}" if is_first else f"{escape_tex(block.title)}: {name}."
+            tables.append(_format_block(block, title))
 
     if reported:
-        rows = [[escape_tex(cell) for cell in reported_cells(number)] for number in reported]
+        rows = [list(map(escape_tex, reported_cells(number))) for number in reported]
         heads = [escape_tex(head) for head in REPORTED_HEADS]
         tables.append(_format_table(heads, [rows], escape_tex(REPORTED), alignment="lllrlll"))
+
     return NEEDS + "\n".join(tables)
 
 
 def escape_tex(text: str) -> str:
-    """A text in which nothing is TeX. Letters that plain pdflatex has stay, other characters become their number."""
+    """Escape a text for TeX. Letters that plain pdflatex has stay, other characters become their number."""
     characters = []
     for char in " ".join(text.split()):
-        escaped = SPECIAL.get(char) or (char if _is_plain(char) else None)
-        characters.append(escaped or f"U+{ord(char):04X}")
+        if char in SPECIAL:
+            characters.append(SPECIAL[char])
+        elif _is_plain(char):
+            characters.append(char)
+        else:
+            characters.append(f"U+{ord(char):04X}")
+
     return "".join(characters)
 
 
 def _is_plain(char: str) -> bool:
+    """Whether plain pdflatex prints this character: printable ASCII and the accented letters of Latin-1."""
     is_accented = "À" <= char <= "ÿ" and unicodedata.decomposition(char) != ""
+
     return (char.isascii() and char.isprintable()) or is_accented
 
 
@@ -89,5 +98,6 @@ def _format_table(heads: Sequence[str], groups: Sequence[Rows], caption: str, *,
 def _format_entry(entry: Entry) -> str:
     figure = FORM_BY_RANK.get(entry.rank, "%s") % entry.figure().replace("-", "$-$")
     bounds = entry.bounds().strip().replace("-", "$-$")
-    scaled_bounds = f"\\,{{\\scriptsize {bounds}}}" if bounds else ""
-    return figure + scaled_bounds + (SPECIAL[SIGNIFICANT] if entry.is_significant else "")
+    small_bounds = f"\\,{{\\scriptsize {bounds}}}" if bounds else ""
+
+    return figure + small_bounds + (SPECIAL[SIGNIFICANT] if entry.is_significant else "")

@@ -32,15 +32,17 @@ def as_markdown(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> s
     """One heading for each data set, split and base model, with its tables; reported numbers under their own."""
     parts = [_format_sheet(sheet) for sheet in sheets]
     if reported:
-        rows = [[_escape(cell) for cell in reported_cells(number)] for number in reported]
+        rows = [list(map(_escape, reported_cells(number))) for number in reported]
         parts.append(f"## {REPORTED}\n\n{_format_table(REPORTED_HEADS, rows)}\n")
+
     return "\n".join(parts)
 
 
 def reported_cells(number: Reported) -> list[str]:
-    """A reported number as the cells of `REPORTED_HEADS`."""
+    """Write a reported number as the cells of `REPORTED_HEADS`."""
     row = number.row
     source = f"{number.paper.citation}, {row.table}"
+
     return [row.method, row.task, row.metric, f"{row.value:g}", row.split, row.model, source]
 
 
@@ -64,6 +66,7 @@ def _terminal_table(block: Block, title: Text, caption: Text | None) -> Table:
         table.add_row(plain_text(label), *map(_terminal_entry, entries))
     for label, entries in block.references.items():
         table.add_row(Text(label, "italic"), *map(_terminal_entry, entries), style="dim")
+
     return table
 
 
@@ -83,11 +86,13 @@ def _format_sheet(sheet: Sheet) -> str:
         if block.title:
             parts.append(block.title)
         parts.append(_format_table(["method", *map(_escape, block.heads)], rows))
+
     return "\n\n".join(parts) + "\n"
 
 
 def _format_entry(entry: Entry) -> str:
     figure = MARKDOWN_BY_RANK.get(entry.rank, "{}").format(entry.figure())
+
     return figure + entry.bounds() + (SIGNIFICANT if entry.is_significant else "")
 
 
@@ -99,4 +104,5 @@ def _format_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _escape(text: str) -> str:
     """A text on one line in which nothing is Markdown or HTML; underscores inside words mark nothing up."""
     line = escape_controls(" ".join(text.split()))
+
     return re.sub(r"([\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w))", r"\\\1", line)

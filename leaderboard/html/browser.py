@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from rpobench.terminal import escape_controls
 
-PER_RUN = (10**9, 200, 100, 60, 40, 20, 10, 4)  # examples of each run, worst and best, tried until they fit
+# How many examples each run keeps, worst and best: the first number with which all runs fit together.
+EXAMPLES_PER_RUN = (10**9, 200, 100, 60, 40, 20, 10, 4)
 LENGTHS = {"input": 700, "evidence": 240, "trajectory": 900}  # characters; other texts have 500
 TEXTS = ("example", "user", "input", "draft", "prediction", "target", "trajectory", "failure")
 FIELDS = (*TEXTS, "evidence", "score", "length")  # of an entry, in order; texts by their index in the list of all
@@ -35,7 +36,7 @@ class BrowsedRun:
 
 
 def browser_json(runs: Sequence[BrowsedRun], most_bytes: int) -> Markup:
-    """The runs as content of a JSON script element.
+    """Write the runs as content of a JSON script element.
 
     Args:
         runs: The runs.
@@ -45,14 +46,16 @@ def browser_json(runs: Sequence[BrowsedRun], most_bytes: int) -> Markup:
         `{"fields", "texts", "runs": [{"name", "note", "total", "entries"}]}`.
     """
     content = ""
-    for most_entries in PER_RUN:
+    for most_entries in EXAMPLES_PER_RUN:
         content = _pack_runs(runs, most_entries)
         if len(content.encode()) <= most_bytes:
             break
+
     return Markup(content)
 
 
 def _pack_runs(runs: Sequence[BrowsedRun], most_entries: int) -> str:
+    """The runs with at most so many examples each, as JSON in which no character could end the script element."""
     index_by_text: dict[str, int] = {}
     packed_runs = []
     for run in runs:
@@ -70,6 +73,7 @@ def _pack_runs(runs: Sequence[BrowsedRun], most_entries: int) -> str:
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
+
     return text
 
 
@@ -77,10 +81,11 @@ def _worst_and_best(entries: Sequence[Entry], most_entries: int) -> list[Entry]:
     """All, or the worst and the best in equal parts, in the order of the data."""
     if len(entries) <= most_entries:
         return list(entries)
-    ranked = sorted(range(len(entries)), key=lambda index: entries[index]["score"])
 
+    ranked = sorted(range(len(entries)), key=lambda index: entries[index]["score"])
     worst = ranked[: most_entries // 2]
     best = ranked[-(most_entries - most_entries // 2) :]
+
     return [entries[index] for index in sorted([*worst, *best])]
 
 
@@ -99,4 +104,5 @@ def _pack_entry(entry: Entry, index_by_text: dict[str, int]) -> list[Any]:
 
 def _cut(text: str, length: int) -> str:
     note = f" … [{len(text) - length} more characters]" if len(text) > length else ""
+
     return escape_controls(text[:length]) + note

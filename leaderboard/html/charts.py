@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from markupsafe import Markup
 
@@ -18,7 +19,14 @@ MOST_MARKS = 40  # of a series; a longer one is a line alone
 
 @dataclass(frozen=True)
 class Point:
-    """A value with its interval (equal to it where unknown)."""
+    """A value with its interval.
+
+    Attributes:
+        x: Where it stands on the x-axis.
+        y: The value.
+        low: The lower end of its interval; the value itself where no interval is known.
+        high: The upper end.
+    """
 
     x: float
     y: float
@@ -28,9 +36,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """The points of one row of the table, by its number there; joined by a line, marked with the number, or both.
+    """The points of one row of the table.
 
-    `radius` is that of the marks: `MARK`, `DOT`, or 0 for none.
+    Attributes:
+        number: The row's number in the table, which its marks show.
+        name: The row's label, for readers who cannot see the chart.
+        points: The points, from left to right.
+        line: Whether a line joins them.
+        radius: Of the marks in pixels: `MARK`, `DOT`, or 0 for none.
     """
 
     number: int
@@ -58,6 +71,7 @@ class _Scale:
         step *= next(factor for factor in (1, 2, 5, 10) if (self.high - self.low) / (step * factor) <= 6)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
+
         return [multiple * step for multiple in range(first, last + 1)]
 
 
@@ -70,10 +84,22 @@ def draw_chart(
     x_names: Sequence[str] = (),
     front: Sequence[tuple[float, float]] = (),
 ) -> Markup:
-    """An SVG picture with a title for screen readers. With `x_names` x counts them from 0; `front` is a dashed line."""
-    points = [point for row in series for point in row.points]
-    ends = [end for point in points for end in (point.low, point.high)]
-    x_axis = _axis([point.x for point in points], LEFT, WIDTH - RIGHT, names=len(x_names))
+    """Draw a chart as SVG, with a title for screen readers.
+
+    Args:
+        title: What the chart shows.
+        series: The rows with their points, at least one point together.
+        x_label: What stands below the x-axis.
+        y_label: What stands beside the y-axis.
+        x_names: The names that stand on an x-axis without numbers; the x of a point is then an index into them.
+        front: The points of a dashed line, from left to right.
+
+    Returns:
+        The picture.
+    """
+    points = list(chain.from_iterable(row.points for row in series))
+    ends = [*(point.low for point in points), *(point.high for point in points)]
+    x_axis = _axis([point.x for point in points], LEFT, WIDTH - RIGHT, name_count=len(x_names))
     y_axis = _axis(ends, HEIGHT - BOTTOM, TOP)
 
     parts = [_draw_frame(x_axis, y_axis, x_label, y_label, x_names)]
@@ -89,8 +115,9 @@ def draw_chart(
 
 
 def draw_whisker(low: float, value: float, high: float, *, bounds: tuple[float, float], number: int) -> Markup:
-    """A value with its interval on one line; `bounds` are those of the column."""
+    """Draw a value with its interval on one line; `bounds` are the lowest and highest end in the column."""
     axis = _axis(bounds, 6, 94)
+
     return Markup(
         '<svg class="whisker s{}" viewBox="0 0 100 12" role="img" aria-label="{:z.3f} to {:z.3f}">'
         '<line x1="{:.1f}" x2="{:.1f}" y1="6" y2="6"/><circle cx="{:.1f}" cy="6" r="3.5"/></svg>'
@@ -98,7 +125,7 @@ def draw_whisker(low: float, value: float, high: float, *, bounds: tuple[float, 
 
 
 def draw_bar(helped: float, harmed: float) -> Markup:
-    """Shares of examples that got better and worse, from the middle to both sides."""
+    """Draw the shares of examples that got better and worse, from the middle to both sides."""
     return Markup(
         '<svg class="bar" viewBox="0 0 100 12" aria-hidden="true"><rect class="harmed" x="{:.1f}" y="1" width="{:.1f}"'
         ' height="10"/><rect class="helped" x="50" y="1" width="{:.1f}" height="10"/>'
@@ -107,21 +134,24 @@ def draw_bar(helped: float, harmed: float) -> Markup:
 
 
 def pareto_front(points: Sequence[tuple[float, float]], *, higher_is_better: bool) -> list[tuple[float, float]]:
-    """The (cost, quality) points that no other beats in both, by rising cost."""
+    """Choose the (cost, quality) points that no other beats in both, by rising cost."""
     sign = 1 if higher_is_better else -1
     front: list[tuple[float, float]] = []
     for cost, quality in sorted(points, key=lambda point: (point[0], -sign * point[1])):
         if not front or sign * quality > sign * front[-1][1]:
             front.append((cost, quality))
+
     return front
 
 
-def _axis(values: Sequence[float], start: float, end: float, *, names: int = 0) -> _Scale:
+def _axis(values: Sequence[float], start: float, end: float, *, name_count: int = 0) -> _Scale:
     """A scale with a margin around the values, or one with a place for each of so many names."""
-    if names:
-        return _Scale(-0.5, names - 0.5, start, end)
+    if name_count:
+        return _Scale(-0.5, name_count - 0.5, start, end)
+
     low, high = min(values), max(values)
-    margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+    margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0  # where all values are equal, or all are 0
+
     return _Scale(low - margin, high + margin, start, end)
 
 
@@ -139,6 +169,7 @@ def _draw_frame(x_axis: _Scale, y_axis: _Scale, x_label: str, y_label: str, x_na
 
     parts.append(text.format("x label", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x_label))
     parts.append(y_title.format((TOP + HEIGHT - BOTTOM) / 2, y_label))
+
     return Markup("").join(parts)
 
 
@@ -149,6 +180,7 @@ def _draw_series(series: Series, x_axis: _Scale, y_axis: _Scale, x_names: Sequen
         parts.append(Markup('<polyline class="line" points="{}"/>').format(path))
     if series.radius and len(series.points) <= MOST_MARKS:
         parts += [_draw_mark(series, point, x_axis, y_axis, x_names) for point in series.points]
+
     return Markup('<g class="s{}">{}</g>').format(series.number % 8, Markup("").join(parts))
 
 

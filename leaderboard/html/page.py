@@ -48,7 +48,16 @@ class PageData:
 
 
 def as_html(sheets: Sequence[Sheet], reported: Sequence[Reported], data: PageData) -> str:
-    """The page. Every text goes through escaping; a content security policy names the one script by its hash."""
+    """Write the page. Every text is escaped, and a content security policy names the one script by its hash.
+
+    Args:
+        sheets: The sections with their figures.
+        reported: Numbers of papers, in a table of their own.
+        data: Examples to browse, and logs of trainings to draw.
+
+    Returns:
+        One HTML document that loads nothing.
+    """
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
@@ -83,8 +92,9 @@ def _sheet_content(sheet: Sheet) -> dict[str, object]:
     breakdowns = {}
     for task in tasks:
         for kind in KINDS:
-            if groups := break_down(sheet, task, kind):
-                breakdowns[task, kind] = groups
+            groups_by_label = break_down(sheet, task, kind)
+            if groups_by_label:
+                breakdowns[task, kind] = groups_by_label
 
     return {
         "heading": section_heading(sheet.section),

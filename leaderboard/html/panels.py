@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 
 from markupsafe import Markup
 from rpobench.leaderboard.breakdowns import Group, Kind, group_examples
@@ -21,11 +21,12 @@ from rpobench.store.training_logs import TrainingLogs
 from rpobench.terminal import escape_controls
 
 PAGE_COLUMNS = tuple(column for column in COLUMNS if column.page_title)
-USERS = 40  # rows of a breakdown by user; a page is no place for thousands
-FITS = 12  # whose training is drawn: each takes about 40 KB
-STEPS = 100  # points of a training curve
+MOST_GROUPS = 40  # rows of a breakdown; by user there may be thousands, for which a page is no place
+MOST_FITS = 12  # whose training is drawn: each takes about 40 KB
+MOST_POINTS = 100  # of a training curve
 
-EVALUATED = {  # what the training stages log of steps and of evaluations, and its name on the page
+# What the training stages log both of steps and of evaluations, and its name on the page.
+EVALUATION_FIGURES = {
     "loss": "loss",
     "reward": "reward",
     "parse_rate": "parse rate",
@@ -34,9 +35,9 @@ EVALUATED = {  # what the training stages log of steps and of evaluations, and i
     "length_ratio": "length against target",
     "facts_lost": "numbers and names lost",
 }
-LOGGED = {
-    **EVALUATED,
-    **{f"eval_{figure}": f"{name} on held-out users" for figure, name in EVALUATED.items()},
+TRAINING_FIGURES = {
+    **EVALUATION_FIGURES,
+    **{f"eval_{figure}": f"{name} on held-out users" for figure, name in EVALUATION_FIGURES.items()},
     "reward_std": "spread of the reward",
     "frac_reward_zero_std": "share of groups without variance",
     "kl": "KL",
@@ -82,49 +83,58 @@ class Curve:
 
 
 def row_numbers(sheet: Sheet) -> dict[str, int]:
-    """The number of each row, by its label."""
+    """Number the rows from 1, by label."""
     return {label: number for number, label in enumerate(sheet.cells, start=1)}
 
 
 def page_rows(sheet: Sheet) -> list[PageRow]:
     """Every cell as a row, by task and label."""
     numbers = row_numbers(sheet)
+
     return [_page_row(line, numbers[line.label]) for line in main_lines(sheet)]
 
 
 def task_panels(sheet: Sheet, task: str) -> list[Panel]:
-    """Quality against each cost, profile size and k, where there is anything to draw."""
+    """Draw quality against each cost, profile size and k, where there is anything to draw."""
     charts = {str(cost): _chart_against_cost(sheet, task, cost) for cost in COSTS}
     charts["profile"] = _chart_against_profile(sheet, task)
     charts["k"] = _chart_against_k(sheet, task)
+
     return [Panel(kind, svg) for kind, svg in charts.items() if svg]
 
 
 def break_down(sheet: Sheet, task: str, kind: Kind) -> dict[str, list[Group]]:
-    """The groups of every row by its label; at most `USERS` groups each, and no row without groups."""
-    groups = {label: group_examples(cell.runs, kind)[:USERS] for label, cell in _cells_of(sheet, task).items()}
-    return {label: row_groups for label, row_groups in groups.items() if row_groups}
+    """List the groups of every row by its label; at most `MOST_GROUPS` each, and no row without groups."""
+    groups_by_label = {}
+    for label, cell in _cells_by_label(sheet, task).items():
+        groups = group_examples(cell.runs, kind)
+        if groups:
+            groups_by_label[label] = groups[:MOST_GROUPS]
+
+    return groups_by_label
 
 
 def training_curves(logs_by_fit: Mapping[str, TrainingLogs]) -> dict[str, list[Curve]]:
-    """A chart for each logged figure of each fit, by the fit's name.
+    """Draw a chart for each logged figure of each fit, by the fit's name.
 
-    Only the first `FITS` are drawn, those of most stages before the others.
+    Only the first `MOST_FITS` are drawn, those of most stages before the others.
     """
-    fits = sorted(logs_by_fit.items(), key=lambda fit: -len(fit[1]))
-    curves = {}
-    for number, (name, logs) in enumerate(islice(fits, FITS), start=1):
-        fit_curves = _fit_curves(name, logs, number)
-        if fit_curves:
-            curves[name] = fit_curves
-    return curves
+    names = sorted(logs_by_fit, key=lambda name: len(logs_by_fit[name]), reverse=True)
+
+    curves_by_fit = {}
+    for number, name in enumerate(names[:MOST_FITS], start=1):
+        curves = _fit_curves(name, logs_by_fit[name], number)
+        if curves:
+            curves_by_fit[name] = curves
+    return curves_by_fit
 
 
-def _cells_of(sheet: Sheet, task: str) -> dict[str, Cell]:
+def _cells_by_label(sheet: Sheet, task: str) -> dict[str, Cell]:
     return {label: row[task] for label, row in sheet.section.cells.items() if task in row}
 
 
 def _page_row(line: Line, number: int) -> PageRow:
+    """One cell as a row; a value that is not known has neither a text nor a value to sort by."""
     texts, sort_values = {}, {}
     for column in PAGE_COLUMNS:
         value = column.value_in(line)
@@ -146,8 +156,10 @@ def _whisker(line: Line, number: int) -> Markup:
     interval = line.interval
     if interval is None or math.isnan(interval.low):
         return Markup("")
+
     value = line.stats.values[line.metric]
-    return draw_whisker(interval.low, value, interval.high, bounds=_column_bounds(line.sheet, line.task), number=number)
+    bounds = _column_bounds(line.sheet, line.task)
+    return draw_whisker(interval.low, value, interval.high, bounds=bounds, number=number)
 
 
 def _column_bounds(sheet: Sheet, task: str) -> tuple[float, float]:
@@ -168,19 +180,24 @@ def _point(x: float, stats: CellStats, metric: str) -> Point:
     value, interval = stats.values[metric], stats.intervals[metric]
     if interval is None or math.isnan(interval.low):
         return Point(x, value, value, value)
+
     return Point(x, value, interval.low, interval.high)
 
 
 def _chart_against_cost(sheet: Sheet, task: str, cost: Cost) -> Markup | None:
-    costs = {label: cost_per_example(cell, cost) for label, cell in _cells_of(sheet, task).items()}
-    known_costs = {label: value for label, value in costs.items() if value is not None}
-    if not any(known_costs.values()):
+    """Quality against a cost, with the rows that no other beats in both; None where no row's cost is known."""
+    cost_by_label = {}
+    for label, cell in _cells_by_label(sheet, task).items():
+        value = cost_per_example(cell, cost)
+        if value is not None:
+            cost_by_label[label] = value
+    if not any(cost_by_label.values()):
         return None
 
     sample, numbers = sheet.section.sample(task), row_numbers(sheet)
     metric = sample.main_metric
     series = []
-    for label, value in known_costs.items():
+    for label, value in cost_by_label.items():
         series.append(Series(numbers[label], label, [_point(value, sheet.cells[label][task], metric)]))
 
     points = [(row.points[0].x, row.points[0].y) for row in series]
@@ -190,16 +207,21 @@ def _chart_against_cost(sheet: Sheet, task: str, cost: Cost) -> Markup | None:
 
 
 def _chart_against_profile(sheet: Sheet, task: str) -> Markup | None:
-    groups_by_label = {label: group_examples(cell.runs, "profile") for label, cell in _cells_of(sheet, task).items()}
-    names = list(dict.fromkeys(group.name for groups in groups_by_label.values() for group in groups))
+    """Quality by the size of the profile; None where all profiles are of one size class."""
+    groups_by_label = {
+        label: group_examples(cell.runs, "profile") for label, cell in _cells_by_label(sheet, task).items()
+    }
+    names = list(dict.fromkeys(group.name for group in chain.from_iterable(groups_by_label.values())))
     if len(names) < 2:
         return None
 
     metric, numbers = sheet.section.sample(task).main_metric, row_numbers(sheet)
     series = []
     for label, groups in groups_by_label.items():
-        values = [(names.index(group.name), group.metrics[metric]) for group in groups]
-        points = [Point(x, value, value, value) for x, value in values]
+        points = []
+        for group in groups:
+            value = group.metrics[metric]
+            points.append(Point(names.index(group.name), value, value, value))
         series.append(Series(numbers[label], label, points, line=True))
 
     title = f"{task}: {metric} by number of profile items"
@@ -207,9 +229,9 @@ def _chart_against_profile(sheet: Sheet, task: str) -> Markup | None:
 
 
 def _chart_against_k(sheet: Sheet, task: str) -> Markup | None:
-    """Rows of one method that differ in k and nothing else, joined."""
+    """Quality by the number of items shown: rows of one method that differ in k and nothing else are joined."""
     labels_by_k: dict[str, dict[int, str]] = {}
-    for label, cell in _cells_of(sheet, task).items():
+    for label, cell in _cells_by_label(sheet, task).items():
         identity = row_identity(cell.sample) | {"prompts": cell.sample.spec.comparable_prompts}
         k = identity.pop("k", None)
         if isinstance(k, int):
@@ -226,13 +248,15 @@ def _chart_against_k(sheet: Sheet, task: str) -> Markup | None:
         first = next(iter(points))
         series.append(Series(numbers[first], first, list(points.values()), line=True, radius=0))
         series += [Series(numbers[label], label, [point]) for label, point in points.items()]
+
     return draw_chart(f"{task}: {metric} by k", series, x_label="k, items shown", y_label=f"{task} {metric}")
 
 
 def _fit_curves(fit: str, logs: TrainingLogs, number: int) -> list[Curve]:
+    """A chart for each figure that a stage of the fit logged at least twice."""
     curves = []
     for stage, steps in logs.items():
-        for figure, name in LOGGED.items():
+        for figure, name in TRAINING_FIGURES.items():
             points = [(step.step, step.figures[figure]) for step in steps if figure in step.figures]
             if len(points) > 1:
                 title = f"{stage} {name}"
@@ -241,7 +265,9 @@ def _fit_curves(fit: str, logs: TrainingLogs, number: int) -> list[Curve]:
 
 
 def _draw_curve(title: str, figure: str, points: Sequence[tuple[float, float]], number: int) -> Markup:
-    every = math.ceil(len(points) / STEPS)
-    thinned = [*points[:-1:every], points[-1]]
+    """One figure over the steps; of a long training every n-th step, and always the last."""
+    stride = math.ceil(len(points) / MOST_POINTS)
+    thinned = [*points[:-1:stride], points[-1]]
+
     series = Series(number, figure, [Point(x, y, y, y) for x, y in thinned], line=True, radius=DOT)
     return draw_chart(title, [series], x_label="step", y_label=figure)

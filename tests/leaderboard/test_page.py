@@ -17,7 +17,7 @@ import pytest
 from rpobench.leaderboard.html.browser import FIELDS, BrowsedRun, browser_json
 from rpobench.leaderboard.html.charts import Point, Series, draw_chart, pareto_front
 from rpobench.leaderboard.html.page import TEMPLATES, PageData, as_html
-from rpobench.leaderboard.html.panels import LOGGED
+from rpobench.leaderboard.html.panels import TRAINING_FIGURES
 from run_answers import good
 from typer.testing import CliRunner
 
@@ -154,7 +154,7 @@ def test_a_trained_method_a_task_ten_methods_and_seven_tasks_stay_under_3_mb() -
         return [entry(index, text) | {"prediction": f"{run} {index} " * 9} for index, text in enumerate(run_inputs)]
 
     browsed_runs = [BrowsedRun(f"run {run}", answered(run)) for run in range(70)]
-    figures = list(LOGGED)[:15]
+    figures = list(TRAINING_FIGURES)[:15]
     log = {"sft": [LoggedStep(step, {figure: rng.random() for figure in figures}) for step in range(2000)]}
     html = as_html([], [], PageData(browsed_runs, {f"fit {index}": log for index in range(70)}))
     assert 1_000_000 < len(html.encode()) < 3_000_000

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from rpobench.leaderboard.html.panels import FITS, LOGGED, training_curves
+from rpobench.leaderboard.html.panels import MOST_FITS, TRAINING_FIGURES, training_curves
 
 from rpobench.store.training_logs import LoggedStep, read_training_logs
 from rpobench.types import RpobenchError
@@ -23,23 +23,25 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def test_every_sign_that_grpo_logs_is_drawn(checkpoint: Path) -> None:
-    figures = dict.fromkeys(LOGGED, 0.5)
+    figures = dict.fromkeys(TRAINING_FIGURES, 0.5)
     lines = [json.dumps({"step": step, **figures}) + "\n" for step in (1, 2)]
     (checkpoint / "grpo.jsonl").write_text("".join(lines))
 
     curves = training_curves({"f": read_training_logs(checkpoint.parent), "untrained": {}})
 
-    assert [curve.title for curve in curves["f"]] == [f"grpo {name}" for name in LOGGED.values()] and len(curves) == 1
+    assert [curve.title for curve in curves["f"]] == [f"grpo {name}" for name in TRAINING_FIGURES.values()] and len(
+        curves
+    ) == 1
     for curve in curves["f"]:
         assert curve.svg.count("<circle") == 2 and 'class="mark"' not in curve.svg, "dots, no row numbers"
 
 
 def test_of_many_fits_those_of_two_stages_are_drawn() -> None:
-    fits = {f"sft {number}": {"sft": LOSSES} for number in range(FITS)}
+    fits = {f"sft {number}": {"sft": LOSSES} for number in range(MOST_FITS)}
 
     curves = training_curves({**fits, "rpo": {"sft": LOSSES, "grpo": REWARDS}})
 
-    assert len(curves) == FITS and next(iter(curves)) == "rpo"
+    assert len(curves) == MOST_FITS and next(iter(curves)) == "rpo"
 
 
 def test_training_logs_are_read_by_stage_and_figure(checkpoint: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rpobench.leaderboard.html.panels import LOGGED
+from rpobench.leaderboard.html.panels import TRAINING_FIGURES
 from safetensors.torch import load_file
 from text_files import read_training_log
 from training_jobs import (
@@ -138,7 +138,7 @@ def test_grpo_logs_its_reward_under_the_names_that_are_drawn(tiny_checkpoint: Pa
     assert len(steps) == 3
     names = {"loss", "reward", "reward_std", "frac_reward_zero_std", "kl", "completions/mean_length", "parse_rate"}
     assert all(names <= entry.keys() for entry in steps)
-    assert names < LOGGED.keys(), "drawn under the names they are logged by"
+    assert names < TRAINING_FIGURES.keys(), "drawn under the names they are logged by"
     assert write_grpo_notes(grpo_adapter, steps=3)[-1].startswith("GRPO: no user was held out")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rpobench.leaderboard.html.panels import LOGGED
+from rpobench.leaderboard.html.panels import TRAINING_FIGURES
 from training_jobs import RATING, TWEET
 
 from rpobench.rpo.form import Form, Trajectory
@@ -47,7 +47,9 @@ def test_the_signs_of_a_gamed_reward_are_logged() -> None:
         "facts_lost": 0.5,
         "label_entropy": 0.0,
     }
-    assert logged.keys() < LOGGED.keys() and {f"eval_{sign}" for sign in logged} < LOGGED.keys(), "all are drawn"
+    assert logged.keys() < TRAINING_FIGURES.keys() and {f"eval_{sign}" for sign in logged} < TRAINING_FIGURES.keys(), (
+        "all are drawn"
+    )
 
 
 def test_signs_of_single_texts() -> None:
