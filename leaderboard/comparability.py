@@ -162,7 +162,7 @@ def unanswered_by_label(sides: Mapping[str, Mapping[int, StoredRun]]) -> dict[st
 
 
 def _conditions(run: StoredRun, rival: StoredRun) -> dict[str, tuple[Any, Any]]:
-    """The values of what should be equal between rivals: base model, prompts, profiles, every knob that both have, training data."""
+    """What should be equal between rivals, with both values: base model, prompts, profiles, shared knobs, training."""
     conditions: dict[str, tuple[Any, Any]] = {
         "base model": (run.spec.base_model, rival.spec.base_model),
         "prompts": (run.environment.comparable_prompts[:8], rival.environment.comparable_prompts[:8]),

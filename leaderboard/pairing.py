@@ -88,9 +88,9 @@ def gain_interval(cell: Cell) -> Interval | None:
     if sides is None:
         return None
 
-    own, swapped = sides
+    own_side, swapped_side = sides
     metric = cell.sample.main_metric
-    change = difference(own.metric(metric), own.sums, swapped.sums)
+    change = difference(own_side.metric(metric), own_side.sums, swapped_side.sums)
     if cell.sample.higher_is_better(metric):
         return change
 
