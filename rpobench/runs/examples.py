@@ -108,10 +108,13 @@ def read_entries(run: StoredRun, *, data: str | None = None) -> list[ExampleEntr
     if not run.has_own_profiles:
         examples = swap_profiles(examples, seed=run.spec.seed)
 
-    predictions = run.predictions()
+    predictions = _read_predictions(run)
     budget = run.spec.config.get("max_prompt_tokens")
     entries = []
     for example in examples:
+        if example.id not in run.result.scores:
+            raise RpobenchError(f"{run.folder}: its result has no score of {example.id!r}: `rpobench check` says more")
+
         prediction = predictions[example.id]
         entry = _make_stored_entry(prediction, example.user_id, run.result.scores[example.id])
         evidence = _show_evidence(task, example, prediction, budget)
@@ -129,12 +132,21 @@ def read_stored_entries(run: StoredRun) -> list[ExampleEntry]:
     Returns:
         An entry for each example. Of a run made with --no-text it has no texts.
     """
-    predictions, users = run.predictions(), run.user_by_example or {}
+    predictions, users = _read_predictions(run), run.user_by_example or {}
 
     entries = []
     for example_id, score in run.result.scores.items():
         entries.append(_make_stored_entry(predictions[example_id], users.get(example_id, ""), score))
     return _hide_texts(run, entries)
+
+
+def _read_predictions(run: StoredRun) -> dict[str, Prediction]:
+    """The predictions of a run by example id; every scored example has one."""
+    predictions = run.predictions()
+    for example_id in run.result.scores:
+        if example_id not in predictions:
+            raise RpobenchError(f"{run.folder}: has no prediction of {example_id!r}: `rpobench check` says more")
+    return predictions
 
 
 def find_shown_items(task: Task, example: Example, prediction: Prediction, budget: int | None) -> list[ProfileItem]:

@@ -34,6 +34,9 @@ USAGE_COLUMNS = ("calls", "prompt_tokens", "completion_tokens", "cached", "dolla
 # Left out of a line where null; other fields stand there as null.
 OPTIONAL_FIELDS = ("kept", "cut", "unanswered", "seconds", *TRUE_ONLY_FIELDS)
 
+FRAME_INDEX = "__index_level_"  # how the columns begin that pandas adds for the index of a data frame
+ADVICE = "fetch it again or move it away"
+
 Json = Mapping[str, Any]  # an object as it stands in a file of the store
 
 
@@ -87,12 +90,13 @@ class PackedRuns:
     def runs(self) -> dict[str, PackedRun]:
         """The runs by name, without their lines; empty where the folder holds no packed set."""
         runs = {}
-        for row in self._read_rows(RUNS):
-            runs[row["run"]] = PackedRun(
-                name=row["run"],
-                spec=json.loads(row["spec"]),
-                environment=json.loads(row["environment"]),
-                result=json.loads(row["result"]),
+        for row in self._read_rows(RUNS, _run_schema()):
+            name = self._check_folder_name(row["run"], RUNS)
+            runs[name] = PackedRun(
+                name=name,
+                spec=self._parse_object(row, "spec", RUNS, name),
+                environment=self._parse_object(row, "environment", RUNS, name),
+                result=self._parse_object(row, "result", RUNS, name),
                 lines=(),
             )
         return runs
@@ -101,15 +105,23 @@ class PackedRuns:
     def fits(self) -> dict[str, PackedFit]:
         """The fits by digest."""
         fits = {}
-        for row in self._read_rows(FITS):
-            cost = json.loads(row["cost"]) if row["cost"] else None
-            fits[row["fit"]] = PackedFit(row["fit"], json.loads(row["spec"]), cost, json.loads(row["logs"]))
+        for row in self._read_rows(FITS, _fit_schema()):
+            digest = self._check_folder_name(row["fit"], FITS)
+            spec = self._parse_object(row, "spec", FITS, digest)
+            cost = self._parse_object(row, "cost", FITS, digest) if row["cost"] else None
+            logs = self._parse_object(row, "logs", FITS, digest)
+            if not all(isinstance(entries, list) for entries in logs.values()):
+                raise RpobenchError(f"{self.root / FITS}: {digest}: logs: a stage is no list of lines: {ADVICE}")
+
+            fits[digest] = PackedFit(digest, spec, cost, logs)
         return fits
 
     def lines(self, name: str) -> list[Json]:
         """Read the predictions of a run, as the lines of `predictions.jsonl` hold them."""
-        start, count = self._slices[name]
-        rows = self._predictions.slice(start, count).to_pylist()
+        import pyarrow
+
+        row_indices = pyarrow.array(self._rows_by_run.get(name, []), pyarrow.int64())
+        rows = self._predictions.take(row_indices).to_pylist()
         return [_restore_line(row) for row in rows]
 
     def load(self, name: str) -> StoredRun:
@@ -139,32 +151,53 @@ class PackedRuns:
             reader=PackedReader(self, name, fit),
         )
 
-    def _read_rows(self, file_name: str) -> list[dict[str, Any]]:
-        return self._read_table(file_name).to_pylist() if (self.root / file_name).exists() else []
+    def _read_rows(self, file_name: str, schema: pyarrow.Schema) -> list[dict[str, Any]]:
+        return self._read_table(file_name, schema).to_pylist() if (self.root / file_name).exists() else []
 
-    def _read_table(self, file_name: str) -> pyarrow.Table:
+    def _read_table(self, file_name: str, schema: pyarrow.Schema) -> pyarrow.Table:
         import pyarrow
         from pyarrow import parquet
 
         file = self.root / file_name
         try:
-            return parquet.read_table(io.BytesIO(file.read_bytes()))
+            table = parquet.read_table(io.BytesIO(file.read_bytes()))
         except (pyarrow.ArrowException, OSError) as error:
-            raise RpobenchError(f"{file}: not readable as Parquet ({error}): fetch it again or move it away") from error
+            raise RpobenchError(f"{file}: not readable as Parquet ({error}): {ADVICE}") from error
+
+        try:
+            return _fit_to_schema(table, schema)
+        except (pyarrow.ArrowException, ValueError) as error:
+            raise RpobenchError(f"{file}: its columns are not those of a packed set ({error}): {ADVICE}") from error
+
+    def _check_folder_name(self, name: str | None, file_name: str) -> str:
+        """The name of a run or a fit, which is that of its folder and never a path."""
+        if name is None or name != Path(name).name:
+            raise RpobenchError(f"{self.root / file_name}: {name!r} names no folder: {ADVICE}")
+        return name
+
+    def _parse_object(self, row: Json, column: str, file_name: str, name: str) -> dict[str, Any]:
+        """Parse the JSON object in a column of a run's or a fit's row."""
+        source = f"{self.root / file_name}: {name}: {column}"
+        try:
+            content = json.loads(row[column] or "")
+        except (ValueError, RecursionError) as error:
+            raise RpobenchError(f"{source}: is no JSON ({error}): {ADVICE}") from error
+
+        if not isinstance(content, dict):
+            raise RpobenchError(f"{source}: is no JSON object: {ADVICE}")
+        return content
 
     @cached_property
     def _predictions(self) -> pyarrow.Table:
-        return self._read_table(PREDICTIONS)
+        return self._read_table(PREDICTIONS, _prediction_schema())
 
     @cached_property
-    def _slices(self) -> dict[str, tuple[int, int]]:
-        """(first row, number of rows) of each run's predictions, by the run's name: they stand together."""
-        slices = dict.fromkeys(self.runs, (0, 0))
-
+    def _rows_by_run(self) -> dict[str, list[int]]:
+        """Indices of the rows of each run's predictions, by the run's name."""
+        rows_by_run: dict[str, list[int]] = {}
         for row_index, name in enumerate(self._predictions.column("run").to_pylist()):
-            start, count = slices.get(name, (0, 0))
-            slices[name] = (start if count else row_index, count + 1)
-        return slices
+            rows_by_run.setdefault(name, []).append(row_index)
+        return rows_by_run
 
 
 @dataclass(frozen=True)
@@ -218,6 +251,29 @@ def write_packed(root: Path, runs: Sequence[PackedRun], fits: Sequence[PackedFit
     write_bytes(root / FITS, _encode_parquet(fit_rows, _fit_schema()))
     write_bytes(root / PREDICTIONS, _encode_parquet(prediction_rows, _prediction_schema()))
     write_bytes(root / RUNS, _encode_parquet(run_rows, _run_schema()))
+
+
+def _fit_to_schema(table: pyarrow.Table, schema: pyarrow.Schema) -> pyarrow.Table:
+    """Give a table the columns and types of today; pandas writes other types of text, and an index.
+
+    Raises:
+        ValueError: A column is missing, there twice, or unknown.
+        pyarrow.ArrowException: A column is of another type.
+    """
+    import pyarrow
+
+    for name in table.column_names:
+        if name not in schema.names and not name.startswith(FRAME_INDEX):
+            raise ValueError(f"{name!r} is unknown")
+
+    for field in schema:
+        count = table.column_names.count(field.name)
+        if count == 0 and field.name in OPTIONAL_FIELDS:  # a set that was packed earlier lacks the newest columns
+            table = table.append_column(field, pyarrow.nulls(table.num_rows, field.type))
+        elif count != 1:
+            raise ValueError(f"{field.name!r} is there {count} times")
+
+    return table.select(schema.names).cast(schema)
 
 
 def _encode_parquet(rows: Sequence[Json], schema: pyarrow.Schema) -> bytes:
@@ -328,8 +384,8 @@ def _restore_line(row: Json) -> Json:
 
     line = {name: value for name, value in row.items() if name not in (*USAGE_COLUMNS, "answer_seconds", "run")}
     for name in OPTIONAL_FIELDS:
-        if line.get(name) is None:  # a set that was packed earlier lacks the newest columns
-            line.pop(name, None)
+        if line[name] is None:
+            del line[name]
 
     return {**line, "usage": usage}
 

@@ -164,7 +164,7 @@ def read_records(file: Path) -> Iterator[Any]:
     for number, line in enumerate(complete_lines, start=1):
         try:
             yield json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RpobenchError(f"{file}: line {number} is no prediction ({error}): move the file away") from error
 
 
@@ -188,9 +188,29 @@ def parse_record(record: Any, source: Path | str, number: int) -> tuple[Predicti
         fields["draft_kept"] = fields.pop(KEPT_FIELD, None)
         fields["evidence"] = tuple(fields["evidence"])
         fields["usage"] = Usage(**fields["usage"])
-        return Prediction(**fields), seconds
+        prediction = Prediction(**fields)
+        _check_texts(prediction)
+        return prediction, seconds
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RpobenchError(f"{source}: line {number} is no prediction ({error}): move the file away") from error
+
+
+def _check_texts(prediction: Prediction) -> None:
+    """Raise TypeError where something that must be text is none."""
+    texts = {"example_id": prediction.example_id, "text": prediction.text, "raw": prediction.raw}
+    optional_texts = {
+        "draft": prediction.draft,
+        "failure": prediction.failure,
+        "trajectory": prediction.trajectory,
+    }
+    texts |= {name: text for name, text in optional_texts.items() if text is not None}
+
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise TypeError(f"{name} {text!r} is no text")
+    for item_id in prediction.evidence:
+        if not isinstance(item_id, str):
+            raise TypeError(f"evidence {item_id!r} is no text")
 
 
 def _parse_lines(file: Path) -> Iterator[tuple[Prediction, float]]:

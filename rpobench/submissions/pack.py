@@ -50,8 +50,15 @@ class PackedSet:
 
     @classmethod
     def read(cls, target: ResultStore) -> PackedSet:
-        """Read the set that stands in a folder; it is empty where there is none."""
+        """Read the set that stands in a folder; it is empty where there is none.
+
+        Raises:
+            RpobenchError: A run in it is not in order, so that nothing can be added.
+        """
         packed = target.packed
+        for name in packed.runs:
+            packed.load(name)
+
         runs = {name: replace(run, lines=packed.lines(name)) for name, run in packed.runs.items()}
         return cls(target, runs, dict(packed.fits))
 

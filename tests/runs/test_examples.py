@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,7 @@ from rpobench.evidence.reference_tokenizer import reference_tokenizer
 from rpobench.runs.examples import ExampleEntry, find_shown_items, read_entries, read_stored_entries
 from rpobench.store.result_store import ResultStore
 from rpobench.store.stored_run import StoredRun
-from rpobench.types import Example, Prediction, ProfileItem
+from rpobench.types import Example, Prediction, ProfileItem, RpobenchError
 
 Make = Callable[..., Path]
 TASK = get_task("LaMP-3")
@@ -126,3 +127,17 @@ def test_a_very_long_word_is_folded_and_not_lost(monkeypatch: pytest.MonkeyPatch
 
     assert max(map(len, text.splitlines())) <= 60
     assert word in re.sub(r"[^a-h]", "", text.split("prediction")[1])
+
+
+def test_a_run_without_a_prediction_is_named(make_run: Make) -> None:
+    folder = make_run("perfect", perfect)
+    file = folder / "predictions.jsonl"
+    first, *others = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(others))
+    run = load_run(folder)
+
+    for read in (read_entries, read_stored_entries):
+        with pytest.raises(
+            RpobenchError, match=f"{folder.name}: has no prediction of '{json.loads(first)['example_id']}'"
+        ):
+            read(run)
