@@ -33,12 +33,12 @@ VAGUE = frozenset(
     }
 )  # fmt: skip
 
-MOST_VAGUE = 0.01  # share of all names that are given
-LEAST_PARAGRAPHS = 0.70  # share of the functions of LONG lines and more
-LONG = 8  # lines from `def` to the end
-MOST_NESTED = 2  # comprehensions in each other, the outer one counted
-MOST_ENTRIES = 16  # in rpobench/
-MOST_FILES, MOST_MEGABYTES = 60, 8.0  # of data under leaderboard/
+MAX_VAGUE_SHARE = 0.01  # share of all names that are given
+MIN_PARAGRAPH_SHARE = 0.70  # share of the functions of LONG_FUNCTION lines and more
+LONG_FUNCTION = 8  # lines from `def` to the end
+MAX_NESTING = 2  # comprehensions in each other, the outer one counted
+MAX_ENTRIES = 16  # in rpobench/
+MAX_DATA_FILES, MAX_DATA_MEGABYTES = 60, 8.0  # of data under leaderboard/
 
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -46,7 +46,18 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass
 class Shape:
-    """What is counted over the Python files of one folder."""
+    """What is counted over the Python files of one folder.
+
+    Attributes:
+        names: How often each name is given.
+        lines: All lines.
+        statements: All statements.
+        comprehensions: All comprehensions.
+        string_subscripts: Subscripts by a literal string.
+        long_functions: Functions of `LONG_FUNCTION` lines and more.
+        paragraphed: Those of them with a blank line between two statements.
+        faults: One line for each place that is nested too deep.
+    """
 
     names: Counter[str] = field(default_factory=Counter)
     lines: int = 0
@@ -95,21 +106,21 @@ def measure(root: Path, folder: str) -> Shape:
         tree = ast.parse(text)
 
         shape.lines += len(text.splitlines())
-        shape.names.update(given_names(tree))
+        shape.names.update(list_names(tree))
         for node in ast.walk(tree):
             shape.statements += isinstance(node, ast.stmt)
             shape.comprehensions += isinstance(node, COMPREHENSIONS)
             shape.string_subscripts += _is_string_subscript(node)
-            if isinstance(node, FUNCTIONS) and node.end_lineno - node.lineno + 1 >= LONG:
+            if isinstance(node, FUNCTIONS) and node.end_lineno - node.lineno + 1 >= LONG_FUNCTION:
                 shape.long_functions += 1
                 shape.paragraphed += has_paragraphs(node, text.splitlines())
 
-        shape.faults += [f"{file.relative_to(root)}:{line}: {what}" for line, what in nesting_faults(tree)]
+        shape.faults += [f"{file.relative_to(root)}:{line}: {what}" for line, what in find_nesting_faults(tree)]
     return shape
 
 
-def given_names(tree: ast.AST) -> Iterator[str]:
-    """Every name that is given: by an assignment, a loop, a `with`, a comprehension or a parameter."""
+def list_names(tree: ast.AST) -> Iterator[str]:
+    """Yield every name that the code gives: by an assignment, a loop, a `with`, a comprehension or a parameter."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
@@ -118,7 +129,7 @@ def given_names(tree: ast.AST) -> Iterator[str]:
 
 
 def has_paragraphs(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> bool:
-    """Whether a blank line stands between two statements of the function, at any depth, after its docstring."""
+    """Say whether a blank line stands between two statements of a function, at any depth, after its docstring."""
     for node in ast.walk(function):
         for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
             if not isinstance(block, list):
@@ -131,15 +142,22 @@ def has_paragraphs(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list
     return False
 
 
-def nesting_faults(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """(line, what is wrong) for comprehensions nested more than once, and for a `zip` within a `zip`."""
+def find_nesting_faults(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Find comprehensions nested too deep, and a `zip` within a `zip`.
+
+    Args:
+        tree: A parsed file.
+
+    Yields:
+        The line, and what is wrong there.
+    """
     stack: list[tuple[ast.AST, int, bool]] = [(tree, 0, False)]
     while stack:
         node, depth, in_zip = stack.pop()
 
         if isinstance(node, COMPREHENSIONS):
             depth += 1
-            if depth > MOST_NESTED:
+            if depth > MAX_NESTING:
                 yield node.lineno, f"comprehensions are nested {depth} deep: write a loop"
 
         is_zip = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "zip"
@@ -151,8 +169,8 @@ def nesting_faults(tree: ast.AST) -> Iterator[tuple[int, str]]:
         stack += [(child, depth, in_zip or is_zip) for child in ast.iter_child_nodes(node)]
 
 
-def import_graph(root: Path) -> dict[str, set[str]]:
-    """The modules of the project, each with those it imports: anywhere in the file, also for type checkers alone."""
+def build_import_graph(root: Path) -> dict[str, set[str]]:
+    """Map each module of the project to those it imports: anywhere in its file, also for type checkers alone."""
     files = {_module(root, file): file for top in SOURCES for file in sorted((root / top).rglob("*.py"))}
     graph: dict[str, set[str]] = {}
     for module, file in files.items():
@@ -167,8 +185,8 @@ def import_graph(root: Path) -> dict[str, set[str]]:
     return graph
 
 
-def import_circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Groups of modules that import each other, directly or through others."""
+def find_import_circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Find the groups of modules that import each other, directly or through others."""
     reach = {module: _reachable(graph, module) for module in graph}
     circles: list[list[str]] = []
     for module in sorted(graph):
@@ -177,8 +195,8 @@ def import_circles(graph: dict[str, set[str]]) -> list[list[str]]:
     return circles
 
 
-def import_levels(graph: dict[str, set[str]]) -> int:
-    """The longest chain of imports, circles left out: on how many levels the modules stand."""
+def count_import_levels(graph: dict[str, set[str]]) -> int:
+    """Count the modules in the longest chain of imports, circles left out: the levels on which modules stand."""
     levels: dict[str, int] = {}
 
     def level(module: str, below: frozenset[str]) -> int:
@@ -190,13 +208,13 @@ def import_levels(graph: dict[str, set[str]]) -> int:
     return max(level(module, frozenset()) for module in sorted(graph))
 
 
-def entries(root: Path) -> int:
-    """How many files and folders stand in `rpobench/`."""
+def count_entries(root: Path) -> int:
+    """Count the files and folders in `rpobench/`."""
     return sum(path.name not in NOT_ENTRIES for path in (root / "rpobench").iterdir())
 
 
-def data_files(root: Path) -> list[Path]:
-    """Committed files under `leaderboard/` that are neither code nor templates."""
+def list_data_files(root: Path) -> list[Path]:
+    """List the committed files under `leaderboard/` that are neither code nor templates."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "leaderboard"], cwd=root, capture_output=True, text=True, check=True
     )
@@ -204,8 +222,15 @@ def data_files(root: Path) -> list[Path]:
     return [file for file in files if file.is_file() and file.suffix != ".py" and "templates" not in file.parts]
 
 
-def limits_passed(root: Path) -> list[str]:
-    """One line for each limit that this checkout passes; empty where all hold."""
+def find_passed_limits(root: Path) -> list[str]:
+    """Find the limits that a checkout passes.
+
+    Args:
+        root: The checkout.
+
+    Returns:
+        A line for each; empty where all hold.
+    """
     whole = Shape()
     for folder in FOLDERS:
         shape = measure(root, folder)
@@ -215,35 +240,35 @@ def limits_passed(root: Path) -> list[str]:
         whole.faults += shape.faults
 
     faults = list(whole.faults)
-    if whole.vague_share > MOST_VAGUE:
+    if whole.vague_share > MAX_VAGUE_SHARE:
         frequent = ", ".join(name for name, _ in whole.names.most_common() if name in VAGUE)
-        faults.append(f"vague names: {whole.vague_share:.1%} of all names, at most {MOST_VAGUE:.0%}: {frequent}")
-    if whole.paragraph_share < LEAST_PARAGRAPHS:
+        faults.append(f"vague names: {whole.vague_share:.1%} of all names, at most {MAX_VAGUE_SHARE:.0%}: {frequent}")
+    if whole.paragraph_share < MIN_PARAGRAPH_SHARE:
         faults.append(
-            f"paragraphs: {whole.paragraph_share:.0%} of functions of {LONG} lines and more have a blank line between "
-            f"two steps, at least {LEAST_PARAGRAPHS:.0%} should"
+            f"paragraphs: {whole.paragraph_share:.0%} of functions of {LONG_FUNCTION} lines and more have a blank line "
+            f"between two steps, at least {MIN_PARAGRAPH_SHARE:.0%} should"
         )
 
-    if (count := entries(root)) > MOST_ENTRIES:
-        faults.append(f"rpobench/: {count} entries, at most {MOST_ENTRIES}: put modules into a package")
-    faults += [f"import circle: {' -> '.join(circle)}" for circle in import_circles(import_graph(root))]
+    if (count := count_entries(root)) > MAX_ENTRIES:
+        faults.append(f"rpobench/: {count} entries, at most {MAX_ENTRIES}: put modules into a package")
+    faults += [f"import circle: {' -> '.join(circle)}" for circle in find_import_circles(build_import_graph(root))]
 
-    data = data_files(root)
+    data = list_data_files(root)
     megabytes = sum(file.stat().st_size for file in data) / 1e6
-    if len(data) > MOST_FILES or megabytes > MOST_MEGABYTES:
+    if len(data) > MAX_DATA_FILES or megabytes > MAX_DATA_MEGABYTES:
         faults.append(
-            f"leaderboard/: {len(data)} files and {megabytes:.1f} MB of data, at most {MOST_FILES} and "
-            f"{MOST_MEGABYTES:.0f}: pack runs with `rpobench pack`"
+            f"leaderboard/: {len(data)} files and {megabytes:.1f} MB of data, at most {MAX_DATA_FILES} and "
+            f"{MAX_DATA_MEGABYTES:.0f}: pack runs with `rpobench pack`"
         )
     return faults
 
 
 def print_shape(root: Path) -> None:
     """Print all figures of a checkout."""
-    graph = import_graph(root)
-    print(f"entries in rpobench/            {entries(root)}")
-    print(f"levels of imports               {import_levels(graph)}")
-    print(f"import circles                  {len(import_circles(graph))}")
+    graph = build_import_graph(root)
+    print(f"entries in rpobench/            {count_entries(root)}")
+    print(f"levels of imports               {count_import_levels(graph)}")
+    print(f"import circles                  {len(find_import_circles(graph))}")
 
     print(f"\n{'folder':<28}{'lines':>7}{'vague names':>13}{'comprehensions':>16}{'paragraphs':>12}")
     print(f"{'':<28}{'':>7}{'':>13}{'per 100 stmts':>16}{'':>12}")
@@ -256,7 +281,7 @@ def print_shape(root: Path) -> None:
         )
 
     subscripts = measure(root, "leaderboard").string_subscripts_per_1000
-    data = data_files(root)
+    data = list_data_files(root)
     print(f"\nstring subscripts per 1,000 lines in leaderboard/   {subscripts:.0f}")
     print(f"data files under leaderboard/                       {len(data)}")
     print(f"MB of them                                          {sum(f.stat().st_size for f in data) / 1e6:.1f}")
@@ -306,7 +331,7 @@ def main() -> int:
     options = parser.parse_args()
 
     if options.check:
-        faults = limits_passed(options.root)
+        faults = find_passed_limits(options.root)
         print("\n".join(faults) or "every limit holds")
         return int(bool(faults))
     print_shape(options.root)

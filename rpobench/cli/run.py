@@ -86,7 +86,7 @@ def _print_estimate(plan: Plan, *, as_json: bool) -> None:
     from rpobench.runs.benchmark import estimate
 
     plan_estimate = estimate(plan)
-    print(json.dumps(asdict(plan_estimate)) if as_json else plan_estimate.line())
+    print(json.dumps(asdict(plan_estimate)) if as_json else plan_estimate.describe())
 
 
 def _run_plan(plan: Plan, *, as_json: bool) -> None:

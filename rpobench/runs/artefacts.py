@@ -1,7 +1,7 @@
-"""Another run's trained module (`--adapter RUN`): found, checked against what is asked for, and put into the store.
+"""The trained module of another run (`--adapter RUN`), which is applied without training.
 
-Applied without training, also on the drafts of another base model than it was trained on: the run's spec names the
-base model whose drafts it was applied to, and in `fit` the fit, whose own spec names the one it was trained on.
+It may be applied to the drafts of another base model than it was trained on. The spec of such a run names the base
+model whose drafts it rewrites; the spec of its fit names the base model on whose drafts the module was trained.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class TrainedArtefact:
     """A finished fit that `--adapter` names.
 
     Attributes:
-        run: The run it was named by.
-        digest: Its digest.
-        spec: Its spec.
-        folder: Its folder in the store where it was made.
+        run: What `--adapter` says: the name or folder of a run that applied the module.
+        digest: The digest that names the fit.
+        spec: The spec of the fit.
+        folder: The folder of the fit, in the store where it was made.
     """
 
     run: str
@@ -54,7 +54,7 @@ class TrainedArtefact:
             RpobenchError: Training read a setting, the method is not what it was, or the artefact is incomplete.
         """
         method_class = get_method(self.spec.method)
-        for knob in settings.keys() - method_class.applied:
+        for knob in settings.keys() - method_class.applied:  # `applied`: the knobs that only predicting reads
             free = ", ".join(sorted(method_class.applied)) or "nothing"
             raise RpobenchError(f"--set {knob}: --adapter {self.run} was trained as it is; only {free} can be set anew")
 
@@ -95,6 +95,7 @@ class TrainedArtefact:
 
         with locked(folder):
             if not checkpoint.exists():
+                # Spec and cost before the checkpoint appears: with it the fit counts as finished.
                 with whole_folder(checkpoint) as aside:
                     shutil.copytree(self.folder / "checkpoint", aside, dirs_exist_ok=True)
                     for file in self.folder.glob("*.json"):
@@ -102,16 +103,18 @@ class TrainedArtefact:
         return checkpoint
 
     def _check_unchanged(self, method: Method) -> None:
+        """Refuse a module of another version, with other prompts or models than its method has now."""
         tasks = [get_task(name.split("@")[0]) for name in self.spec.train_tasks]
-        is_of_today = self.spec.knobs is not None
+        is_of_version_0_1 = self.spec.knobs is None
+        prompts = recorded_prompts(method.prompts(tasks)) if is_of_version_0_1 else prompts_digest(method, tasks)
 
-        today = {
+        current_values = {
             "version": method.version,
             "train_tasks": tuple(task.versioned for task in tasks),
             "models": identify_models(method),
-            "prompts": prompts_digest(method, tasks) if is_of_today else recorded_prompts(method.prompts(tasks)),
+            "prompts": prompts,
         }
-        changes = [name for name, value in today.items() if value != getattr(self.spec, name)]
+        changes = [name for name, value in current_values.items() if value != getattr(self.spec, name)]
         if changes:
             raise self._make_refusal(f"was trained with other {', '.join(changes)} of {method.name}: train it again")
 
@@ -153,7 +156,10 @@ def find_artefact(plan: Plan) -> TrainedArtefact | None:
 
 
 def _may_share_examples(trained: DataSpec, scored: DataSpec) -> bool:
-    """Whether both are the same, or parts of the same split that was not divided by user alike."""
+    """Say whether some scored examples may have been trained on.
+
+    Data that was divided by the same `holdout` and seed has no user in common with its other part.
+    """
     if trained.sha256 == scored.sha256:
         return True
 

@@ -41,7 +41,7 @@ def run(plan: Plan) -> list[RunSummary]:
             runs.join_fits()
         return []
 
-    print(estimate_work(base_model, _list_work(method_runs)).line(), file=sys.stderr)
+    print(estimate_work(base_model, _list_work(method_runs)).describe(), file=sys.stderr)
 
     summaries: list[RunSummary] = []
     for runs in method_runs:

@@ -24,15 +24,15 @@ from rpobench.store.result_store import ResultStore
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Example, Prediction, RpobenchError
 
-CHUNK = 32  # examples between two writes: what a kill can cost
+CHUNK = 32  # examples between two writes: a kill loses no more
 
 
 @dataclass
 class StoredDrafts:
-    """Drafts on disk, one file for each (base model, task). A draft's key is its prompt, so no two data sets clash.
+    """Drafts on disk, one file for each (base model, task). A draft's key is its prompt, so data sets can share a file.
 
-    Whoever asks for a text is charged the same, whether it was made then or earlier: its seconds by the meter, its
-    dollars at the model's price of today.
+    Every method that uses a draft is charged what making it took, also where another method had it made: its seconds
+    by the meter, its dollars at the model's price of today. So the order of runs changes no cost.
 
     Attributes:
         store: Where the files are.
@@ -88,7 +88,15 @@ class StoredDrafts:
         return [replace(completion, usage=at_todays_price(model, completion.usage)) for completion in completions]
 
     def find_missing(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
-        """Find the examples that would have to be drafted, by draft key; equal prompts share a draft."""
+        """Find the examples that would have to be drafted.
+
+        Args:
+            task: The task.
+            examples: The examples.
+
+        Returns:
+            An example for each missing draft, by the draft's key; equal prompts share a draft.
+        """
         chats = [task.prompt(example) for example in examples]
         indices = self._open_answers(task).missing(chats)
 
@@ -99,6 +107,7 @@ class StoredDrafts:
         return self._open_answers(task).failure(task.prompt(example))
 
     def _ask(self, task: Task, examples: Sequence[Example]) -> list[Prediction]:
+        """Let the model draft these examples."""
         chats = [task.prompt(example) for example in examples]
         neutral_chats = [content_free_prompt(task, example) for example in examples]
         model = keep_licensed_texts_private(self.model, [task])
@@ -110,7 +119,7 @@ class StoredDrafts:
         return [read_prediction(task, example, completion) for example, completion in pairs]
 
     def _open_answers(self, task: Task) -> KeptAnswers:
-        """The task's file, which is read once."""
+        """Open the file of the task's drafts; it is read once."""
         key = f"{self.model.identity}/{task.name}@{task.version}/{task.max_new_tokens}"
         file = self.store.drafts_file(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
 
@@ -122,11 +131,12 @@ class StoredDrafts:
 
 @dataclass(frozen=True)
 class FitDrafts:
-    """The same drafts for a fit, which must not learn from one that is missing.
+    """The same drafts for a fit, which must not learn from a draft that the model did not give.
 
     Attributes:
-        store: Where they are.
-        attempt: The attempt at the fit; notes how long the drafts took. None in a process that notes no cost.
+        store: The drafts.
+        attempt: The attempt at the fit, whose seconds must not hold the making of drafts. None in a process that notes
+            no cost.
     """
 
     store: StoredDrafts
@@ -146,7 +156,7 @@ class FitDrafts:
             RpobenchError: A draft stayed without answer.
         """
         drafts = self.store.get_drafts(task, examples)
-        self._note_making()
+        self._postpone_start()
 
         failures = [draft.failure for draft in drafts.values() if draft.unanswered]
         if failures:
@@ -161,9 +171,10 @@ class FitDrafts:
     ) -> Sequence[Completion]:
         """Read texts as `StoredDrafts` does."""
         completions = self.store.generate_once(name, chats, decoding, model)
-        self._note_making()
+        self._postpone_start()
         return completions
 
-    def _note_making(self) -> None:
+    def _postpone_start(self) -> None:
+        """Take the time in which drafts were made out of the attempt's own."""
         if self.attempt:
             self.attempt.note_start()

@@ -29,8 +29,8 @@ class PromptHashes:
     """How a task asks, as hashes of 64 hex digits.
 
     Attributes:
-        today: In today's form.
-        recorded: In that of version 0.1.
+        today: The hash that runs of this version store.
+        recorded: The hash that version 0.1 stored for the same words.
     """
 
     today: str
@@ -127,6 +127,7 @@ def note_evidence_identities(file: Path, identities: Mapping[str, Any]) -> None:
 
 
 def _find_version(package: str) -> str | None:
+    """Find the version of an installed package; None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -134,7 +135,10 @@ def _find_version(package: str) -> str | None:
 
 
 def _describe_processor() -> str:
-    """Its model and, where Linux tells, the instructions for bfloat16: with them a module is trained in it."""
+    """Name the processor's model and, where Linux says, its instructions for bfloat16.
+
+    The instructions are part of it since they change numbers: a module is trained in bfloat16 where they exist.
+    """
     file = Path("/proc/cpuinfo")
     text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.M)
@@ -146,7 +150,10 @@ def _describe_processor() -> str:
 
 
 def _describe_checkout() -> dict[str, Any]:
-    """`commit` of the checkout this package runs from, and whether its files differ (`dirty`); None for a wheel."""
+    """Name the `commit` of the checkout that this package runs from, and whether its files differ (`dirty`).
+
+    Both are None where the package was installed from a wheel.
+    """
     package = Path(__file__).resolve().parents[1]
     if not (package.parent / ".git").exists() or not shutil.which("git"):
         return {"commit": None, "dirty": None}

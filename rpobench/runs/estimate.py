@@ -16,7 +16,7 @@ from rpobench.runs.stand_ins import StandInDrafts, StandInModel
 from rpobench.task.contract import Task
 from rpobench.types import Example, Labelled, Usage
 
-REHEARSED = 4  # examples of a method and task
+REHEARSAL_EXAMPLES = 4  # of a method and task
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Estimate:
     new_tokens: int
     dollars: float | None
 
-    def line(self) -> str:
-        """Say it in one line, for a reader."""
+    def describe(self) -> str:
+        """Describe it in one line."""
         dollars = "dollars unknown without --price" if self.dollars is None else f"at most about ${self.dollars:.4f}"
         return (
             f"estimate: {self.calls} calls of the base model, about {self.prompt_tokens} tokens to read, "
@@ -46,7 +46,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Work:
-    """What one method still has to do on a task.
+    """What one method still has to do on a task, with one seed and own or swapped profiles.
 
     Attributes:
         runner: The runner that will do it.
@@ -86,7 +86,7 @@ class Estimator:
 
     Attributes:
         model: The base model.
-        total: Everything counted so far.
+        total: A model that is never asked: its counters hold everything that was added so far.
     """
 
     model: LanguageModel
@@ -114,7 +114,8 @@ class Estimator:
 
     def estimate(self) -> Estimate:
         """Return all that was added, at the model's price."""
-        calls, prompt_tokens = round(self.total.calls), round(self.total.prompt_tokens)
+        calls = round(self.total.calls)
+        prompt_tokens = round(self.total.prompt_tokens)
         new_tokens = round(self.total.new_tokens)
 
         dollars = None
@@ -124,7 +125,10 @@ class Estimator:
         return Estimate(calls, prompt_tokens, new_tokens, dollars)
 
     def _rehearse_fit(self, work: Work, folder: Path) -> Method:
-        """Fit the method to a few examples with made-up targets, counted for all; for none if its fit is finished."""
+        """Fit the method to a few examples with made-up targets, and count that for all training examples.
+
+        Where its fit is finished there are none: it is fitted for the rehearsal of predictions, and nothing is counted.
+        """
         examples = _choose_few(work.train or work.examples)
         target = work.task.labels[0] if work.task.labels else "an answer"
         labelled = [Labelled(example, target) for example in examples]
@@ -139,10 +143,11 @@ class Estimator:
         return method
 
     def _rehearse_predictions(self, method: Method, work: Work, folder: Path) -> None:
-        """Predict a few examples, counted for all."""
+        """Predict a few examples, and count that for all."""
         examples = _choose_few(work.examples)
         model, drafts = StandInModel(self.model.identity), StandInDrafts()
         context = work.runner.make_predict_rehearsal(model, drafts, folder)
+
         for _ in method.predict(work.task, examples, context):
             pass
 
@@ -151,6 +156,7 @@ class Estimator:
             self._add_drafts(work, work.examples)
 
     def _add_drafts(self, work: Work, examples: Sequence[Example]) -> None:
+        """Count the drafts that these examples need, as far as they are neither stored nor counted yet."""
         new_tokens = CHOICE_TOKENS if work.task.labels else work.task.max_new_tokens
         for key, example in work.runner.find_undrafted(work.task, examples).items():
             if (work.task.name, key) not in self._drafted:
@@ -159,4 +165,5 @@ class Estimator:
 
 
 def _choose_few(examples: Sequence[Example]) -> Sequence[Example]:
-    return examples[:: max(1, len(examples) // REHEARSED)][:REHEARSED]
+    """Choose a few examples, spread evenly."""
+    return examples[:: max(1, len(examples) // REHEARSAL_EXAMPLES)][:REHEARSAL_EXAMPLES]

@@ -22,7 +22,9 @@ from rpobench.types import Example, Prediction, ProfileItem, RpobenchError
 
 @dataclass(frozen=True)
 class ExampleEntry:
-    """What a run did with one example. A text is None where there is none, where it is not at hand or not to be shown.
+    """What a run did with one example.
+
+    A text is None where the run has none, where its data is not at hand, and where it is not to be shown.
 
     Attributes:
         example: The example's id.
@@ -32,8 +34,8 @@ class ExampleEntry:
         prediction: The answer.
         score: Its score.
         failure: Why there is no answer.
-        cut: Tokens of the reference tokenizer that were cut from the evidence.
-        length: Characters of the answer.
+        cut: How many tokens of the reference tokenizer were cut from the evidence.
+        length: The answer's length in characters.
         input: What the example asks.
         evidence: The profile items that were shown, best first, as they were cut.
         target: The user's own answer.
@@ -57,7 +59,7 @@ class ExampleEntry:
         return replace(self, draft=None, trajectory=None, prediction=None, input=None, evidence=None, target=None)
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `rpobench show --json` prints."""
+        """Return the object that `rpobench show --json` prints."""
         return asdict(self)
 
 
@@ -174,6 +176,7 @@ def find_shown_items(task: Task, example: Example, prediction: Prediction, budge
 
 
 def _show_evidence(task: Task, example: Example, prediction: Prediction, budget: int | None) -> list[str]:
+    """List the texts of the items that a prediction was shown, and the ids of those that the profile lacks."""
     items = find_shown_items(task, example, prediction, budget)
     texts = [task.show(item) for item in items]
 
@@ -202,7 +205,7 @@ def _hide_texts(run: StoredRun, entries: list[ExampleEntry]) -> list[ExampleEntr
 
 @lru_cache(maxsize=2)
 def _load_scored(task_name: str, spec: DataSpec, count: int, folder: str | None) -> DataSet:
-    """The run's scored examples; the last two sets are kept, since runs on one task follow each other."""
+    """Load a run's scored examples; the last two sets stay in memory, since runs on one task follow each other."""
     source = restore_source(spec, count, folder)
     scored = source.load_scored(get_task(task_name))
 

@@ -38,7 +38,7 @@ class FitCost:
 
 
 def read_fit_cost(file: Path) -> FitCost:
-    """What a fit cost so far.
+    """Read what a fit cost so far.
 
     Args:
         file: Its `fit.json`, which need not exist. Older ones count no `tokens`.
@@ -68,20 +68,21 @@ class FitAttempt:
 
     def __init__(self, file: Path, work: Path, meter: Meter) -> None:
         self._file, self._meter = file, meter
-        self._earlier_seconds = _seconds_of_earlier_attempts(read_fit_cost(file), work)
+        self._earlier_seconds = _sum_earlier_attempts(read_fit_cost(file), work)
         self._begin, self._started = meter.read(), time.time()
         self.note_start()
 
     def note_start(self) -> None:
-        """Note when the attempt began, put off by the time it has spent on making drafts.
+        """Write when the attempt began, moved forward by the time it has spent on making drafts so far.
 
-        Drafts are charged at the end, so the seconds up to a kill must not hold them too.
+        If the attempt is killed, it is charged the seconds from this start to its last write. Drafts are charged when
+        the fit is finished, so these seconds must not hold their making.
         """
         making_seconds = self._meter.making_seconds - self._begin.making_seconds
         FitCost(self._earlier_seconds, started=self._started + making_seconds).write(self._file)
 
     def note_end(self, finished: Method | None) -> None:
-        """Note what the attempt cost.
+        """Write what the fit cost with this attempt.
 
         Args:
             finished: The fitted method; None where a fault ended the attempt, which is charged no drafts then.
@@ -123,7 +124,8 @@ def fit_attempt(file: Path, work: Path, method: Method, meter: Meter) -> Iterato
         attempt.note_end(finished)
 
 
-def _seconds_of_earlier_attempts(cost: FitCost, work: Path) -> float:
+def _sum_earlier_attempts(cost: FitCost, work: Path) -> float:
+    """Return the seconds of all attempts before this one, the last of which may have been killed."""
     if cost.started is None:
         return cost.seconds
 

@@ -53,8 +53,9 @@ class MethodRuns:
         Yields:
             A summary of each run, in the order of the tasks.
         """
-        for group in self._list_groups():
-            fitted_method = cache(partial(self._fit_method, group))  # called where a run is not finished
+        for group in self._list_fit_groups():
+            # Fitted or loaded once, and only if a run of the group is not finished.
+            fitted_method = cache(partial(self._fit_method, group))
             for prepared_task in group.tasks:
                 run = self._run(prepared_task, group, self.plan.profiles, fitted_method)
                 control = self._run_control(prepared_task, group, fitted_method)
@@ -62,11 +63,14 @@ class MethodRuns:
                 yield summarize(prepared_task.task, run, control)
 
     def join_fits(self) -> None:
-        """Take part in every fit that `run_all` makes in the first process: of groups with an unfinished run."""
+        """Take part in every fit that `run_all` makes in the first process of this launch.
+
+        Those are the fits of the groups that have an unfinished run.
+        """
         if self.prepared_method.artefact or not self.prepared_method.method.trains:
             return
 
-        for group in self._list_groups():
+        for group in self._list_fit_groups():
             if not self._is_finished(group):
                 self._fit_method(group)
 
@@ -76,7 +80,7 @@ class MethodRuns:
         Yields:
             The work of each run.
         """
-        for group in self._list_groups():
+        for group in self._list_fit_groups():
             for prepared_task in group.tasks:
                 examples = [labelled.example for labelled in prepared_task.scored.labelled]
                 train = [] if group.is_fitted else [labelled.example for labelled in prepared_task.train.labelled]
@@ -91,12 +95,13 @@ class MethodRuns:
     def _specs(self) -> SpecMaker:
         return SpecMaker(self.prepared_method, self.runner.base_model.identity, self.runner.seed)
 
-    def _list_groups(self) -> Iterator[FitGroup]:
+    def _list_fit_groups(self) -> Iterator[FitGroup]:
         method, tasks = self.prepared_method.method, self.prepared_method.tasks
         for task_names in method.fit_groups(list(tasks)):
             yield self._make_group([tasks[name] for name in task_names])
 
     def _make_group(self, tasks: Sequence[PreparedTask]) -> FitGroup:
+        """Name the fit of tasks that share one: none, that of the artefact, or the one with their spec."""
         if not self.prepared_method.method.trains:
             return FitGroup(tasks, None, is_fitted=True)
 
@@ -109,11 +114,15 @@ class MethodRuns:
         return FitGroup(tasks, name, self.runner.has_fit(spec))
 
     def _choose_profiles(self) -> tuple[Profiles, ...]:
-        """Of the runs a task gets: those asked for, and the control unless nobody wants it or nothing would change."""
+        """Say whose profiles the runs of a task have: what the plan says, and as a control swapped ones.
+
+        There is no control where the plan leaves it out, nor for a method that reads no profile: nothing would change.
+        """
         with_control = self.plan.swap and self.plan.profiles == "own" and self.prepared_method.method.reads_profile
         return ("own", "swapped") if with_control else (self.plan.profiles,)
 
     def _is_finished(self, group: FitGroup) -> bool:
+        """Say whether every run of the group's tasks is finished."""
         for prepared_task in group.tasks:
             for profiles in self._choose_profiles():
                 spec = self._specs.make_run_spec(prepared_task, profiles, group.fit)
@@ -122,7 +131,7 @@ class MethodRuns:
         return True
 
     def _fit_method(self, group: FitGroup) -> Method:
-        """The method, fitted or loaded where it trains."""
+        """Return the method, fitted if it trains: by this call, by an earlier one, or elsewhere."""
         method, artefact = self.prepared_method.method, self.prepared_method.artefact
         if group.fit is None:
             return method
@@ -137,7 +146,7 @@ class MethodRuns:
     def _run(
         self, prepared_task: PreparedTask, group: FitGroup, profiles: Profiles, fitted_method: Callable[[], Method]
     ) -> StoredRun:
-        """The finished run as it stands; an unfinished one is run."""
+        """Return a run; it is only made where it is not finished yet."""
         spec = self._specs.make_run_spec(prepared_task, profiles, group.fit)
         finished_run = self.runner.find_finished(prepared_task.task, prepared_task.scored, spec)
         return finished_run or self.runner.run(fitted_method(), prepared_task.task, prepared_task.scored, spec)
@@ -145,7 +154,7 @@ class MethodRuns:
     def _run_control(
         self, prepared_task: PreparedTask, group: FitGroup, fitted_method: Callable[[], Method]
     ) -> StoredRun | None:
-        """The same run with swapped profiles, where there is to be one."""
+        """Return the same run with swapped profiles; None where there is to be none, or too few users to swap."""
         if len(self._choose_profiles()) < 2:
             return None
 

@@ -17,7 +17,7 @@ from rpobench.types import RpobenchError
 ALL_TASKS = tuple(f"LaMP-{number}" for number in range(1, 8))
 GROUPS = ("all", "trained", "untrained")  # of methods, as `--method` takes them
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
-OPTIONS = {"seeds": "seed"}  # fields of a plan that the command line spells otherwise
+OPTION_BY_FIELD = {"seeds": "seed"}  # of the fields of a plan that the command line spells otherwise
 
 
 def _path_as_text(option: object) -> object:
@@ -30,7 +30,30 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Plan:
-    """The options of `rpobench run`; see the CLI for their meaning. `make_plan` makes it and says what is wrong."""
+    """The options of `rpobench run`. `make_plan` makes a plan, and says in one line what is wrong with an option.
+
+    Attributes:
+        method: Names of methods and groups of methods, comma-separated.
+        task: Names of tasks, comma-separated; `all` stands for LaMP-1 to LaMP-7.
+        data: A synthetic world or the path of an official folder, as `rpobench.data.sources.Source` takes it.
+        split: The split that is scored: "train", "dev" or "test".
+        base_model: The spec of the model that is personalized, such as `openai:MODEL`.
+        settings: Knobs of the methods with their values (`--set`); a value may be text still to be parsed.
+        preset: How much is done where no option says: "quick" or "full".
+        limit: Examples that are scored, and as many to train on, a task; None for the preset's numbers on a world, and
+            for all that there are in a folder.
+        seeds: Each seed makes runs of its own.
+        holdout: Share of the users to score, in [0, 1]; the others train. None where data has a train split.
+        profiles: Whether examples have their own user's profile or another user's.
+        swap: Whether each run on own profiles is repeated with swapped ones, as a control.
+        adapter: Name or folder of a run whose trained module is applied instead of training one.
+        out: The folder of runs.
+        texts: Whether `rpobench show` and reports may show the texts of the runs.
+        base_url: Address of the server of a served base model.
+        concurrency: Requests to that server at a time.
+        price: The base model's price, as `--price` takes it; None where no dollars are counted.
+        max_cost: Dollars after which the runs stop; None for no limit.
+    """
 
     method: str
     task: str
@@ -44,7 +67,7 @@ class Plan:
     holdout: Annotated[float, Field(ge=0, le=1)] | None = None
     profiles: Literal["own", "swapped"] = "own"
     swap: bool = True
-    adapter: Location | None = None  # a run whose trained module is applied instead of training one
+    adapter: Location | None = None
     out: Path = Path("runs")
     texts: bool = True
     base_url: str | None = None
@@ -53,7 +76,7 @@ class Plan:
     max_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
     def model_options(self) -> dict[str, Any]:
-        """Collect what the base model's factory is given beside its spec: the options that were set, by name."""
+        """Collect the options that the base model's factory takes beside its spec, as far as they were set, by name."""
         options = {"base_url": self.base_url, "concurrency": self.concurrency}
         return {name: value for name, value in options.items() if value is not None}
 
@@ -81,7 +104,7 @@ def make_plan(**options: Any) -> Plan:
                 f"run has no option '{name}': {suggest_names(name, Plan.__dataclass_fields__)}"
             ) from error
 
-        option = OPTIONS.get(name, name).replace("_", "-")
+        option = OPTION_BY_FIELD.get(name, name).replace("_", "-")
         raise RpobenchError(f"--{option} {first['input']}: {first['msg']}") from error
 
 
@@ -96,10 +119,10 @@ def parse_task_names(text: str) -> dict[str, bool]:
     """
     parts = [part.strip() for part in text.split(",")]
 
-    names_in_order: list[str] = []
+    task_names: list[str] = []
     for part in parts:
-        names_in_order += ALL_TASKS if part == "all" else (part,)
-    return {name: name in parts for name in names_in_order}
+        task_names += ALL_TASKS if part == "all" else (part,)
+    return {name: name in parts for name in task_names}
 
 
 def parse_method_names(text: str) -> list[str]:
@@ -111,17 +134,24 @@ def parse_method_names(text: str) -> list[str]:
     Returns:
         The names in order, each once.
     """
-    names_in_order: list[str] = []
-    for part in (part.strip() for part in text.split(",")):
-        if part in GROUPS:
-            names_in_order += [name for name in list_names("methods") if part in _list_groups(get_method(name))]
+    method_names: list[str] = []
+    for part in text.split(","):
+        name_or_group = part.strip()
+        if name_or_group in GROUPS:
+            method_names += _list_members(name_or_group)
         else:
-            names_in_order.append(part)
+            method_names.append(name_or_group)
 
-    return list(dict.fromkeys(names_in_order))
+    return list(dict.fromkeys(method_names))
 
 
-def _list_groups(method: type[Method]) -> tuple[str, ...]:
+def _list_members(group: str) -> list[str]:
+    """List the names of the methods in a group."""
+    return [name for name in list_names("methods") if group in _list_groups_of(get_method(name))]
+
+
+def _list_groups_of(method: type[Method]) -> tuple[str, ...]:
+    """List the groups that a method is in; a method that only counts its users' items is no trained one."""
     if method.by_name_only:
         return ()
     return ("all", "trained" if method.trains and not method.only_counts else "untrained")

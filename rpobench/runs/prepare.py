@@ -65,7 +65,9 @@ class PreparedTask:
         return all(item.date for profile in profiles for item in profile)
 
     def check_unseen(self) -> None:
-        """Check that this folder's own training data, if it has some, holds no scored example.
+        """Check that no scored example stands in the training data of the same folder, where it has some.
+
+        A module that was trained elsewhere may have learned from it.
 
         Raises:
             RpobenchError: It holds one.
@@ -77,6 +79,7 @@ class PreparedTask:
             self._check_apart(replace(self.source, training_limit=None).load_training(self.task))
 
     def _check_apart(self, train: DataSet) -> None:
+        """Refuse training data that holds a scored example."""
         example_id = find_shared_example(train, self.scored)
         if example_id is not None:
             raise RpobenchError(
@@ -147,7 +150,7 @@ def prepare(plan: Plan) -> Preparation:
 
 
 def _choose_methods(plan: Plan, artefact: TrainedArtefact | None) -> list[Method]:
-    """The methods that can run; their retrievers are known."""
+    """Make the plan's methods, without those that cannot learn; raises an error for an unknown retriever."""
     methods = [artefact.load_method(plan.settings)] if artefact else configure_methods(plan)
     methods = [method for method in methods if _can_learn_elsewhere(plan, method)]
 
@@ -164,7 +167,10 @@ def _check_swap(tasks: Sequence[PreparedTask], *, seed: int) -> None:
 
 
 def _can_learn_elsewhere(plan: Plan, method: Method) -> bool:
-    """Whether a method has another split to learn from than the scored one; one that only counts may lack it."""
+    """Say whether a method has something to learn from beside the scored split.
+
+    Without it a method that only counts is left out with a notice on stderr, and a trained one is an error.
+    """
     if not method.trains or plan.split != "train" or plan.holdout is not None:
         return True
 
@@ -178,11 +184,8 @@ def _can_learn_elsewhere(plan: Plan, method: Method) -> bool:
 
 
 def _load_tasks(plan: Plan) -> list[PreparedTask]:
-    preset = get_preset(plan.preset)
-    source = Source(plan.data, plan.split, plan.limit, plan.limit, plan.holdout)
-    if source.is_generated and plan.limit is None:
-        source = replace(source, scored_limit=preset.scored, training_limit=preset.trained)
-
+    """Load the scored examples of each task; a task without data that only `all` brought is left out."""
+    source = _make_source(plan)
     is_named_by_task = {get_task(name): is_named for name, is_named in parse_task_names(plan.task).items()}
 
     prepared_tasks = []
@@ -201,8 +204,18 @@ def _load_tasks(plan: Plan) -> list[PreparedTask]:
     return prepared_tasks
 
 
+def _make_source(plan: Plan) -> Source:
+    """Make the source of the plan's data; where --limit does not say, the preset says how much a world makes."""
+    preset = get_preset(plan.preset)
+    source = Source(plan.data, plan.split, scored_limit=plan.limit, training_limit=plan.limit, holdout=plan.holdout)
+
+    if source.is_generated and plan.limit is None:
+        return replace(source, scored_limit=preset.scored, training_limit=preset.trained)
+    return source
+
+
 def _prepare_method(method: Method, tasks: Sequence[PreparedTask], artefact: TrainedArtefact | None) -> PreparedMethod:
-    """The method with those of the tasks that it can run on."""
+    """Join a method with those of the tasks that it can run on."""
     usable_tasks = {}
     for prepared_task in tasks:
         if _can_run(method, prepared_task) and _can_train(method, prepared_task, artefact):
@@ -211,6 +224,7 @@ def _prepare_method(method: Method, tasks: Sequence[PreparedTask], artefact: Tra
 
 
 def _can_run(method: Method, prepared_task: PreparedTask) -> bool:
+    """Say whether a method is made for a task and finds the dates that it needs; if not, stderr says why."""
     if not method.applies_to(prepared_task.task):
         print(f"{prepared_task.task.name}: {method.name} does not apply, n/a", file=sys.stderr)
         return False
@@ -226,7 +240,7 @@ def _needs_dates(method: Method) -> bool:
 
 
 def _can_train(method: Method, prepared_task: PreparedTask, artefact: TrainedArtefact | None) -> bool:
-    """Whether a method finds what it learns from. An artefact was trained already, and must know the task.
+    """Say whether a method finds what it learns from. An artefact was trained already, and must know the task.
 
     A method that only counts, or a task that only `all` brought, may lack training data.
     """

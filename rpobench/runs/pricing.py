@@ -18,13 +18,13 @@ def apply_price(model: LanguageModel, plan: Plan) -> LanguageModel:
 
     Args:
         model: The base model.
-        plan: Says `price` and `max_cost`.
+        plan: Its `price` and `max_cost` are read.
 
     Returns:
         The model, which counts dollars if a price is known.
 
     Raises:
-        RpobenchError: The price is none, or --max-cost has no price to count with.
+        RpobenchError: --price is no price, or --max-cost has no price to count with.
     """
     price = read_price(plan.price, plan.base_model.partition("?")[0]) if plan.price else None
     if price is None and plan.max_cost is not None:
@@ -37,7 +37,7 @@ def report_uncounted_models(plan: Plan, methods: Sequence[Method]) -> None:
     """Tell on stderr which served models are asked beside the base model: they are neither estimated nor priced.
 
     Args:
-        plan: Says `max_cost`.
+        plan: Its `max_cost` is read.
         methods: The methods, which may ask a teacher, for example.
 
     Raises:

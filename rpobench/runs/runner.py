@@ -43,12 +43,16 @@ class Runner:
     Args:
         store: Where runs and fits are kept.
         base_model: The model that is personalized.
-        seed: Of everything that is drawn.
-        texts: Whether readers may show the texts of the results.
+        seed: The seed of everything that is drawn: training, sampling, swapping and random evidence.
+        texts: Whether `rpobench show` and reports may show the texts of the results.
     """
 
     def __init__(self, store: ResultStore, base_model: LanguageModel, *, seed: int, texts: bool = True) -> None:
-        self.store, self.base_model, self.seed, self.texts = store, base_model, seed, texts
+        self.store = store
+        self.base_model = base_model
+        self.seed = seed
+        self.texts = texts
+
         self._drafts = StoredDrafts(store, base_model)
         self._evidence = RankedEvidence(
             get_retriever, _load_reference_tokenizer, seed=seed, rankings_folder=cache_folder() / "orders"
@@ -88,7 +92,9 @@ class Runner:
         return (self.store.fit_folder(self.store.fit_digest(spec)) / "checkpoint").exists()
 
     def find_finished(self, task: Task, data: DataSet, spec: RunSpec) -> StoredRun | None:
-        """Find a finished run. Without `texts` its result is marked so, and stays so.
+        """Find a finished run.
+
+        Where this runner is to show no texts, the stored result is marked so first. The mark stays.
 
         Args:
             task: The task.
@@ -110,10 +116,8 @@ class Runner:
         if run.result.unanswered:
             return None
 
-        if run.result.texts and not self.texts:
-            write_json(folder / "result.json", run.result.to_json() | {"texts": False})
-            run = self.store.load(folder)
-        return run
+        must_hide_texts = run.result.texts and not self.texts
+        return self._mark_without_texts(run) if must_hide_texts else run
 
     def run(self, method: Method, task: Task, data: DataSet, spec: RunSpec) -> StoredRun:
         """Predict what is missing, score all of it, and save.
@@ -165,21 +169,54 @@ class Runner:
         return [example for example in examples if example.id not in predictions]
 
     def find_undrafted(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
-        """Find the examples whose drafts are yet to be made, by draft key; equal prompts share a draft."""
+        """Find the examples whose drafts are yet to be made.
+
+        Args:
+            task: The task.
+            examples: The examples.
+
+        Returns:
+            An example for each missing draft, by the draft's key; equal prompts share a draft.
+        """
         return self._drafts.find_missing(task, examples)
 
     def make_fit_rehearsal(self, model: LanguageModel, drafts: DraftStore, folder: Path) -> FitContext:
-        """Make a context for estimates of fitting: real evidence, stand-ins for model and drafts."""
+        """Make a context in which a method rehearses `fit`, so that its calls can be counted.
+
+        Args:
+            model: Stands in for the base model.
+            drafts: Stand in for its drafts.
+            folder: Where the method may write.
+
+        Returns:
+            The context. Its evidence is real.
+        """
         return FitContext(model, drafts, self._evidence, self.seed, folder)
 
     def make_predict_rehearsal(self, model: LanguageModel, drafts: DraftStore, users: Path) -> PredictContext:
-        """Make a context for estimates of predicting: real evidence, stand-ins for model and drafts."""
+        """Make a context in which a method rehearses `predict`, so that its calls can be counted.
+
+        Args:
+            model: Stands in for the base model.
+            drafts: Stand in for its drafts.
+            users: Where the method may write what it learns of single users.
+
+        Returns:
+            The context. Its evidence is real.
+        """
         return PredictContext(model, drafts, self._evidence, self.seed, users)
 
+    def _mark_without_texts(self, run: StoredRun) -> StoredRun:
+        """Mark a run's stored result so that readers leave its texts out, and return the run as it then is."""
+        write_json(run.folder / "result.json", run.result.to_json() | {"texts": False})
+
+        return self.store.load(run.folder)
+
     def _fit(self, method: Method, folder: Path, train: Mapping[Task, Sequence[Labelled]]) -> None:
+        """Fit a method, and put its checkpoint into the folder of the fit when it is complete."""
         work = folder / "work"
         work.mkdir(parents=True, exist_ok=True)
-        if not is_first():
+        if not is_first():  # the others only train: the first one notes the cost and saves
             method.fit(train, self._make_fit_context(train, work, None))
             return
 
@@ -199,7 +236,7 @@ class Runner:
         claim_environment(folder / "environment.json", data_sha256=data.sha256, hashes=hash_prompts(task, data))
 
     def _read_answered(self, spec: RunSpec) -> dict[str, Prediction]:
-        """The predictions that are there, by example id; not those that the model left without answer."""
+        """Read the predictions so far, by example id, without those that the model left without answer."""
         predictions = self.store.read_predictions(spec)
         return {example_id: prediction for example_id, prediction in predictions.items() if not prediction.unanswered}
 
@@ -239,20 +276,19 @@ class Runner:
     def _mark_draft_failures(
         self, task: Task, examples: Sequence[Example], predictions: Sequence[Prediction]
     ) -> list[Prediction]:
-        """The predictions, those marked unanswered that were made from a draft which the model never gave."""
+        """Mark the predictions as unanswered that were made from a draft which the model never gave."""
         draft_failures = {example.id: self._drafts.find_failure(task, example) for example in examples}
 
-        marked = []
+        checked_predictions = []
         for prediction in predictions:
             failure = draft_failures[prediction.example_id]
             if failure and prediction.draft is not None and not prediction.unanswered:
-                marked.append(replace(prediction, failure=f"no draft: {failure}", unanswered=True))
-            else:
-                marked.append(prediction)
-        return marked
+                prediction = replace(prediction, failure=f"no draft: {failure}", unanswered=True)
+            checked_predictions.append(prediction)
+        return checked_predictions
 
     def _score(self, task: Task, data: DataSet, spec: RunSpec, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
-        """The content of `result.json`."""
+        """Make the content of `result.json`: scores, and what predicting and fitting took."""
         seconds = read_seconds(self.store.run_folder(spec) / "predictions.jsonl")
         cost = read_fit_cost(self.store.fit_folder(spec.fit) / FIT_COST) if spec.fit else None
 

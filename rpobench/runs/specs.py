@@ -82,7 +82,7 @@ class SpecMaker:
         return spec.model_copy(update={"recorded": recorded})
 
     def _collect_shared_fields(self, tasks: Sequence[Task]) -> dict[str, Any]:
-        """What the specs of a fit and of a run have in common."""
+        """Return the fields that the specs of a fit and of a run have in common."""
         method = self.prepared_method.method
 
         return {

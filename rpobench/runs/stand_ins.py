@@ -10,7 +10,7 @@ from rpobench.models.served.openai import CHOICE_TOKENS
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Example, Prediction, Usage
 
-CHARACTERS = 4  # a token, about, of English text in today's vocabularies
+CHARACTERS_PER_TOKEN = 4  # about, of English text
 
 
 @dataclass
@@ -46,19 +46,19 @@ class StandInModel:
         return [Completion(options[0], Usage(1)) for _ in chats]
 
     def loglikelihood(self, chats: Sequence[Chat], texts: Sequence[str]) -> Sequence[float]:
-        """Find all texts alike."""
+        """Rate all texts equally likely."""
         for chat in chats:
             self.count(chat, 0)
         return [0.0] * len(chats)
 
     def count(self, chat: Chat, new_tokens: int) -> None:
-        """Count a call that asks with this chat and may write so many tokens."""
+        """Count a call with this chat that may write at most `new_tokens`."""
         self.calls += 1
-        self.prompt_tokens += sum(len(message.content) for message in chat) / CHARACTERS
+        self.prompt_tokens += sum(len(message.content) for message in chat) / CHARACTERS_PER_TOKEN
         self.new_tokens += new_tokens
 
     def add(self, other: StandInModel, factor: float) -> None:
-        """Add what another stand-in counted, so many times."""
+        """Add what another stand-in counted, times `factor`, which need not be whole."""
         self.calls += other.calls * factor
         self.prompt_tokens += other.prompt_tokens * factor
         self.new_tokens += other.new_tokens * factor

@@ -80,7 +80,7 @@ class RunSummary:
         return self.main_score - swapped_score if self.higher_is_better else swapped_score - self.main_score
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `--json` prints. It has `kept` only for methods with a gate."""
+        """Return the object that `--json` prints. It has `kept` only for methods with a gate."""
         content = asdict(self)
         kept_share = content.pop("kept_share")
         return content if kept_share is None else content | {"kept": kept_share}

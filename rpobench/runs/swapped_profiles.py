@@ -30,10 +30,7 @@ def swap_profiles(examples: Sequence[Example], *, seed: int) -> list[Example]:
     Raises:
         NoSwap: Fewer than two users have a profile.
     """
-    profiles_by_user: dict[str, list[tuple[ProfileItem, ...]]] = {}
-    for example in examples:
-        if example.profile:
-            profiles_by_user.setdefault(example.user_id, []).append(example.profile)
+    profiles_by_user = _group_profiles(examples)
     if len(profiles_by_user) < 2:
         raise NoSwap("swapped profiles need two users with a profile: score more examples")
 
@@ -53,3 +50,12 @@ def swap_profiles(examples: Sequence[Example], *, seed: int) -> list[Example]:
         turns[example.user_id] += 1
         swapped_examples.append(replace(example, profile=profile))
     return swapped_examples
+
+
+def _group_profiles(examples: Sequence[Example]) -> dict[str, list[tuple[ProfileItem, ...]]]:
+    """List the profiles of each user's examples, in order, without empty ones."""
+    profiles_by_user: dict[str, list[tuple[ProfileItem, ...]]] = {}
+    for example in examples:
+        if example.profile:
+            profiles_by_user.setdefault(example.user_id, []).append(example.profile)
+    return profiles_by_user

@@ -24,7 +24,7 @@ def find_training_trajectories(
         example_id: The only example to show; None for all.
 
     Returns:
-        Their file, and those of the run's task.
+        The file that holds them, and those of the run's task.
 
     Raises:
         RpobenchError: The run trained nothing, its trajectories are not there, or they quote what may not be shown.
@@ -41,8 +41,11 @@ def find_training_trajectories(
     if _is_private(run, task):
         raise RpobenchError(f"--training: texts that {run.spec.fit} was trained on are not to be shown")
 
-    trajectories = [trajectory for trajectory in read_trajectories(file) if trajectory.task_name == task.name]
-    trajectories = [trajectory for trajectory in trajectories if example_id in (None, trajectory.example_id)]
+    trajectories = []
+    for trajectory in read_trajectories(file):
+        if trajectory.task_name == task.name and example_id in (None, trajectory.example_id):
+            trajectories.append(trajectory)
+
     if not trajectories:
         option = f"--example {example_id}: " if example_id else ""
         raise RpobenchError(f"{option}{file} has no such trajectory of {task.name}")
@@ -50,7 +53,10 @@ def find_training_trajectories(
 
 
 def _is_private(run: StoredRun, task: Task) -> bool:
-    """Whether a run's fit learned a licensed task from a folder, or was used by a run that is marked by --no-text."""
+    """Say whether the texts that a run's fit learned from must not be shown.
+
+    So it is where it learned a licensed task from a folder, or where --no-text marks any run that uses the fit.
+    """
     if run.fit_spec is None:
         raise RpobenchError(f"{run.fit_folder}: has no spec.json that says what was learned: move the folder away")
 

@@ -1,4 +1,7 @@
-"""Does a module that was trained on one base model's drafts improve another's? The matrix of both, as ordinary runs."""
+"""Modules trained on some base models' drafts, each applied to the drafts of others: a matrix of ordinary runs.
+
+It answers whether what a module learns from one base model's drafts improves those of another.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class TransferCell:
     summary: RunSummary
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `--json` prints: both base models, and what `rpobench run --json` prints of the run."""
+        """Return the object that `--json` prints: both base models, and what `rpobench run` prints of the run."""
         return {"trained_on": self.trained_on, "applied_to": self.applied_to, **self.summary.to_json()}
 
 
@@ -67,7 +70,7 @@ def transfer(plan: Plan, train_on: Sequence[str], apply_to: Sequence[str]) -> li
 
 
 def _apply_modules(plan: Plan, trained_runs: Sequence[RunSummary], base_model: str) -> list[RunSummary]:
-    """Apply every trained run's module to the drafts of a base model; tasks that share a module go together."""
+    """Apply the module of every trained run to the drafts of a base model; tasks that share a module go together."""
     store = ResultStore(plan.out)
     runs_by_fit: dict[str | None, list[RunSummary]] = {}
     for trained_run in trained_runs:
@@ -77,6 +80,6 @@ def _apply_modules(plan: Plan, trained_runs: Sequence[RunSummary], base_model: s
     summaries = []
     for runs in runs_by_fit.values():
         tasks = ",".join(trained_run.task for trained_run in runs)
-        # The settings are those of the module, with which it was trained.
+        # No settings: the module runs with those that it was trained with.
         summaries += run(replace(plan, base_model=base_model, adapter=runs[0].run, task=tasks, settings={}))
     return summaries

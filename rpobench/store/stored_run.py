@@ -39,7 +39,12 @@ class RunReader(Protocol):
 
 @dataclass(frozen=True)
 class FolderReader:
-    """Reads from the folder of a run, and from that of its fit if it has one."""
+    """Reads what is large of a run from its folder.
+
+    Attributes:
+        folder: The folder of the run.
+        fit_folder: The folder of its fit; None where nothing was trained.
+    """
 
     folder: Path
     fit_folder: Path | None

@@ -60,7 +60,7 @@ def test_environment_names_what_ranked_and_cut(tmp_path: Path, monkeypatch: pyte
     assert (noted["reference_tokenizer"], noted["retrievers"]) == (None, [])
 
 
-@pytest.mark.parametrize(("status", "dirty"), [("", False), (" M rpobench/runner.py\n", True)])
+@pytest.mark.parametrize(("status", "dirty"), [("", False), (" M rpobench/runs/runner.py\n", True)])
 def test_environment_says_whether_the_code_was_changed(
     monkeypatch: pytest.MonkeyPatch, status: str, dirty: bool
 ) -> None:

@@ -61,7 +61,7 @@ def test_dollars_where_there_is_a_price(tmp_path: Path) -> None:
     estimated = estimate(plan(tmp_path, "ponder", price="1,1"))
 
     assert estimated.dollars == pytest.approx((estimated.prompt_tokens + estimated.new_tokens) / 1e6)
-    assert f"at most about ${estimated.dollars:.4f}" in estimated.line()
+    assert f"at most about ${estimated.dollars:.4f}" in estimated.describe()
 
     run(plan(tmp_path, "ponder", price="1,1"))
     assert estimate(plan(tmp_path, "ponder", price="1,1")).dollars == 0
