@@ -458,12 +458,12 @@ def test_predictions_may_stand_in_any_order(make_run: Make, tmp_path: Path, fold
     make_run("good", right)
     make_run("poor", lambda position, target, rng: str(rng.randint(1, 5)))
     assert pack(*folders).exit_code == 0
-    before = [run.predictions() for run in ResultStore(tmp_path / "packed").results()]
+    before = [run.predictions() for run in ResultStore(tmp_path / "packed").find_runs()]
     file = tmp_path / "packed" / PREDICTIONS
 
     pandas.read_parquet(file).sort_values("example_id").to_parquet(file)  # with an index as one more column
 
-    assert [run.predictions() for run in ResultStore(tmp_path / "packed").results()] == before
+    assert [run.predictions() for run in ResultStore(tmp_path / "packed").find_runs()] == before
     assert [report.faults for report in check_runs(tmp_path / "packed")] == [[], []]
 
 
