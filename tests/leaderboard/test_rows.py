@@ -98,6 +98,7 @@ def test_the_best_is_bold_by_direction() -> None:
         ]
     )
     table = rows(text)
+
     assert table[0] == ["method", "seeds", "LaMP-3 MAE ↓", "LaMP-7 rouge-1 ↑", "average rank"]
     assert ["a", "1", "<ins>1.000</ins>", "**0.200**", "1.5"] in table
     assert ["b", "1", "**0.500**", "<ins>0.100</ins>", "1.5"] in table
@@ -106,16 +107,20 @@ def test_the_best_is_bold_by_direction() -> None:
 
 def test_intervals_of_f1_over_few_users_are_warned_of() -> None:
     label = {"accuracy": "max", "f1": "max"}
+
     assert "Intervals of f1" in as_markdown([stored_run("a", 1.0, task="LaMP-2@1", directions=label)])
     assert "Intervals of f1" not in as_markdown([stored_run("a", 1.0, task="LaMP-2@1", directions=label, n=100)])
     assert "Intervals of f1" not in as_markdown([stored_run("a", 1.0)])
 
 
-def test_a_heading_names_world_and_limit_and_the_caption_later_versions() -> None:
+def test_headings_name_world_and_limit_captions_later_versions() -> None:
     text = as_markdown([stored_run("a", 1.0, version="7", limit=100), stored_run("b", 1.0, limit=100)])
+
     assert "## synth-v1, world 0, 32 examples a task, split dev, limit 100 (synthetic, not LaMP)" in text
     assert "Versions of methods beyond the first: a 7. " in text
+
     real = as_markdown([stored_run("a", 1.0, source="LaMP", synthetic=False)])
+
     assert "## LaMP, split dev, base model m" in real and "Versions" not in real
 
 
@@ -149,7 +154,7 @@ def test_what_cannot_be_compared_has_headings_of_its_own(changes: dict[str, Any]
     assert "**1.000**" in text and "**0.500**" in text
 
 
-def test_tasks_of_two_worlds_or_two_sizes_are_not_mixed_in_a_table() -> None:
+def test_tasks_of_two_worlds_or_sizes_are_not_in_one_table() -> None:
     """Each task counts its variants by itself, so it must not be they that tell worlds apart."""
     for changes in ({"world": 1, "sha256": "e" * 64}, {"n": 200}):
         runs = []
@@ -162,10 +167,13 @@ def test_tasks_of_two_worlds_or_two_sizes_are_not_mixed_in_a_table() -> None:
             assert len({(cell.sample.spec.data.seed, cell.sample.result.n) for cell in cells}) == 1
 
 
-def test_seeds_asked_with_other_prompts_are_no_row_of_their_seeds() -> None:
+def test_seeds_with_other_prompts_are_rows_of_their_own() -> None:
     runs = [stored_run("a", 1.0, prompts="p1"), *(stored_run("a", 1.0, prompts="p2", seed=seed) for seed in (0, 1))]
+
     assert {"a prompts=p1", "a prompts=p2"} == {row[0] for row in rows(as_markdown(runs)) if row[0].startswith("a ")}
+
     runs = [stored_run("a", 1.0, prompts="p1"), stored_run("a", 1.0, prompts="p2", seed=1)]
+
     assert {"a prompts=p1", "a prompts=p2"} == {row[0] for row in rows(as_markdown(runs)) if row[0].startswith("a ")}
 
 
@@ -189,17 +197,21 @@ def test_gain_is_positive_where_the_own_profile_is_better() -> None:
         ]
     )
     table = rows(text)
+
     assert ["a", "+0.400", "-"] in table and ["b", "-", "+0.100"] in table
     assert ["a", "1", "**1.000**", "-", "-"] in table, "a swapped run is no row of its own"
 
 
-def test_a_method_whose_prompts_differ_from_task_to_task_is_one_row_and_two_of_one_task_are_two() -> None:
+def test_prompts_tell_rows_apart_only_where_they_share_a_task() -> None:
     rating, tweet = (
         stored_run("a", 1.0, prompts="p1"),
         stored_run("a", 0.2, task="LaMP-7@1", directions=TEXT, prompts="p2"),
     )
+
     assert [row[:2] for row in rows(as_markdown([rating, tweet]))[2:4]] == [["a", "1"], ["*oracle*", "-"]]
+
     changed = [row[0] for row in rows(as_markdown([rating, tweet, stored_run("a", 0.5, prompts="p3")]))]
+
     assert {"a prompts=p1", "a prompts=p3"} <= set(changed)
 
 
@@ -212,17 +224,23 @@ def test_rows_of_one_method_say_how_they_differ() -> None:
     table = rows(
         as_markdown([stored_run("a", 1.0, config={"k": 4, "x": 1}), stored_run("a", 2.0, config={"k": 8, "x": 1})])
     )
+
     assert {row[0] for row in table} >= {"a k=4", "a k=8"}
+
     alone = {"data": [LEARNED]}
     shared = {"train_tasks": ["LaMP-3@1", "LaMP-7@1"], "data": [LEARNED, LEARNED]}
     table = rows(as_markdown([stored_run("a", 1.0, fit_spec=alone), stored_run("a", 2.0, fit_spec=shared)]))
+
     assert {row[0] for row in table} >= {"a", "a trained_on=LaMP-3@1+LaMP-7@1"}
 
 
-def test_a_module_trained_on_another_base_models_drafts_says_so_even_where_it_stands_alone() -> None:
+def test_a_module_trained_on_other_drafts_says_so_even_alone() -> None:
     native, foreign = (stored_run("a", 1.0, fit_spec={"base_model": name}) for name in ("m", "other"))
+
     assert "a drafts_of=other" in {row[0] for row in rows(as_markdown([foreign]))}
+
     labels = [row[0] for row in rows(as_markdown([native, foreign]))]
+
     assert {"a", "a drafts_of=other"} <= set(labels)
 
 
@@ -238,12 +256,13 @@ def test_a_knob_that_is_none_is_not_a_knob_that_is_not_there() -> None:
     assert {row[0] for row in table} >= {"a", "a gate=None"}
 
 
-def test_seeds_that_were_trained_on_other_data_are_rows_of_their_own() -> None:
+def test_seeds_trained_on_other_data_are_rows_of_their_own() -> None:
     training_data = [
         {**LEARNED, "sha256": digit * 64, "limit": limit} for digit, limit in (("a", 8), ("a", 9), ("b", 9), ("b", 9))
     ]
     runs = [stored_run("a", 1.0, seed=seed, fit_spec={"data": [data]}) for seed, data in enumerate(training_data)]
     seeds_by_label = {row[0]: row[1] for row in rows(as_markdown(runs)) if row[0].startswith("a training=")}
+
     assert sorted(seeds_by_label.values()) == ["1", "1", "2"]
 
 
@@ -256,6 +275,7 @@ def test_two_runs_in_one_place_are_refused() -> None:
 def test_csv_has_the_columns_and_a_line_for_each_metric() -> None:
     text = as_csv([stored_run("a", 1.0), stored_run("a", 1.4, profiles="swapped"), stored_run("b|\n", 0.5)])
     table = list(csv.DictReader(io.StringIO(text)))
+
     assert text.startswith("method,task,metric,value,low,high,n,seeds,data,split,base_model,p_holm,")
     assert set(NAMES) <= set(table[0])
     assert [(line["method"], line["metric"], float(line["value"])) for line in table] == [

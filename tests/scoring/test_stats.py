@@ -174,6 +174,7 @@ def test_macro_f1_is_computed_anew_and_not_averaged() -> None:
 def test_the_same_seed_gives_the_same_figures() -> None:
     first, second = pair("LaMP-2", np.random.default_rng(2))
     metric = metric_of("LaMP-2", "f1")
+
     assert compare(metric, first[None], second[None]) == compare(metric, first[None], second[None])
     assert interval(metric, first[None], seed=1) != interval(metric, first[None], seed=2)
 
@@ -255,7 +256,9 @@ def test_detectable_matches_the_power_of_a_t_test() -> None:
 
 def test_holm_steps_down_and_keeps_order_and_gaps() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
     adjusted = holm([0.5, math.nan, 0.02])
+
     assert adjusted[0] == 0.5 and math.isnan(adjusted[1]) and adjusted[2] == 0.04
     assert holm([]) == [] and holm([0.9, 0.8]) == [1.0, 1.0]
 
@@ -267,6 +270,9 @@ def test_beating_all_takes_the_largest_p_and_every_gain() -> None:
 
 def test_wins_and_effect_size_are_by_user() -> None:
     first, second = np.array([0.9, 0.5, 0.1, 0.6]), np.array([0.1, 0.5, 0.4, 0.2])
+
     assert wins(first, second) == (2, 1, 1)
+
     differences = first - second
+
     assert effect_size(first, second) == pytest.approx(differences.mean() / differences.std(ddof=1))

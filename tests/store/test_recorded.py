@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from paths import STORED
+from stored_runs import list_run_names
 
 import rpobench
 from rpobench.models.scripted import ScriptedModel
@@ -30,10 +31,6 @@ def store(tmp_path: Path) -> Path:
     return Path(shutil.copytree(STORED / "version_0_1", tmp_path / "runs"))
 
 
-def runs_of(store: Path) -> set[str]:
-    return {file.parent.name for file in store.glob("*/spec.json")}
-
-
 def forbid_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on the base model refuses to be asked."""
 
@@ -45,18 +42,18 @@ def forbid_questions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_finished_runs_are_not_run_again(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = runs_of(store)
+    runs = list_run_names(store)
     results = {run: json.loads((store / run / "result.json").read_text())["metrics"] for run in runs}
     forbid_questions(monkeypatch)
 
     summaries = rpobench.run(**PLAN, out=store)
 
     assert {summary["run"]: summary["metrics"] for summary in summaries} == results
-    assert runs_of(store) == runs
+    assert list_run_names(store) == runs
 
 
 def test_unfinished_runs_continue_where_they_stand(store: Path) -> None:
-    runs = runs_of(store)
+    runs = list_run_names(store)
     for run in runs:
         (store / run / "result.json").unlink()
         predictions = store / run / "predictions.jsonl"
@@ -64,13 +61,13 @@ def test_unfinished_runs_continue_where_they_stand(store: Path) -> None:
 
     summaries = rpobench.run(**PLAN, out=store)
 
-    assert {summary["run"] for summary in summaries} == runs_of(store) == runs
+    assert {summary["run"] for summary in summaries} == list_run_names(store) == runs
     for run in runs:
         assert len((store / run / "predictions.jsonl").read_text().splitlines()) == 2
 
 
 def test_fits_drafts_and_texts_are_used(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for run in runs_of(store):
+    for run in list_run_names(store):
         shutil.rmtree(store / run)
     shared = {file: file.read_bytes() for file in store.rglob("*") if file.is_file()}
     questions: list[str] = []
@@ -102,7 +99,7 @@ def test_a_changed_spec_is_refused_in_the_words_of_today(store: Path) -> None:
 def test_stored_specs_name_their_folders(store: Path) -> None:
     from rpobench.submissions.check import check_runs
 
-    assert [report.faults for report in check_runs(store)] == [[]] * len(runs_of(store))
+    assert [report.faults for report in check_runs(store)] == [[]] * len(list_run_names(store))
 
 
 def test_texts_are_those_of_then_whatever_classes_are_called() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from command_line import run_rpobench
 from paths import STORED
+from stored_runs import list_run_names
 from words import Hashes
 
 import rpobench
@@ -78,10 +79,6 @@ def run(method: str, store: Path, **options: Any) -> list[dict[str, Any]]:
     return list(rpobench.run(**{"method": method, "base_model": "scripted:echo", "out": store, **options}))
 
 
-def run_names(store: Path) -> set[str]:
-    return {file.parent.name for file in store.glob("*/spec.json")}
-
-
 def stored_metrics(store: Path) -> dict[str, Any]:
     return {
         file.parent.name: json.loads(file.read_text())["metrics"]
@@ -93,8 +90,13 @@ def stored_metrics(store: Path) -> dict[str, Any]:
 def trained_files(store: Path) -> dict[Path, bytes]:
     """All that was learned, and all that the base model wrote for it."""
     folders = [store / name for name in ("fits", "users", "drafts", "written")]
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file() and ".locks" not in file.parts]
-    return {file: file.read_bytes() for file in files}
+
+    contents = {}
+    for folder in folders:
+        for file in folder.rglob("*"):
+            if file.is_file() and ".locks" not in file.parts:
+                contents[file] = file.read_bytes()
+    return contents
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
@@ -123,7 +125,7 @@ def refuse_questions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_finished_runs_answer_at_once(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs, metrics, files = run_names(store), stored_metrics(store), trained_files(store)
+    runs, metrics, files = list_run_names(store), stored_metrics(store), trained_files(store)
     refuse_training(monkeypatch)
     refuse_questions(monkeypatch)
 
@@ -132,13 +134,13 @@ def test_finished_runs_answer_at_once(store: Path, monkeypatch: pytest.MonkeyPat
     assert {summary["run"]: summary["metrics"] for summary in summaries} == {
         name: value for name, value in metrics.items() if "elsewhere" not in name
     }
-    assert run_names(store) == runs
+    assert list_run_names(store) == runs
     assert trained_files(store) == files
 
 
 @pytest.mark.parametrize("method", TRAINED)
 def test_unfinished_runs_go_on_with_what_was_learned(method: str, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs, metrics, files = run_names(store), stored_metrics(store), trained_files(store)
+    runs, metrics, files = list_run_names(store), stored_metrics(store), trained_files(store)
     for folder in store.glob(f"*-{method}-*"):
         (folder / "result.json").unlink()
         (folder / "predictions.jsonl").unlink()
@@ -148,7 +150,7 @@ def test_unfinished_runs_go_on_with_what_was_learned(method: str, store: Path, m
     (summary,) = run(method, store, **TRAINED[method])
 
     assert summary["metrics"] == metrics[summary["run"]]
-    assert run_names(store) == runs
+    assert list_run_names(store) == runs
     assert trained_files(store) == files
 
 
@@ -203,4 +205,4 @@ def test_an_import_is_recognized(store: Path, tmp_path: Path) -> None:
 
 
 def test_runs_of_every_kind_pass_the_check(store: Path) -> None:
-    assert [report.faults for report in check_runs(store)] == [[]] * len(run_names(store))
+    assert [report.faults for report in check_runs(store)] == [[]] * len(list_run_names(store))

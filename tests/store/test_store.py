@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+from stored_runs import make_predictions
 
 from rpobench.store.files import read_json, write_json, write_text
 from rpobench.store.predictions import append_predictions, read_predictions, read_seconds
@@ -29,10 +30,6 @@ def spec(**changes) -> RunSpec:  # type: ignore[no-untyped-def]
     return RunSpec(**{**values, "seed": 0, **changes})
 
 
-def some_predictions(*ids: str) -> list[Prediction]:
-    return [Prediction(example_id, "text", "raw") for example_id in ids]
-
-
 def test_predictions_come_back_as_they_were(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "predictions.jsonl"
     odd = Prediction("2", "Grüße \ud800\u2028\n", "")
@@ -44,7 +41,7 @@ def test_predictions_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_there_is_one_line_a_prediction(tmp_path: Path) -> None:
-    append_predictions(tmp_path / "p.jsonl", some_predictions("1", "2"))
+    append_predictions(tmp_path / "p.jsonl", make_predictions("1", "2"))
 
     assert [json.loads(line)["example_id"] for line in (tmp_path / "p.jsonl").open()] == ["1", "2"]
 
@@ -52,23 +49,23 @@ def test_there_is_one_line_a_prediction(tmp_path: Path) -> None:
 @pytest.mark.parametrize("torn", ['{"example_id": "3", "te', "{", '{"example_id": "3"}'])
 def test_a_torn_last_line_is_not_read_and_is_cut_off(tmp_path: Path, torn: str) -> None:
     file = tmp_path / "p.jsonl"
-    append_predictions(file, some_predictions("1", "2"))
+    append_predictions(file, make_predictions("1", "2"))
     with file.open("a") as sink:
         sink.write(torn)
 
     assert set(read_predictions(file)) == {"1", "2"}
     assert file.read_text().endswith(torn), "reading changes nothing: another process may be writing"
 
-    append_predictions(file, some_predictions("3"))
+    append_predictions(file, make_predictions("3"))
     assert list(read_predictions(file)) == ["1", "2", "3"]
 
 
 def test_a_broken_line_inside_is_named(tmp_path: Path) -> None:
     file = tmp_path / "p.jsonl"
-    append_predictions(file, some_predictions("1"))
+    append_predictions(file, make_predictions("1"))
     with file.open("a") as sink:
         sink.write("nonsense\n")
-    append_predictions(file, some_predictions("2"))
+    append_predictions(file, make_predictions("2"))
 
     with pytest.raises(RpobenchError, match=r"p\.jsonl: line 2 is no prediction"):
         read_predictions(file)
@@ -76,7 +73,7 @@ def test_a_broken_line_inside_is_named(tmp_path: Path) -> None:
 
 def test_a_full_disk_loses_no_finished_prediction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, write = tmp_path / "p.jsonl", os.write  # the system's own
-    append_predictions(file, some_predictions("1", "2"))
+    append_predictions(file, make_predictions("1", "2"))
 
     def write_third_then_fail(handle: int, content: bytes) -> int:
         write(handle, content[: len(content) // 3])
@@ -84,14 +81,14 @@ def test_a_full_disk_loses_no_finished_prediction(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(os, "write", write_third_then_fail)
     with pytest.raises(RpobenchError, match=r"p\.jsonl: No space left on device: finished predictions are kept"):
-        append_predictions(file, some_predictions("3"))
+        append_predictions(file, make_predictions("3"))
     with pytest.raises(RpobenchError, match="No space left"):
         write_json(tmp_path / "result.json", {"n": 1})
 
     monkeypatch.setattr(os, "write", write)
     assert not (tmp_path / "result.json").exists()
     assert not list(tmp_path.glob("*.part"))
-    append_predictions(file, some_predictions("3"))
+    append_predictions(file, make_predictions("3"))
     assert list(read_predictions(file)) == ["1", "2", "3"]
 
 

@@ -63,8 +63,11 @@ def test_committed_results_are_in_order(results: Path) -> None:
 def test_committed_tables_are_of_the_committed_runs(results: Path, tmp_path: Path) -> None:
     number = re.compile(r"-?\d+\.\d+")
     made = CliRunner().invoke(app, ["report", "--runs", str(results), "--format", "md", "--out", str(tmp_path / "new")])
+
     assert made.exit_code == 0, made.output
+
     old, new = (results / "README.md").read_text(), (tmp_path / "new").read_text()
+
     assert number.split(new) == number.split(old)
     # Drawn quantiles may differ in their last digit between processors; everything else is the same text.
     assert [*map(float, number.findall(new))] == pytest.approx([*map(float, number.findall(old))], abs=0.0011)
@@ -117,16 +120,18 @@ def test_what_was_changed_is_named(make_run: Make, file: str, path: Any, value: 
     folder = make_run("good", good)
     change(folder, file, *path, value=value)
     (report,) = check_runs(folder)
+
     assert any(fault in line for line in report.faults), report.faults
 
 
-def test_an_id_that_was_changed_everywhere_is_named_and_stops_no_other_run(make_run: Make) -> None:
+def test_an_id_changed_everywhere_is_named_and_stops_no_other(make_run: Make) -> None:
     make_run("fair", good)
     folder = make_run("good", good)
     for name in ("result.json", "predictions.jsonl"):
         file = folder / name
         file.write_text(file.read_text().replace(EXAMPLE, "another"))
     faults = {report.run.split("-")[2]: report.faults for report in check_runs(folder.parent)}
+
     assert faults == {"fair": [], "good": ["result.json: scores: are not of the examples of its data"]}
 
 
@@ -155,9 +160,12 @@ def test_a_field_that_was_taken_out_is_missed(make_run: Make) -> None:
 )
 def test_what_needs_no_data_is_checked_without_it(make_run: Make, path: Any, value: Any, fault: str) -> None:
     folder = make_run("good", good, source="LaMP")
+
     assert check_runs(folder)[0].faults == [] and "not scored anew" in check_runs(folder)[0].notes[0]
+
     change(folder, "result.json", *path, value=value)
     (report,) = check_runs(folder)
+
     assert any(fault in line for line in report.faults), report.faults
 
 
@@ -166,6 +174,7 @@ def test_a_changed_prediction_is_found(make_run: Make) -> None:
     lines = (folder / "predictions.jsonl").read_text()
     (folder / "predictions.jsonl").write_text(lines.replace('"text": "5"', '"text": "1"', 1))
     (report,) = check_runs(folder)
+
     assert any("from the predictions it is" in line for line in report.faults)
 
 
@@ -173,7 +182,9 @@ def test_a_changed_prediction_is_found(make_run: Make) -> None:
 def test_evidence_that_nobody_was_shown_is_found(make_run: Make, profiles: str) -> None:
     folder = make_run("good", good, config={"k": 1}, profiles=profiles)
     faults = check_runs(folder)[0].faults
+
     assert (faults == []) is (profiles == "own"), "the fixture shows own items, which a swapped run never saw"
+
     if profiles == "swapped":
         assert len(faults) == 24 and "is not in the profile it was shown" in faults[0]
 
@@ -181,22 +192,32 @@ def test_evidence_that_nobody_was_shown_is_found(make_run: Make, profiles: str) 
 def test_a_run_and_its_fit_say_the_same(make_run: Make, tmp_path: Path) -> None:
     made = FitSpec(method="good", version="1", config={}, train_tasks=("LaMP-3@1",), data=(), base_model="m", seed=0)
     folder, fit = make_run("good", good, fit=made.digest()), tmp_path / "runs" / "fits" / made.digest()
+
     assert check_runs(folder)[0].faults == [], "a fit that is not there says nothing"
+
     write_json(fit / "spec.json", made.model_dump(mode="json"))
     write_json(fit / FIT_COST, {"seconds": 9.0, "started": None, "usage": None, "tokens": None})
     change(folder, "result.json", "fit_seconds", value=1.0)
+
     assert check_runs(folder)[0].faults == ["result.json: fit_seconds is 1.000000, from the fit it is 9.000000"]
+
     change(folder, "result.json", "fit_seconds", value=9.0)
+
     assert check_runs(folder)[0].faults == []
+
     change(fit, "spec.json", "base_model", value="another")
+
     assert "changed after the fit" in check_runs(folder)[0].faults[0]
 
 
 def test_texts_of_licensed_data_are_not_to_be_shown(make_run: Make) -> None:
     folder = make_run("good", good, task="LaMP-6", source="LaMP_6")
     change(folder, "result.json", "synthetic", value=False)
+
     assert any("licence does not allow" in line for line in check_runs(folder)[0].faults)
+
     change(folder, "result.json", "texts", value=False)
+
     assert check_runs(folder)[0].faults == []
 
 
@@ -205,6 +226,7 @@ def test_other_data_under_the_same_name_is_found(make_run: Make) -> None:
     change(folder, "spec.json", "data", "sha256", value="a" * 64)
     change(folder, "environment.json", "data_sha256", value="a" * 64)
     (report,) = check_runs(folder)
+
     assert report.faults[-1] == "spec.json: data sha256 is not that of synth-v2 as it is here"
 
 
@@ -212,8 +234,11 @@ def test_unfinished_and_doubled_runs_are_named(make_run: Make, tmp_path: Path) -
     folder = make_run("good", good)
     shutil.copytree(folder, folder.with_name(f"z-{folder.name}"))
     one, other = check_runs(tmp_path / "runs")
+
     assert one.faults == [] and other.faults == [f"spec.json: the same spec as {folder.name}: keep one"]
+
     (folder / "result.json").unlink()
+
     assert check_runs(folder)[0].faults == ["result.json: absent, the run is not finished"]
     with pytest.raises(RpobenchError, match="no run in it"):
         check_runs(tmp_path / "empty")
@@ -222,17 +247,23 @@ def test_unfinished_and_doubled_runs_are_named(make_run: Make, tmp_path: Path) -
 def test_data_that_is_not_at_hand_is_a_note(make_run: Make, tmp_path: Path) -> None:
     folder = make_run("good", good, source="LaMP_3")
     (report,) = check_runs(folder)
+
     assert report.faults == [] and "say where that folder is with --data" in report.notes[0]
+
     (report,) = check_runs(folder, str(tmp_path))
+
     assert report.faults == [] and report.notes[0].startswith(f"not scored anew: {tmp_path}")
 
 
-def test_the_command_prints_a_line_a_run_and_fails_where_one_is_wrong(make_run: Make, tmp_path: Path) -> None:
+def test_the_command_prints_a_line_a_run_and_fails_if_one_does(make_run: Make, tmp_path: Path) -> None:
     folder = make_run("good", good)
     done = CliRunner().invoke(app, ["check", str(folder)])
+
     assert done.exit_code == 0 and done.stdout == f"ok\t{folder.name}\n"
+
     change(folder, "result.json", "n", value=25)
     failed = CliRunner().invoke(app, ["check", str(tmp_path / "runs"), "--json"])
+
     assert isinstance(failed.exception, RpobenchError) and "1 of 1 runs are not in order" in str(failed.exception)
     assert json.loads(failed.stdout)[0]["faults"] == ["result.json: n is 25 and 24 scores stand there"]
 
@@ -251,20 +282,27 @@ def brought_in(tmp_path: Path, file: Path, *options: str, name: str = "My method
 
 
 def test_imported_predictions_are_a_run_like_any_other(tmp_path: Path, make_run: Make) -> None:
-    make_run("poor", lambda place, target, rng: "1", n=12)
+    make_run("poor", lambda position, target, rng: "1", n=12)
     done = brought_in(tmp_path, predictions(tmp_path), "--base-model", "m")
     folder = Path(done.stdout.strip())
+
     assert done.exit_code == 0 and folder.name.startswith("LaMP-3-My-method-")
     assert "scored on synth-v2 world 0, dev" in done.stderr, "another version of a world has the same ids"
+
     (run,) = ResultStore(tmp_path / "runs").find_runs(method="My method")
+
     assert run.result.metrics["MAE"] == 0 and run.result.imported and run.result.synthetic
     assert [report.faults for report in check_runs(tmp_path / "runs")] == [[], []]
+
     runs = ["--runs", str(tmp_path / "runs")]
     table = CliRunner().invoke(app, ["report", *runs, "--against", "poor"]).stdout
+
     assert "| My method (imported) | 1 | **0.000**† |" in table and table.count("## ") == 1
     assert CliRunner().invoke(app, ["compare", "My method", "poor", *runs]).exit_code == 0
     assert brought_in(tmp_path, predictions(tmp_path), "--base-model", "m").stdout == done.stdout, "again is no harm"
+
     other = brought_in(tmp_path, predictions(tmp_path, output="2"), "--base-model", "m")
+
     assert "holds other predictions of that name" in str(other.exception)
 
 
@@ -272,6 +310,7 @@ def test_imported_texts_are_scored_as_they_are(tmp_path: Path) -> None:
     brought_in(tmp_path, predictions(tmp_path, output="I say 3"))
     (run,) = ResultStore(tmp_path / "runs").find_runs()
     targets = [labelled.target for labelled in generate("LaMP-3", "dev", 12).labelled]
+
     assert run.result.metrics == get_task("LaMP-3").aggregate(["I say 3"] * 12, targets) == run.result.strict
 
 

@@ -55,19 +55,25 @@ def invoke(*arguments: object) -> Any:
 
 def test_an_exported_run_scores_as_the_run_did(runs: Path, tmp_path: Path) -> None:
     done = invoke(*names(runs), "--runs", runs, "--out", tmp_path / "preds.zip")
+
     assert done.exit_code == 0, done.output
+
     found = score_all(golds(tmp_path), tmp_path / "preds.zip")
     kept = {run.task_name: run.result.metrics for run in ResultStore(runs).find_runs()}
+
     assert found == {name: pytest.approx(kept[name], abs=1e-12) for name in TASKS}
     assert score("LaMP-3", golds(tmp_path), tmp_path / "preds.zip") == pytest.approx(kept["LaMP-3"])
 
 
-def test_the_zip_has_the_official_form_and_always_the_same_bytes(runs: Path, tmp_path: Path) -> None:
+def test_the_zip_has_the_official_form_and_the_same_bytes(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(build_submission(runs, names(runs)))
+
     assert build_submission(runs, names(runs)[::-1]) == (tmp_path / "a.zip").read_bytes()
+
     with ZipFile(tmp_path / "a.zip") as zipped:
         assert zipped.namelist() == ["LaMP_1.json", "LaMP_3.json", "LaMP_7.json"]
         content = json.loads(zipped.read("LaMP_3.json"))
+
     assert content.keys() == {"task", "golds"} and content["task"] == "LaMP_3"
     assert {tuple(record) for record in content["golds"]} == {("id", "output")} and len(content["golds"]) == 6
 
@@ -75,12 +81,16 @@ def test_the_zip_has_the_official_form_and_always_the_same_bytes(runs: Path, tmp
 def test_what_cannot_be_exported_is_named(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(RpobenchError, match="no run named 'none'"):
         build_submission(runs, ["none"])
+
     rating = next(name for name in names(runs) if "LaMP-3" in name)
+
     with pytest.raises(RpobenchError, match="a second run of LaMP_3"):
         build_submission(runs, [rating, rating])
+
     begun = tmp_path / "runs" / rating
     begun.mkdir(parents=True)
     (begun / "spec.json").write_text(json.dumps(read_json(runs / rating / "spec.json")))
+
     with pytest.raises(RpobenchError, match="is not finished"):
         build_submission(tmp_path / "runs", [rating])
     assert invoke(rating, "--runs", tmp_path / "runs", "--out", tmp_path / "out.zip").exit_code == 1
@@ -88,6 +98,6 @@ def test_what_cannot_be_exported_is_named(runs: Path, tmp_path: Path) -> None:
 
 
 def test_a_control_is_no_submission(make_run: Any) -> None:
-    folder = make_run("mine", lambda place, target, rng: target, profiles="swapped")
+    folder = make_run("mine", lambda position, target, rng: target, profiles="swapped")
     with pytest.raises(RpobenchError, match="has other users' profiles: the control is no submission"):
         build_submission(folder.parent, [folder.name])

@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pandas
 import pytest
+from packing import change_json, pack
+from run_answers import perfect
 from typer.testing import CliRunner
 
 import rpobench
 from rpobench.cli.main import app
 from rpobench.models.scripted import ScriptedModel
-from rpobench.store import predictions as store
 from rpobench.store.files import write_bytes, write_json
 from rpobench.store.packed_runs import FITS, PREDICTIONS, RUNS
-from rpobench.store.predictions import append_predictions, packed_path, read_predictions, read_seconds
 from rpobench.store.result_store import ResultStore
-from rpobench.store.spec import FitSpec
 from rpobench.store.stored_run import FIT_COST, StoredRun
 from rpobench.submissions.check import check_runs
-from rpobench.types import Prediction, RpobenchError
+from rpobench.types import RpobenchError
 
 Make = Callable[..., Path]
 FILES = {RUNS, PREDICTIONS, FITS}
-
-
-def right(position: int, target: str, rng: Random) -> str:
-    return target
-
-
-def pack(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["pack", *map(str, arguments)])
-
-
-def change(file: Path, **values: Any) -> None:
-    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -59,13 +44,8 @@ def contents(run: StoredRun) -> tuple[Any, ...]:
     return (run.name, *files_of_run, run.predictions(), run.reader.seconds(), fit, logs, cost)
 
 
-@pytest.fixture
-def folders(tmp_path: Path) -> tuple[object, ...]:
-    return ("--runs", tmp_path / "runs", "--out", tmp_path / "packed")
-
-
 def test_packed_runs_read_back_as_they_were(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
-    run, other = make_run("good", right), make_run("good", right, profiles="swapped", task="LaMP-7")
+    run, other = make_run("good", perfect), make_run("good", perfect, profiles="swapped", task="LaMP-7")
 
     done = pack(*folders)
 
@@ -77,7 +57,7 @@ def test_packed_runs_read_back_as_they_were(make_run: Make, tmp_path: Path, fold
 
 
 def test_pandas_opens_a_packed_set(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
-    run = make_run("good", right)
+    run = make_run("good", perfect)
     pack(*folders)
 
     runs = pandas.read_parquet(tmp_path / "packed" / RUNS)
@@ -93,10 +73,10 @@ def test_pandas_opens_a_packed_set(make_run: Make, tmp_path: Path, folders: tupl
 def test_packing_again_adds_and_writes_the_same_bytes(
     make_run: Make, tmp_path: Path, folders: tuple[object, ...]
 ) -> None:
-    run = make_run("good", right)
+    run = make_run("good", perfect)
     assert pack(*folders).exit_code == 0
     first = files(tmp_path / "packed")
-    better = make_run("better", right)
+    better = make_run("better", perfect)
 
     assert pack(*folders).exit_code == 0
 
@@ -106,7 +86,7 @@ def test_packing_again_adds_and_writes_the_same_bytes(
 
 
 def test_every_reader_takes_a_packed_set_for_runs(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
-    run = make_run("good", right)
+    run = make_run("good", perfect)
     make_run("poor", lambda position, target, rng: str(rng.randint(1, 5)))
     assert pack(*folders).exit_code == 0
 
@@ -124,33 +104,6 @@ def test_every_reader_takes_a_packed_set_for_runs(make_run: Make, tmp_path: Path
         assert CliRunner().invoke(app, ["check", str(path)]).exit_code == 0
 
 
-def test_a_changed_packed_run_is_not_in_order(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
-    make_run("good", right)
-    pack(*folders)
-    predictions = pandas.read_parquet(tmp_path / "packed" / PREDICTIONS)
-    predictions["text"] = "1"
-    predictions.to_parquet(tmp_path / "packed" / PREDICTIONS)
-
-    (report,) = check_runs(tmp_path / "packed")
-    assert any("from the predictions it is" in fault for fault in report.faults)
-
-    runs = pandas.read_parquet(tmp_path / "packed" / RUNS)
-    runs["spec"] = runs["spec"].str.replace('"base_model": "m"', '"base_model": "n"')
-    runs.to_parquet(tmp_path / "packed" / RUNS)
-
-    (report,) = check_runs(tmp_path / "packed")
-    assert any("its digest is" in fault for fault in report.faults)
-
-
-def test_a_file_that_is_no_parquet_is_named(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
-    make_run("good", right)
-    pack(*folders)
-    (tmp_path / "packed" / RUNS).write_bytes(b"no parquet")
-
-    with pytest.raises(RpobenchError, match=r"runs\.parquet: not readable as Parquet"):
-        ResultStore(tmp_path / "packed").find_runs()
-
-
 def test_a_command_goes_on_from_packed_runs(tmp_path: Path, model: ScriptedModel, folders: tuple[object, ...]) -> None:
     arguments: dict[str, Any] = {"method": "zero-shot,majority", "task": "LaMP-3", "limit": 6}
     first = rpobench.run(**arguments, out=tmp_path / "runs")
@@ -166,14 +119,14 @@ def test_a_command_goes_on_from_packed_runs(tmp_path: Path, model: ScriptedModel
 def test_what_is_not_to_be_committed_is_left_out_and_named(
     make_run: Make, tmp_path: Path, folders: tuple[object, ...]
 ) -> None:
-    begun, mails = make_run("begun", right), make_run("mails", right, task="LaMP-6", source="LaMP_6", texts=False)
-    silent, made_up = make_run("silent", right), make_run("made-up", right, task="LaMP-6")
-    private = make_run("private", right, texts=False)
+    begun, mails = make_run("begun", perfect), make_run("mails", perfect, task="LaMP-6", source="LaMP_6", texts=False)
+    silent, made_up = make_run("silent", perfect), make_run("made-up", perfect, task="LaMP-6")
+    private = make_run("private", perfect, texts=False)
     (begun / "result.json").unlink()
-    change(mails / "result.json", synthetic=False)
+    change_json(mails / "result.json", synthetic=False)
     lines = (silent / "predictions.jsonl").read_text()
     (silent / "predictions.jsonl").write_text(lines.replace('"unanswered": false', '"unanswered": true', 1))
-    change(silent / "result.json", unanswered=1)
+    change_json(silent / "result.json", unanswered=1)
     for name in ("drafts", "written", "users"):
         (tmp_path / "runs" / name).mkdir()
         (tmp_path / "runs" / name / "some.jsonl").write_text("{}\n")
@@ -192,9 +145,9 @@ def test_what_is_not_to_be_committed_is_left_out_and_named(
 
 
 def test_a_run_that_is_not_in_order_stops_no_other(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
-    torn, edited, lost, good = (make_run(name, right) for name in ("torn", "edited", "lost", "sound"))
+    torn, edited, lost, good = (make_run(name, perfect) for name in ("torn", "edited", "lost", "sound"))
     (torn / "predictions.jsonl").write_bytes((torn / "predictions.jsonl").read_bytes()[:-10])
-    change(edited / "spec.json", seed=5)
+    change_json(edited / "spec.json", seed=5)
     (lost / "environment.json").unlink()
 
     done = pack(*folders)
@@ -213,17 +166,6 @@ def test_half_a_character_cannot_be_packed(make_run: Make, tmp_path: Path, folde
 
     assert done.exit_code == 1 and f"{run.name}: left out: " in done.stderr
     assert "half a character" in done.stderr and not (tmp_path / "packed").exists()
-
-
-@pytest.fixture
-def trained(make_run: Make, tmp_path: Path) -> Path:
-    """The folder of a fit whose run lies beside it."""
-    spec = FitSpec(method="good", version="1", config={}, train_tasks=("LaMP-3@1",), data=(), base_model="m", seed=0)
-    run, fit = make_run("good", right, fit=spec.digest()), ResultStore(tmp_path / "runs").fit_folder(spec.digest())
-    write_json(fit / "spec.json", spec.content())
-    write_json(fit / FIT_COST, {"seconds": 9.0, "started": None, "usage": None, "tokens": None})
-    change(run / "result.json", fit_seconds=9.0)
-    return fit
 
 
 def test_of_a_fit_its_spec_cost_and_logs_are_packed_alone(
@@ -269,7 +211,7 @@ def test_another_cost_of_a_packed_fit_is_refused(trained: Path, tmp_path: Path, 
     before = files(tmp_path / "packed")
     write_json(trained / FIT_COST, {"seconds": 8.0, "started": None, "usage": None, "tokens": None})
     (run,) = (tmp_path / "runs").glob("LaMP-3-good-*")
-    change(run / "result.json", fit_seconds=8.0)
+    change_json(run / "result.json", fit_seconds=8.0)
 
     done = pack(*folders)
 
@@ -278,7 +220,7 @@ def test_another_cost_of_a_packed_fit_is_refused(trained: Path, tmp_path: Path, 
 
 
 def test_a_fit_is_named_by_a_digest_not_by_a_path(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
-    make_run("good", right, fit="../..")
+    make_run("good", perfect, fit="../..")
 
     done = pack(*folders)
 
@@ -287,7 +229,7 @@ def test_a_fit_is_named_by_a_digest_not_by_a_path(make_run: Make, tmp_path: Path
 
 
 def test_what_has_the_same_name_is_left_as_it_is(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
-    run = make_run("good", right)
+    run = make_run("good", perfect)
     half = tmp_path / "packed" / run.name / "predictions.jsonl"
     write_bytes(half, b"of a run under way\n")
     done = pack(*folders)
@@ -300,7 +242,7 @@ def test_what_has_the_same_name_is_left_as_it_is(make_run: Make, tmp_path: Path,
     before = files(tmp_path / "packed")
     lines = (run / "predictions.jsonl").read_text()
     (run / "predictions.jsonl").write_text(lines.replace('"seconds": 0.0625', '"seconds": 0.125'))
-    change(run / "result.json", seconds=3.0)
+    change_json(run / "result.json", seconds=3.0)
     assert pack(*folders).exit_code == 1
     assert files(tmp_path / "packed") == before
 
@@ -308,11 +250,11 @@ def test_what_has_the_same_name_is_left_as_it_is(make_run: Make, tmp_path: Path,
 def test_a_mark_that_hides_texts_is_taken_over_and_stays(
     make_run: Make, tmp_path: Path, folders: tuple[object, ...]
 ) -> None:
-    run = make_run("good", right)
+    run = make_run("good", perfect)
     assert pack(*folders).exit_code == 0
 
     for mark in (False, True):
-        change(run / "result.json", texts=mark)
+        change_json(run / "result.json", texts=mark)
         assert pack(*folders).exit_code == 0
         (packed,) = ResultStore(tmp_path / "packed").find_runs()
         assert packed.result.texts is False
@@ -330,7 +272,7 @@ def test_a_mark_that_hides_texts_is_taken_over_and_stays(
 def test_wrong_folders_are_named(
     make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
 ) -> None:
-    make_run("good", right)
+    make_run("good", perfect)
     monkeypatch.chdir(tmp_path)
 
     done = pack(*arguments)
@@ -344,7 +286,7 @@ def test_a_pack_that_was_killed_is_not_taken_for_runs(
     make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: tuple[object, ...], writes: int
 ) -> None:
     """Whichever of the three files it is killed in."""
-    make_run("good", right)
+    make_run("good", perfect)
     replace, count = Path.replace, 0
 
     def die(self: Path, target: Path) -> Path:
@@ -364,119 +306,3 @@ def test_a_pack_that_was_killed_is_not_taken_for_runs(
     assert list((tmp_path / "packed").iterdir()) and ResultStore(tmp_path / "packed").find_runs() == []
     assert pack(*folders).exit_code == 0
     assert [report.faults for report in check_runs(tmp_path / "packed")] == [[]]
-
-
-def some(*ids: str) -> list[Prediction]:
-    return [Prediction(key, "text", "raw") for key in ids]
-
-
-@pytest.mark.parametrize("killed", [False, True])
-def test_more_predictions_of_a_zipped_run_lose_none(tmp_path: Path, killed: bool) -> None:
-    file = tmp_path / "predictions.jsonl"
-    append_predictions(file, some("1", "2"), seconds=4.0)
-    packed_path(file).write_bytes(store.pack_lines(file))
-    if killed:
-        file.write_bytes(b"")  # in the middle of unpacking
-    else:
-        file.unlink()
-    assert len(read_predictions(file)) == 2
-    append_predictions(file, some("3"))
-    assert read_seconds(file) == {"1": 2.0, "2": 2.0, "3": 0.0}
-    assert not packed_path(file).exists()
-
-
-def test_predictions_that_could_not_be_read_back_are_not_packed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "MAX_UNPACKED_BYTES", 10)
-    (tmp_path / "predictions.jsonl").write_bytes(b" " * 11)
-    with pytest.raises(RpobenchError, match="too large to be packed"):
-        store.pack_lines(tmp_path / "predictions.jsonl")
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [gzip.compress(b"{}\n"), b"no gzip", gzip.compress(b"{}" * 999)[:-9], gzip.compress(b" " * 200_000)],
-    ids=["not a prediction", "no gzip", "cut off", "too large"],
-)
-def test_a_packed_file_that_cannot_be_read_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bytes
-) -> None:
-    monkeypatch.setattr(store, "MAX_UNPACKED_BYTES", 100_000)
-    (tmp_path / "predictions.jsonl.gz").write_bytes(broken)
-    with pytest.raises(RpobenchError, match=r"predictions\.jsonl\.gz: (line 1 is no|not readable|over 100000 bytes)"):
-        read_predictions(tmp_path / "predictions.jsonl")
-
-
-@pytest.mark.parametrize(
-    ("name", "column", "value", "fault"),
-    [
-        (RUNS, "spec", "{", "spec: is no JSON"),
-        (RUNS, "result", None, "result: is no JSON"),
-        (RUNS, "result", "[" * 100_000, "result: is no JSON"),
-        (RUNS, "environment", "[1]", "environment: is no JSON object"),
-        (RUNS, "run", None, "None names no folder"),
-        (RUNS, "run", "../run", "'../run' names no folder"),
-        (RUNS, "world", "first", "its columns are not those"),
-        (FITS, "cost", "[1]", "cost: is no JSON object"),
-        (FITS, "logs", '{"sft": 1}', "logs: a stage is no list of lines"),
-        (PREDICTIONS, "run", "another", "0 examples, 24 were scored"),
-        (PREDICTIONS, "text", None, "text None is no text"),
-        (PREDICTIONS, "example_id", None, "example_id None is no text"),
-        (PREDICTIONS, "evidence", None, "line 1 is no prediction"),
-    ],
-)
-def test_a_broken_value_of_a_packed_set_is_named(
-    trained: Path, tmp_path: Path, folders: tuple[object, ...], name: str, column: str, value: object, fault: str
-) -> None:
-    assert pack(*folders).exit_code == 0
-    frame = pandas.read_parquet(tmp_path / "packed" / name)
-    frame[column] = value
-    frame.to_parquet(tmp_path / "packed" / name)
-
-    refused = CliRunner().invoke(app, ["check", str(tmp_path / "packed")])
-
-    assert isinstance(refused.exception, RpobenchError), refused.exception
-    assert fault in str(refused.exception)
-
-
-@pytest.mark.parametrize(("name", "column"), [(RUNS, "run"), (RUNS, "spec"), (PREDICTIONS, "run"), (FITS, "cost")])
-def test_a_missing_column_of_a_packed_set_is_named(
-    trained: Path, tmp_path: Path, folders: tuple[object, ...], name: str, column: str
-) -> None:
-    assert pack(*folders).exit_code == 0
-    file = tmp_path / "packed" / name
-    pandas.read_parquet(file).drop(columns=[column]).to_parquet(file)
-
-    refused = CliRunner().invoke(app, ["check", str(tmp_path / "packed")])
-
-    assert isinstance(refused.exception, RpobenchError), refused.exception
-    assert f"{file}: its columns are not those of a packed set ({column!r} is there 0 times)" in str(refused.exception)
-
-
-def test_predictions_may_stand_in_any_order(make_run: Make, tmp_path: Path, folders: tuple[object, ...]) -> None:
-    make_run("good", right)
-    make_run("poor", lambda position, target, rng: str(rng.randint(1, 5)))
-    assert pack(*folders).exit_code == 0
-    before = [run.predictions() for run in ResultStore(tmp_path / "packed").find_runs()]
-    file = tmp_path / "packed" / PREDICTIONS
-
-    pandas.read_parquet(file).sort_values("example_id").to_parquet(file)  # with an index as one more column
-
-    assert [run.predictions() for run in ResultStore(tmp_path / "packed").find_runs()] == before
-    assert [report.faults for report in check_runs(tmp_path / "packed")] == [[], []]
-
-
-def test_nothing_is_added_to_a_set_that_is_not_in_order(
-    make_run: Make, tmp_path: Path, folders: tuple[object, ...]
-) -> None:
-    make_run("good", right)
-    assert pack(*folders).exit_code == 0
-    file = tmp_path / "packed" / RUNS
-    runs = pandas.read_parquet(file)
-    runs["spec"] = "{}"
-    runs.to_parquet(file)
-
-    refused = pack(*folders)
-
-    assert isinstance(refused.exception, RpobenchError) and f"{file}: " in str(refused.exception), refused.exception
