@@ -73,12 +73,3 @@ class CitationIdentification(LabelTask):
     def _quoted(text: str) -> list[str]:
         """What stands in quotes: the author's title, then both references."""
         return text.split('"')[1::2]
-
-    def parse(self, raw: str) -> str:
-        """Read a label, also where its brackets are left out."""
-        label = super().parse(raw)
-        if label:
-            return label
-
-        bracketed = f"[{raw.strip().rstrip('.')}]"
-        return bracketed if bracketed in self.labels else ""

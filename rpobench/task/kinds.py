@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
 from rpobench.task.contract import Task
+from rpobench.task.labels import read_label
+from rpobench.task.ratings import read_rating
 from rpobench.task.scorers import LabelScorer, RatingScorer, Scorer, TextScorer
 from rpobench.task.thinking import strip_thinking
+from rpobench.task.titles import read_title
 from rpobench.types import ProfileItem
-
-# What a model writes before the text that it was asked for, such as "Headline: ".
-HEADING_BEFORE_TEXT = re.compile(r"^(headline|title|subject|tweet|paraphrase|paraphrased tweet|answer)\s*:\s*", re.I)
-CLOSING_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "`": "`"}  # by the opening one
-
-# Where a rating's own words speak of the scale: "1 to 5", "/5", "out of 5".
-SCALE = re.compile(r"\b1 ?(?:to|-|–) ?5\b|(?:/|\bout of) ?5\b(?!\.\d)", re.IGNORECASE)
-# A whole number from 1 to 5 that stands alone, as "4" or "4.0".
-RATING = re.compile(r"(?<![\d.])([1-5])(?:\.0+)?(?!\.?\d)")
 
 
 class PairedItems(Task):
@@ -60,17 +53,8 @@ class LabelTask(Task):
     scorer_class: ClassVar[type[Scorer]] = LabelScorer
 
     def parse(self, raw: str) -> str:
-        """Read the label that the text is, else the first that it names; the longest where several start there."""
-        text = (strip_thinking(raw) or "").strip()
-        if text in self.labels:
-            return text
-
-        # A group a label: ignoring case, `re` also takes ı for i, so the matched text is not always a label's spelling.
-        longest_first = sorted(self.labels, key=len, reverse=True)
-        pattern = "|".join(rf"(?<!\w)({re.escape(label)})(?!\w)" for label in longest_first)
-        match = re.search(pattern, text, re.I)
-
-        return longest_first[match.lastindex - 1] if match and match.lastindex else ""
+        """Read the label that the text is, else the one that it states or first names; see `read_label`."""
+        return read_label(strip_thinking(raw) or "", self.labels)
 
 
 class RatingTask(Task):
@@ -81,10 +65,8 @@ class RatingTask(Task):
     labels = ("1", "2", "3", "4", "5")
 
     def parse(self, raw: str) -> str:
-        """Read the first whole number from 1 to 5 that stands alone in the text and does not speak of the scale."""
-        match = RATING.search(SCALE.sub(" ", strip_thinking(raw) or ""))
-
-        return match[1] if match else ""
+        """Read the one rating that the text gives; see `read_rating`."""
+        return read_rating(strip_thinking(raw) or "")
 
 
 class TextTask(Task):
@@ -95,16 +77,5 @@ class TextTask(Task):
     max_new_tokens = 40
 
     def parse(self, raw: str) -> str:
-        """Read the first line with words, without a leading `Headline:` and without quotes around it."""
-        text = ""
-        for line in (strip_thinking(raw) or "").splitlines():
-            text = HEADING_BEFORE_TEXT.sub("", line.strip().strip("*")).strip()
-            if any(map(str.isalnum, text)):
-                break
-        else:
-            return ""
-
-        if len(text) > 1 and CLOSING_QUOTES.get(text[0]) == text[-1]:
-            text = text[1:-1].strip()
-
-        return text
+        """Read the first line with words, without lead-in, label and quotes; see `read_title`."""
+        return read_title(strip_thinking(raw) or "")
