@@ -120,12 +120,23 @@ def measure(root: Path, folder: str) -> Shape:
 
 
 def list_names(tree: ast.AST) -> Iterator[str]:
-    """Yield every name that the code gives: by an assignment, a loop, a `with`, a comprehension or a parameter."""
+    """Yield every name that the code gives: by an assignment, a loop, a `with`, a comprehension, a parameter and so on.
+
+    An attribute counts where it is assigned, an import where it is renamed.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
         elif isinstance(node, ast.arg):
             yield node.arg
+        elif isinstance(node, ast.alias) and node.asname:
+            yield node.asname
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            yield node.name
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            yield node.rest
 
 
 def has_paragraphs(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> bool:

@@ -88,6 +88,10 @@ def test_unsafe_loads_would_be_found(line: str) -> None:
         (None, ""),
         *[(module, "rpobench.tasks.lamp1") for module in ("plan", "data/users", "new_module")],
         ("rpo/histories", "rpobench.data.synth.world"),
+        ("leaderboard/rows", "rpobench"),
+        ("baselines/zero_shot", "rpobench.runs.plan"),
+        ("tasks/lamp1", "rpobench.cli.options"),
+        ("api", "rpobench.scoring.result"),
         ("data/synth/wording", "rpobench.rpo.trajectories.rules"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -53,9 +54,9 @@ def disk_faults(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RpobenchError(
-            f"{file}: {error.strerror or error}: finished predictions are kept, make room there and run again"
-        ) from error
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "make room there and run again" if is_full else "name a place that can be written and run again"
+        raise RpobenchError(f"{file}: {error.strerror or error}: finished predictions are kept, {advice}") from error
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:

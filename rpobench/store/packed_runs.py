@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpobench.store.files import write_bytes
-from rpobench.store.predictions import TRUE_ONLY_FIELDS, parse_record
+from rpobench.store.packed_schemas import OPTIONAL_FIELDS, fit_schema, fit_to_schema, prediction_schema, run_schema
+from rpobench.store.predictions import parse_record
 from rpobench.store.results import StoredEnvironment, StoredResult, parse_stored
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.store.stored_run import StoredRun
@@ -31,10 +32,7 @@ COMPRESSION = {"compression": "zstd", "compression_level": 19}
 # The fields of a prediction's usage have columns of their own; its `seconds` is the column `answer_seconds`, since
 # `seconds` is what the whole prediction took.
 USAGE_COLUMNS = ("calls", "prompt_tokens", "completion_tokens", "cached", "dollars")
-# Left out of a line where null; other fields stand there as null.
-OPTIONAL_FIELDS = ("kept", "cut", "unanswered", "seconds", *TRUE_ONLY_FIELDS)
 
-FRAME_INDEX = "__index_level_"  # how the columns begin that pandas adds for the index of a data frame
 ADVICE = "fetch it again or move it away"
 
 Json = Mapping[str, Any]  # an object as it stands in a file of the store
@@ -90,7 +88,7 @@ class PackedRuns:
     def runs(self) -> dict[str, PackedRun]:
         """The runs by name, without their lines; empty where the folder holds no packed set."""
         runs = {}
-        for row in self._read_rows(RUNS, _run_schema()):
+        for row in self._read_rows(RUNS, run_schema()):
             name = self._check_folder_name(row["run"], RUNS)
             runs[name] = PackedRun(
                 name=name,
@@ -105,7 +103,7 @@ class PackedRuns:
     def fits(self) -> dict[str, PackedFit]:
         """The fits by digest."""
         fits = {}
-        for row in self._read_rows(FITS, _fit_schema()):
+        for row in self._read_rows(FITS, fit_schema()):
             digest = self._check_folder_name(row["fit"], FITS)
             spec = self._parse_object(row, "spec", FITS, digest)
             cost = self._parse_object(row, "cost", FITS, digest) if row["cost"] else None
@@ -165,7 +163,7 @@ class PackedRuns:
             raise RpobenchError(f"{file}: not readable as Parquet ({error}): {ADVICE}") from error
 
         try:
-            return _fit_to_schema(table, schema)
+            return fit_to_schema(table, schema)
         except (pyarrow.ArrowException, ValueError) as error:
             raise RpobenchError(f"{file}: its columns are not those of a packed set ({error}): {ADVICE}") from error
 
@@ -189,7 +187,7 @@ class PackedRuns:
 
     @cached_property
     def _predictions(self) -> pyarrow.Table:
-        return self._read_table(PREDICTIONS, _prediction_schema())
+        return self._read_table(PREDICTIONS, prediction_schema())
 
     @cached_property
     def _rows_by_run(self) -> dict[str, list[int]]:
@@ -248,32 +246,9 @@ def write_packed(root: Path, runs: Sequence[PackedRun], fits: Sequence[PackedFit
     fit_rows = [_make_fit_row(fit) for fit in fits]
 
     # A kill in between leaves predictions and fits that no run names: nobody reads them.
-    write_bytes(root / FITS, _encode_parquet(fit_rows, _fit_schema()))
-    write_bytes(root / PREDICTIONS, _encode_parquet(prediction_rows, _prediction_schema()))
-    write_bytes(root / RUNS, _encode_parquet(run_rows, _run_schema()))
-
-
-def _fit_to_schema(table: pyarrow.Table, schema: pyarrow.Schema) -> pyarrow.Table:
-    """Give a table the columns and types of today; pandas writes other types of text, and an index.
-
-    Raises:
-        ValueError: A column is missing, there twice, or unknown.
-        pyarrow.ArrowException: A column is of another type.
-    """
-    import pyarrow
-
-    for name in table.column_names:
-        if name not in schema.names and not name.startswith(FRAME_INDEX):
-            raise ValueError(f"{name!r} is unknown")
-
-    for field in schema:
-        count = table.column_names.count(field.name)
-        if count == 0 and field.name in OPTIONAL_FIELDS:  # a set that was packed earlier lacks the newest columns
-            table = table.append_column(field, pyarrow.nulls(table.num_rows, field.type))
-        elif count != 1:
-            raise ValueError(f"{field.name!r} is there {count} times")
-
-    return table.select(schema.names).cast(schema)
+    write_bytes(root / FITS, _encode_parquet(fit_rows, fit_schema()))
+    write_bytes(root / PREDICTIONS, _encode_parquet(prediction_rows, prediction_schema()))
+    write_bytes(root / RUNS, _encode_parquet(run_rows, run_schema()))
 
 
 def _encode_parquet(rows: Sequence[Json], schema: pyarrow.Schema) -> bytes:
@@ -312,33 +287,6 @@ def _make_run_row(run: PackedRun) -> Json:
     }
 
 
-def _run_schema() -> pyarrow.Schema:
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            ("run", pa.string()),
-            ("task", pa.string()),
-            ("method", pa.string()),
-            ("version", pa.string()),
-            ("base_model", pa.string()),
-            ("data", pa.string()),
-            ("world", pa.int64()),
-            ("split", pa.string()),
-            ("limit", pa.int64()),
-            ("profiles", pa.string()),
-            ("seed", pa.int64()),
-            ("fit", pa.string()),
-            ("n", pa.int64()),
-            ("value", pa.float64()),
-            ("main_metric", pa.string()),
-            ("spec", pa.string()),
-            ("environment", pa.string()),
-            ("result", pa.string()),
-        ]
-    )
-
-
 def _make_fit_row(fit: PackedFit) -> Json:
     return {
         "fit": fit.digest,
@@ -349,22 +297,6 @@ def _make_fit_row(fit: PackedFit) -> Json:
         "cost": None if fit.cost is None else json.dumps(fit.cost, sort_keys=True),
         "logs": json.dumps(fit.logs, sort_keys=True),
     }
-
-
-def _fit_schema() -> pyarrow.Schema:
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            ("fit", pa.string()),
-            ("method", pa.string()),
-            ("base_model", pa.string()),
-            ("spec", pa.string()),
-            ("cost", pa.string()),
-            ("logs", pa.string()),
-            ("seed", pa.int64()),
-        ]
-    )
 
 
 def _make_prediction_row(run_name: str, line: Json) -> Json:
@@ -388,32 +320,3 @@ def _restore_line(row: Json) -> Json:
             del line[name]
 
     return {**line, "usage": usage}
-
-
-def _prediction_schema() -> pyarrow.Schema:
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            ("run", pa.string()),
-            ("example_id", pa.string()),
-            ("text", pa.string()),
-            ("raw", pa.string()),
-            ("draft", pa.string()),
-            ("evidence", pa.list_(pa.string())),
-            ("cut", pa.int64()),
-            ("failure", pa.string()),
-            ("trajectory", pa.string()),
-            ("unanswered", pa.bool_()),
-            ("kept", pa.bool_()),
-            ("permanent", pa.bool_()),
-            ("truncated", pa.bool_()),
-            ("seconds", pa.float64()),
-            ("calls", pa.int64()),
-            ("prompt_tokens", pa.int64()),
-            ("completion_tokens", pa.int64()),
-            ("answer_seconds", pa.float64()),
-            ("cached", pa.int64()),
-            ("dollars", pa.float64()),
-        ]
-    )

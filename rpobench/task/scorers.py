@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+# Whether a higher value of a metric is better, or a lower one.
 Direction = Literal["max", "min"]
 
 
