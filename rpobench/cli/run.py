@@ -35,6 +35,10 @@ Profiles = Annotated[str, typer.Option(help="own, or swapped: each example with 
 Adapter = Annotated[str | None, typer.Option(help="A run, or its folder: applies its trained module, trains none.")]
 BaseUrl = Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")]
 Concurrency = Annotated[int | None, typer.Option(min=1, help="Requests at a time to a server.")]
+Serve = Annotated[
+    str | None, typer.Option(help="Command that starts a server for the run; {port} stands where its port goes.")
+]
+ServeWait = Annotated[float | None, typer.Option(help="Seconds until that server must answer; 900 unless given.")]
 Price = Annotated[str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file of them by model.")]
 MaxCost = Annotated[float | None, typer.Option(min=0, help="Dollars; stops when they are spent.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only estimate calls, tokens and dollars.")]
@@ -58,6 +62,8 @@ def run_methods(
     out: Out = Path("runs"),
     base_url: BaseUrl = None,
     concurrency: Concurrency = None,
+    serve: Serve = None,
+    serve_wait: ServeWait = None,
     price: Price = None,
     max_cost: MaxCost = None,
     dry_run: DryRun = False,
@@ -73,8 +79,9 @@ def run_methods(
     what = {"method": method, "task": task, "settings": settings, "preset": preset, "seeds": seeds, "adapter": adapter}
     examples = {"data": data, "split": split, "limit": limit, "holdout": holdout, "profiles": profiles}
     model = {"base_model": base_model, "base_url": base_url, "concurrency": concurrency}
+    server = {"serve": serve, "serve_wait": serve_wait}
     cost = {"price": price, "max_cost": max_cost}
-    plan = make_plan(**what, **examples, **model, **cost, swap=not no_swap, texts=not no_text, out=out)
+    plan = make_plan(**what, **examples, **model, **server, **cost, swap=not no_swap, texts=not no_text, out=out)
 
     execute = _print_estimate if dry_run else _run_plan
     execute(plan, as_json=as_json)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from rpobench.models.protocol import LanguageModel
+from rpobench.models.served.launch import stop_server_afterwards
 from rpobench.runs.estimate import Estimate, Work, estimate_work
 from rpobench.runs.method_runs import MethodRuns
 from rpobench.runs.plan import Plan
@@ -36,17 +37,18 @@ def run(plan: Plan) -> list[RunSummary]:
     """
     base_model, method_runs = _prepare_runs(plan)
 
-    if not is_first():
+    with stop_server_afterwards(base_model):
+        if not is_first():
+            for runs in method_runs:
+                runs.join_fits()
+            return []
+
+        print(estimate_work(base_model, _list_work(method_runs)).describe(), file=sys.stderr)
+
+        summaries: list[RunSummary] = []
         for runs in method_runs:
-            runs.join_fits()
-        return []
-
-    print(estimate_work(base_model, _list_work(method_runs)).describe(), file=sys.stderr)
-
-    summaries: list[RunSummary] = []
-    for runs in method_runs:
-        summaries += runs.run_all()
-    return summaries
+            summaries += runs.run_all()
+        return summaries
 
 
 def estimate(plan: Plan) -> Estimate:
@@ -63,7 +65,8 @@ def estimate(plan: Plan) -> Estimate:
     """
     base_model, method_runs = _prepare_runs(plan)
 
-    return estimate_work(base_model, _list_work(method_runs))
+    with stop_server_afterwards(base_model):
+        return estimate_work(base_model, _list_work(method_runs))
 
 
 def _prepare_runs(plan: Plan) -> tuple[LanguageModel, list[MethodRuns]]:

@@ -72,12 +72,19 @@ class Plan:
     texts: bool = True
     base_url: str | None = None
     concurrency: Annotated[int, Field(ge=1)] | None = None
+    serve: str | None = None
+    serve_wait: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     price: str | None = None
     max_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
     def model_options(self) -> dict[str, Any]:
         """Collect the options that the base model's factory takes beside its spec, as far as they were set, by name."""
-        options = {"base_url": self.base_url, "concurrency": self.concurrency}
+        options = {
+            "base_url": self.base_url,
+            "concurrency": self.concurrency,
+            "serve": self.serve,
+            "serve_wait": self.serve_wait,
+        }
         return {name: value for name, value in options.items() if value is not None}
 
 

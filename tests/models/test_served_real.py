@@ -14,6 +14,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
 import pytest
 
 import rpobench
@@ -128,6 +129,36 @@ def test_greedy_answers_are_the_local_models(server: RealServer, embedded_checkp
     assert [completion.text.strip() for completion in served] == [completion.text.strip() for completion in local]
     served_tokens = [completion.usage.prompt_tokens for completion in served]
     assert served_tokens == [completion.usage.prompt_tokens for completion in local]
+
+
+def test_a_run_starts_the_server_and_stops_it(
+    embedded_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hub").mkdir()
+    checkpoint = tmp_path / "model"  # a name that no other process has in its arguments
+    checkpoint.symlink_to(embedded_checkpoint)
+
+    program = f"HF_HOME={tmp_path} HF_HUB_OFFLINE=1 {sys.executable} -m transformers.cli.transformers"
+    command = f"{program} serve {checkpoint} --host 127.0.0.1 --port {{port}}"
+    model = f"openai:{checkpoint}?deadline=600"
+    plan = {"method": "zero-shot", "task": "LaMP-7", "limit": 2, "base_model": model}
+
+    (first,) = rpobench.run(**plan, out=tmp_path / "first", serve=command)
+    assert first["n"] == 2 and first["failed"] == 0
+    assert "the server answers" in capsys.readouterr().err
+    assert not [process for process in psutil.process_iter() if str(checkpoint) in " ".join(_arguments(process))]
+
+    (second,) = rpobench.run(**plan, out=tmp_path / "second", serve=command)
+    assert second["metrics"] == first["metrics"]
+    assert "starting the server" not in capsys.readouterr().err, "the cache knew the answers, whatever the port was"
+
+
+def _arguments(process: psutil.Process) -> list[str]:
+    try:
+        arguments: list[str] = process.cmdline()
+    except psutil.Error:
+        return []
+    return arguments
 
 
 def test_an_unknown_model_is_one_line(server: RealServer) -> None:

@@ -11,6 +11,7 @@ from openai import DefaultAsyncHttpxClient
 
 CONNECT = 10.0  # seconds until a connection stands: a wrong address should not cost six deadlines
 MAX_BODY = 4 << 20  # bytes; a chat answer of a benchmark is a few KB, an endless one must end somewhere
+LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # no proxy reaches this machine's own servers
 ENCODING_HEADERS = ("content-encoding", "content-length", "transfer-encoding")  # wrong once the body is decoded
 
 
@@ -27,7 +28,8 @@ class CheckedClient(DefaultAsyncHttpxClient):
 
     def __init__(self, *, deadline: float, connections: int) -> None:
         limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
-        super().__init__(timeout=httpx2.Timeout(deadline, connect=min(deadline, CONNECT)), limits=limits)
+        timeout = httpx2.Timeout(deadline, connect=min(deadline, CONNECT))
+        super().__init__(timeout=timeout, limits=limits, mounts=dict.fromkeys(LOOPBACK))
         self._deadline = deadline
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:

@@ -11,9 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rpobench.models.answer_cache import CachedModel, open_shared_cache
-from rpobench.models.protocol import OnCompletion, ReportingModel
+from rpobench.models.protocol import LanguageModel, OnCompletion, ReportingModel
 from rpobench.models.served.event_loop import BackgroundLoop
 from rpobench.models.served.failure_limit import FailureLimit
+from rpobench.models.served.launch import LaunchedModel, plan_server
 from rpobench.models.served.options import OFFICIAL, one_line, parse_served, read_key, server_address
 from rpobench.models.served.replies import REFUSED, attempts, explain_refusal, read_completion
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
@@ -25,13 +26,21 @@ RETRIES = 5  # of the official client: after 0.5, 1, 2, 4 and 8 seconds, or when
 CHOICE_TOKENS = 32  # room for a label and the words some models put around it
 
 
-def open_served(argument: str, base_url: str | None = None, concurrency: int = 32) -> CachedModel:
+def open_served(
+    argument: str,
+    base_url: str | None = None,
+    concurrency: int = 32,
+    serve: str | None = None,
+    serve_wait: float | None = None,
+) -> CachedModel:
     """The model of a spec `openai:ARGUMENT`; its answers are cached.
 
     Args:
         argument: `MODEL`, with options after `?`: deadline (seconds), system (a prompt before every chat).
         base_url: The server's address, if not OPENAI_BASE_URL or OpenAI's.
         concurrency: How many requests are made at a time.
+        serve: A command that starts the server when it is first asked; `{port}` stands where its port goes.
+        serve_wait: Seconds that it may take until it answers.
 
     Returns:
         The model; nothing is asked of the server yet.
@@ -40,7 +49,14 @@ def open_served(argument: str, base_url: str | None = None, concurrency: int = 3
         RpobenchError: There is no model, an option or the address is wrong, or there is no key where one is needed.
     """
     name, options = parse_served(argument)
-    return CachedModel(ServedModel(name, base_url=base_url, concurrency=concurrency, **options), open_shared_cache())
+    server = plan_server(serve, serve_wait, base_url)
+    if server is None:
+        model: LanguageModel = ServedModel(name, base_url=base_url, concurrency=concurrency, **options)
+    else:
+        served = ServedModel(name, base_url=server.url, server_name=server.name, concurrency=concurrency, **options)
+        model = LaunchedModel(served, server)
+
+    return CachedModel(model, open_shared_cache())
 
 
 class ServedModel(ReportingModel):
@@ -52,6 +68,7 @@ class ServedModel(ReportingModel):
     Args:
         model: The name that the server knows it by.
         base_url: The server's address, if not OPENAI_BASE_URL or OpenAI's.
+        server_name: What stands for the address in the identity, where the address is another one each time.
         concurrency: How many requests are made at a time.
         system: A prompt before every chat that has no system message of its own.
         deadline: Seconds that one request may take.
@@ -66,12 +83,13 @@ class ServedModel(ReportingModel):
         model: str,
         *,
         base_url: str | None = None,
+        server_name: str | None = None,
         concurrency: int = 32,
         system: str | None = None,
         deadline: float = 60.0,
     ) -> None:
         self.model, self.base_url = model, server_address(base_url)
-        self.concurrency = concurrency
+        self.server_name, self.concurrency = server_name or self.base_url, concurrency
 
         self._system, self._deadline = system, deadline
         self._key = read_key(self.base_url)
@@ -79,9 +97,9 @@ class ServedModel(ReportingModel):
 
     @property
     def identity(self) -> str:
-        """Name, address and system prompt; never the key."""
+        """Name, address (or what stands for it) and system prompt; never the key."""
         system = f"+system:{hashlib.sha256(self._system.encode()).hexdigest()[:12]}" if self._system else ""
-        return f"openai:{self.model}@{self.base_url}{system}"
+        return f"openai:{self.model}@{self.server_name}{system}"
 
     @property
     def _label(self) -> str:
