@@ -81,5 +81,5 @@ def _after_summary(prediction: Prediction, summary: Summary) -> Prediction:
     prediction = replace(prediction, usage=summary.usage + prediction.usage, trajectory=summary.text or None)
     if summary.failure:
         failure = f"no summary of the profile ({summary.failure})"
-        prediction = replace(prediction, failure=failure, unanswered=True)
+        prediction = replace(prediction, failure=failure, unanswered=True, permanent=summary.permanent)
     return prediction

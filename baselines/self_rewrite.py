@@ -95,7 +95,8 @@ def _after_critique(rewrite: Prediction, critique: Completion) -> Prediction:
     """A rewrite whose critique failed is no answer, whatever it says."""
     rewrite = replace(rewrite, trajectory=critique.text, usage=rewrite.usage + critique.usage)
     if critique.failure:
-        rewrite = replace(rewrite, failure=f"no critique ({critique.failure})", unanswered=True)
+        failure = f"no critique ({critique.failure})"
+        rewrite = replace(rewrite, failure=failure, unanswered=True, permanent=critique.permanent)
     return rewrite
 
 

@@ -8,7 +8,18 @@ from itertools import chain
 
 from rpobench.baselines.grouping import split_into_groups
 
-from rpobench.api import Chat, Completion, Example, Message, ProfileItem, Task, Usage, first_failure, total_usage
+from rpobench.api import (
+    Chat,
+    Completion,
+    Example,
+    Message,
+    ProfileItem,
+    Task,
+    Usage,
+    fails_for_good,
+    first_failure,
+    total_usage,
+)
 from rpobench.method.context import Context
 from rpobench.rpo.form import one_line
 
@@ -31,11 +42,13 @@ class Summary:
         text: The summary; empty for an empty profile.
         usage: What it cost in calls and tokens.
         failure: Why the model gave none, as in `Completion`.
+        permanent: Whether the failure would come again, as in `Completion`.
     """
 
     text: str = ""
     usage: Usage = field(default_factory=Usage)
     failure: str | None = None
+    permanent: bool = False
 
 
 def summarize_profiles(task: Task, examples: Sequence[Example], context: Context) -> list[Summary]:
@@ -102,13 +115,14 @@ def _write_notes(task: Task, chats_by_profile: Sequence[Sequence[Chat]], context
 
 
 def _note(completion: Completion) -> Summary:
-    return Summary(one_line(completion.text)[:ITEM_CHARACTERS], completion.usage, completion.failure)
+    text = one_line(completion.text)[:ITEM_CHARACTERS]
+    return Summary(text, completion.usage, completion.failure, completion.permanent)
 
 
 def _combine_notes(notes: Sequence[Summary]) -> Summary:
     """The last note, with the cost of all and the first failure among them."""
     text = notes[-1].text if notes else ""
-    return Summary(text, total_usage(notes), first_failure(notes))
+    return Summary(text, total_usage(notes), first_failure(notes), fails_for_good(notes))
 
 
 def _item_line(task: Task, item: ProfileItem) -> str:

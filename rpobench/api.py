@@ -11,7 +11,13 @@ may. Whatever is imported from elsewhere in `rpobench` may change at any time.
 from __future__ import annotations
 
 from rpobench.evidence.retrievers import Retriever
-from rpobench.method.answering import content_free_prompt, content_free_wording, first_failure, total_usage
+from rpobench.method.answering import (
+    content_free_prompt,
+    content_free_wording,
+    fails_for_good,
+    first_failure,
+    total_usage,
+)
 from rpobench.method.config import QUICK_EVIDENCE, UNCUT, EvidenceConfig, MethodConfig
 from rpobench.method.context import FitContext, PredictContext
 from rpobench.method.contract import Method
@@ -74,6 +80,7 @@ __all__ = [
     "build_past_examples",
     "content_free_prompt",
     "content_free_wording",
+    "fails_for_good",
     "first_failure",
     "get_method",
     "get_model",

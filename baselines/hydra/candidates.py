@@ -11,10 +11,10 @@ from rpobench.api import (
     Evidence,
     Example,
     FitContext,
-    RpobenchError,
     Task,
     Usage,
     content_free_prompt,
+    fails_for_good,
     first_failure,
     total_usage,
 )
@@ -34,12 +34,14 @@ class Candidates:
         raws: The model's words that each was read from; for labels the labels themselves.
         usage: What they cost.
         failure: Why the model gave none, as in `Completion`.
+        permanent: Whether the failure would come again, as in `Completion`.
     """
 
     texts: tuple[str, ...]
     raws: tuple[str, ...]
     usage: Usage
     failure: str | None = None
+    permanent: bool = False
 
     @property
     def greedy(self) -> str:
@@ -60,10 +62,11 @@ def propose_candidates(
         counts: How many candidates each example gets. A label task always gets all labels, for one call.
 
     Returns:
-        The candidates of each example, in order.
+        The candidates of each example, in order. In a fit, those with a `failure` are left out of it.
 
     Raises:
-        RpobenchError: In a fit, the model gave no answer to some of them.
+        RpobenchError: In a fit, the model gave no answer to some of them that may come when it is asked again, or
+            refused too many.
     """
     prompts = [task.prompt(example, best.items) for example, best in zip(examples, evidence, strict=True)]
     if task.labels:
@@ -73,12 +76,10 @@ def propose_candidates(
         completions_by_example = _write_texts(task, prompts, context, counts)
         candidates = [_text_candidates(task, completions) for completions in completions_by_example]
 
-    failures = [answers.failure for answers in candidates if answers.failure]
-    if failures and isinstance(context, FitContext):
-        raise RpobenchError(
-            f"{task.name}: the base model gave no answer to {len(failures)} of {len(candidates)} training prompts "
-            f"({failures[0]}): the same command asks them again and goes on"
-        )
+    if isinstance(context, FitContext):
+        pairs = zip(examples, candidates, strict=True)
+        failed = {example.id: answers for example, answers in pairs if answers.failure}
+        context.left_out.add(task.name, failed, len(candidates), "prompts")
     return candidates
 
 
@@ -89,14 +90,16 @@ def _label_candidates(task: Task, choice: Completion) -> Candidates:
     if chosen_label:
         labels.insert(0, chosen_label)
 
-    return Candidates(tuple(labels), tuple(labels), choice.usage, choice.failure)
+    return Candidates(tuple(labels), tuple(labels), choice.usage, choice.failure, choice.permanent)
 
 
 def _text_candidates(task: Task, completions: Sequence[Completion]) -> Candidates:
     texts = [task.parse(completion.text) or completion.text.strip() for completion in completions]
     raws = [completion.text for completion in completions]
 
-    return Candidates(tuple(texts), tuple(raws), total_usage(completions), first_failure(completions))
+    return Candidates(
+        tuple(texts), tuple(raws), total_usage(completions), first_failure(completions), fails_for_good(completions)
+    )
 
 
 def _write_texts(

@@ -152,7 +152,7 @@ class Chooser:
         best = max(range(len(scores)), key=scores.__getitem__)
 
         text = "" if failure else candidates.raws[best]
-        return Completion(text, candidates.usage + heads.usage, failure)
+        return Completion(text, candidates.usage + heads.usage, failure, candidates.permanent)
 
     def _get_heads(self, examples: Sequence[Example], context: PredictContext) -> list[Heads]:
         """Each example's heads: kept from earlier, or learned now from its profile. Equal profiles share them."""

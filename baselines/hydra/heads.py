@@ -25,7 +25,8 @@ class Heads:
         reranking: Her head of the judge that ranks past items.
         scoring: Her head of the judge that chooses among answers.
         usage: What the base model was asked for them.
-        failure: Why the base model gave no answer to one of the questions, as in `Completion`.
+        failure: Why the base model gave no answer to one of the questions, as in `Completion`. Heads are learned
+            without the questions that it refuses for good.
     """
 
     reranking: Head
@@ -36,7 +37,9 @@ class Heads:
     @classmethod
     def from_candidates(cls, reranking: Head, scoring: Head, candidates: Sequence[Candidates]) -> Heads:
         """Put heads together with the cost, and the first failure, of the candidates that they were learned from."""
-        return cls(reranking, scoring, total_usage(candidates), first_failure(candidates))
+        passing = [answers for answers in candidates if not answers.permanent]
+
+        return cls(reranking, scoring, total_usage(candidates), first_failure(passing))
 
     def save(self, folder: Path) -> None:
         """Write them in the folder, which exists."""

@@ -60,9 +60,15 @@ class UserQueries:
         return self._join_rows(rows_by_query)
 
     def candidate_rows(self, candidates: Sequence[Candidates], evidence: Sequence[Evidence]) -> list[list[Row]]:
-        """Build the rows that a scorer learns from, by user; candidates and evidence of each query."""
-        rows_by_query = []
+        """Build the rows that a scorer learns from, by user; candidates and evidence of each query.
+
+        A query that the base model refuses has none.
+        """
+        rows_by_query: list[list[Row]] = []
         for query, answers, items in zip(self.queries, candidates, evidence, strict=True):
+            if answers.permanent:
+                rows_by_query.append([])
+                continue
             rows_by_query.append(candidate_rows(self.task, query.example, answers, items, query.target))
 
         return self._join_rows(rows_by_query)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,6 +42,15 @@ Serve = Annotated[
 ServeWait = Annotated[float | None, typer.Option(help="Seconds until that server must answer; 900 unless given.")]
 Price = Annotated[str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file of them by model.")]
 MaxCost = Annotated[float | None, typer.Option(min=0, help="Dollars; stops when they are spent.")]
+OptionsOfModel = Annotated[
+    str | None,
+    typer.Option("--model-options", help="JSON, or a file of it: temperature, max_tokens, further request content."),
+]
+ThinkTokens = Annotated[int | None, typer.Option(min=0, help="Tokens for the base model to think in, on top.")]
+WaitingTime = Annotated[float | None, typer.Option("--patience", min=0, help="Seconds a rate limit may last; 300.")]
+RefusedShare = Annotated[float, typer.Option("--max-refused", min=0, max=1, help="Share of a run without answer.")]
+LeftOutShare = Annotated[float, typer.Option("--max-left-out", min=0, max=1, help="Share of training examples.")]
+RetryUnanswered = Annotated[bool, typer.Option("--retry-unanswered", help="Ask again what stayed without answer.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only estimate calls, tokens and dollars.")]
 NoText = Annotated[bool, typer.Option("--no-text", help="Mark the runs so that `show` leaves texts out.")]
 
@@ -66,6 +76,12 @@ def run_methods(
     serve_wait: ServeWait = None,
     price: Price = None,
     max_cost: MaxCost = None,
+    model_options: OptionsOfModel = None,
+    think_tokens: ThinkTokens = None,
+    patience: WaitingTime = None,
+    max_refused: RefusedShare = 0.2,
+    max_left_out: LeftOutShare = 0.05,
+    retry_unanswered: RetryUnanswered = False,
     dry_run: DryRun = False,
     no_text: NoText = False,
     as_json: AsJson = False,
@@ -78,10 +94,12 @@ def run_methods(
 
     what = {"method": method, "task": task, "settings": settings, "preset": preset, "seeds": seeds, "adapter": adapter}
     examples = {"data": data, "split": split, "limit": limit, "holdout": holdout, "profiles": profiles}
-    model = {"base_model": base_model, "base_url": base_url, "concurrency": concurrency}
+    model: dict[str, Any] = {"base_model": base_model, "base_url": base_url, "concurrency": concurrency}
+    model |= {"model_options": _parse_model_options(model_options), "think_tokens": think_tokens, "patience": patience}
     server = {"serve": serve, "serve_wait": serve_wait}
-    cost = {"price": price, "max_cost": max_cost}
-    plan = make_plan(**what, **examples, **model, **server, **cost, swap=not no_swap, texts=not no_text, out=out)
+    limits: dict[str, Any] = {"max_refused": max_refused, "max_left_out": max_left_out}
+    limits |= {"retry_unanswered": retry_unanswered, "price": price, "max_cost": max_cost}
+    plan = make_plan(**what, **examples, **model, **server, **limits, swap=not no_swap, texts=not no_text, out=out)
 
     execute = _print_estimate if dry_run else _run_plan
     execute(plan, as_json=as_json)
@@ -108,6 +126,12 @@ def _run_plan(plan: Plan, *, as_json: bool) -> None:
         print(json.dumps([summary.to_json() for summary in summaries]))
     else:
         print_summary(summaries, synthetic=Source(plan.data).synthetic, out=plan.out)
+
+
+def _parse_model_options(text: str | None) -> Mapping[str, Any] | None:
+    from rpobench.models.served.options import read_model_options
+
+    return None if text is None else read_model_options(text)
 
 
 def _parse_seeds(text: str) -> tuple[int, ...]:

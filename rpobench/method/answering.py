@@ -109,6 +109,11 @@ class CostedAnswer(Protocol):
         """Why there is no answer; None where there is one."""
         ...
 
+    @property
+    def permanent(self) -> bool:
+        """Whether the failure would come again."""
+        ...
+
 
 def total_usage(answers: Iterable[CostedAnswer]) -> Usage:
     """Add up what answers cost."""
@@ -122,6 +127,13 @@ def first_failure(answers: Iterable[CostedAnswer]) -> str | None:
             return answer.failure
 
     return None
+
+
+def fails_for_good(answers: Iterable[CostedAnswer]) -> bool:
+    """Say whether some answers are missing, and none of these would come if a model were asked again."""
+    failed = [answer for answer in answers if answer.failure]
+
+    return bool(failed) and all(answer.permanent for answer in failed)
 
 
 def keep_licensed_texts_private(model: LanguageModel, tasks: Iterable[Task]) -> LanguageModel:

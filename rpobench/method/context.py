@@ -6,12 +6,13 @@ Everything that must be equal between methods (evidence text, drafts, how a labe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from rpobench.method.answering import answer, content_free_prompt, read_prediction
 from rpobench.method.config import EvidenceConfig
+from rpobench.method.left_out import LeftOut
 from rpobench.models.protocol import LanguageModel
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, ProfileItem
@@ -69,7 +70,10 @@ class Context:
     seed: int
 
     def get_drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
-        """Return the shared drafts of these examples by example id."""
+        """Return the shared drafts of these examples by example id.
+
+        A draft that the model gives no answer to has a `failure`; in a fit it is missing from the mapping.
+        """
         return self.draft_store.get_drafts(task, examples)
 
     def generate_once(
@@ -178,9 +182,12 @@ class FitContext(Context):
 
     Attributes:
         folder: Where a fit keeps its files. It is the same after a kill, and removed when the fit is finished.
+        left_out: Takes training examples that the fit goes on without, since a model refused them. Drafts that were
+            refused are in it already, and `get_drafts` lacks them.
     """
 
     folder: Path
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 @dataclass(frozen=True)

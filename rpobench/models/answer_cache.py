@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from rpobench.models.protocol import LanguageModel, OnCompletion, ReportingModel, choose_each, generate_each
+from rpobench.models.protocol import (
+    LanguageModel,
+    OnCompletion,
+    ReportingModel,
+    choose_each,
+    generate_each,
+    tell_of_earlier_answers,
+)
 from rpobench.store.identity import SHA256, digest
 from rpobench.store.user_cache import cache_folder, open_database
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
@@ -22,6 +29,7 @@ FILE = "answers.sqlite"
 TABLE = """CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, model TEXT NOT NULL, value TEXT NOT NULL, sha256 TEXT NOT NULL, made REAL NOT NULL
 ) WITHOUT ROWID"""
+Request = Mapping[str, object]  # what is asked of a prompt, such as decoding and number of the sample
 VALUE = "CAST(value AS BLOB)"  # bytes, since a damaged value need not be text
 SECONDS_A_DAY = 86400
 
@@ -77,7 +85,12 @@ class AnswerCache:
         if row is None or not _is_intact(*row):
             return None
         content = json.loads(row[0])
-        return Completion(content["text"], replace(Usage(**content["usage"]), cached=1))
+        return Completion(
+            content["text"],
+            replace(Usage(**content["usage"]), cached=1),
+            truncated=content.get("truncated", False),
+            raw=content.get("raw"),
+        )
 
     def put(self, key: str, model: str, completion: Completion) -> None:
         """Store a completion.
@@ -93,7 +106,12 @@ class AnswerCache:
             "completion_tokens": completion.usage.completion_tokens,
             "seconds": completion.usage.seconds,
         }
-        value = json.dumps({"text": completion.text, "usage": usage}, sort_keys=True)
+        content: dict[str, object] = {"text": completion.text, "usage": usage}
+        if completion.truncated:
+            content["truncated"] = True
+        if completion.raw is not None:
+            content["raw"] = completion.raw
+        value = json.dumps(content, sort_keys=True)
         sha256 = hashlib.sha256(value.encode()).hexdigest()
 
         with self._explain_errors():
@@ -155,7 +173,7 @@ def _is_intact(value: bytes, sha256: str) -> bool:
     return hashlib.sha256(value).hexdigest() == sha256
 
 
-def answer_key(identity: str, chat: Chat, request: Mapping[str, object]) -> str:
+def answer_key(identity: str, chat: Chat, request: Request) -> str:
     """The key of an answer: a hash of all that decides it.
 
     Args:
@@ -199,16 +217,16 @@ class CachedModel(ReportingModel):
 
         # Equal chats are samples of their own, numbered in order; without sampling they have one answer.
         repetitions: Counter[Chat] = Counter()
-        keys = []
+        requests: list[Request] = []
         for chat in chats:
             sample = repetitions[chat] if is_sampled else 0
-            keys.append(answer_key(self.identity, chat, {"decoding": decoding, "sample": sample}))
+            requests.append({"decoding": decoding, "sample": sample})
             repetitions[chat] += 1
 
         def ask(indices: Sequence[int], on_answer: OnCompletion) -> object:
             return generate_each(self.inner, [chats[index] for index in indices], decoding, on_answer)
 
-        return self._complete(chats, keys, ask, on_completion)
+        return self._complete(chats, requests, ask, on_completion)
 
     def choose_each(
         self,
@@ -218,16 +236,16 @@ class CachedModel(ReportingModel):
         on_completion: OnCompletion,
     ) -> Sequence[Completion]:
         """As `choose`; what is cached is reported first."""
-        keys = []
-        for index, chat in enumerate(chats):
+        requests: list[Request] = []
+        for index in range(len(chats)):
             neutral_chat = None if neutral is None else neutral[index]
-            keys.append(answer_key(self.identity, chat, {"options": list(options), "neutral": neutral_chat}))
+            requests.append({"options": list(options), "neutral": neutral_chat})
 
         def ask(indices: Sequence[int], on_answer: OnCompletion) -> object:
             neutral_chats = None if neutral is None else [neutral[index] for index in indices]
             return choose_each(self.inner, [chats[index] for index in indices], options, neutral_chats, on_answer)
 
-        return self._complete(chats, keys, ask, on_completion)
+        return self._complete(chats, requests, ask, on_completion)
 
     def loglikelihood(self, chats: Sequence[Chat], texts: Sequence[str]) -> Sequence[float]:
         """The model's own."""
@@ -236,12 +254,15 @@ class CachedModel(ReportingModel):
     def _complete(
         self,
         chats: Sequence[Chat],
-        keys: Sequence[str],
+        requests: Sequence[Request],
         ask: Callable[[Sequence[int], OnCompletion], object],
         on_completion: OnCompletion,
     ) -> list[Completion]:
         """The cached completions, and those that `ask` brings for the other indices. Equal keys are asked once."""
+        keys = [answer_key(self.identity, chat, request) for chat, request in zip(chats, requests, strict=True)]
         cached = {key: completion for key in dict.fromkeys(keys) if (completion := self.cache.get(key))}
+        if cached:
+            tell_of_earlier_answers(self.inner, lambda: True)
         completions: dict[int, Completion] = {}
         for index, key in enumerate(keys):
             if key in cached:
@@ -256,7 +277,9 @@ class CachedModel(ReportingModel):
             if key in cached:
                 return
             if completion.failure is None:
-                self.cache.put(key, self.inner.identity, completion)
+                # A served model's identity may have changed with its first answer.
+                first = indices_by_key[key][0]
+                self.cache.put(answer_key(self.identity, chats[first], requests[first]), self.identity, completion)
 
             for index in indices_by_key[key]:
                 completions[index] = completion

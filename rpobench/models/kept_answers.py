@@ -21,8 +21,9 @@ class KeptAnswers:
     """One file of answers, each under the key of its prompt.
 
     What is missing is asked for in chunks, and a chunk is on the disk before the next one is asked for. Processes that
-    want the same answers wait for each other, and the second one finds them. A prompt without answer stays out of the
-    file, so that the next run asks again.
+    want the same answers wait for each other, and the second one finds them. A prompt that would have no answer the
+    next time either (`permanent`) is kept as such; any other failure stays out of the file, so that the next run asks
+    again.
 
     Attributes:
         file: Where the answers are; need not exist.
@@ -30,12 +31,14 @@ class KeptAnswers:
         chunk: How many prompts are asked for between two writes: what a kill can cost.
         meter: Counts the seconds of making answers, or of waiting for another process that makes some, and what the
             answers that are handed out took.
+        asks_refused: Whether prompts that are kept without answer are asked once more.
     """
 
     file: Path
     label: str
     chunk: int
     meter: Meter = field(default_factory=Meter)
+    asks_refused: bool = False
     _is_read: bool = field(default=False, init=False)
     _answers: dict[str, Prediction] = field(default_factory=dict, init=False)
     _failures: dict[str, Prediction] = field(default_factory=dict, init=False)
@@ -48,8 +51,7 @@ class KeptAnswers:
 
         Args:
             chats: The prompts; equal ones share an answer.
-            ask: Asks the model for the chats at these indices and returns an answer for each, in order. One that is
-                `unanswered` is not kept.
+            ask: Asks the model for the chats at these indices and returns an answer for each, in order.
 
         Returns:
             The answer to each chat, in order. Its `example_id` is the key of the prompt.
@@ -96,10 +98,16 @@ class KeptAnswers:
 
         return list(first_index.values())
 
-    def failure(self, chat: Chat) -> str | None:
-        """Why this chat had no answer when it was last asked for here; None where it had one."""
-        record = self._failures.get(prompt_keys(chat)[0])
-        return record.failure if record else None
+    def find_failed(self, chat: Chat) -> Prediction | None:
+        """Find what is kept of this chat if it had no answer when it was last asked for; None where it had one."""
+        record = self._find(chat) or self._failures.get(prompt_keys(chat)[0])
+        return record if record and record.unanswered else None
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether the model answered anything yet."""
+        self._read_once()
+        return any(not record.unanswered for record in self._answers.values())
 
     def seconds(self, chats: Sequence[Chat]) -> float:
         """The seconds that the answers to these chats took when they were made, whoever made them."""
@@ -127,8 +135,8 @@ class KeptAnswers:
 
     def _keep(self, records: Sequence[Prediction], seconds: float) -> None:
         """Write the answers among the records of one chunk, which took `seconds`, and remember the failures."""
-        answers = {record.example_id: record for record in records if not record.unanswered}
-        failures = {record.example_id: record for record in records if record.unanswered}
+        answers = {record.example_id: record for record in records if _is_settled(record)}
+        failures = {record.example_id: record for record in records if not _is_settled(record)}
         append_predictions(self.file, list(answers.values()), seconds=seconds)
 
         self._answers |= answers
@@ -144,10 +152,17 @@ class KeptAnswers:
             self._read()
 
     def _read(self) -> None:
-        records = read_predictions(self.file)
-        self._answers = {key: record for key, record in records.items() if not record.unanswered}
+        for key, record in read_predictions(self.file).items():
+            is_to_be_asked = record.unanswered and self.asks_refused and key not in self._answers
+            if _is_settled(record) and not is_to_be_asked:
+                self._answers[key] = record
         self._seconds |= read_seconds(self.file)
         self._is_read = True
+
+
+def _is_settled(record: Prediction) -> bool:
+    """Whether asking again would bring nothing else."""
+    return record.permanent or not record.unanswered
 
 
 def prompt_keys(chat: Chat) -> tuple[str, ...]:

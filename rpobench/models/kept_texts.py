@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rpobench.models.kept_answers import KeptAnswers
 from rpobench.models.meter import Meter
-from rpobench.models.protocol import LanguageModel, batch_size
+from rpobench.models.protocol import LanguageModel, batch_size, same_identity
 from rpobench.store.identity import SPEC_DIGEST, digest
 from rpobench.store.recorded import recorded_decoding, recorded_digest
 from rpobench.types import Chat, Completion, Decoding
@@ -24,20 +24,29 @@ class KeptTexts:
         model: Writes what is missing.
         decoding: How it samples.
         meter: Counts the seconds of writing them and of those handed out; nobody is charged without one.
+        asks_refused: Whether chats that are kept without text are asked once more.
     """
 
     def __init__(
-        self, folder: Path, name: str, model: LanguageModel, decoding: Decoding, *, meter: Meter | None = None
+        self,
+        folder: Path,
+        name: str,
+        model: LanguageModel,
+        decoding: Decoding,
+        *,
+        meter: Meter | None = None,
+        asks_refused: bool = False,
     ) -> None:
         self._model, self._decoding = model, decoding
         file = _file(folder, name, model, decoding)
-        self._answers = KeptAnswers(file, name, batch_size(model, CHUNK), meter or Meter())
+        self._answers = KeptAnswers(file, name, batch_size(model, CHUNK), meter or Meter(), asks_refused)
 
     def generate(self, chats: Sequence[Chat]) -> list[Completion]:
         """The model's text for each chat, in order; it is asked only for those that are not kept."""
 
         def ask(indices: Sequence[int]) -> Sequence[Completion]:
-            return self._model.generate([chats[index] for index in indices], self._decoding)
+            with same_identity(self._model):
+                return self._model.generate([chats[index] for index in indices], self._decoding)
 
         return self._answers.completions(chats, ask)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 from rpobench.types import Chat, Completion, Decoding, RpobenchError
@@ -27,6 +28,10 @@ class PromptTooLong(RpobenchError):
     def __init__(self, message: str, chat: Chat) -> None:
         super().__init__(message)
         self.chat = chat
+
+
+class ModelChanged(RpobenchError):
+    """A served model turned out to be asked otherwise than its identity says: results need the new one."""
 
 
 @runtime_checkable
@@ -113,10 +118,44 @@ def batch_size(model: LanguageModel, least: int) -> int:
     Returns:
         `least`, or more where a served model's parallel requests would run dry.
     """
+    return max(least, 4 * getattr(innermost(model), "concurrency", 0))
+
+
+def innermost(model: LanguageModel) -> LanguageModel:
+    """Return the model that is asked in the end, within those that wrap it and keep the wrapped one as `inner`."""
     while hasattr(model, "inner"):
         model = model.inner
+    return model
 
-    return max(least, 4 * getattr(model, "concurrency", 0))
+
+def tell_of_earlier_answers(model: LanguageModel, has_earlier_answers: Callable[[], bool]) -> None:
+    """Let a served model find out whether it answered something in an earlier run.
+
+    If it did, a prompt that it refuses now is refused for what it says, and not because everything is refused.
+
+    Args:
+        model: Any model; a local one has no use for it.
+        has_earlier_answers: Asked only where everything is refused.
+    """
+    served = innermost(model)
+    if hasattr(served, "has_earlier_answers"):
+        served.has_earlier_answers = has_earlier_answers
+
+
+@contextmanager
+def same_identity(model: LanguageModel) -> Iterator[None]:
+    """Make sure that what is asked inside is asked of the model that the results name.
+
+    Args:
+        model: The model that is asked inside the `with` block.
+
+    Raises:
+        ModelChanged: Its identity is another one now.
+    """
+    before = model.identity
+    yield
+    if model.identity != before:
+        raise ModelChanged(f"{before}: is {model.identity} from now on")
 
 
 class ReportingModel(ABC):

@@ -88,7 +88,9 @@ class InputBuilder:
 def build_training_rows(
     labelled_by_task: Mapping[Task, Sequence[Labelled]], context: FitContext, builder: InputBuilder
 ) -> list[TrainingRow]:
-    """Build the training rows of all tasks. Rows that exceed the context window are left out and counted on stderr.
+    """Build the training rows of all tasks. What exceeds the context window is left out and counted on stderr.
+
+    So is what the base model refused to draft, see `FitContext.left_out`.
 
     Args:
         labelled_by_task: The training examples with their targets.
@@ -103,6 +105,8 @@ def build_training_rows(
         inputs = builder.build(task, [pair.example for pair in labelled], context)
 
         for module_input, pair in zip(inputs, labelled, strict=True):
+            if builder.form.draft and module_input.draft is None:
+                continue  # the model refused to draft it
             if module_input.fits:
                 draft = module_input.draft.text if module_input.draft else ""
                 rows.append(TrainingRow(task, pair.example, pair.target, draft, module_input.evidence.items))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rpobench.method.left_out import LeftOut
 from rpobench.registry import get_model
 from rpobench.rpo.config import ModuleConfig, RPOConfig
 from rpobench.rpo.trajectories.file_writer import FileWriter
@@ -11,13 +12,14 @@ from rpobench.rpo.trajectories.rule_writer import RuleWriter
 from rpobench.rpo.trajectories.writer import TrajectoryWriter
 
 
-def get_writer(config: ModuleConfig, folder: Path, *, seed: int) -> TrajectoryWriter:
+def get_writer(config: ModuleConfig, folder: Path, *, seed: int, left_out: LeftOut) -> TrajectoryWriter:
     """Open the writer that a config asks for. Only RPO's has a choice.
 
     Args:
         config: The knobs of the module.
         folder: Where a teacher keeps what it wrote.
         seed: What a teacher's samples depend on.
+        left_out: Takes the examples that a teacher refuses.
 
     Returns:
         The writer.
@@ -31,6 +33,12 @@ def get_writer(config: ModuleConfig, folder: Path, *, seed: int) -> TrajectoryWr
     if isinstance(config, RPOConfig) and config.has_teacher:
         from rpobench.rpo.trajectories.teacher import TeacherWriter
 
-        return TeacherWriter(get_model(config.teacher), folder, max_new_tokens=config.max_new_tokens, seed=seed)
+        return TeacherWriter(
+            get_model(config.teacher),
+            folder,
+            max_new_tokens=config.max_new_tokens,
+            seed=seed,
+            left_out=left_out,
+        )
 
     return RuleWriter()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-from rpobench.models.protocol import LanguageModel
+from rpobench.models.protocol import LanguageModel, ModelChanged
 from rpobench.models.served.launch import stop_server_afterwards
 from rpobench.runs.estimate import Estimate, Work, estimate_work
 from rpobench.runs.method_runs import MethodRuns
@@ -20,6 +20,8 @@ from rpobench.runs.runner import Runner
 from rpobench.runs.summary import RunSummary
 from rpobench.store.processes import is_first
 from rpobench.store.result_store import ResultStore
+
+MOST_CHANGES = 5  # of a served model's identity in one command: there are no more things that it may refuse
 
 
 def run(plan: Plan) -> list[RunSummary]:
@@ -35,6 +37,16 @@ def run(plan: Plan) -> list[RunSummary]:
     Raises:
         RpobenchError: Something cannot be done; what was finished stays.
     """
+    for _ in range(MOST_CHANGES):
+        try:
+            return _run_once(plan)
+        except ModelChanged as change:
+            print(f"{change}; the runs begin anew under that name", file=sys.stderr)
+    return _run_once(plan)
+
+
+def _run_once(plan: Plan) -> list[RunSummary]:
+    """Run the plan with its base model as it is known by now."""
     base_model, method_runs = _prepare_runs(plan)
 
     with stop_server_afterwards(base_model):
@@ -76,7 +88,7 @@ def _prepare_runs(plan: Plan) -> tuple[LanguageModel, list[MethodRuns]]:
     method_runs = []
     for seed in plan.seeds:
         for prepared_method in preparation.methods:
-            runner = Runner(store, base_model, seed=seed, texts=plan.texts)
+            runner = Runner(store, base_model, seed=seed, texts=plan.texts, limits=plan.refusal_limits)
             method_runs.append(MethodRuns(plan, runner, prepared_method))
     return base_model, method_runs
 

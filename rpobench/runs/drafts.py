@@ -14,15 +14,16 @@ from rpobench.method.answering import (
     name_example_in_error,
     read_prediction,
 )
+from rpobench.method.left_out import LeftOut
 from rpobench.models.kept_answers import KeptAnswers, prompt_keys
 from rpobench.models.kept_texts import KeptTexts
 from rpobench.models.meter import Meter
 from rpobench.models.prices import at_todays_price
-from rpobench.models.protocol import LanguageModel, batch_size
+from rpobench.models.protocol import LanguageModel, batch_size, same_identity
 from rpobench.runs.fit_cost import FitAttempt
 from rpobench.store.result_store import ResultStore
 from rpobench.task.contract import Task
-from rpobench.types import Chat, Completion, Decoding, Example, Prediction, RpobenchError
+from rpobench.types import Chat, Completion, Decoding, Example, Prediction
 
 CHUNK = 32  # examples between two writes: a kill loses no more
 
@@ -37,11 +38,13 @@ class StoredDrafts:
     Attributes:
         store: Where the files are.
         model: Makes the drafts that are missing.
+        asks_refused: Whether prompts that the model refused before are asked once more.
         meter: Counts the seconds of drafts and of the other texts.
     """
 
     store: ResultStore
     model: LanguageModel
+    asks_refused: bool = False
     meter: Meter = field(default_factory=Meter)
     _answers_by_file: dict[Path, KeptAnswers] = field(default_factory=dict)
 
@@ -83,7 +86,9 @@ class StoredDrafts:
         Returns:
             The completion of each chat, in order.
         """
-        texts = KeptTexts(self.store.written_folder, name, model, decoding, meter=self.meter)
+        texts = KeptTexts(
+            self.store.written_folder, name, model, decoding, meter=self.meter, asks_refused=self.asks_refused
+        )
         completions = texts.generate(chats)
         return [replace(completion, usage=at_todays_price(model, completion.usage)) for completion in completions]
 
@@ -102,9 +107,14 @@ class StoredDrafts:
 
         return {prompt_keys(chats[index])[0]: examples[index] for index in indices}
 
-    def find_failure(self, task: Task, example: Example) -> str | None:
-        """Find why the model gave no draft of this example when it was last asked; None where it did."""
-        return self._open_answers(task).failure(task.prompt(example))
+    def find_failed(self, task: Task, example: Example) -> Prediction | None:
+        """Find the record of this example's draft if the model gave none when last asked; None where it did."""
+        return self._open_answers(task).find_failed(task.prompt(example))
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether the model drafted anything yet, in the files that are open."""
+        return any(answers.has_answers for answers in self._answers_by_file.values())
 
     def _ask(self, task: Task, examples: Sequence[Example]) -> list[Prediction]:
         """Let the model draft these examples."""
@@ -112,7 +122,7 @@ class StoredDrafts:
         neutral_chats = [content_free_prompt(task, example) for example in examples]
         model = keep_licensed_texts_private(self.model, [task])
 
-        with name_example_in_error(task, examples):
+        with name_example_in_error(task, examples), same_identity(self.model):
             completions = answer(model, task, chats, neutral=neutral_chats)
 
         pairs = zip(examples, completions, strict=True)
@@ -125,7 +135,7 @@ class StoredDrafts:
 
         if file not in self._answers_by_file:
             chunk = batch_size(self.model, CHUNK)
-            self._answers_by_file[file] = KeptAnswers(file, f"{task.name} drafts", chunk, self.meter)
+            self._answers_by_file[file] = KeptAnswers(file, f"{task.name} drafts", chunk, self.meter, self.asks_refused)
         return self._answers_by_file[file]
 
 
@@ -137,10 +147,12 @@ class FitDrafts:
         store: The drafts.
         attempt: The attempt at the fit, whose seconds must not hold the making of drafts. None in a process that notes
             no cost.
+        left_out: Takes the examples of which there will be no draft.
     """
 
     store: StoredDrafts
     attempt: FitAttempt | None
+    left_out: LeftOut
 
     def get_drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """Read drafts as `StoredDrafts` does.
@@ -150,21 +162,18 @@ class FitDrafts:
             examples: The training examples.
 
         Returns:
-            The draft of each example, by example id.
+            The draft of each example that has one, by example id. The others are left out of the fit.
 
         Raises:
-            RpobenchError: A draft stayed without answer.
+            RpobenchError: A draft stayed without answer that may come when it is asked for again, or too many examples
+                are left out.
         """
         drafts = self.store.get_drafts(task, examples)
         self._postpone_start()
 
-        failures = [draft.failure for draft in drafts.values() if draft.unanswered]
-        if failures:
-            raise RpobenchError(
-                f"{task.name}: {len(failures)} of {len(drafts)} training drafts have no answer ({failures[0]}): "
-                "the same command asks them again and goes on"
-            )
-        return drafts
+        failed = {example_id: draft for example_id, draft in drafts.items() if draft.unanswered}
+        self.left_out.add(task.name, failed, len(drafts), "drafts")
+        return {example_id: draft for example_id, draft in drafts.items() if not draft.unanswered}
 
     def generate_once(
         self, name: str, chats: Sequence[Chat], decoding: Decoding, model: LanguageModel

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from rpobench.method.contract import Method
 from rpobench.models.prices import PricedModel
 from rpobench.models.protocol import LanguageModel
-from rpobench.models.served.openai import CHOICE_TOKENS
+from rpobench.models.served.asking import CHOICE_TOKENS
 from rpobench.runs.runner import Runner
 from rpobench.runs.stand_ins import StandInDrafts, StandInModel
 from rpobench.task.contract import Task

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rpobench.method.contract import Method
+from rpobench.method.left_out import LeftOut
 from rpobench.models.meter import Meter
 from rpobench.store.files import read_json, write_json
 from rpobench.types import Usage
@@ -23,18 +25,23 @@ class FitCost:
         started: When the attempt began that is under way or was killed, in seconds since 1970.
         usage: What the fit's models were asked for.
         tokens: What was trained on, in tokens by stage.
+        left_out: The training examples that a model refused, by task, see `FitContext.left_out`.
     """
 
     seconds: float = 0.0
     started: float | None = None
     usage: Usage | None = None
     tokens: Mapping[str, int] | None = None
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def write(self, file: Path) -> None:
         """Write it to `fit.json`."""
         usage = asdict(self.usage) if self.usage else None
         seconds = round(self.seconds, 3)
-        write_json(file, {"seconds": seconds, "started": self.started, "usage": usage, "tokens": self.tokens})
+        content: dict[str, Any] = {"seconds": seconds, "started": self.started, "usage": usage, "tokens": self.tokens}
+        if self.left_out:
+            content["left_out"] = self.left_out
+        write_json(file, content)
 
 
 def read_fit_cost(file: Path) -> FitCost:
@@ -54,7 +61,7 @@ def read_fit_cost(file: Path) -> FitCost:
 
     content = read_json(file, "seconds", "started", "usage")
     usage = Usage(**content["usage"]) if content["usage"] else None
-    return FitCost(content["seconds"], content["started"], usage, content.get("tokens"))
+    return FitCost(content["seconds"], content["started"], usage, content.get("tokens"), content.get("left_out", {}))
 
 
 class FitAttempt:
@@ -64,10 +71,11 @@ class FitAttempt:
         file: The `fit.json` of the fit.
         work: The folder to which the fit writes while it goes on.
         meter: Counts the drafts that are made and handed out.
+        left_out: What the fit goes on without.
     """
 
-    def __init__(self, file: Path, work: Path, meter: Meter) -> None:
-        self._file, self._meter = file, meter
+    def __init__(self, file: Path, work: Path, meter: Meter, left_out: LeftOut) -> None:
+        self._file, self._meter, self._left_out = file, meter, left_out
         self._earlier_seconds = _sum_earlier_attempts(read_fit_cost(file), work)
         self._begin, self._started = meter.read(), time.time()
         self.note_start()
@@ -93,12 +101,18 @@ class FitAttempt:
         if finished is None:
             cost = FitCost(seconds)
         else:
-            cost = FitCost(seconds + charge.worth_seconds, None, finished.fit_usage, finished.fit_tokens)
+            cost = FitCost(
+                seconds + charge.worth_seconds,
+                None,
+                finished.fit_usage,
+                finished.fit_tokens,
+                self._left_out.list_ids(),
+            )
         cost.write(self._file)
 
 
 @contextmanager
-def fit_attempt(file: Path, work: Path, method: Method, meter: Meter) -> Iterator[FitAttempt]:
+def fit_attempt(file: Path, work: Path, method: Method, meter: Meter, left_out: LeftOut) -> Iterator[FitAttempt]:
     """Add what is spent inside to what the fit cost, also where it ends by a fault.
 
     A killed attempt could not say when it ended: it counts up to its last write under `work`. Drafts are charged when
@@ -110,11 +124,12 @@ def fit_attempt(file: Path, work: Path, method: Method, meter: Meter) -> Iterato
         work: The folder to which the fit writes while it goes on.
         method: The method that is fitted.
         meter: Counts the drafts that are made and handed out.
+        left_out: What the fit goes on without.
 
     Yields:
         The attempt.
     """
-    attempt = FitAttempt(file, work, meter)
+    attempt = FitAttempt(file, work, meter, left_out)
     finished = None
 
     try:

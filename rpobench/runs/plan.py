@@ -11,7 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.dataclasses import dataclass
 
 from rpobench.method.contract import Method
+from rpobench.method.left_out import MOST_LEFT_OUT
 from rpobench.registry import get_method, list_names, suggest_names
+from rpobench.runs.refusals import MOST_REFUSED, RefusalLimits
 from rpobench.types import RpobenchError
 
 ALL_TASKS = tuple(f"LaMP-{number}" for number in range(1, 8))
@@ -25,6 +27,7 @@ def _path_as_text(option: object) -> object:
 
 
 Location = Annotated[str, BeforeValidator(_path_as_text)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
@@ -53,6 +56,12 @@ class Plan:
         concurrency: Requests to that server at a time.
         price: The base model's price, as `--price` takes it; None where no dollars are counted.
         max_cost: Dollars after which the runs stop; None for no limit.
+        model_options: Options of a served base model and further content of its requests, by name.
+        think_tokens: Tokens added to the base model's longest answer, so that it can think before it.
+        patience: Seconds that a rate limit of the base model's server is waited for.
+        max_refused: The largest share of a run's examples that may stay without answer, in [0, 1].
+        max_left_out: The largest share of a task's training examples that a fit may go without, in [0, 1].
+        retry_unanswered: Whether examples and drafts that stayed without answer are asked for once more.
     """
 
     method: str
@@ -76,16 +85,36 @@ class Plan:
     serve_wait: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     price: str | None = None
     max_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    model_options: Mapping[str, Any] | None = None
+    think_tokens: Annotated[int, Field(ge=0)] | None = None
+    patience: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    max_refused: Share = MOST_REFUSED
+    max_left_out: Share = MOST_LEFT_OUT
+    retry_unanswered: bool = False
 
-    def model_options(self) -> dict[str, Any]:
+    @property
+    def model_spec(self) -> str:
+        """The base model's spec, with the room that it has to think."""
+        if not self.think_tokens:
+            return self.base_model
+        return f"{self.base_model}{'&' if '?' in self.base_model else '?'}think_tokens={self.think_tokens}"
+
+    def factory_options(self) -> dict[str, Any]:
         """Collect the options that the base model's factory takes beside its spec, as far as they were set, by name."""
         options = {
             "base_url": self.base_url,
             "concurrency": self.concurrency,
+            "model_options": self.model_options,
+            "patience": self.patience,
             "serve": self.serve,
             "serve_wait": self.serve_wait,
         }
         return {name: value for name, value in options.items() if value is not None}
+
+    @property
+    def refusal_limits(self) -> RefusalLimits:
+        """What becomes of examples that a model does not answer."""
+        return RefusalLimits(self.max_refused, self.max_left_out, self.retry_unanswered)
 
 
 def make_plan(**options: Any) -> Plan:

@@ -144,7 +144,7 @@ def prepare(plan: Plan) -> Preparation:
             f"--method {plan.method} --task {plan.task}: no method applies to any task here: choose others"
         )
 
-    base_model = apply_price(get_model(plan.base_model, **plan.model_options()), plan)
+    base_model = apply_price(get_model(plan.model_spec, **plan.factory_options()), plan)
     report_uncounted_models(plan, [] if artefact else methods)  # an artefact was trained: no teacher is asked
     return Preparation(base_model, prepared_methods)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,11 +14,13 @@ from rpobench.evidence.source import RankedEvidence
 from rpobench.method.answering import keep_licensed_texts_private, name_example_in_error
 from rpobench.method.context import DraftStore, FitContext, PredictContext
 from rpobench.method.contract import Method
-from rpobench.models.protocol import LanguageModel, batch_size
+from rpobench.method.left_out import LeftOut
+from rpobench.models.protocol import LanguageModel, batch_size, same_identity, tell_of_earlier_answers
 from rpobench.registry import get_retriever
 from rpobench.runs.drafts import CHUNK, FitDrafts, StoredDrafts
 from rpobench.runs.environment import claim_environment, hash_prompts, note_evidence_identities
 from rpobench.runs.fit_cost import FitAttempt, fit_attempt, read_fit_cost
+from rpobench.runs.refusals import RefusalLimits, report_unanswered
 from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.scoring.result import score
 from rpobench.store.files import write_json
@@ -45,15 +46,26 @@ class Runner:
         base_model: The model that is personalized.
         seed: The seed of everything that is drawn: training, sampling, swapping and random evidence.
         texts: Whether `rpobench show` and reports may show the texts of the results.
+        limits: What becomes of examples that the model does not answer.
     """
 
-    def __init__(self, store: ResultStore, base_model: LanguageModel, *, seed: int, texts: bool = True) -> None:
+    def __init__(
+        self,
+        store: ResultStore,
+        base_model: LanguageModel,
+        *,
+        seed: int,
+        texts: bool = True,
+        limits: RefusalLimits | None = None,
+    ) -> None:
         self.store = store
         self.base_model = base_model
         self.seed = seed
         self.texts = texts
+        self.limits = limits or RefusalLimits()
 
-        self._drafts = StoredDrafts(store, base_model)
+        self._drafts = StoredDrafts(store, base_model, self.limits.asks_again)
+        tell_of_earlier_answers(base_model, self._has_earlier_answers)
         self._evidence = RankedEvidence(
             get_retriever, _load_reference_tokenizer, seed=seed, rankings_folder=cache_folder() / "orders"
         )
@@ -102,7 +114,7 @@ class Runner:
             spec: What describes the run.
 
         Returns:
-            The run; None where it is unfinished, or examples are unanswered.
+            The run; None where it is unfinished, or examples are to be asked again.
 
         Raises:
             RpobenchError: The run was made with other prompts, or its folder is another run's.
@@ -113,7 +125,7 @@ class Runner:
 
         self._claim(folder, task, data, spec)
         run = self.store.load(folder)
-        if run.result.unanswered:
+        if run.result.unanswered and not all(map(self.limits.is_settled, run.predictions().values())):
             return None
 
         must_hide_texts = run.result.texts and not self.texts
@@ -150,7 +162,7 @@ class Runner:
             predictions = self._predict(method, task, examples, spec)
 
             write_json(folder / "result.json", self._score(task, data, spec, predictions))
-            _report_unanswered(folder.name, predictions)
+            report_unanswered(folder.name, predictions)
 
         return self.store.load(folder)
 
@@ -162,9 +174,9 @@ class Runner:
             examples: All its examples.
 
         Returns:
-            Those without a prediction, and those that the model left without answer.
+            Those without a prediction, and those that are to be asked again.
         """
-        predictions = self._read_answered(spec)
+        predictions = self._read_settled(spec)
 
         return [example for example in examples if example.id not in predictions]
 
@@ -217,33 +229,47 @@ class Runner:
         work = folder / "work"
         work.mkdir(parents=True, exist_ok=True)
         if not is_first():  # the others only train: the first one notes the cost and saves
-            method.fit(train, self._make_fit_context(train, work, None))
+            method.fit(train, self._make_fit_context(train, work, LeftOut(self.limits.most_left_out), None))
             return
 
-        with fit_attempt(folder / FIT_COST, work, method, self._drafts.meter) as attempt:
-            method.fit(train, self._make_fit_context(train, work, attempt))
+        left_out = self._open_left_out(work)
+        with fit_attempt(folder / FIT_COST, work, method, self._drafts.meter, left_out) as attempt:
+            method.fit(train, self._make_fit_context(train, work, left_out, attempt))
         with whole_folder(folder / "checkpoint") as checkpoint:
             method.save(checkpoint)
 
-    def _make_fit_context(self, tasks: Iterable[Task], folder: Path, attempt: FitAttempt | None) -> FitContext:
-        drafts = FitDrafts(self._drafts, attempt)
+    def _open_left_out(self, work: Path) -> LeftOut:
+        """What an earlier attempt at the fit left out; nothing where all is asked again."""
+        file = work / "left_out.json"
+        if self.limits.asks_again:
+            file.unlink(missing_ok=True)
+        return LeftOut(self.limits.most_left_out, file)
+
+    def _make_fit_context(
+        self, tasks: Iterable[Task], folder: Path, left_out: LeftOut, attempt: FitAttempt | None
+    ) -> FitContext:
+        drafts = FitDrafts(self._drafts, attempt, left_out)
         model = keep_licensed_texts_private(self.base_model, tasks)
-        return FitContext(model, drafts, self._evidence, self.seed, folder)
+        return FitContext(model, drafts, self._evidence, self.seed, folder, left_out)
+
+    def _has_earlier_answers(self) -> bool:
+        """Whether the base model answered something, in a run or a draft of this store."""
+        return self._drafts.has_answers or self.store.has_answers_of(self.base_model.identity)
 
     def _claim(self, folder: Path, task: Task, data: DataSet, spec: RunSpec) -> None:
         """Begin a run's folder, or check that the run in it can be continued."""
         claim(folder, spec)
         claim_environment(folder / "environment.json", data_sha256=data.sha256, hashes=hash_prompts(task, data))
 
-    def _read_answered(self, spec: RunSpec) -> dict[str, Prediction]:
-        """Read the predictions so far, by example id, without those that the model left without answer."""
-        predictions = self.store.read_predictions(spec)
-        return {example_id: prediction for example_id, prediction in predictions.items() if not prediction.unanswered}
+    def _read_settled(self, spec: RunSpec) -> dict[str, Prediction]:
+        """Read the predictions so far, by example id, without those that are to be asked again."""
+        predictions = self.store.read_predictions(spec).items()
+        return {example_id: prediction for example_id, prediction in predictions if self.limits.is_settled(prediction)}
 
     def _predict(self, method: Method, task: Task, examples: Sequence[Example], spec: RunSpec) -> dict[str, Prediction]:
         """Predict what is missing, chunk by chunk, and return all predictions by example id."""
         folder = self.store.run_folder(spec)
-        predictions = self._read_answered(spec)
+        predictions = self._read_settled(spec)
         missing = [example for example in examples if example.id not in predictions]
 
         model = keep_licensed_texts_private(self.base_model, [task])
@@ -260,6 +286,7 @@ class Runner:
                 append_predictions(folder / "predictions.jsonl", chunk, seconds=charge.seconds)
                 note_evidence_identities(folder / "environment.json", self._evidence.list_identities())
                 predictions |= {prediction.example_id: prediction for prediction in chunk}
+                self.limits.check_run(folder.name, predictions.values(), len(examples))
                 advance(len(chunk))
 
         return {example.id: predictions[example.id] for example in examples}
@@ -267,7 +294,7 @@ class Runner:
     def _predict_chunk(
         self, method: Method, task: Task, examples: Sequence[Example], context: PredictContext
     ) -> list[Prediction]:
-        with name_example_in_error(task, examples):
+        with name_example_in_error(task, examples), same_identity(self.base_model):
             predictions = list(method.predict(task, examples, context))
 
         _check_complete(method, examples, predictions)
@@ -277,13 +304,14 @@ class Runner:
         self, task: Task, examples: Sequence[Example], predictions: Sequence[Prediction]
     ) -> list[Prediction]:
         """Mark the predictions as unanswered that were made from a draft which the model never gave."""
-        draft_failures = {example.id: self._drafts.find_failure(task, example) for example in examples}
+        failed_drafts = {example.id: self._drafts.find_failed(task, example) for example in examples}
 
         checked_predictions = []
         for prediction in predictions:
-            failure = draft_failures[prediction.example_id]
-            if failure and prediction.draft is not None and not prediction.unanswered:
-                prediction = replace(prediction, failure=f"no draft: {failure}", unanswered=True)
+            draft = failed_drafts[prediction.example_id]
+            if draft and prediction.draft is not None and not prediction.unanswered:
+                failure = f"no draft: {draft.failure}"
+                prediction = replace(prediction, failure=failure, unanswered=True, permanent=draft.permanent)
             checked_predictions.append(prediction)
         return checked_predictions
 
@@ -297,22 +325,13 @@ class Runner:
         result["fit_seconds"] = cost.seconds if cost else None
         if cost and cost.tokens:
             result["fit_tokens"] = cost.tokens
+        if cost and cost.left_out:
+            result["fit_left_out"] = {name: len(ids) for name, ids in cost.left_out.items()}
 
         result["texts"] = self.texts and (data.synthetic or not task.licensed)
         result["schema"] = SCHEMA_VERSION
         result["synthetic"] = data.synthetic
         return result
-
-
-def _report_unanswered(run: str, predictions: Mapping[str, Prediction]) -> None:
-    failures = [prediction.failure for prediction in predictions.values() if prediction.unanswered]
-
-    if failures:
-        print(
-            f"{run}: {len(failures)} of {len(predictions)} examples have no answer ({failures[0]}) and count as wrong; "
-            "the same command asks them again",
-            file=sys.stderr,
-        )
 
 
 def _check_complete(method: Method, examples: Sequence[Example], predictions: Sequence[Prediction]) -> None:

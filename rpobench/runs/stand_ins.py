@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rpobench.models.protocol import LanguageModel
-from rpobench.models.served.openai import CHOICE_TOKENS
+from rpobench.models.served.asking import CHOICE_TOKENS
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Example, Prediction, Usage
 

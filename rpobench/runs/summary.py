@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rpobench.runs.refusals import list_unanswered
 from rpobench.store.stored_run import StoredRun
 from rpobench.task.contract import Task
 
@@ -43,6 +44,7 @@ class RunSummary:
         seconds: What predicting took, with the drafts at what they took when they were made.
         references: What the main metric is compared with.
         kept_share: Share of the examples whose draft a gate kept; None for methods without a gate.
+        unanswered: Ids of the examples that the model gave no answer to.
     """
 
     run: str
@@ -56,6 +58,7 @@ class RunSummary:
     seconds: float
     references: ReferenceScores
     kept_share: float | None = None
+    unanswered: Sequence[str] = ()
 
     @property
     def main_score(self) -> float:
@@ -81,7 +84,7 @@ class RunSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints. It has `kept` only for methods with a gate."""
-        content = asdict(self)
+        content = asdict(self) | {"unanswered": list(self.unanswered)}
         kept_share = content.pop("kept_share")
         return content if kept_share is None else content | {"kept": kept_share}
 
@@ -118,4 +121,5 @@ def summarize(task: Task, run: StoredRun, control: StoredRun | None) -> RunSumma
         seconds=result.seconds,
         references=references,
         kept_share=result.kept_draft_share,
+        unanswered=list_unanswered(run.predictions()) if result.unanswered else (),
     )

@@ -117,6 +117,21 @@ class ResultStore:
         matching = [run for run in runs if all(getattr(run.spec, name) == value for name, value in spec_values.items())]
         return sorted(matching, key=lambda run: run.name)
 
+    def has_answers_of(self, base_model: str) -> bool:
+        """Say whether a base model answered something in any run here, finished or not.
+
+        Args:
+            base_model: The identity of the model.
+        """
+        from rpobench.store.results import read_run_spec
+
+        for file in self.root.glob("*/spec.json"):
+            if read_run_spec(file).base_model == base_model:
+                predictions = read_predictions(file.parent / "predictions.jsonl").values()
+                if not all(prediction.unanswered for prediction in predictions):
+                    return True
+        return False
+
     @cached_property
     def packed(self) -> PackedRuns:
         """The packed set in this folder; it is empty where the folder holds none."""

@@ -82,6 +82,7 @@ class StoredResult(Stored):
     imported: bool = False  # predictions made elsewhere
     fit_seconds: float | None = None
     fit_tokens: dict[str, int] | None = None  # that its fit trained on, by stage
+    fit_left_out: dict[str, int] | None = None  # training examples that its fit went without, by task
     evidence: StoredEvidence | None = None
     # Share of the examples whose draft a gate kept; only of methods with a gate.
     kept_draft_share: float | None = Field(None, alias="kept")

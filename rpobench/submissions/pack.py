@@ -156,8 +156,9 @@ def _find_reason_to_leave_out(source: ResultStore, folder: Path, packed_set: Pac
 
     run = source.find(folder.name)
     task = get_task(run.task_name)
-    if run.result.unanswered:
-        return f"{run.result.unanswered} examples have no answer: the command that made it asks them again"
+    asked_again = [answer for answer in run.predictions().values() if answer.unanswered and not answer.permanent]
+    if asked_again:
+        return f"{len(asked_again)} examples have no answer: the command that made it asks them again"
     if task.licensed and not run.result.synthetic:
         return f"its predictions hold texts of {task.name}'s licensed data"
     # One that is in the set already takes the mark over.

@@ -20,6 +20,7 @@ from rpobench import get_method, get_retriever, get_task
 from rpobench.data.synth.world import generate
 from rpobench.evidence.source import RankedEvidence
 from rpobench.method.context import Context, FitContext, PredictContext
+from rpobench.method.left_out import LeftOut
 from rpobench.method.per_user import ITEM_WORDS, build_past_examples
 from rpobench.models.scripted import ScriptedModel, echo
 from rpobench.runs.benchmark import estimate, run
@@ -39,6 +40,7 @@ class Sampling(ScriptedModel):
     """Another text for every seed; no answer at all to prompts that hold `silent_about`."""
 
     silent_about = ""
+    permanent = False
 
     def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
         completions = super().generate(chats, decoding)
@@ -51,7 +53,7 @@ class Sampling(ScriptedModel):
         completions = list(super().choose(chats, options, neutral=neutral))
         for index, chat in enumerate(chats):
             if self.silent_about and self.silent_about in chat[-1].content:
-                completions[index] = Completion("", failure="refused")
+                completions[index] = Completion("", failure="refused", permanent=self.permanent)
         return completions
 
 
@@ -63,18 +65,19 @@ class Bench:
         method_class: Any = get_method("hydra")
         self.method = method_class(method_class.Config(**{"history": 2, "n": 3, "steps": 20, **config}))
 
-    def fit_context(self) -> FitContext:
+    def fit_context(self, most_left_out: float = 0.05) -> FitContext:
         evidence = RankedEvidence(get_retriever, Words, seed=0)
         drafts = StoredDrafts(ResultStore(self.folder), self.model)
-        return FitContext(self.model, drafts, evidence, 0, self.folder / "work")
+        left_out = LeftOut(most_left_out)
+        return FitContext(self.model, drafts, evidence, 0, self.folder / "work", left_out)
 
     def predict_context(self) -> PredictContext:
         evidence = RankedEvidence(get_retriever, Words, seed=0)
         drafts = StoredDrafts(ResultStore(self.folder), self.model)
         return PredictContext(self.model, drafts, evidence, 0, self.folder / "users")
 
-    def fit(self, task: Any, count: int = 5) -> None:
-        self.method.fit({task: list(generate(task.name, "train", count).labelled)}, self.fit_context())
+    def fit(self, task: Any, count: int = 5, **limits: float) -> None:
+        self.method.fit({task: list(generate(task.name, "train", count).labelled)}, self.fit_context(**limits))
 
     def predict(self, task: Any, examples: Sequence[Example]) -> list[Prediction]:
         return list(self.method.predict(task, examples, self.predict_context()))
@@ -155,8 +158,34 @@ def test_a_fit_does_not_learn_from_a_missing_answer(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.model.silent_about = generate("LaMP-2", "train", 5).labelled[0].example.input
 
-    with pytest.raises(RpobenchError, match="LaMP-2: the base model gave no answer to 1 of 15 training prompts"):
+    with pytest.raises(RpobenchError, match=r"LaMP-2: 1 of 15 training prompts have no answer .*asks them again"):
         bench.fit(TAGS)
+
+
+def test_a_fit_goes_on_without_what_is_refused_for_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, bench = Bench(tmp_path / "whole"), Bench(tmp_path / "refused")
+    bench.model.silent_about = generate("LaMP-2", "train", 5).labelled[0].example.input
+    bench.model.permanent = True
+
+    whole.fit(TAGS)
+    with pytest.raises(RpobenchError, match=r"1 of 15 training examples .*--max-left-out 0.05"):
+        bench.fit(TAGS)
+    bench.fit(TAGS, most_left_out=0.1)
+
+    assert "1 of 15 training examples are left out" in capsys.readouterr().err
+    assert bench.method.fit_usage.calls == whole.method.fit_usage.calls - 1
+
+
+def test_a_user_is_learned_without_a_question_that_is_refused(tmp_path: Path) -> None:
+    bench, (example, _) = Bench(tmp_path), dev_examples(TAGS, 2)
+    bench.fit(TAGS)
+    past_example = build_past_examples(TAGS, example, limit=2, seed=0)[0].example
+    bench.model.silent_about, bench.model.permanent = f"description: {TAGS.content(past_example)}", True
+
+    (prediction,) = bench.predict(TAGS, [example])
+
+    assert not prediction.unanswered
+    assert len(list((tmp_path / "users").glob("*/heads.safetensors"))) == 1
 
 
 def test_a_user_whose_history_had_no_answer_is_asked_again(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ class Recorder:
     def __init__(self, chats: Sequence[Chat] = CHATS, refused: Sequence[int] = (), killed_after: int = 99) -> None:
         self.chats, self.refused, self.killed_after = chats, refused, killed_after
         self.chunks: list[list[int]] = []
+        self.permanent = False
 
     def ask(self, indices: Sequence[int]) -> list[Completion]:
         if len(self.chunks) == self.killed_after:
@@ -33,14 +34,14 @@ class Recorder:
         completions = []
         for index in indices:
             if index in self.refused:
-                completions.append(Completion("", failure="refused"))
+                completions.append(Completion("", failure="refused", permanent=self.permanent))
             else:
                 completions.append(Completion(f"to {self.chats[index][0].content}", Usage(1)))
         return completions
 
 
-def open_answers(folder: Path, chunk: int = 2) -> KeptAnswers:
-    return KeptAnswers(folder / "answers.jsonl", "answers", chunk)
+def open_answers(folder: Path, chunk: int = 2, **options: bool) -> KeptAnswers:
+    return KeptAnswers(folder / "answers.jsonl", "answers", chunk, **options)
 
 
 def test_missing_answers_are_asked_in_chunks_and_once(tmp_path: Path) -> None:
@@ -91,15 +92,30 @@ def test_failures_are_returned_but_not_kept(tmp_path: Path) -> None:
     answers = open_answers(tmp_path)
 
     completions = answers.completions(CHATS, Recorder(refused=[1, 2]).ask)
-    failures = [answers.failure(chat) for chat in CHATS]
+    failed = [answers.find_failed(chat) for chat in CHATS]
     retry = Recorder()
     retried = answers.completions(CHATS, retry.ask)
 
     assert [completion.failure for completion in completions] == [None, "refused", "refused", None, None]
-    assert failures == [None, "refused", "refused", None, None]
+    assert [record.failure if record else None for record in failed] == [None, "refused", "refused", None, None]
     assert retry.chunks == [[1, 2]]
     assert [completion.failure for completion in retried] == [None] * 5
-    assert [answers.failure(chat) for chat in CHATS] == [None] * 5
+    assert [answers.find_failed(chat) for chat in CHATS] == [None] * 5
+
+
+def test_what_stays_unanswered_is_kept_until_it_is_asked_again(tmp_path: Path) -> None:
+    first, second, asking = Recorder(refused=[1]), Recorder(), Recorder(refused=[1])
+    first.permanent = asking.permanent = True
+
+    open_answers(tmp_path).completions(CHATS, first.ask)
+    kept = open_answers(tmp_path).completions(CHATS, second.ask)
+    again = open_answers(tmp_path, asks_refused=True)
+    again.completions(CHATS, asking.ask)
+    again.completions(CHATS, asking.ask)
+
+    assert [completion.failure for completion in kept] == [None, "refused", None, None, None]
+    assert kept[1].permanent and second.chunks == []
+    assert asking.chunks == [[1]], "once in a run, not for each method"
 
 
 def test_seconds_of_making_and_worth_agree(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from chat_server import FAULTS, KEY, ChatServer, chats
 
 from rpobench.models.served.openai import RETRIES, ServedModel, open_served
+from rpobench.models.served.options import ServedOptions
 from rpobench.models.served.replies import REFUSED
 from rpobench.types import Decoding, Message
 
@@ -17,7 +18,10 @@ GREEDY = Decoding(max_new_tokens=8)
 
 
 def served(server: ChatServer, **options: object) -> ServedModel:
-    return ServedModel("tiny", base_url=server.url, **{"deadline": 5.0, **options})  # type: ignore[arg-type]
+    """A model of this server; options that are none of `ServedModel` are those of its requests."""
+    of_model = {name: options.pop(name) for name in ("concurrency", "patience") if name in options}
+    request_options = ServedOptions(**{"deadline": 5.0, **options})  # type: ignore[arg-type]
+    return ServedModel("tiny", base_url=server.url, options=request_options, **of_model)  # type: ignore[arg-type]
 
 
 def test_answers_come_in_order_with_their_tokens(server: ChatServer) -> None:
@@ -153,7 +157,8 @@ def test_a_refusal_is_a_failure_and_is_not_asked_again(server: ChatServer) -> No
 
     server.error = (400, {"message": "flagged", "code": "content_filter"})
     (completion,) = served(server).generate(chats(1), GREEDY)
-    assert (completion.text, completion.failure) == ("", REFUSED) and len(server.bodies) == 2
+    assert (completion.text, completion.failure) == ("", f"{REFUSED} (Error code: 400 - flagged)")
+    assert completion.permanent and len(server.bodies) == 2
 
 
 def test_with_a_fifth_of_faults_every_chat_is_accounted_for(server: ChatServer) -> None:

@@ -150,7 +150,7 @@ def test_words_in_another_form_are_quoted_too(server: ChatServer) -> None:
 
 def test_without_likelihoods() -> None:
     model = ServedModel("tiny", base_url="http://localhost:1/v1")
-    with pytest.raises(RpobenchError, match="openai:tiny: API models have no likelihoods"):
+    with pytest.raises(RpobenchError, match=r"openai:tiny at .*: API models have no likelihoods"):
         model.loglikelihood(chats(1), ["a"])
 
 
@@ -175,7 +175,11 @@ def test_counts_that_are_none_are_zero(server: ChatServer, count: object) -> Non
     ("argument", "url", "complaint"),
     [
         ("", "http://x/v1", "names no model"),
-        ("tiny?speed=1", "http://x/v1", "openai:tiny?speed=1: unknown option 'speed'; known: deadline, system"),
+        (
+            "tiny?speed=1",
+            "http://x/v1",
+            "openai:tiny?speed=1: unknown option 'speed'; known: body, deadline, max_tokens,",
+        ),
         ("tiny?deadline=0", "http://x/v1", "openai:tiny?deadline=0: option 'deadline' is '0'; give seconds"),
         ("tiny?deadline=nan", "http://x/v1", "openai:tiny?deadline=nan: option 'deadline' is 'nan'; give seconds"),
         ("tiny", "localhost:80", "--base-url localhost:80: is no address"),
@@ -243,7 +247,10 @@ def test_a_server_that_wants_an_hour_is_not_waited_for(server: ChatServer) -> No
 
     message = error_of(ServedModel("tiny", base_url=server.url))
 
-    assert "later, with Retry-After: 3600, asked 1 time;" in message and len(server.bodies) == 1
+    assert (
+        "later, with Retry-After: 3600, asked 1 time); waited 0 s, --patience is 300" in message
+        and len(server.bodies) == 1
+    )
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])

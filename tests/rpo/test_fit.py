@@ -57,6 +57,7 @@ def fit(
     checkpoint: Path,
     folder: Path,
     train: Mapping[Task, Sequence[Labelled]] | None = None,
+    drafts: FixedDrafts | None = None,
     **knobs: Any,
 ) -> Fit:
     """Train a method, on six users of LaMP-7 unless a test says otherwise, and save it."""
@@ -64,13 +65,26 @@ def fit(
                    "validation": 0, "rl_steps": 1, "rl_group": 2, "rl_prompts": 1, "max_new_tokens": 4}  # fmt: skip
     method_class: Any = get_method(method_name)
     method = method_class(method_class.Config(**{**quick_knobs, **knobs}))
-    context = FitContext(ScriptedModel(str), FixedDrafts(), FirstItems(), seed=0, folder=folder / "work")
+    draft_store: Any = drafts or FixedDrafts()
+    context = FitContext(ScriptedModel(str), draft_store, FirstItems(), seed=0, folder=folder / "work")
 
     method.fit(train or {TWEET: six_tweets()}, context)
 
     (folder / "saved").mkdir(parents=True)
     method.save(folder / "saved")
     return Fit(method, folder / "saved")
+
+
+class DraftsWithGaps(FixedDrafts):
+    """Drafts as a fit gets them: without those that the model refused."""
+
+    def __init__(self, *refused_ids: str) -> None:
+        super().__init__()
+        self.refused_ids = refused_ids
+
+    def get_drafts(self, task: Any, examples: Sequence[Any]) -> dict[str, Prediction]:
+        drafts = super().get_drafts(task, examples)
+        return {example_id: draft for example_id, draft in drafts.items() if example_id not in self.refused_ids}
 
 
 def texts_of(predictions: Sequence[Prediction]) -> list[str | None]:
@@ -251,3 +265,13 @@ def test_dpo_starts_from_stage_one_and_ends_elsewhere(tiny_checkpoint: Path, tmp
 
     assert (with_dpo.saved / "dpo.jsonl").exists() and with_dpo.adapter != sft_alone.adapter
     assert with_dpo.losses() == sft_alone.losses()
+
+
+def test_an_example_without_draft_is_no_training_row(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    third = six_tweets()[2].example
+
+    with_gap = fit("rpo", tiny_checkpoint, tmp_path / "gap", drafts=DraftsWithGaps(third.id))
+    without_drafts = fit("sft-rag", tiny_checkpoint, tmp_path / "rag", drafts=DraftsWithGaps(third.id))
+
+    assert len(with_gap.trajectories.read_text().splitlines()) == 5
+    assert len(without_drafts.trajectories.read_text().splitlines()) == 6, "what reads no drafts lacks nothing"

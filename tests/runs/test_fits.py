@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rpobench.method.left_out import LeftOut
 from rpobench.models.meter import Meter
 from rpobench.models.scripted import ScriptedModel, echo
 from rpobench.registry import get_method
@@ -110,7 +111,7 @@ def test_a_killed_attempt_counts_up_to_its_last_write(tmp_path: Path) -> None:
     (work / "state").write_text("")
     os.utime(work / "state", (1030.0, 1030.0))
 
-    with fit_attempt(cost_file, work, get_method("learner")(None), Meter()):  # type: ignore[arg-type]
+    with fit_attempt(cost_file, work, get_method("learner")(None), Meter(), LeftOut()):  # type: ignore[arg-type]
         assert json.loads(cost_file.read_text())["seconds"] == 35.0, "told at once: this attempt may be killed too"
 
     assert 35.0 <= read_fit_cost(cost_file).seconds < 36.0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from chat_server import KEY, ChatServer
@@ -14,7 +16,10 @@ from paths import PLUGIN
 
 import rpobench
 from rpobench.data.synth.world import generate
+from rpobench.store.result_store import ResultStore
 from rpobench.submissions.check import check_runs
+from rpobench.submissions.official_zip import build_submission
+from rpobench.submissions.pack import pack_runs
 from rpobench.types import RpobenchError
 
 COUNT = 12
@@ -135,7 +140,7 @@ def a_word_of_one_training_input() -> str:
     return generate("LaMP-7", "train", COUNT).labelled[0].example.input[-25:]
 
 
-def test_a_failed_example_is_listed_and_alone_asked_again(
+def test_a_refused_example_is_listed_and_asked_again_on_demand(
     server: ChatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     original_answer = server._answer
@@ -144,37 +149,125 @@ def test_a_failed_example_is_listed_and_alone_asked_again(
     first = run(server, tmp_path)
 
     assert first["failed"] == 1 and read_result(tmp_path, first)["unanswered"] == 1
+    assert first["unanswered"] == ["lamp-7-dev-3-dev"]
     messages = capsys.readouterr().err
-    reason = "refused by the server's content filter"
-    assert f"1 of {COUNT} examples have no answer ({reason}) and count as wrong" in messages
+    assert f"1 of {COUNT} examples have no answer (refused by the server's content filter" in messages
+    assert "--retry-unanswered asks them again: 'lamp-7-dev-3-dev'" in messages
+
+    requests_before = len(server.bodies)
+    assert run(server, tmp_path) == first, "the second run ends like the first"
+    assert len(server.bodies) == requests_before, "and asks nothing"
 
     server._answer = original_answer  # type: ignore[method-assign]
-    server.finish, requests_before = "stop", len(server.bodies)
-    second = run(server, tmp_path)
+    server.finish = "stop"
+    retried = run(server, tmp_path, retry_unanswered=True)
 
     assert len(server.bodies) == requests_before + 1
-    assert second["failed"] == 0 and read_result(tmp_path, second)["unanswered"] == 0
-    assert second["metrics"] == run(server, tmp_path / "whole")["metrics"]
-    assert [report.faults for report in check_runs(tmp_path / second["run"])] == [[]]
-
-    run(server, tmp_path)
-    assert len(server.bodies) == requests_before + 1, "now it is finished"
+    assert retried["failed"] == 0 and retried["unanswered"] == []
+    assert retried["metrics"] == run(server, tmp_path / "whole")["metrics"]
+    assert [report.faults for report in check_runs(tmp_path / retried["run"])] == [[]]
 
 
-def test_a_run_without_any_answer_says_so(
-    server: ChatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_methods_and_seeds_are_added_to_a_run_with_refusals(server: ChatServer, tmp_path: Path) -> None:
+    refuse_chats(server, a_word_of_one_input())
+    first = run(server, tmp_path)
+    requests_before = len(server.bodies)
+
+    objects = rpobench.run(
+        "zero-shot,rag-bm25", "LaMP-7", limit=COUNT, out=tmp_path, base_url=server.url, base_model="openai:tiny",
+        seeds=(0, 1), swap=False,
+    )  # fmt: skip
+
+    assert len(objects) == 4 and objects[0]["run"] == first["run"]
+    assert [item["unanswered"] for item in objects if item["method"] == "zero-shot"] == [["lamp-7-dev-3-dev"]] * 2
+    asked_again = 1  # by the second seed of `rag-bm25`, whose answers are cached but for the refused one
+    assert len(server.bodies) == requests_before + COUNT + asked_again, "drafts are there, refused ones too"
+
+
+def test_a_refusal_in_own_words_is_cleared_by_earlier_answers(server: ChatServer, tmp_path: Path) -> None:
+    """Only the refused prompts are left to ask, so that this process never sees an answer."""
+    original_answer = server._answer
+    word = a_word_of_one_input()
+
+    def refuse_or_break(body: dict[str, Any]) -> Any:
+        is_refused = word in body["messages"][-1]["content"]
+        server.error = (500, {"message": "out of order"}) if is_refused else None
+        return original_answer(body)
+
+    server._answer = refuse_or_break  # type: ignore[method-assign]
+    first = run(server, tmp_path)
+    assert first["failed"] == 1
+
+    server._answer = original_answer  # type: ignore[method-assign]
+    server.error = (400, {"message": "Content Exists Risk"})
+    second = run(server, tmp_path)
+
+    assert second["failed"] == 1 and second["metrics"] == first["metrics"]
+    assert "Content Exists Risk" in read_predictions(tmp_path, second)[-1]["failure"]
+
+
+def test_too_many_refusals_stop_a_run_that_can_go_on(server: ChatServer, tmp_path: Path) -> None:
+    words = [labelled.example.input[-25:] for labelled in generate("LaMP-7", "dev", COUNT).labelled[:3]]
+    refuse_chats(server, *words)
+
+    with pytest.raises(RpobenchError, match=r"3 of 12 examples have no answer.*--max-refused 0.2 allows"):
+        run(server, tmp_path)
+    requests_before = len(server.bodies)
+    run_object = run(server, tmp_path, max_refused=0.25)
+
+    assert run_object["failed"] == 3 and len(server.bodies) == requests_before
+
+
+def test_a_run_without_any_answer_stops(server: ChatServer, tmp_path: Path) -> None:
     server.finish = "content_filter"
-
-    run_object = run(server, tmp_path)
-
-    assert run_object["failed"] == run_object["n"] == COUNT
-    assert f"{COUNT} of {COUNT} examples have no answer" in capsys.readouterr().err
+    with pytest.raises(RpobenchError, match=r"12 of 12 examples have no answer.*refused by the server's content"):
+        run(server, tmp_path)
 
     server.finish, server.error = "stop", (500, {"message": "out of order"})
     with pytest.raises(RpobenchError, match=r"out of order.*the same command continues"):
         run(server, tmp_path / "down", limit=5)
     assert not list((tmp_path / "down").glob("*/result.json"))
+
+
+def test_runs_with_refusals_are_packed_and_checked(
+    server: ChatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refuse_chats(server, a_word_of_one_input())
+    run_object = run(server, tmp_path / "runs", swap=False)
+
+    outcomes = list(pack_runs(ResultStore(tmp_path / "runs"), [], ResultStore(tmp_path / "packed")))
+
+    assert [(outcome.name, outcome.reason) for outcome in outcomes] == [(run_object["run"], None)]
+    assert [report.faults for report in check_runs(tmp_path / "packed")] == [[]]
+    packed = ResultStore(tmp_path / "packed").find(run_object["run"])
+    assert [prediction.permanent for prediction in packed.predictions().values()].count(True) == 1
+    content = build_submission(tmp_path / "runs", [run_object["run"]])
+    with ZipFile(BytesIO(content)) as archive:
+        golds = json.loads(archive.read(archive.namelist()[0]))["golds"]
+    assert len(golds) == COUNT
+
+
+def test_a_server_without_temperature_has_runs_of_its_own(
+    server: ChatServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original_answer = server._answer
+
+    def refuse_temperature(body: dict[str, Any]) -> Any:
+        refusal = {"message": "'temperature' does not support 0, only the default (1)"}
+        server.error = (400, refusal) if body.get("temperature", 1) != 1 else None
+        return original_answer(body)
+
+    server._answer = refuse_temperature  # type: ignore[method-assign]
+    first = run(server, tmp_path)
+
+    spec = json.loads((tmp_path / first["run"] / "spec.json").read_text())
+    assert spec["base_model"].endswith("+without:temperature") and first["failed"] == 0
+    assert "the runs begin anew under that name" in capsys.readouterr().err
+    answered = [body for body in server.bodies if "temperature" not in body]
+    assert len(answered) == COUNT, "what was answered under the old name is not asked again"
+
+    requests_before = len(server.bodies)
+    assert run(server, tmp_path) == first and len(server.bodies) == requests_before
 
 
 def test_a_run_that_a_broken_server_stopped_goes_on(server: ChatServer, tmp_path: Path) -> None:
@@ -210,8 +303,25 @@ def test_what_rests_on_a_missing_draft_is_unanswered_too(
     assert read_result(tmp_path, run_object)["unanswered"] == 1
     assert failed["failure"].startswith("no draft: refused")
 
-    with pytest.raises(RpobenchError, match=f"LaMP-7: 1 of {COUNT} training drafts have no answer .*asks them again"):
+    with pytest.raises(RpobenchError, match=r"1 of 12 training examples have no answer.*--max-left-out 0.05.*train-0"):
         run(server, tmp_path, method="learner", swap=False)
+    rpobench.registry._entry_points_by_name.cache_clear()
+
+
+def test_a_fit_goes_on_without_a_refused_draft(
+    server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    rpobench.registry._entry_points_by_name.cache_clear()
+    refuse_chats(server, a_word_of_one_training_input())
+
+    run_object = run(server, tmp_path, method="learner", swap=False, max_left_out=0.1)
+
+    assert "1 of 12 training examples are left out, the model gives them no answer" in capsys.readouterr().err
+    assert read_result(tmp_path, run_object)["fit_left_out"] == {"LaMP-7": 1}
+    (cost_file,) = tmp_path.glob("fits/*/fit.json")
+    assert json.loads(cost_file.read_text())["left_out"] == {"LaMP-7": ["lamp-7-train-0-train"]}
+    assert [report.faults for report in check_runs(tmp_path)] == [[]]
     rpobench.registry._entry_points_by_name.cache_clear()
 
 

@@ -3,61 +3,77 @@
 from __future__ import annotations
 
 import asyncio
-import json
+from random import random
 from typing import Any
 
 import httpx2
 from openai import DefaultAsyncHttpxClient
+
+from rpobench.models.served.reply_faults import EMPTY, find_fault
+from rpobench.models.served.slots import Slots
 
 CONNECT = 10.0  # seconds until a connection stands: a wrong address should not cost six deadlines
 MAX_BODY = 4 << 20  # bytes; a chat answer of a benchmark is a few KB, an endless one must end somewhere
 LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # no proxy reaches this machine's own servers
 ENCODING_HEADERS = ("content-encoding", "content-length", "transfer-encoding")  # wrong once the body is decoded
 
+RETRY_COUNT = "x-stainless-retry-count"  # the official client numbers its tries with it
+LONGEST_SILENCE = 10.0  # seconds; a longer rate limit is waited for aloud, see `patience`
+
 
 class CheckedClient(DefaultAsyncHttpxClient):
     """Turns what the official client would take or wait for into faults that it retries with its own back-off.
 
-    An answer that is no JSON, holds no text or is larger than 4 MB becomes a 502 that says so. An answer that is not
-    whole `deadline` seconds after its request was sent, however slowly it still drips, becomes a timeout.
+    An answer that is no JSON, holds no text or is larger than 4 MB becomes a 502 that says so; an error inside of an
+    answer with status 200 becomes an answer with that error's status. An answer that is not whole `deadline` seconds
+    after its request was sent, however slowly it still drips, becomes a timeout.
 
     Args:
         deadline: Seconds that a request may take in all.
-        connections: How many there may be at a time.
+        slots: The places of requests at a time; a request that waits for its next try holds none.
+        connections: How many connections there may be at a time.
     """
 
-    def __init__(self, *, deadline: float, connections: int) -> None:
+    def __init__(self, *, deadline: float, connections: int, slots: Slots | None = None) -> None:
         limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
         timeout = httpx2.Timeout(deadline, connect=min(deadline, CONNECT))
         super().__init__(timeout=timeout, limits=limits, mounts=dict.fromkeys(LOOPBACK))
         self._deadline = deadline
+        self._slots = slots or Slots(connections)
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """The whole answer to a request, or the 502 that stands for it."""
+        """The whole answer to a request, or the error that stands for it."""
+        async with self._slots.hold():
+            response, body = await self._send(request, **options)
+
+        if body is None:
+            content = {"error": {"message": f"an answer of more than {MAX_BODY >> 20} MB"}}
+            return httpx2.Response(502, json=content, request=request)
+
+        if response.is_success:
+            fault = find_fault(body)
+            if fault:
+                headers = {"retry-after-ms": "1"} if fault.code == EMPTY else {}  # no sign of overload
+                return httpx2.Response(fault.status, json=fault.content, headers=headers, request=request)
+
+        headers = {name: value for name, value in response.headers.items() if name not in ENCODING_HEADERS}
+        headers |= _advise_retry(response, request)
+        return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
+
+    async def _send(self, request: httpx2.Request, **options: Any) -> tuple[httpx2.Response, bytes | None]:
+        """The response and its decoded body; None for a body that is too large."""
         try:
             async with asyncio.timeout(self._deadline):
                 response = await super().send(request, **{**options, "stream": True})
                 try:
-                    body = await _read_body(response)
+                    return response, await _read_body(response)
                 finally:
                     await response.aclose()
         except TimeoutError as error:
             raise httpx2.ReadTimeout(f"no whole answer in {self._deadline:g} s", request=request) from error
 
-        fault = None
-        if body is None:
-            fault = f"an answer of more than {MAX_BODY >> 20} MB"
-        elif response.is_success:
-            fault = answer_fault(body)
-        if fault:
-            return httpx2.Response(502, json={"error": {"message": fault}}, request=request)
-
-        headers = {name: value for name, value in response.headers.items() if name not in ENCODING_HEADERS}
-        return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
-
 
 async def _read_body(response: httpx2.Response) -> bytes | None:
-    """The decoded body; None where it is too large."""
     body = bytearray()
     async for part in response.aiter_bytes():
         body += part
@@ -67,26 +83,17 @@ async def _read_body(response: httpx2.Response) -> bytes | None:
     return bytes(body)
 
 
-def answer_fault(body: bytes) -> str | None:
-    """What is wrong with the body of a chat completion.
+def _advise_retry(response: httpx2.Response, request: httpx2.Request) -> dict[str, str]:
+    """Headers that tell the official client when to try again, where its own way would not do.
 
-    Args:
-        body: The decoded body of an answer with a status of success.
-
-    Returns:
-        The fault in a few words; None where the body holds text or says that it was refused.
+    A server fault that comes alone is over at once: the first retry comes soon. A long rate limit is left to
+    `patience`, which says that it waits.
     """
-    try:
-        choice = json.loads(body)["choices"][0]
-        message, finish_reason = choice["message"], choice.get("finish_reason")
-        text, refusal = message.get("content"), message.get("refusal")
-    except (ValueError, RecursionError):
-        return "an answer that is no JSON"
-    except (LookupError, TypeError, AttributeError):
-        return "an answer without choices[0].message"
+    delay = response.headers.get("retry-after", "")
+    if response.status_code == 429 and delay.isdecimal() and int(delay) > LONGEST_SILENCE:
+        return {"x-should-retry": "false"}
 
-    if finish_reason == "content_filter" or refusal:
-        return None
-    if not isinstance(text, str):
-        return "an answer without text"
-    return None if text.strip() else f"an empty answer (finish_reason {finish_reason})"
+    is_first_try = request.headers.get(RETRY_COUNT) == "0"
+    if response.status_code >= 500 and is_first_try and not delay:
+        return {"retry-after-ms": f"{100 + 100 * random():.0f}"}
+    return {}

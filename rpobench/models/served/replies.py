@@ -1,12 +1,15 @@
-"""What a server's reply means: an answer, a refusal of one request, or a fault that ends the run."""
+"""What a server's reply means: an answer, no answer to this prompt, a rate limit, or a fault that ends the run."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rpobench.models.completions import read_words
 from rpobench.models.protocol import PromptTooLong
-from rpobench.models.served.options import KEY, one_line, without_key
+from rpobench.models.served.options import KEY, MOST_TOKENS, one_line, without_key
+from rpobench.models.served.reply_faults import EMPTY, find_choice, is_refused, is_truncated, read_text
 from rpobench.types import Chat, Completion, RpobenchError, Usage
 
 if TYPE_CHECKING:
@@ -14,74 +17,144 @@ if TYPE_CHECKING:
     from openai import APIStatusError
 
 REFUSED = "refused by the server's content filter"
+FILTER_CODES = ("content_filter", "content_policy_violation", "invalid_prompt")
+QUOTA_CODES = ("insufficient_quota", "insufficient_balance", "billing_hard_limit_reached")
+REFUSABLE = (400, 403, 413, 422, 451)  # statuses with which servers refuse a single prompt, each in its own words
+
+# Prompts beyond the context, in the words of OpenAI, vLLM, SGLang, llama.cpp, TGI, Groq, Qwen, Mistral, Anthropic,
+# Gemini, xAI, Moonshot and Bedrock.
 TOO_LONG = re.compile(
-    r"context.{0,20}(length|window|size|limit)|too (long|many tokens)|exceed.{0,60}(context|token)", re.I
+    r"context.{0,20}(length|window|size|limit)|context_length"
+    r"|(prompt|input|message|request)s?\b.{0,40}\btoo (long|large|many tokens)|too many (input )?tokens"
+    r"|exceed.{0,60}(context|token|max length)|(token|prompt|input).{0,60}exceed"
+    r"|inputs?`?\s+(tokens|must have less than)|range of input length|reduce the length of (the|your) (message|prompt)"
+    r"|(maximum|max) (prompt|input) length|longer than the (model|context)|too large for model with",
+    re.I | re.S,
 )
-MOST_TOKENS = 1 << 32  # no answer has more; a count beyond is nonsense
 
 
-def read_completion(reply: dict[str, Any], seconds: float) -> Completion:
-    """Text and usage of a reply.
+@dataclass(frozen=True)
+class Reply:
+    """What came of a request.
+
+    Attributes:
+        completion: The answer, or why there is none.
+        complaint: Where the server may refuse every prompt alike, what to tell the user then; None where the failure,
+            if any, is certainly this prompt's alone.
+        rate_limit: The server's words where it wants to be asked later.
+        delay: Seconds after which it wants to be asked; None where it names no time.
+    """
+
+    completion: Completion
+    complaint: str | None = None
+    rate_limit: str | None = None
+    delay: float | None = None
+
+
+def read_reply(reply: dict[str, Any], seconds: float, label: str) -> Reply:
+    """Read text and usage of a reply.
 
     Args:
         reply: The JSON of a chat completion that `CheckedClient` let through.
         seconds: How long the request took.
+        label: Model and server, for errors.
 
     Returns:
-        The completion. Token counts of a server that sends none, or nonsense, are 0.
+        The answer. Thinking counts in its usage and is no part of it. Token counts of a server that sends none, or
+        nonsense, are 0.
     """
-    counts = reply.get("usage")
+    usage = _read_usage(reply.get("usage"), seconds)
+    choice = find_choice(reply)
+    if choice is None or is_refused(reply):
+        return Reply(Completion("", usage, REFUSED, permanent=True))
+
+    text, truncated = without_key(read_text(choice)), is_truncated(choice)
+    if truncated and not text.strip():
+        tokens = usage.completion_tokens or "few"
+        failure = f"its {tokens} tokens went into reasoning and left none for an answer; give room with --think-tokens"
+        completion = Completion("", usage, failure, permanent=True, truncated=True)
+    else:
+        completion = read_words(text, usage, truncated=truncated)
+
+    complaint = f"{label}: gives no answer ({completion.failure})" if completion.failure else None
+    return Reply(completion, complaint)
+
+
+def _read_usage(counts: object, seconds: float) -> Usage:
     if not isinstance(counts, dict):
         counts = {}
-    usage = Usage(1, _token_count(counts.get("prompt_tokens")), _token_count(counts.get("completion_tokens")), seconds)
+    read, written = _token_count(counts.get("prompt_tokens")), _token_count(counts.get("completion_tokens"))
 
-    choice = reply["choices"][0]
-    if choice.get("finish_reason") == "content_filter" or choice["message"].get("refusal"):
-        return Completion("", usage, REFUSED)
-    return Completion(without_key(choice["message"]["content"]), usage)
+    # Some servers count thinking in the total alone.
+    total = _token_count(counts.get("total_tokens"))
+    return Usage(1, read, max(written, total - read) if written else written, seconds)
 
 
 def _token_count(count: object) -> int:
     return count if type(count) is int and 0 < count < MOST_TOKENS else 0
 
 
-def explain_refusal(error: APIStatusError, label: str, chat: Chat) -> str:
-    """Why a request has no answer.
+def read_refusal(error: APIStatusError, usage: Usage, label: str, chat: Chat) -> Reply:
+    """Say why a request has no answer.
 
     Args:
         error: What the official client raised after its retries.
+        usage: What the request cost.
         label: Model and server, for errors.
         chat: The prompt of the request.
 
     Returns:
-        The reason in one line, where other requests may still be answered.
+        The reason, where other requests may still be answered.
 
     Raises:
-        RpobenchError: The server would refuse every request, or only the user can help.
+        RpobenchError: The server would refuse every request, and only the user can help.
         PromptTooLong: The chat exceeds the model's context.
     """
-    # Where the server's words are not in OpenAI's form, the client leaves them out of its message.
-    words = one_line(error.message if " - " in error.message else f"{error.message} - {error.body}")
-    status = error.status_code
+    words, status = quote(error), error.status_code
 
-    if error.code in ("content_filter", "content_policy_violation"):
-        return REFUSED
-    if status in (401, 403):
+    if error.code in FILTER_CODES or error.type in FILTER_CODES:
+        return Reply(Completion("", usage, f"{REFUSED} ({words})", permanent=True))
+    if status == 401:
         raise RpobenchError(f"{label}: refuses the key ({words}); set {KEY} to one that it knows")
     if status == 404:
         raise RpobenchError(f"{label}: knows no such model or address ({words}); check the name and --base-url")
-
-    is_bad_request = status in (400, 413, 422)
-    if error.code == "context_length_exceeded" or (is_bad_request and TOO_LONG.search(words)):
+    if status == 402 or error.code in QUOTA_CODES:
+        raise RpobenchError(f"{label}: refuses the request ({words}); what was answered is kept")
+    if error.code == "context_length_exceeded" or (status in REFUSABLE and TOO_LONG.search(words)):
         raise PromptTooLong(f"{label}: the prompt exceeds the model's context ({words})", chat)
 
-    is_permanent = status < 500 and status not in (408, 409, 429)
-    if error.code == "insufficient_quota" or is_permanent:
+    if status in REFUSABLE:
+        complaint = f"{label}: refuses the request ({words}); what was answered is kept"
+        if status == 403:
+            complaint = f"{label}: refuses the key or the request ({words}); set {KEY} to a key that may ask"
+        return Reply(Completion("", usage, f"refused by the server ({words})", permanent=True), complaint)
+
+    if error.code == EMPTY:
+        failure = words + attempts(error.request)
+        return Reply(Completion("", usage, failure, permanent=True), f"{label}: gives no answer ({failure})")
+    return _read_fault(error, usage, label, words)
+
+
+def _read_fault(error: APIStatusError, usage: Usage, label: str, words: str) -> Reply:
+    """The reply of a server that may answer the same request later."""
+    status, headers = error.status_code, error.response.headers
+    if status < 500 and status not in (408, 409, 425, 429):
         raise RpobenchError(f"{label}: refuses the request ({words}); what was answered is kept")
 
-    retry_after = error.response.headers.get("retry-after")
-    delay = f", with Retry-After: {one_line(retry_after)}" if retry_after else ""
-    return words + delay + attempts(error.request)
+    retry_after = headers.get("retry-after")
+    if retry_after:
+        words += f", with Retry-After: {one_line(retry_after)}"
+    failure = words + attempts(error.request)
+
+    if status != 429:
+        return Reply(Completion("", usage, failure))
+    delay = float(retry_after) if retry_after and retry_after.isdecimal() else None
+    return Reply(Completion("", usage, failure), rate_limit=failure, delay=delay)
+
+
+def quote(error: APIStatusError) -> str:
+    """The server's words as part of an error; where they are not in OpenAI's form, the client leaves them out."""
+    return one_line(error.message if " - " in error.message else f"{error.message} - {error.body}")
 
 
 def attempts(request: Request) -> str:

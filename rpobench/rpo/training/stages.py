@@ -83,10 +83,14 @@ def write_demonstrations(
     """
     file = job.folder / TRAJECTORIES
     if not file.exists():
-        trajectories = [job.form.drop_unwritten_parts(trajectory) for trajectory in writer.write(rows)]
+        trajectories = writer.write(rows)
         write_json(job.folder / USAGE, asdict(writer.usage))  # first: a kill must not lose what they cost
 
-        demonstrations = [Demonstration(row, trajectory) for row, trajectory in zip(rows, trajectories, strict=True)]
+        demonstrations = [
+            Demonstration(row, job.form.drop_unwritten_parts(trajectory))
+            for row, trajectory in zip(rows, trajectories, strict=True)
+            if trajectory
+        ]
         store_trajectories(file, select_learnable(demonstrations, job.form, job.window))
 
     return [

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from rpobench.method.answering import keep_licensed_texts_private
+from rpobench.method.left_out import LeftOut
 from rpobench.models.kept_texts import KeptTexts
 from rpobench.models.protocol import LanguageModel
 from rpobench.rpo.form import REWRITE, SHOWS, Retry, Trajectory, one_line
@@ -33,7 +34,9 @@ class TeacherWriter:
     What it wrote lies on disk, so that a kill costs a few texts and not all.
     """
 
-    def __init__(self, model: LanguageModel, folder: Path, *, max_new_tokens: int, seed: int) -> None:
+    def __init__(
+        self, model: LanguageModel, folder: Path, *, max_new_tokens: int, seed: int, left_out: LeftOut | None = None
+    ) -> None:
         """Prepare the teacher.
 
         Args:
@@ -41,7 +44,9 @@ class TeacherWriter:
             folder: Where its texts are kept.
             max_new_tokens: The most tokens of one text.
             seed: What its samples depend on.
+            left_out: Takes the examples that it refuses.
         """
+        self._left_out = left_out or LeftOut()
         self._model = model
         self._folder = folder
         self._max_new_tokens = max_new_tokens
@@ -49,48 +54,59 @@ class TeacherWriter:
 
         self.usage = Usage()
 
-    def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
+    def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory | None]:
         """Write a trajectory for each row.
 
         Args:
             rows: The training rows of all tasks.
 
         Returns:
-            One trajectory per row, in order, with all three parts.
+            One trajectory per row, in order, with all three parts; None for a row that the teacher refused.
 
         Raises:
-            RpobenchError: A request has no answer. What rules would write instead would not be this teacher's.
+            RpobenchError: A request has no answer yet, or too many were refused. What rules would write instead would
+                not be this teacher's.
         """
         model = keep_licensed_texts_private(self._model, {row.task for row in rows})
         accepted: dict[int, Trajectory] = {}
+        refused: set[int] = set()
         accepted_counts = [0]
 
         for attempt in range(TRIES):
-            open_rows = {index: row for index, row in enumerate(rows) if index not in accepted}
+            open_rows = {index: row for index, row in enumerate(rows) if index not in {*accepted, *refused}}
             analyses = self._write_analyses(model, list(open_rows.values()), attempt)
 
             for (index, row), analysis in zip(open_rows.items(), analyses, strict=True):
+                if analysis is None:
+                    refused.add(index)
+                    continue
+
                 trajectory = read_analysis(row, analysis)
                 if trajectory and not reveals_target(row, trajectory):
                     accepted[index] = trajectory
             accepted_counts.append(len(accepted))
 
-        _report_accepted(accepted_counts, len(rows))
+        _report_accepted(accepted_counts, len(rows) - len(refused))
         by_rules = RuleWriter().write(rows)
-        return [accepted.get(index, by_rules[index]) for index in range(len(rows))]
+        return [None if index in refused else accepted.get(index, by_rules[index]) for index in range(len(rows))]
 
-    def _write_analyses(self, model: LanguageModel, rows: Sequence[TrainingRow], attempt: int) -> list[str]:
-        """What the model writes to each row. A text without its second line is continued once, with the label added."""
+    def _write_analyses(self, model: LanguageModel, rows: Sequence[TrainingRow], attempt: int) -> list[str | None]:
+        """What the model writes to each row; None where it refuses.
+
+        A text without its second line is continued once, with the label added.
+        """
         decoding = Decoding(self._max_new_tokens)
         if attempt:
             decoding = replace(decoding, temperature=TEMPERATURE, seed=self._seed * TRIES + attempt)
 
         chats = [build_teacher_chat(row) for row in rows]
-        texts = self._generate(f"teacher-{attempt + 1}", model, chats, decoding)
+        completions = self._generate(f"teacher-{attempt + 1}", model, chats, decoding)
+        self._leave_out_refused(rows, completions)
+        texts = [None if completion.failure else completion.text for completion in completions]
 
         retries = []
         for index, text in enumerate(texts):
-            prefix = _analysis_prefix(text)
+            prefix = None if text is None else _analysis_prefix(text)
             if prefix is not None:
                 retries.append(Retry(index, prefix))
 
@@ -98,18 +114,29 @@ class TeacherWriter:
         continuations = self._generate(f"teacher-{attempt + 1}-led", model, retry_chats, decoding)
 
         for retry, continuation in zip(retries, continuations, strict=True):
-            texts[retry.index] = _join_continuation(retry.prefix, continuation.strip())
+            texts[retry.index] = _join_continuation(retry.prefix, continuation.text.strip())
         return texts
 
-    def _generate(self, name: str, model: LanguageModel, chats: Sequence[Chat], decoding: Decoding) -> list[str]:
+    def _generate(
+        self, name: str, model: LanguageModel, chats: Sequence[Chat], decoding: Decoding
+    ) -> Sequence[Completion]:
         completions = KeptTexts(self._folder, name, model, decoding).generate(chats)
         _check_answered(completions)
 
-        texts = []
         for completion in completions:
             self.usage += completion.usage
-            texts.append(completion.text)
-        return texts
+        return completions
+
+    def _leave_out_refused(self, rows: Sequence[TrainingRow], completions: Sequence[Completion]) -> None:
+        """Note the rows that the teacher refuses, task by task."""
+        for task in dict.fromkeys(row.task for row in rows):
+            answers = {}
+            for row, completion in zip(rows, completions, strict=True):
+                if row.task == task:
+                    answers[row.example.id] = completion
+
+            refused = {example_id: answer for example_id, answer in answers.items() if answer.failure}
+            self._left_out.add(task.name, refused, len(answers), "texts of the teacher")
 
 
 def _report_accepted(accepted_counts: Sequence[int], row_count: int) -> None:
@@ -162,7 +189,7 @@ def read_analysis(row: TrainingRow, text: str) -> Trajectory | None:
 
 
 def _check_answered(completions: Sequence[Completion]) -> None:
-    failures = [completion.failure for completion in completions if completion.failure]
+    failures = [answer.failure for answer in completions if answer.failure and not answer.permanent]
     if failures:
         raise RpobenchError(
             f"teacher: {len(failures)} of {len(completions)} requests have no answer ({failures[0]}): "

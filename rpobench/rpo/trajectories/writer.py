@@ -19,13 +19,13 @@ class TrajectoryWriter(Protocol):
 
     usage: Usage
 
-    def write(self, rows: Sequence[TrainingRow]) -> list[Trajectory]:
+    def write(self, rows: Sequence[TrainingRow]) -> Sequence[Trajectory | None]:
         """Write a trajectory for each row.
 
         Args:
             rows: The training rows of all tasks.
 
         Returns:
-            One trajectory per row, in order, with all three parts.
+            One trajectory per row, in order, with all three parts; None for a row that is left out.
         """
         ...

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from training_jobs import TWEET
 
+from rpobench.method.left_out import LeftOut
 from rpobench.models.answer_cache import AnswerCache, CachedModel
 from rpobench.models.protocol import LanguageModel
 from rpobench.models.scripted import ScriptedModel
@@ -178,6 +179,40 @@ def test_the_teacher_sees_the_target(tmp_path: Path) -> None:
 def test_the_writer_is_a_switch(tmp_path: Path) -> None:
     with_teacher = RPOConfig(writer="teacher", teacher="scripted:echo")
 
-    assert isinstance(get_writer(with_teacher, tmp_path, seed=0), TeacherWriter)
-    assert isinstance(get_writer(RPOConfig(), tmp_path, seed=0), RuleWriter)
+    assert isinstance(get_writer(with_teacher, tmp_path, seed=0, left_out=LeftOut()), TeacherWriter)
+    assert isinstance(get_writer(RPOConfig(), tmp_path, seed=0, left_out=LeftOut()), RuleWriter)
     assert RPO(with_teacher).models()["teacher"] == "scripted:echo"
+
+
+class RefusingModel(ScriptedModel):
+    """Refuses every chat that holds the word."""
+
+    word = "bomb"
+
+    def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
+        completions = list(super().generate(chats, decoding))
+        for index, chat in enumerate(chats):
+            if self.word in chat[-1].content:
+                completions[index] = Completion("", failure="refused", permanent=True)
+        return completions
+
+
+def test_a_row_that_the_teacher_refuses_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    examples = [Example(name, "u", f"{name} lunch") for name in ("good", "bomb", "fine")]
+    rows = [TrainingRow(TWEET, example, TARGET, "d", EVIDENCE) for example in examples]
+    model, left_out = RefusingModel(lambda chat: analysis("says ok so")), LeftOut(most=0.5)
+
+    trajectories = TeacherWriter(model, tmp_path, max_new_tokens=64, seed=0, left_out=left_out).write(rows)
+
+    assert trajectories == [ACCEPTED, None, ACCEPTED]
+    assert left_out.list_ids() == {"LaMP-7": ["bomb"]}
+    message = capsys.readouterr().err
+    assert "1 of 3 training examples are left out" in message and "teacher: 2 of 2 trajectories accepted" in message
+    assert model.calls == 3, "a refused row is not asked again"
+
+
+def test_too_many_refusals_of_the_teacher_stop_the_training(tmp_path: Path) -> None:
+    model = RefusingModel(lambda chat: analysis("says ok so"))
+
+    with pytest.raises(RpobenchError, match="1 of 1 training examples have no answer and never will"):
+        make_teacher(model, tmp_path).write([TrainingRow(TWEET, Example("bomb", "u", "bomb"), TARGET, "d", EVIDENCE)])

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 from training_jobs import TWEET
 
+from rpobench.method.left_out import LeftOut
 from rpobench.rpo.config import RPOConfig
 from rpobench.rpo.form import Trajectory
 from rpobench.rpo.training_rows import Demonstration, TrainingRow
@@ -29,7 +30,7 @@ def make_row(example_id: str, text: str = "lunch was good") -> TrainingRow:
 
 
 def open_writer(file: Path) -> TrajectoryWriter:
-    return get_writer(RPOConfig(trajectories=str(file)), file.parent, seed=0)
+    return get_writer(RPOConfig(trajectories=str(file)), file.parent, seed=0, left_out=LeftOut())
 
 
 def name_in_spec(file: Path) -> str:
@@ -129,4 +130,4 @@ def test_a_spec_reads_back_where_the_file_is_not(file: Path) -> None:
 
     assert RPOConfig(**knobs).model_dump(mode="json") == knobs
     with pytest.raises(RpobenchError, match="by its path"):  # before anything is drafted for it
-        get_writer(RPOConfig(**knobs), file.parent, seed=0)
+        get_writer(RPOConfig(**knobs), file.parent, seed=0, left_out=LeftOut())

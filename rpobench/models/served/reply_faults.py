@@ -1,0 +1,161 @@
+"""What is wrong with a reply of status 200: it holds an error, no answer, or nothing that can be read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+EMPTY = "empty_answer"  # the code of a fault that is an honest answer without words
+# Finish reasons that mean a refusal, in the words of several vendors.
+REFUSING = re.compile(
+    r"filter|safety|prohibit|recitation|block|spii|refus|sensitive|moderat|violat|guardrail|language$", re.I
+)
+TRUNCATING = re.compile(r"length|max_?tokens|token_limit", re.I)
+THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking")  # kinds of content that are no answer
+
+# What vendors write in place of a status.
+STATUS_WORDS = {
+    "rate_limit": 429, "resource_exhausted": 429, "too_many_requests": 429, "insufficient_quota": 402,
+    "credits": 402, "unauthenticated": 401, "invalid_api_key": 401, "permission": 403, "invalid": 400,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A reply that is no answer, as the error that stands for it.
+
+    Attributes:
+        status: The HTTP status that it is treated like.
+        message: The server's words, or what is wrong in a few words.
+        code: The code that the error carries; `empty_answer` for an answer without words.
+    """
+
+    status: int
+    message: str
+    code: str | int | None = None
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The error in OpenAI's form."""
+        return {"error": {"message": self.message, "code": self.code}}
+
+
+def find_fault(body: bytes) -> Fault | None:
+    """Say what is wrong with the body of a chat completion.
+
+    Args:
+        body: The decoded body of a reply with a status of success.
+
+    Returns:
+        The fault; None where the body holds text, says that it was refused, or that its tokens went into thinking.
+    """
+    try:
+        reply = json.loads(body)
+    except (ValueError, RecursionError):
+        return Fault(502, "an answer that is no JSON")
+
+    error = _find_error(reply)
+    if error is not None:
+        return _read_error(error)
+
+    choice = find_choice(reply)
+    if choice is None:
+        if is_refused(reply):
+            return None
+        return Fault(502, f"an answer without choices ({json.dumps(reply)[:120]})", EMPTY)
+
+    finish_reason = choice.get("finish_reason")
+    if is_refused(reply) or read_text(choice).strip() or is_truncated(choice):
+        return None
+    return Fault(502, f"an empty answer (finish_reason {finish_reason})", EMPTY)
+
+
+def find_choice(reply: Any) -> dict[str, Any] | None:
+    """Return the first choice of a reply; None where there is none with a message."""
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+
+    has_message = isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+    return choice if has_message else None
+
+
+def read_text(choice: Mapping[str, Any]) -> str:
+    """Return the text of a choice, its parts joined; empty where it has none."""
+    content = choice["message"].get("content")
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+
+    texts = []
+    for part in content:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict) and part.get("type") not in THOUGHT_PARTS and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+    return "".join(texts)
+
+
+def is_refused(reply: Mapping[str, Any]) -> bool:
+    """Say whether a reply itself tells that the prompt or the answer was refused."""
+    if not isinstance(reply, dict):
+        return False
+
+    choice = find_choice(reply)
+    if choice is None:
+        feedback = reply.get("promptFeedback") or reply.get("prompt_feedback")
+        first = (reply.get("choices") or [None])[0] if isinstance(reply.get("choices"), list) else None
+        reason = first.get("finish_reason") if isinstance(first, dict) else None
+        return bool(feedback) or bool(REFUSING.search(str(reason or "")))
+
+    reason = str(choice.get("finish_reason") or "")
+    return bool(choice["message"].get("refusal")) or REFUSING.search(reason) is not None
+
+
+def is_truncated(choice: Mapping[str, Any]) -> bool:
+    """Say whether the limit of tokens ended a choice."""
+    return TRUNCATING.search(str(choice.get("finish_reason") or "")) is not None
+
+
+def _find_error(reply: Any) -> Any:
+    """The error inside of a reply, whatever its form; None where there is none."""
+    if not isinstance(reply, dict):
+        return None
+
+    if reply.get("error"):
+        return reply["error"]
+    first = reply["choices"][0] if isinstance(reply.get("choices"), list) and reply["choices"] else None
+    if isinstance(first, dict) and first.get("error"):
+        return first["error"]
+
+    has_choices = bool(reply.get("choices"))
+    if not has_choices and (reply.get("object") == "error" or "detail" in reply or "message" in reply):
+        return {"message": reply.get("message") or reply.get("detail") or reply, "code": reply.get("code")}
+    return None
+
+
+def _read_error(error: Any) -> Fault:
+    if not isinstance(error, dict):
+        return Fault(_guess_status(str(error)), str(error))
+
+    code = error.get("code") if error.get("code") is not None else error.get("status")
+    words = error.get("message") or error
+    message = words if isinstance(words, str) else json.dumps(words)
+    hints = f"{code} {error.get('type')} {error.get('status')}"
+    return Fault(_read_status(code) or _guess_status(hints), message, code if isinstance(code, str | int) else None)
+
+
+def _read_status(code: object) -> int | None:
+    """A code that is a status of an error, as a number."""
+    text = str(code)
+    is_status = text.isdecimal() and len(text) == 3 and text[0] in "45"
+    return int(text) if is_status else None
+
+
+def _guess_status(hints: str) -> int:
+    """The status that an error's code or type stands for; that of a faulty gateway where they say nothing."""
+    words = hints.lower().replace(" ", "_")
+    return next((status for word, status in STATUS_WORDS.items() if word in words), 502)
