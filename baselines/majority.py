@@ -53,6 +53,10 @@ class Majority(Method):
 
             yield Prediction(example.id, text, text)
 
+    def read_again(self, task: Task, prediction: Prediction) -> Prediction:
+        """Return the prediction: no model wrote it."""
+        return prediction
+
     def _typical_answer(self, task: Task, answers: Sequence[str]) -> str:
         """Of labels that are equally frequent the first of the task."""
         if task.kind == "label":

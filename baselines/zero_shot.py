@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rpobench.api import Example, Method, PredictContext, Prediction, Task
+from rpobench.api import Example, Method, PredictContext, Prediction, Task, reread_prediction
 
 
 class ZeroShot(Method):
@@ -19,3 +19,8 @@ class ZeroShot(Method):
         for example in examples:
             draft = drafts[example.id]
             yield replace(draft, draft=draft.text)
+
+    def read_again(self, task: Task, prediction: Prediction) -> Prediction:
+        """Read the draft, which is the answer."""
+        draft = reread_prediction(task, prediction)
+        return replace(draft, draft=draft.text)

@@ -16,6 +16,7 @@ from rpobench.method.answering import (
     content_free_wording,
     fails_for_good,
     first_failure,
+    reread_prediction,
     total_usage,
 )
 from rpobench.method.config import QUICK_EVIDENCE, UNCUT, EvidenceConfig, MethodConfig
@@ -88,6 +89,7 @@ __all__ = [
     "get_task",
     "keep_part",
     "name_part",
+    "reread_prediction",
     "sample_pair",
     "show_progress",
     "total_usage",

@@ -13,6 +13,8 @@ class CitationIdentification(LabelTask):
     """Personalized citation identification (LaMP, arXiv 2304.11406, section 2.2)."""
 
     name = "LaMP-1"
+    version = "2"
+    prompt_version = "1"
     noun = "related reference"
     fields = ("title", "abstract")
     cut_field = "title"

@@ -9,6 +9,8 @@ class MovieTagging(PairedItems, LabelTask):
     """Personalized movie tagging (LaMP, arXiv 2304.11406, section 2.2)."""
 
     name = "LaMP-2"
+    version = "2"
+    prompt_version = "1"
     noun = "movie tag"
     fields = ("description", "tag")
     cut_field = "description"

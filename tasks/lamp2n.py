@@ -9,6 +9,8 @@ class NewsCategorization(PairedItems, LabelTask):
     """Personalized news categorization (LaMP, arXiv 2304.11406, section 2.2)."""
 
     name = "LaMP-2N"
+    version = "2"
+    prompt_version = "1"
     noun = "news category"
     fields = ("text", "title", "category")
     cut_field = "text"

@@ -9,6 +9,8 @@ class ProductRating(PairedItems, RatingTask):
     """Personalized product rating (LaMP, arXiv 2304.11406, section 2.2)."""
 
     name = "LaMP-3"
+    version = "2"
+    prompt_version = "1"
     noun = "product rating"
     fields = ("text", "score")
     cut_field = "text"

@@ -9,6 +9,8 @@ class NewsHeadline(PairedItems, TextTask):
     """Personalized news headline generation (LaMP, arXiv 2304.11406, section 2.2)."""
 
     name = "LaMP-4"
+    version = "2"
+    prompt_version = "1"
     noun = "news headline"
     fields = ("title", "text")
     cut_field = "text"

@@ -11,6 +11,8 @@ class ScholarlyTitle(PairedItems, TextTask):
     """Personalized scholarly title generation (LaMP, arXiv 2304.11406, section 2.2)."""
 
     name = "LaMP-5"
+    version = "2"
+    prompt_version = "1"
     noun = "paper title"
     fields = ("title", "abstract")
     cut_field = "abstract"

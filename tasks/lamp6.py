@@ -9,6 +9,8 @@ class EmailSubject(PairedItems, TextTask):
     """Personalized email subject generation (LaMP, arXiv 2304.11406, section 2.2)."""
 
     name = "LaMP-6"
+    version = "2"
+    prompt_version = "1"
     noun = "email subject"
     fields = ("title", "text")
     cut_field = "text"

@@ -11,6 +11,8 @@ class TweetParaphrase(PairedItems, TextTask):
     """Personalized tweet paraphrasing (LaMP, arXiv 2304.11406, section 2.2)."""
 
     name = "LaMP-7"
+    version = "2"
+    prompt_version = "1"
     noun = "tweet paraphrase"
     fields = ("text",)
     cut_field = "text"

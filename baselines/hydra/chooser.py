@@ -180,11 +180,11 @@ class Chooser:
         """The name of the heads that are learned from this example's profile."""
         task, knobs = self.task, changed_knobs(self.config)
         identities = (self.reranker.identity, self.scorer.identity, context.base_model.identity)
-        content = [FORMAT, identities, [task.name, task.version, VERSION, knobs, context.seed], example.profile]
+        content = [FORMAT, identities, [task.name, task.prompt_version, VERSION, knobs, context.seed], example.profile]
 
         recorded_judges = (self.reranker.recorded_identity, self.scorer.recorded_identity, context.base_model.identity)
         recorded_knobs = recorded_config("hydra", VERSION, self.config.model_dump(mode="json"), knobs)
-        recorded_task = (task.name, task.version, RecordedObject("Config", recorded_knobs), context.seed)
+        recorded_task = (task.name, task.prompt_version, RecordedObject("Config", recorded_knobs), context.seed)
         recorded_content = (FORMAT, recorded_judges, recorded_task, recorded_profile(example.profile))
 
         return name_part(content, recorded_text(recorded_content))

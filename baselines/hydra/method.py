@@ -84,6 +84,10 @@ class Hydra(Method):
     def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         yield from self._load_chooser(task, context.seed).predict(examples, context)
 
+    def read_again(self, task: Task, prediction: Prediction) -> Prediction | None:
+        """Read a chosen label. Of texts None: the judge read every candidate, and the others are not stored."""
+        return super().read_again(task, prediction) if task.labels else None
+
     def save(self, path: Path) -> None:
         assert self._judges_folder is not None
         shutil.copytree(self._judges_folder, path / JUDGES)

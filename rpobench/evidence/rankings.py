@@ -94,7 +94,7 @@ class Rankings:
         if self.folder is None or item_count < MANY_ITEMS:
             return self._rank_now(task, examples, retriever, item_count)
 
-        key = f"{data_name}/{task.name}@{task.version}/{retriever.identity}/{self.seed}"
+        key = f"{data_name}/{task.prompt_versioned}/{retriever.identity}/{self.seed}"
         file = self.folder / f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
         if file.exists():
             return read_rankings(file)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
+from rpobench.models.completions import STILL_THINKING, read_words
 from rpobench.models.prices import without_cache
 from rpobench.models.protocol import LanguageModel, PromptTooLong
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Example, Prediction, RpobenchError, Usage
+
+NO_ANSWER = "no answer in the model's text"
 
 
 def content_free_prompt(task: Task, example: Example) -> Chat:
@@ -82,7 +86,7 @@ def read_prediction(task: Task, example: Example, completion: Completion) -> Pre
 
     failure = completion.failure
     if failure is None and not text:
-        failure = "no answer in the model's text"
+        failure = NO_ANSWER
 
     return Prediction(
         example.id,
@@ -93,6 +97,32 @@ def read_prediction(task: Task, example: Example, completion: Completion) -> Pre
         unanswered=completion.failure is not None,
         permanent=completion.permanent,
         truncated=completion.truncated,
+    )
+
+
+def reread_prediction(task: Task, prediction: Prediction) -> Prediction:
+    """Read what a model wrote once more, as answers of this task are read today.
+
+    Args:
+        task: Parses the text.
+        prediction: What `read_prediction` made of the same text, now or with an earlier version of the task.
+
+    Returns:
+        The prediction with the answer of today. A failure that has nothing to do with reading stays, and so does
+        everything that the method was shown, its draft among it.
+    """
+    if prediction.failure not in (None, NO_ANSWER, STILL_THINKING):
+        return prediction
+
+    completion = read_words(prediction.raw, prediction.usage, truncated=prediction.truncated)
+    reading = read_prediction(task, Example(prediction.example_id, "", ""), completion)
+
+    return replace(
+        prediction,
+        text=reading.text,
+        failure=reading.failure,
+        unanswered=reading.unanswered,
+        permanent=reading.permanent,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from rpobench.method.answering import reread_prediction
 from rpobench.method.config import MethodConfig, changed_knobs
 from rpobench.method.context import FitContext, PredictContext
 from rpobench.store.identity import digest
@@ -124,6 +125,21 @@ class Method(ABC):
         Yields:
             One prediction for each example, in order.
         """
+
+    def read_again(self, task: Task, prediction: Prediction) -> Prediction | None:
+        """Read a stored prediction of this method once more, as answers of the task are read today.
+
+        A method that reads its answers in a way of its own overrides it. The default is right for one that ends with
+        `context.predict` or `context.read_prediction`.
+
+        Args:
+            task: The task.
+            prediction: What the method predicted, read by an earlier version of the task.
+
+        Returns:
+            The prediction as it would be read today. None where that cannot be known from what was stored.
+        """
+        return reread_prediction(task, prediction)
 
     def save(self, path: Path) -> None:
         """Write what `fit` learned under the folder `path`; nothing by default."""

@@ -22,6 +22,7 @@ from rpobench.rpo.decoding import Answer, ReflectionModule
 from rpobench.rpo.form import Form
 from rpobench.rpo.module_input import InputBuilder, ModuleInput
 from rpobench.rpo.reflection_model import reflection_checkpoint, reflection_model
+from rpobench.rpo.rereading import DRAFT_STANDS, reread_module_prediction
 from rpobench.rpo.trajectories.file import TRAJECTORIES
 from rpobench.rpo.writers import get_writer
 from rpobench.task.contract import Task
@@ -111,6 +112,10 @@ class TrainedModule(Method):
         for module_input in inputs:
             answer = answers_by_id.get(module_input.example.id)
             yield write_prediction(module_input, answer, has_gate=self._gate is not None)
+
+    def read_again(self, task: Task, prediction: Prediction) -> Prediction | None:
+        is_choice = self.config.n > 1 or self._gate is not None
+        return reread_module_prediction(task, self.form, prediction, is_choice=is_choice)
 
     def _answer_inputs(self, task: Task, inputs: Sequence[ModuleInput], context: PredictContext) -> list[Answer]:
         """The module's answer to each input, in order."""
@@ -245,7 +250,7 @@ def write_prediction(module_input: ModuleInput, answer: Answer | None, *, has_ga
         evidence=evidence.ids,
         usage=usage,
         cut=evidence.cut,
-        failure=f"{failure}: the draft stands" if failure and draft else failure,
+        failure=f"{failure}{DRAFT_STANDS}" if failure and draft else failure,
         trajectory=answer.module_text if answer else None,
         draft_kept=keeps_draft if has_gate else None,
     )

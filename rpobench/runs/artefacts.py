@@ -73,10 +73,10 @@ class TrainedArtefact:
             RpobenchError: It was not trained on this task, or it was trained on these examples.
         """
         train_data = dict(zip(self.spec.train_tasks, self.spec.data, strict=True))
-        if task.versioned not in train_data:
+        if task.prompt_versioned not in train_data:
             raise self._make_refusal(f"was not trained on {task.name} but on {', '.join(self.spec.train_tasks)}")
 
-        if _may_share_examples(train_data[task.versioned], scored):
+        if _may_share_examples(train_data[task.prompt_versioned], scored):
             raise self._make_refusal(f"was trained on these examples of {task.name}: score another split")
 
     def copy_to(self, store: ResultStore) -> Path:
@@ -110,7 +110,7 @@ class TrainedArtefact:
 
         current_values = {
             "version": method.version,
-            "train_tasks": tuple(task.versioned for task in tasks),
+            "train_tasks": tuple(task.prompt_versioned for task in tasks),
             "models": identify_models(method),
             "prompts": prompts,
         }

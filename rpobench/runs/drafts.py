@@ -13,6 +13,7 @@ from rpobench.method.answering import (
     keep_licensed_texts_private,
     name_example_in_error,
     read_prediction,
+    reread_prediction,
 )
 from rpobench.method.left_out import LeftOut
 from rpobench.models.kept_answers import KeptAnswers, prompt_keys
@@ -69,7 +70,8 @@ class StoredDrafts:
         drafts = {}
         for example, record in zip(examples, records, strict=True):
             usage = at_todays_price(self.model, record.usage)
-            drafts[example.id] = replace(record, example_id=example.id, usage=usage)
+            draft = reread_prediction(task, record)  # as answers are read today, whenever it was made
+            drafts[example.id] = replace(draft, example_id=example.id, usage=usage)
         return drafts
 
     def generate_once(
@@ -130,7 +132,7 @@ class StoredDrafts:
 
     def _open_answers(self, task: Task) -> KeptAnswers:
         """Open the file of the task's drafts; it is read once."""
-        key = f"{self.model.identity}/{task.name}@{task.version}/{task.max_new_tokens}"
+        key = f"{self.model.identity}/{task.prompt_versioned}/{task.max_new_tokens}"
         file = self.store.drafts_file(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
 
         if file not in self._answers_by_file:

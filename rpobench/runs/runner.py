@@ -20,6 +20,7 @@ from rpobench.registry import get_retriever
 from rpobench.runs.drafts import CHUNK, FitDrafts, StoredDrafts
 from rpobench.runs.environment import claim_environment, hash_prompts, note_evidence_identities
 from rpobench.runs.fit_cost import FitAttempt, fit_attempt, read_fit_cost
+from rpobench.runs.former_readings import refuse_former_reading
 from rpobench.runs.refusals import RefusalLimits, report_unanswered
 from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.scoring.result import score
@@ -117,11 +118,15 @@ class Runner:
             The run; None where it is unfinished, or examples are to be asked again.
 
         Raises:
-            RpobenchError: The run was made with other prompts, or its folder is another run's.
+            RpobenchError: The run was made with other prompts, an earlier version of the task read its answers, or its
+                folder is another run's.
         """
         folder = self.store.run_folder(spec)
         if not (folder / "result.json").exists():
-            return self.store.find_packed(spec)
+            packed_run = self.store.find_packed(spec)
+            if packed_run is None and not folder.exists():
+                refuse_former_reading(self.store, task, spec)
+            return packed_run
 
         self._claim(folder, task, data, spec)
         run = self.store.load(folder)

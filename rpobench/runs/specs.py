@@ -53,7 +53,7 @@ class SpecMaker:
         """
         spec = FitSpec(
             **self._collect_shared_fields([prepared_task.task for prepared_task in prepared_tasks]),
-            train_tasks=tuple(prepared_task.task.versioned for prepared_task in prepared_tasks),
+            train_tasks=tuple(prepared_task.task.prompt_versioned for prepared_task in prepared_tasks),
             data=tuple(prepared_task.train_spec for prepared_task in prepared_tasks),
         )
 

@@ -291,7 +291,10 @@ def _load_data(run: StoredRun, folder: str | None, report: Report) -> DataSet | 
     """
     spec, task = run.spec, get_task(run.task_name)
     if task.versioned != spec.task:
-        report.notes.append(f"not scored anew: is of {spec.task}, installed is version {task.version}")
+        report.notes.append(
+            f"not scored anew: is of {spec.task}, installed is version {task.version}: "
+            "`rpobench reparse` reads its answers as today"
+        )
         return None
 
     try:

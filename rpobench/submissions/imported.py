@@ -10,6 +10,7 @@ from typing import Any
 from rpobench.data.dataset import DataSet
 from rpobench.registry import get_task
 from rpobench.runs.environment import describe_environment, hash_prompts
+from rpobench.runs.former_readings import refuse_former_reading
 from rpobench.scoring.result import score
 from rpobench.store.files import write_json
 from rpobench.store.predictions import append_predictions, packed_path, read_predictions
@@ -62,7 +63,7 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: Mapping[str, 
 
     Raises:
         RpobenchError: The ids are not those of the data, a metric is not finite, or the run's folder holds other
-            predictions.
+            predictions. Or an earlier version of the task scored the same import.
     """
     example_ids = [labelled.example.id for labelled in data.labelled]
     _check_ids(set(example_ids), set(answers), preds)
@@ -74,7 +75,10 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: Mapping[str, 
     scores = score(task, data, predictions)
     _check_metrics(scores["metrics"], preds)
 
-    folder = ResultStore(out).run_folder(spec)
+    store = ResultStore(out)
+    folder = store.run_folder(spec)
+    if not folder.exists():
+        refuse_former_reading(store, task, spec)
     if (folder / "result.json").exists():
         _check_same_predictions(folder, predictions)
     else:

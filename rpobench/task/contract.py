@@ -26,7 +26,10 @@ class Task(ABC):
     Attributes:
         name: The official name, such as `LaMP-3`.
         kind: What its answers are.
-        version: Raised when a prompt or a score changes, so that old and new results are never mixed.
+        version: Raised when a prompt, the reading of an answer or a score changes, so that old and new results are
+            never mixed.
+        prompt_version: The version since which prompts and profiles are shown as today. Drafts, rankings and fits are
+            named by it: a change of reading makes none of them anew. A task that names none has that of its `version`.
         fields: What every profile item must carry.
         answer_field: The field of a profile item that is an answer of this task's form; empty where there is none.
         cut_field: The field that is shortened where evidence does not fit (official code).
@@ -41,6 +44,7 @@ class Task(ABC):
     name: ClassVar[str]
     kind: ClassVar[Literal["label", "rating", "text"]]
     version: ClassVar[str] = "1"
+    prompt_version: ClassVar[str] = "1"
     fields: ClassVar[tuple[str, ...]]
     answer_field: ClassVar[str] = ""
     cut_field: ClassVar[str]
@@ -51,10 +55,21 @@ class Task(ABC):
     licensed: ClassVar[bool] = False
     noun: ClassVar[str]
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Take `prompt_version` from `version` where a task raises only that."""
+        super().__init_subclass__(**options)
+        if "version" in vars(cls) and "prompt_version" not in vars(cls):
+            cls.prompt_version = cls.version
+
     @property
     def versioned(self) -> str:
         """What a spec calls the task: `LaMP-3@1`."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def prompt_versioned(self) -> str:
+        """What a fit calls the task that it was trained on, by the version of its prompts: `LaMP-3@1`."""
+        return f"{self.name}@{self.prompt_version}"
 
     def content(self, example: Example) -> str:
         """Return the input without the official instruction: what the question is about."""

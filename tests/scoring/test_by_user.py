@@ -25,6 +25,7 @@ from rpobench.scoring.result import score
 from rpobench.store.result_store import ResultStore
 from rpobench.store.results import SCHEMA_VERSION, StoredResult
 from rpobench.store.stored_run import StoredRun
+from rpobench.submissions.reparsed_sets import reparse_runs
 from rpobench.types import Prediction
 
 ODD = st.sampled_from(["", "0", "7", "-3.5", "nan", "1e6", "no answer", " 3 ", "the the council", "comedy"])
@@ -53,7 +54,8 @@ def scored(name: str = "LaMP-3", count: int = 12) -> dict[str, Any]:
 
 def as_stored(result: dict[str, Any]) -> StoredRun:
     (run,) = ResultStore(STORED / f"v{SCHEMA_VERSION}").find_runs()
-    return replace(run, result=StoredResult.model_validate(result))
+    spec = run.spec.model_copy(update={"task": get_task(run.task_name).versioned})
+    return replace(run, spec=spec, result=StoredResult.model_validate(result))
 
 
 def test_examples_hold_users_and_references_and_no_text() -> None:
@@ -85,8 +87,10 @@ def test_examples_are_summed_by_user() -> None:
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
-def test_results_of_every_schema_load(version: int) -> None:
-    (run,) = ResultStore(STORED / f"v{version}").find_runs()
+def test_results_of_every_schema_load(version: int, tmp_path: Path) -> None:
+    shutil.copytree(STORED / f"v{version}", tmp_path / "runs")
+    assert [report.changed for report in reparse_runs(tmp_path / "runs")] == [0]
+    (run,) = ResultStore(tmp_path / "runs").find_runs()
 
     assert run.result.schema_version == version and run.result.metrics.keys() == {"MAE", "RMSE"}
     sums = sum_by_user(run)

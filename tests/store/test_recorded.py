@@ -15,6 +15,7 @@ import rpobench
 from rpobench.models.scripted import ScriptedModel
 from rpobench.registry import get_model
 from rpobench.store.recorded import Quoted, RecordedObject, recorded_config, recorded_prompts, recorded_text
+from rpobench.submissions.reparsed_sets import reparse_runs
 from rpobench.types import Message, RpobenchError
 
 PLAN: dict[str, Any] = {
@@ -28,7 +29,11 @@ PLAN: dict[str, Any] = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(STORED / "version_0_1", tmp_path / "runs"))
+    """A copy of the store, whose answers are read as today."""
+    folder = Path(shutil.copytree(STORED / "version_0_1", tmp_path / "runs"))
+
+    assert [report.reason for report in reparse_runs(folder)] == [None] * 7
+    return folder
 
 
 def forbid_questions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def test_pandas_opens_a_packed_set(make_run: Make, tmp_path: Path, folders: tupl
     predictions = pandas.read_parquet(tmp_path / "packed" / PREDICTIONS)
 
     assert runs[["run", "method", "task", "main_metric", "value"]].values.tolist() == [
-        [run.name, "good", "LaMP-3@1", "MAE", 0.0]
+        [run.name, "good", "LaMP-3@2", "MAE", 0.0]
     ]
     assert json.loads(runs["spec"][0]) == json.loads((run / "spec.json").read_text())
     assert len(predictions) == 24 and set(predictions["run"]) == {run.name}

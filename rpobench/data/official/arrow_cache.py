@@ -99,7 +99,7 @@ def map_questions(task: Task, file: Path) -> tuple[LazyExamples, str]:
     """
     cache, status = _choose_cache_folder(task, file), file.stat()
     name = _digest(str(file.resolve()), task.name, *task.fields)
-    folder = cache / f"{name}-{_digest(FORMAT, task.version, status.st_size, status.st_mtime_ns)}"
+    folder = cache / f"{name}-{_digest(FORMAT, task.prompt_version, status.st_size, status.st_mtime_ns)}"
 
     try:
         cache.mkdir(parents=True, exist_ok=True)
