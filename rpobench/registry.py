@@ -5,6 +5,7 @@ Nothing is imported before its name is asked for, so listing names loads no mode
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
@@ -96,11 +97,25 @@ def get_method(name: str) -> type[Method]:
     return method
 
 
+def split_model_spec(spec: str) -> tuple[str, str]:
+    """The declared name in a model's spec, and the argument of its factory.
+
+    Args:
+        spec: Such as `hf:ORG/NAME?dtype=float32`, `smollm2-135m` or `smollm2-135m?think_tokens=512`.
+
+    Returns:
+        What stands before the first colon or question mark, and what stands after it.
+    """
+    name = re.split("[:?]", spec, maxsplit=1)[0]
+    return name, spec[len(name) + 1 :]
+
+
 def get_model(spec: str, **options: Any) -> LanguageModel:
     """Open the model of this spec.
 
     Args:
-        spec: A declared name, with the argument of its factory after a colon (`hf:ORG/NAME`).
+        spec: A declared name, with the argument of its factory after a colon (`hf:ORG/NAME`), or its options at once
+            after a question mark (`smollm2-135m?think_tokens=512`).
         **options: Options of the factory, such as `base_url` and `concurrency` of served models.
 
     Returns:
@@ -109,7 +124,7 @@ def get_model(spec: str, **options: Any) -> LanguageModel:
     Raises:
         RpobenchError: There is no such model, or it has no such option.
     """
-    name, _, argument = spec.partition(":")
+    name, argument = split_model_spec(spec)
     factory = load_declared("models", name)
 
     for option in options.keys() - signature(factory).parameters.keys():

@@ -45,8 +45,8 @@ def test_a_model_that_can_leave_reasoning_out_is_asked_to(checkpoint_copy: Path)
 
 
 def test_a_template_that_refuses_a_role_is_one_line(checkpoint_copy: Path) -> None:
-    refusal = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    refusal = "{% if messages[0]['role'] == 'user' %}{{ raise_exception('no user role') }}{% endif %}"
     prefix_template(checkpoint_copy, refusal)
 
-    with pytest.raises(RpobenchError, match=r"its chat template refuses this chat \(no system role\)"):
-        read_context_window(checkpoint_copy).count_tokens((Message("system", "rewrite"), *CHAT))
+    with pytest.raises(RpobenchError, match=r"its chat template refuses this chat \(no user role\)"):
+        read_context_window(checkpoint_copy).count_tokens(CHAT)

@@ -195,7 +195,7 @@ def test_no_such_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "complaint"),
     [
-        ("speed=fast", "unknown option 'speed'; known: adapter, choose, device, dtype, system"),
+        ("speed=fast", "unknown option 'speed'; known: adapter, choose, device, dtype, system, think_tokens"),
         ("dtype=", "option 'dtype' has no value; write dtype=VALUE or leave it out"),
         ("dtype", "option 'dtype' has no value; write dtype=VALUE or leave it out"),
     ],
@@ -271,8 +271,63 @@ def test_an_adapter_of_another_model(tiny_checkpoint: Path, tmp_path: Path) -> N
 
     message = refusal(f"{tiny_checkpoint}?adapter={tmp_path}")
 
-    assert message.startswith(f"{tiny_checkpoint} with adapter {tmp_path}: transformers cannot load it")
-    assert message.endswith("belong together")
+    assert message.startswith(f"{tmp_path}: the adapter was made for a model without a name, not for tiny: its ")
+    assert "down_proj is 16 x 8, the model's is 32 x 64; take an adapter of tiny, or the base model" in message
+
+
+@pytest.fixture
+def named_adapter(tiny_checkpoint: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Saves an adapter of the tiny model that calls its base model by this name."""
+
+    def save(base_name: str) -> Path:
+        save_adapter(tiny_checkpoint, tmp_path / "adapter")
+        change_json(tmp_path / "adapter" / "adapter_config.json", base_model_name_or_path=base_name)
+        return tmp_path / "adapter"
+
+    return save
+
+
+def test_an_adapter_of_another_name(tiny_checkpoint: Path, named_adapter: Callable[[str], Path]) -> None:
+    adapter = named_adapter("org/another-model")
+
+    message = refusal(f"{tiny_checkpoint}?adapter={adapter}")
+
+    assert message == (
+        f"{adapter}: the adapter was made for org/another-model, not for tiny; "
+        "take an adapter of tiny, or the base model that it was made for"
+    )
+
+
+@pytest.mark.parametrize("base_name", ["org/tiny", "mirror/Tiny", "", "/moved/since/model"])
+def test_an_adapter_whose_base_may_be_this_one(
+    tiny_checkpoint: Path, named_adapter: Callable[[str], Path], base_name: str
+) -> None:
+    adapter = named_adapter(base_name)
+
+    assert TransformersModel(tiny_checkpoint, adapter=adapter).generate([CHAT], Decoding(2))
+
+
+def test_an_adapter_of_a_folder_with_other_weights(
+    tiny_checkpoint: Path, checkpoint_copy: Path, named_adapter: Callable[[str], Path]
+) -> None:
+    adapter = named_adapter(str(checkpoint_copy))
+    assert TransformersModel(tiny_checkpoint, adapter=adapter).identity, "a copy of the same model"
+
+    remove_tensor(checkpoint_copy / "model.safetensors", "norm")
+
+    message = refusal(f"{tiny_checkpoint}?adapter={adapter}")
+    assert message.startswith(f"{adapter}: the adapter was made for {checkpoint_copy}, not for tiny; ")
+
+
+def test_an_adapter_with_more_layers_than_the_model(
+    tiny_checkpoint: Path, named_adapter: Callable[[str], Path]
+) -> None:
+    file = named_adapter("") / "adapter_model.safetensors"
+    tensors = load_file(file)
+    tensors |= {name.replace("layers.1", "layers.7"): tensor.clone() for name, tensor in tensors.items()}
+    save_file(tensors, file, metadata={"format": "pt"})
+
+    assert "weights of the adapter have no place in the model" in refusal(f"{tiny_checkpoint}?adapter={file.parent}")
 
 
 def test_half_an_adapter(tiny_checkpoint: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:

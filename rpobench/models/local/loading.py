@@ -173,7 +173,12 @@ def _merge_adapter(model: Any, adapter: Path) -> Any:
     adapted = PeftModel.from_pretrained(model, adapter)
 
     expected_names = get_peft_model_state_dict(adapted, save_embedding_layers=False).keys()
-    missing = expected_names - load_peft_weights(str(adapter), device="cpu").keys()
+    names = load_peft_weights(str(adapter), device="cpu").keys()
+    missing = expected_names - names
     if missing:
         raise ValueError(f"{len(missing)} weights of the adapter are missing, such as {min(missing)}")
+
+    homeless = {name for name in names - expected_names if ".lora_" in name}  # peft would pass over them
+    if homeless:
+        raise ValueError(f"{len(homeless)} weights of the adapter have no place in the model, such as {min(homeless)}")
     return adapted.merge_and_unload()

@@ -20,14 +20,16 @@ class LocalOptions(TypedDict, total=False):
     adapter: Path
     system: str
     choose: str
+    think_tokens: int
 
 
-def parse_local_options(query: str, spec: str) -> LocalOptions:
+def parse_local_options(query: str, spec: str, *, think_tokens: int | None = None) -> LocalOptions:
     """Options of a local model as keyword arguments.
 
     Args:
         query: What stands behind the model's name, such as `dtype=bfloat16&device=cpu`.
         spec: What the user wrote, for errors.
+        think_tokens: The option of that name, where the query does not have it.
 
     Returns:
         The options that are set.
@@ -39,10 +41,12 @@ def parse_local_options(query: str, spec: str) -> LocalOptions:
     require_choice("dtype", values.get("dtype", "auto"), DTYPES, spec=spec)
     require_choice("choose", values.get("choose", "calibrated"), CHOOSE_VARIANTS, spec=spec)
 
-    options = LocalOptions()
+    options = LocalOptions() if think_tokens is None else LocalOptions(think_tokens=think_tokens)
     for name, value in values.items():
         if name == "adapter":
             options["adapter"] = Path(value).expanduser()
+        elif name == "think_tokens":
+            options["think_tokens"] = parse_count(name, value, spec=spec)
         else:
             options[name] = value  # type: ignore[literal-required]
     return options
@@ -56,3 +60,15 @@ def require_choice(option: str, value: str, choices: tuple[str, ...], *, spec: s
     """
     if value not in choices:
         raise RpobenchError(f"{spec}: unknown {option} '{value}'; known: {', '.join(choices)}")
+
+
+def parse_count(option: str, value: str, *, spec: str) -> int:
+    """A number of things.
+
+    Raises:
+        RpobenchError: The value is no whole number of at least 0.
+    """
+    if not (value.isascii() and value.isdigit()):
+        raise RpobenchError(f"{spec}: {option}={value} is no number of tokens; give a whole number such as 512")
+
+    return int(value)

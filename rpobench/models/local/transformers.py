@@ -6,11 +6,13 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rpobench.models.completions import read_words
+from rpobench.models.local.adapter_base import require_same_base
 from rpobench.models.local.batching import TokenBudget
 from rpobench.models.local.chat_tokens import ChatEncoder, OpenChat, split_spaces
 from rpobench.models.local.checkpoints import (
@@ -22,19 +24,23 @@ from rpobench.models.local.checkpoints import (
 )
 from rpobench.models.local.loading import load_tokenizer, load_weights
 from rpobench.models.local.options import parse_local_options
+from rpobench.models.local.thinker import Thinker
 from rpobench.models.protocol import PromptTooLong
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
 
 if TYPE_CHECKING:
     import torch
 
+CHOICE_TOKENS = 32  # room for a label, and for the words that some models put around it, behind the thinking
 
-def open_checkpoint(argument: str) -> TransformersModel:
+
+def open_checkpoint(argument: str, think_tokens: int | None = None) -> TransformersModel:
     """The model of a spec `hf:ARGUMENT`.
 
     Args:
         argument: `ORG/NAME[@REV]` on the hub or a folder, with options after `?`: dtype, device, adapter, system,
-            choose.
+            choose, think_tokens.
+        think_tokens: The option of that name, where the argument does not have it.
 
     Returns:
         The model; its weights are loaded on first use.
@@ -43,7 +49,7 @@ def open_checkpoint(argument: str) -> TransformersModel:
         RpobenchError: It cannot be found, holds no safetensors, or an option is wrong.
     """
     location, _, query = argument.partition("?")
-    options = parse_local_options(query, f"hf:{argument}")
+    options = parse_local_options(query, f"hf:{argument}", think_tokens=think_tokens)
 
     checkpoint = find_checkpoint(location)
     return TransformersModel(checkpoint.path, name=checkpoint.name, revision=checkpoint.revision, **options)
@@ -78,6 +84,9 @@ class TransformersModel:
         revision: The revision in the identity; sha256 of the folder's files unless given.
         system: A prompt before every chat that has no system message of its own.
         choose: calibrated or raw. Raw leaves content-free chats out of account, and says so in the identity.
+        think_tokens: How many tokens the model may think before each answer, beside those of the answer; 0 asks it not
+            to think.
+        aliases: Other names under which adapters may know the model.
         budget: How much goes into one batch.
 
     Raises:
@@ -96,6 +105,8 @@ class TransformersModel:
         revision: str | None = None,
         system: str | None = None,
         choose: str = "calibrated",
+        think_tokens: int = 0,
+        aliases: Sequence[str] = (),
         budget: TokenBudget | None = None,
     ) -> None:
         self.path, self.adapter = Path(path), adapter
@@ -105,14 +116,19 @@ class TransformersModel:
         self._dtype, self._device = dtype, device
         self._revision, self._system = revision, system
         self._is_raw = choose == "raw"
+        self._think_tokens = think_tokens
 
         require_weights(self.path, "a model's safetensors")
         if adapter:
             require_adapter(adapter)
+            require_same_base(adapter, self.path, self.name, aliases)
 
     @cached_property
     def identity(self) -> str:
-        """name@revision and every other thing that changes the text: dtype, chat template, adapter, system prompt."""
+        """name@revision and every other thing that changes the text: dtype, chat template, adapter, system prompt ...
+
+        What another version of this library did not know is a part only where it is not as it was.
+        """
         template = json.dumps(self.tokenizer.chat_template, sort_keys=True)
         parts = [
             f"{self.name}@{self._revision or checkpoint_sha256(self.path)}",
@@ -123,9 +139,14 @@ class TransformersModel:
         if self.adapter:
             parts.append(f"adapter:{adapter_sha256(self.adapter)}")
         if self._system:
-            parts.append(f"system:{hashlib.sha256(self._system.encode()).hexdigest()[:12]}")
+            is_folded = ":folded" if self.encoder.folds_system else ""
+            parts.append(f"system:{hashlib.sha256(self._system.encode()).hexdigest()[:12]}{is_folded}")
         if self._is_raw:
             parts.append("choose:raw")
+        if self._think_tokens:
+            parts += [f"think_tokens:{self._think_tokens}", "choose:generated"]
+        elif self.encoder.closes_thinking:
+            parts.append("thinking:closed")
         return "+".join(parts)
 
     @cached_property
@@ -169,20 +190,22 @@ class TransformersModel:
         return model.to(self.device).eval()
 
     @cached_property
-    def _encoder(self) -> ChatEncoder:
+    def encoder(self) -> ChatEncoder:
+        """Writes the prompts of answers without thinking, which likelihoods are of."""
         return ChatEncoder(self.tokenizer, self.name, self.path, self._system)
+
+    @cached_property
+    def _thinker(self) -> Thinker:
+        return Thinker(replace(self.encoder, thinks=self._think_tokens > 0), self._think_tokens)
 
     @cached_property
     def _stop_tokens(self) -> list[int]:
         """Every token that ends an answer: of the template, the tokenizer and the checkpoint's own settings."""
-        configured = self.model.generation_config.eos_token_id
-        if not isinstance(configured, list):
-            configured = [configured]
-        return sorted({self._encoder.end_of_turn, self.tokenizer.eos_token_id, *configured} - {None})
+        return self.encoder.stop_tokens(self.model.generation_config.eos_token_id)
 
     def encode_prompt(self, chat: Chat) -> list[int]:
-        """Token ids of a chat, open for the answer, as `generate` reads them."""
-        return self._encoder.encode_prompt(chat)
+        """Token ids of a chat, open for an answer without thinking."""
+        return self.encoder.encode_prompt(chat)
 
     def encode_lesson(self, chat: Chat, answer: str) -> tuple[list[int], list[int]]:
         """A chat and its answer as token ids for training: what is learned is what will be asked.
@@ -194,40 +217,45 @@ class TransformersModel:
         Returns:
             Token ids of the open chat, and of the answer with the end of its turn.
         """
-        return self.encode_prompt(chat), self._encoder.encode_answer(answer)
+        return self.encode_prompt(chat), self.encoder.encode_answer(answer)
 
     def generate(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[Completion]:
-        """One completion a chat, in order; it ends at the end of the turn or after `max_new_tokens`.
+        """One completion a chat, in order; it ends at the end of the turn or at the limit of tokens.
 
-        Greedy at temperature 0, else sampled: with a seed, the text of a chat depends on seed and chat alone.
+        The limit is `max_new_tokens`, and `think_tokens` more where the model may think. Greedy at temperature 0, else
+        sampled: with a seed, the text of a chat depends on seed and chat alone.
         """
         from rpobench.models.local.generation import generate_ids
         from rpobench.models.local.sampling import row_seeds
 
-        prompts = [self.encode_prompt(chat) for chat in chats]
-        self._require_fit(chats, prompts, decoding.max_new_tokens)
+        prompts = [self._thinker.encoder.encode_prompt(chat) for chat in chats]
+        limits = [self._thinker.count_new_tokens(chat, decoding) for chat in chats]
+        self._require_fit(chats, prompts, max(limits, default=0))
         seeds = row_seeds(prompts, decoding.seed)
 
         def generate_batch(indices: Sequence[int]) -> list[Completion]:
             started = time.perf_counter()
-            batch_prompts = [prompts[index] for index in indices]
             answers = generate_ids(
                 self.model,
-                batch_prompts,
-                decoding,
+                [prompts[index] for index in indices],
+                replace(decoding, max_new_tokens=max(limits[index] for index in indices)),
                 [seeds[index] for index in indices],
                 stop_tokens=self._stop_tokens,
-                filler=self._encoder.end_of_turn,
+                filler=self.encoder.end_of_turn,
             )
-            texts = [self.tokenizer.decode(answer, skip_special_tokens=True) for answer in answers]
+            answers = [answer[: limits[index]] for index, answer in zip(indices, answers, strict=True)]
+            texts = [self._thinker.decode(chats[index], answer) for index, answer in zip(indices, answers, strict=True)]
 
             seconds = (time.perf_counter() - started) / len(indices)
             completions = []
-            for text, prompt, answer in zip(texts, batch_prompts, answers, strict=True):
-                completions.append(Completion(text, Usage(1, len(prompt), len(answer), seconds)))
+            for index, text, answer in zip(indices, texts, answers, strict=True):
+                is_truncated = not answer or answer[-1] not in self._stop_tokens
+                usage = Usage(1, len(prompts[index]), len(answer), seconds)
+                completions.append(read_words(text, usage, truncated=is_truncated))
             return completions
 
-        return self.budget.run([len(prompt) + decoding.max_new_tokens for prompt in prompts], generate_batch)
+        lengths = [len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True)]
+        return self.budget.run(lengths, generate_batch)
 
     def choose(
         self, chats: Sequence[Chat], options: Sequence[str], *, neutral: Sequence[Chat] | None = None
@@ -242,7 +270,13 @@ class TransformersModel:
 
         With `neutral`, each option's score after the content-free chat of the same index is subtracted (contextual
         calibration, arXiv 2102.09690, in logarithms). Usage counts the tokens that the chat alone would need.
+
+        A model that may think (`think_tokens`) thinks and says its choice, since likelihoods would be those of an
+        answer without thinking. An answer that a chat has begun is chosen by likelihood all the same.
         """
+        if self._think_tokens and not any(chat[-1].role == "assistant" for chat in chats):
+            return self.generate(chats, Decoding(CHOICE_TOKENS))
+
         started = time.perf_counter()
         if self._is_raw or not neutral:
             scores = self._score_options(chats, options)
@@ -259,13 +293,16 @@ class TransformersModel:
         return completions
 
     def loglikelihood(self, chats: Sequence[Chat], texts: Sequence[str]) -> Sequence[float]:
-        """Mean log-probability a token of each text as the whole rest of its chat's turn: what `choose` compares."""
+        """Mean log-probability a token of each text as the whole rest of its chat's turn: what `choose` compares.
+
+        A model that may think does not think before a text that is given.
+        """
         from rpobench.models.local.likelihoods import score_rows
 
         rows, answers = [], []
         for chat, text in zip(chats, texts, strict=True):
             open_chat = split_spaces(chat)
-            answer = self._encoder.encode_answer(open_chat.spaces + text)
+            answer = self.encoder.encode_answer(open_chat.spaces + text)
             answers.append(answer)
             rows.append(self.encode_prompt(open_chat.chat) + answer)
         self._require_fit(chats, rows, 0)
@@ -275,7 +312,7 @@ class TransformersModel:
                 self.model,
                 [rows[index] for index in indices],
                 [answers[index] for index in indices],
-                self._encoder.end_of_turn,
+                self.encoder.end_of_turn,
             )
 
         return self.budget.run([len(row) for row in rows], score_batch)
@@ -288,7 +325,7 @@ class TransformersModel:
         for spaces in sorted({open_chat.spaces for open_chat in open_chats}):
             unique = list(dict.fromkeys(open_chat for open_chat in open_chats if open_chat.spaces == spaces))
             prompts = [self.encode_prompt(open_chat.chat) for open_chat in unique]
-            answers = [self._encoder.encode_answer(spaces + option) for option in options]
+            answers = [self.encoder.encode_answer(spaces + option) for option in options]
             self._require_fit([open_chat.chat for open_chat in unique], prompts, max(map(len, answers)))
 
             answer_tokens = sum(map(len, answers))
@@ -305,7 +342,7 @@ class TransformersModel:
         longest = max(map(len, answers))
 
         def score_batch(indices: Sequence[int]) -> list[list[float]]:
-            return score(self.model, [prompts[index] for index in indices], answers, self._encoder.end_of_turn)
+            return score(self.model, [prompts[index] for index in indices], answers, self.encoder.end_of_turn)
 
         return self.budget.run([len(prompt) + longest for prompt in prompts], score_batch)
 
