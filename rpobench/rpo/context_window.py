@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from rpobench.models.protocol import CHAT_TOKENS
 from rpobench.types import Chat, Evidence
 
+if TYPE_CHECKING:
+    from rpobench.models.local.chat_tokens import ChatEncoder
+
 SLACK = 32  # tokens for a label after the analysis, and for text that encodes longer than it was generated
-
-
-def template_messages(chat: Chat) -> list[dict[str, str]]:
-    """Write a chat as the dicts with `role` and `content` that chat templates and trl's data sets expect."""
-    return [{"role": message.role, "content": message.content} for message in chat]
 
 
 @dataclass(frozen=True)
@@ -23,11 +20,11 @@ class ContextWindow:
     """Measures chats against the context length of a model.
 
     Attributes:
-        tokenizer: The model's own. None counts words instead, as a scripted model does.
+        encoder: Writes chats as the model reads them. None counts words instead, as a scripted model does.
         length: The longest context in tokens. None has no limit.
     """
 
-    tokenizer: Any = None
+    encoder: ChatEncoder | None = None
     length: int | None = None
 
     def fits(self, chat: Chat, *, answer_tokens: int = 0) -> bool:
@@ -52,21 +49,15 @@ class ContextWindow:
             chat: The messages, in order.
 
         Returns:
-            The number of tokens; of words where there is no tokenizer.
+            The number of tokens; of words where there is no encoder.
         """
-        if self.tokenizer is None:
+        if self.encoder is None:
             return sum(len(message.content.split()) for message in chat)
 
-        from rpobench.models.local.loading import explain_template_errors
-
-        with explain_template_errors("the reflection model"):
-            token_ids = self.tokenizer.apply_chat_template(
-                template_messages(chat),
-                return_dict=False,
-                add_generation_prompt=chat[-1].role != "assistant",
-                **CHAT_TOKENS,
-            )
-        return len(token_ids)
+        if chat[-1].role != "assistant":
+            return len(self.encoder.encode_prompt(chat))
+        prompt, turn = self.encoder.encode_turn(chat[:-1], chat[-1].content)
+        return len(prompt) + len(turn)
 
     def fit_evidence(
         self, evidence: Evidence, build_chat: Callable[[Evidence], Chat], *, answer_tokens: int
@@ -96,12 +87,11 @@ def read_context_window(checkpoint: Path) -> ContextWindow:
         checkpoint: The folder of the model.
 
     Returns:
-        The window, with the checkpoint's tokenizer and its `max_position_embeddings`, if it states any.
+        The window, with the checkpoint's own tokens and its `max_position_embeddings`, if it states any.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig
 
-    from rpobench.models.local.loading import fix_template_date
+    from rpobench.models.local.chat_tokens import read_encoder
 
     config = AutoConfig.from_pretrained(str(checkpoint)).get_text_config()
-    tokenizer = fix_template_date(AutoTokenizer.from_pretrained(str(checkpoint)))
-    return ContextWindow(tokenizer, getattr(config, "max_position_embeddings", None))
+    return ContextWindow(read_encoder(checkpoint), getattr(config, "max_position_embeddings", None))

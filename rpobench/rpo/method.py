@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rpobench.registry import get_model
 from rpobench.rpo.config import RPOConfig
 from rpobench.rpo.form import Form
+from rpobench.rpo.reflection_model import asked_identity
 from rpobench.rpo.trained_module import TrainedModule
 from rpobench.task.contract import Task
 
@@ -29,7 +30,7 @@ class RPO(TrainedModule):
     def models(self) -> Mapping[str, str]:
         models = dict(super().models())
         if self.config.has_teacher:
-            models["teacher"] = get_model(self.config.teacher).identity
+            models["teacher"] = asked_identity(get_model(self.config.teacher))
         return models
 
     def prompts(self, tasks: Sequence[Task]) -> list[object]:

@@ -21,7 +21,7 @@ from rpobench.rpo.context_window import ContextWindow, read_context_window
 from rpobench.rpo.decoding import Answer, ReflectionModule
 from rpobench.rpo.form import Form
 from rpobench.rpo.module_input import InputBuilder, ModuleInput
-from rpobench.rpo.reflection_model import reflection_checkpoint, reflection_model
+from rpobench.rpo.reflection_model import reflection_checkpoint, reflection_identity, trainable_model
 from rpobench.rpo.rereading import DRAFT_STANDS, reread_module_prediction
 from rpobench.rpo.trajectories.file import TRAJECTORIES
 from rpobench.rpo.writers import get_writer
@@ -63,7 +63,7 @@ class TrainedModule(Method):
         self._work_folder: Path | None = None
 
     def models(self) -> Mapping[str, str]:
-        return {**super().models(), "reflection": reflection_model(self.config.reflection_model).identity}
+        return {**super().models(), "reflection": reflection_identity(self.config.reflection_model)}
 
     def prompts(self, tasks: Sequence[Task]) -> list[object]:
         return [[self.form.sample(task) for task in tasks]]
@@ -81,8 +81,7 @@ class TrainedModule(Method):
         from rpobench.rpo.training.stages import read_writing_usage, train_module
 
         check_reports(self.config.report_to)  # before the training examples are drafted
-
-        checkpoint = reflection_checkpoint(self.config.reflection_model)
+        checkpoint = Path(trainable_model(self.config.reflection_model).path)
         job = TrainingJob(
             form=self.form,
             config=self.config,

@@ -16,8 +16,7 @@ from typing import Any
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
-from rpobench.models.protocol import CHAT_TOKENS
-from rpobench.rpo.context_window import template_messages
+from rpobench.models.local.chat_tokens import ChatEncoder, read_messages, template_messages
 from rpobench.rpo.form import Form, one_line
 from rpobench.rpo.training.arguments import common_arguments, refinement_evaluation_steps
 from rpobench.rpo.training.best_adapter import BestAdapter
@@ -64,8 +63,7 @@ def build_dpo_dataset(preferences: Sequence[Demonstration], form: Form, *, count
         seed: What the order of the rows depends on.
 
     Returns:
-        `count` rows with `prompt`, `chosen`, `rejected` and `chat_template_kwargs`. Their order starts anew when the
-        preferences are used up.
+        `count` rows with `prompt`, `chosen` and `rejected`. Their order starts anew when the preferences are used up.
 
     Raises:
         RpobenchError: There are no preferences.
@@ -87,11 +85,37 @@ def build_dpo_dataset(preferences: Sequence[Demonstration], form: Form, *, count
                 "prompt": template_messages(row.build_chat(form)),
                 "chosen": [{"role": "assistant", "content": form.render(trajectory)}],
                 "rejected": [{"role": "assistant", "content": form.render(with_draft)}],
-                "chat_template_kwargs": dict(CHAT_TOKENS),
             }
         )
 
     return Dataset.from_list(rows)
+
+
+def encode_dpo_dataset(dataset: Dataset, encoder: ChatEncoder) -> Dataset:
+    """Add the tokens that are compared: both answers follow the prompt as prediction asks it.
+
+    Args:
+        dataset: Rows of `build_dpo_dataset`.
+        encoder: Writes the chats of the model that is trained.
+
+    Returns:
+        The same rows with `prompt_ids`, `chosen_ids` and `rejected_ids`.
+    """
+
+    def encode(row: dict[str, Any]) -> dict[str, list[int]]:
+        chat = read_messages(row["prompt"])
+        prompt, chosen = encoder.encode_turn(chat, row["chosen"][0]["content"])
+        _, rejected = encoder.encode_turn(chat, row["rejected"][0]["content"])
+        return {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
+
+    return dataset.map(encode)
+
+
+class EncodedPreferencesTrainer(DPOTrainer):  # type: ignore[misc]  # trl is read untyped
+    """trl's trainer on preferences that are tokens already."""
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any, **__: Any) -> Dataset:
+        return dataset
 
 
 def train_dpo(job: TrainingJob, data: TrainingData, sft_adapter: Path, work: Path) -> DPOTrainer:
@@ -120,13 +144,13 @@ def train_dpo(job: TrainingJob, data: TrainingData, sft_adapter: Path, work: Pat
     if held_out:
         callbacks.append(BestAdapter(best_folder(work), "eval_loss", higher=False))
         held_out_rows = build_dpo_dataset(held_out, job.form, count=len(held_out), seed=job.seed)
+        held_out_rows = encode_dpo_dataset(held_out_rows, job.encoder)
+    train_rows = build_dpo_dataset(preferences, job.form, count=config.rl_steps * config.rl_prompts, seed=job.seed)
 
-    trainer = DPOTrainer(
+    trainer = EncodedPreferencesTrainer(
         model=trained_policy(job.checkpoint, sft_adapter, seed=job.seed),
         args=dpo_arguments(job, work, evaluates=bool(held_out)),
-        train_dataset=build_dpo_dataset(
-            preferences, job.form, count=config.rl_steps * config.rl_prompts, seed=job.seed
-        ),
+        train_dataset=encode_dpo_dataset(train_rows, job.encoder),
         eval_dataset=held_out_rows,
         processing_class=load_tokenizer(job.checkpoint),
         callbacks=callbacks,

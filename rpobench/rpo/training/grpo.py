@@ -15,8 +15,7 @@ import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from rpobench.models.protocol import CHAT_TOKENS
-from rpobench.rpo.context_window import template_messages
+from rpobench.models.local.chat_tokens import ChatEncoder, read_messages, template_messages
 from rpobench.rpo.form import Form
 from rpobench.rpo.training.arguments import common_arguments, refinement_evaluation_steps
 from rpobench.rpo.training.best_adapter import BestAdapter
@@ -35,7 +34,16 @@ MOST_HELD_OUT = 16  # prompts that an evaluation reads: each costs a completion
 
 
 class VaryingGroupsTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is read untyped
-    """GRPO that passes over groups whose completions all earn the same: they would train on the KL alone."""
+    """GRPO that passes over groups whose completions all earn the same: they would train on the KL alone.
+
+    Attributes:
+        encoder: Writes the prompts as prediction asks them; set before training.
+    """
+
+    encoder: ChatEncoder
+
+    def _tokenize_prompts(self, prompts: list[list[dict[str, str]]]) -> tuple[list[list[int]], None, dict[str, Any]]:
+        return [self.encoder.encode_prompt(read_messages(messages)) for messages in prompts], None, {}
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
@@ -121,16 +129,22 @@ def train_grpo(job: TrainingJob, data: TrainingData, sft_adapter: Path, work: Pa
     if held_out_prompts:
         callbacks.append(BestAdapter(best_folder(work), "eval_reward", higher=True))
 
+    policy = trained_policy(job.checkpoint, sft_adapter, seed=job.seed)
+    arguments = grpo_arguments(job, work, held_out_count=len(held_out_prompts))
+    if arguments.use_vllm:  # it reads the checkpoint's files and not the policy's settings
+        arguments.generation_kwargs = {"stop_token_ids": policy.generation_config.eos_token_id}
+
     tasks = {row.task.name: row.task for row in (*train_rows, *held_out_rows)}
     trainer = VaryingGroupsTrainer(
-        model=trained_policy(job.checkpoint, sft_adapter, seed=job.seed),
+        model=policy,
         reward_funcs=make_reward(tasks, job.form),
-        args=grpo_arguments(job, work, held_out_count=len(held_out_prompts)),
+        args=arguments,
         train_dataset=build_grpo_dataset(_order_training_prompts(job, train_rows), job.form),
         eval_dataset=build_grpo_dataset(held_out_prompts, job.form) if held_out_prompts else None,
         processing_class=load_tokenizer(job.checkpoint),
         callbacks=callbacks,
     )
+    trainer.encoder = job.encoder
     run_to_end(trainer, work)
     return trainer
 
@@ -176,7 +190,6 @@ def grpo_arguments(job: TrainingJob, work: Path, *, held_out_count: int) -> GRPO
         steps_per_generation=groups,  # one generation an update: every checkpoint is on its boundary
         num_generations=config.rl_group,
         max_completion_length=config.max_new_tokens,
-        chat_template_kwargs=dict(CHAT_TOKENS),
         shuffle_dataset=False,  # the curriculum is an order
         beta=config.rl_beta,
         use_vllm=config.rl_vllm,

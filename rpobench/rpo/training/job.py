@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from rpobench.models.local.chat_tokens import ChatEncoder, read_encoder
 from rpobench.rpo.config import ModuleConfig
 from rpobench.rpo.context_window import ContextWindow
 from rpobench.rpo.form import Form
@@ -32,6 +34,11 @@ class TrainingJob:
     window: ContextWindow
     folder: Path
     seed: int
+
+    @cached_property
+    def encoder(self) -> ChatEncoder:
+        """Writes the tokens that are trained on as those that will be asked."""
+        return read_encoder(self.checkpoint)
 
     @property
     def input_builder(self) -> InputBuilder:

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase, set_seed
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, set_seed
 
-from rpobench.models.local.loading import fix_template_date
+from rpobench.models.local.chat_tokens import read_encoder
 
 
 def new_policy(checkpoint: Path, *, rank: int, seed: int) -> PeftModel:
@@ -26,8 +26,12 @@ def new_policy(checkpoint: Path, *, rank: int, seed: int) -> PeftModel:
     set_seed(seed)
     base = load_base(checkpoint)
 
-    lora = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
-    return get_peft_model(base, lora)
+    return get_peft_model(base, lora_config(rank))
+
+
+def lora_config(rank: int) -> LoraConfig:
+    """Describe the adapter of a reflection model: on every linear layer, with an alpha of twice its rank."""
+    return LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
 def trained_policy(checkpoint: Path, adapter: Path, *, seed: int) -> PeftModel:
@@ -48,13 +52,21 @@ def trained_policy(checkpoint: Path, adapter: Path, *, seed: int) -> PeftModel:
 
 
 def load_base(checkpoint: Path) -> Any:
-    """Load the untrained model in float32, without an adapter."""
-    return AutoModelForCausalLM.from_pretrained(str(checkpoint), dtype=torch.float32, use_safetensors=True)
+    """Load the untrained model in float32, without an adapter. Its texts end where its answers end in prediction."""
+    model = AutoModelForCausalLM.from_pretrained(str(checkpoint), dtype=torch.float32, use_safetensors=True)
+
+    settings = model.generation_config
+    settings.eos_token_id = read_encoder(checkpoint).stop_tokens(settings.eos_token_id)
+    return model
 
 
 def load_tokenizer(checkpoint: Path) -> PreTrainedTokenizerBase:
-    """Load the checkpoint's tokenizer. Padding falls back to the end-of-text token."""
-    tokenizer = fix_template_date(AutoTokenizer.from_pretrained(str(checkpoint)))
+    """Load the checkpoint's tokenizer. The end of a text falls back to the end of the turn, padding to the former."""
+    encoder = read_encoder(checkpoint)
+    tokenizer: PreTrainedTokenizerBase = encoder.tokenizer
+
+    if tokenizer.eos_token is None:
+        tokenizer.eos_token = tokenizer.convert_ids_to_tokens(encoder.end_of_turn)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -26,7 +26,7 @@ from rpobench.rpo.training.job import TrainingData, TrainingJob
 from rpobench.rpo.training.log_probs import NO_LOSS, completion_logits
 from rpobench.rpo.training.policy import load_tokenizer, new_policy
 from rpobench.rpo.training.progress_bar import TrainingProgress
-from rpobench.rpo.training.sft_data import build_sft_dataset, mask_answers
+from rpobench.rpo.training.sft_data import build_sft_dataset, encode_sft_dataset
 from rpobench.rpo.training.stage import best_folder, last_checkpoint, run_to_end
 from rpobench.store.processes import divide_batch, is_first
 
@@ -111,16 +111,11 @@ def train_sft(job: TrainingJob, data: TrainingData, work: Path) -> CompletionTra
     trainer = CompletionTrainer(
         model=new_policy(job.checkpoint, rank=job.config.lora_rank, seed=job.seed),
         args=sft_arguments(job, work, row_count=len(train_rows), evaluates=held_out_rows is not None),
-        train_dataset=train_rows,
-        eval_dataset=held_out_rows,
+        train_dataset=encode_sft_dataset(train_rows, job.encoder),
+        eval_dataset=encode_sft_dataset(held_out_rows, job.encoder) if held_out_rows else None,
         processing_class=load_tokenizer(job.checkpoint),
         callbacks=callbacks,
     )
-
-    trainer.train_dataset = mask_answers(trainer.train_dataset, trainer.processing_class)
-    if held_out_rows is not None:
-        trainer.eval_dataset = mask_answers(trainer.eval_dataset, trainer.processing_class)
-
     run_to_end(trainer, work)
     return trainer
 

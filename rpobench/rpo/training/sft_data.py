@@ -8,8 +8,8 @@ from typing import Any
 
 from datasets import Dataset
 
-from rpobench.models.protocol import CHAT_TOKENS
-from rpobench.rpo.context_window import ContextWindow, template_messages
+from rpobench.models.local.chat_tokens import ChatEncoder, read_messages, template_messages
+from rpobench.rpo.context_window import ContextWindow
 from rpobench.rpo.form import Form
 from rpobench.rpo.training.log_probs import NO_LOSS
 from rpobench.rpo.training_rows import Demonstration
@@ -73,7 +73,7 @@ def build_sft_dataset(demonstrations: Sequence[Demonstration], form: Form, *, he
         held_out: Whether the data measure instead of train.
 
     Returns:
-        One row per demonstration, in order, with `prompt`, `completion`, `lead` and `chat_template_kwargs`.
+        One row per demonstration, in order, with `prompt`, `completion` and `lead`.
     """
     wrong_flags = []
     for demonstration in demonstrations:
@@ -88,30 +88,32 @@ def build_sft_dataset(demonstrations: Sequence[Demonstration], form: Form, *, he
                 "prompt": template_messages(demonstration.row.build_chat(form)),
                 "completion": [{"role": "assistant", "content": form.render(trajectory)}],
                 "lead": form.render_prefix(trajectory) if is_wrong and masks_answers else "",
-                "chat_template_kwargs": dict(CHAT_TOKENS),
             }
         )
     return Dataset.from_list(rows)
 
 
-def mask_answers(dataset: Dataset, tokenizer: Any) -> Dataset:
-    """Take the loss from the answer of every row that has a `lead`.
+def encode_sft_dataset(dataset: Dataset, encoder: ChatEncoder) -> Dataset:
+    """Add the tokens that are trained on: the completion follows the prompt as prediction asks it.
+
+    The loss is on the completion; of a row that has a `lead`, on the lead alone.
 
     Args:
-        dataset: Tokenized rows of `build_sft_dataset`.
-        tokenizer: The tokenizer they were made with.
+        dataset: Rows of `build_sft_dataset`.
+        encoder: Writes the chats of the model that is trained.
 
     Returns:
-        The same rows; where one has a `lead`, the labels after it bear no loss.
+        The same rows with `input_ids` and `labels`.
     """
 
-    def mask_answer(row: dict[str, Any]) -> dict[str, Any]:
-        if not row["lead"]:
-            return {}
+    def encode(row: dict[str, Any]) -> dict[str, list[int]]:
+        chat = read_messages(row["prompt"])
+        prompt, turn = encoder.encode_turn(chat, row["completion"][0]["content"])
+        labels = [NO_LOSS] * len(prompt) + turn
 
-        chat = [*row["prompt"], {"role": "assistant", "content": row["lead"]}]
-        lead_ids = tokenizer.apply_chat_template(chat, continue_final_message=True, return_dict=False, **CHAT_TOKENS)
-        length = len(lead_ids)
-        return {"labels": row["labels"][:length] + [NO_LOSS] * (len(row["labels"]) - length)}
+        if row["lead"]:
+            length = len(encoder.encode_prompt((*chat, Message("assistant", row["lead"]))))
+            labels = labels[:length] + [NO_LOSS] * (len(labels) - length)
+        return {"input_ids": prompt + turn, "labels": labels}
 
-    return dataset.map(mask_answer)
+    return dataset.map(encode)
