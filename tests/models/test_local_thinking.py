@@ -12,7 +12,9 @@ from text_files import change_json
 
 from rpobench import get_model
 from rpobench.models.completions import STILL_THINKING
+from rpobench.models.local.open_thinking import find_open_thinking
 from rpobench.models.local.transformers import TransformersModel
+from rpobench.task.thinking import strip_thinking
 from rpobench.types import Chat, Decoding, Message, RpobenchError
 
 CHAT: Chat = (Message("user", "a kettle"),)
@@ -173,3 +175,36 @@ def test_options_may_follow_the_embedded_models_name(monkeypatch: pytest.MonkeyP
 
     assert with_question_mark.identity == with_colon.identity
     assert "+think_tokens:9+" in with_colon.identity
+
+
+@pytest.mark.parametrize(
+    ("prompt", "closed"),
+    [
+        ("<|assistant|><think>\n", "<think>\n\n</think>\n\n"),
+        ("[/INST][THINK]", "[THINK]\n\n[/THINK]\n\n"),
+        ("<|CHATBOT|><|START_THINKING|>", "<|START_THINKING|>\n\n<|END_THINKING|>\n\n"),
+        ("assistant\n<seed:think>", "<seed:think>\n\n</seed:think>\n\n"),
+    ],
+)
+def test_each_form_of_thinking_is_closed_in_its_own_way(prompt: str, closed: str) -> None:
+    open_thinking = find_open_thinking(prompt)
+
+    assert open_thinking is not None and open_thinking.closed == closed
+    assert strip_thinking(f"{closed}red") is not None
+
+
+@pytest.mark.parametrize("prompt", ["assistant\n", "assistant\n<think>\n\n</think>\n\n", "<think> then say", ""])
+def test_a_prompt_that_opens_no_thinking(prompt: str) -> None:
+    assert find_open_thinking(prompt) is None
+
+
+def test_channels_whose_tokens_are_special_are_read(switched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = ["<|start|>", "<|channel|>", "<|message|>", "<|end|>"]
+    change_json(switched / "tokenizer_config.json", extra_special_tokens=tokens)
+    model = get_model(f"hf:{switched}?think_tokens=60")
+    text = "<|channel|>analysis<|message|>red?<|end|><|start|>assistant<|channel|>final<|message|>red"
+    let_write(monkeypatch, model, text)
+
+    (completion,) = model.generate([CHAT], Decoding(8))
+
+    assert completion.text == "red"

@@ -91,12 +91,13 @@ class ChatEncoder:
     @property
     def closes_thinking(self) -> bool:
         """Whether prompts are other than the template writes them: with the thinking closed again that it opens."""
-        return self.open_thinking is not None and not self.thinks
+        return self.open_thinking is not None and self.open_thinking.has_closing_tag and not self.thinks
 
     def opening_mark(self, chat: Chat) -> str:
         """What a text begins with whose prompt ends inside the thinking; empty where it does not."""
-        is_open = self.thinks and self.open_thinking is not None and chat[-1].role != "assistant"
-        return self.open_thinking.mark if self.open_thinking and is_open else ""
+        if self.open_thinking is None or self.closes_thinking or chat[-1].role == "assistant":
+            return ""
+        return self.open_thinking.mark
 
     def encode_prompt(self, chat: Chat) -> list[int]:
         """Token ids of a chat, open for the answer. A control token inside a message is plain text.
@@ -203,7 +204,9 @@ class ChatEncoder:
             prompt = self._render((QUESTION,), add_generation_prompt=True)
             begun = self._render((QUESTION, ANSWER), continue_final_message=True)
 
-        if self.open_thinking:  # a prompt that opens the thinking is continued where it has closed it
+        if (
+            self.open_thinking and self.closes_thinking
+        ):  # a prompt that opens the thinking is continued where it has closed it
             prompt = prompt.removesuffix(self.open_thinking.tail) + self.open_thinking.closed
         return begun.startswith(prompt)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-MARK = re.compile(r"([<\[])(think|thinking|thought|thoughts|reason|reasoning|seed:think)([>\]])\s*\Z", re.IGNORECASE)
+from rpobench.task.thinking import find_marks
+
+WITHOUT_PLAIN_END = frozenset(["channel", "unused", "granite", "details"])  # blocks whose end is no closing tag
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,11 @@ class OpenThinking:
 
     Attributes:
         tail: The end of the prompt from the mark on, with the white space behind it, such as `<think>` and a new line.
+        has_closing_tag: Whether the block ends with a tag that follows from the mark.
     """
 
     tail: str
+    has_closing_tag: bool = True
 
     @property
     def mark(self) -> str:
@@ -26,7 +29,9 @@ class OpenThinking:
     @property
     def closed(self) -> str:
         """The mark with empty thinking behind it, in the form in which templates write it."""
-        closing_mark = f"{self.mark[0]}/{self.mark[1:]}"
+        closing_mark = self.mark.replace("START", "END").replace("begin", "end")
+        if closing_mark == self.mark:
+            closing_mark = f"{self.mark[0]}/{self.mark[1:]}"
         return f"{self.mark}\n\n{closing_mark}\n\n"
 
 
@@ -39,5 +44,7 @@ def find_open_thinking(prompt: str) -> OpenThinking | None:
     Returns:
         The mark with what follows it; None where the prompt does not end with one.
     """
-    match = MARK.search(prompt)
-    return OpenThinking(match.group()) if match else None
+    marks = find_marks(prompt)
+    if not marks or marks[-1].action != "open" or prompt[marks[-1].end :].strip():
+        return None
+    return OpenThinking(prompt[marks[-1].start :], marks[-1].name not in WITHOUT_PLAIN_END)

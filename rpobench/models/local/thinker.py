@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from rpobench.models.local.chat_tokens import ChatEncoder
+from rpobench.task.thinking import find_marks
 from rpobench.types import Chat, Decoding
 
-# Tokens that tell thinking from answer. Some tokenizers call them special, so that decoding would leave them out.
-THINKING_TOKEN = re.compile(r"[<\[]/?(think|thinking|thought|thoughts|reason|reasoning|seed:think)[>\]]", re.IGNORECASE)
+HARMONY_TOKENS = frozenset(["<|start|>", "<|message|>", "<|end|>", "<|constrain|>"])  # around the names of channels
 
 
 @dataclass(frozen=True)
@@ -46,15 +45,9 @@ class Thinker:
         return self.encoder.opening_mark(chat) + text
 
     @cached_property
-    def _special_tokens(self) -> dict[int, str]:
-        """The tokens that decoding leaves out, by id."""
-        tokens = self.encoder.tokenizer.added_tokens_decoder
-        return {token_id: token.content for token_id, token in tokens.items() if token.special}
-
-    @cached_property
     def _has_special_marks(self) -> bool:
-        """Whether the tokenizer calls a mark of thinking a special token."""
-        return any(map(THINKING_TOKEN.fullmatch, self._special_tokens.values()))
+        """Whether the tokenizer calls a mark of thinking special: decoding would leave it out."""
+        return any(map(find_marks, self._special_tokens.values()))
 
     @cached_property
     def _dropped(self) -> frozenset[int]:
@@ -62,5 +55,14 @@ class Thinker:
         if not self._has_special_marks:
             return frozenset()
 
-        tokens = self._special_tokens.items()
-        return frozenset(token_id for token_id, content in tokens if not THINKING_TOKEN.fullmatch(content))
+        dropped = {self.encoder.end_of_turn}
+        for token_id, content in self._special_tokens.items():
+            if content not in HARMONY_TOKENS and not find_marks(content):
+                dropped.add(token_id)
+        return frozenset(dropped)
+
+    @cached_property
+    def _special_tokens(self) -> dict[int, str]:
+        """The tokens that decoding leaves out, by id."""
+        tokens = self.encoder.tokenizer.added_tokens_decoder
+        return {token_id: token.content for token_id, token in tokens.items() if token.special}

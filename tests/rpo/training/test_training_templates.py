@@ -148,9 +148,8 @@ def test_prediction_stops_at_the_end_that_the_template_writes(ending_elsewhere: 
 def test_an_answer_that_the_template_leaves_open_ends_with_the_tokenizers_end(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    template = (
-        "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n### End\n' }}{% endfor %}"
-    )
+    turn_template = "{{ message['role'] + ': ' + message['content'] + '\n### End\n' }}"
+    template = "{% for message in messages %}" + turn_template + "{% endfor %}"
     template += "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
     encoder = TransformersModel(copy_with_template(tiny_checkpoint, tmp_path, template)).encoder
 
