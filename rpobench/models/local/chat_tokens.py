@@ -135,11 +135,13 @@ class ChatEncoder:
         """
         prompt = self.encode_prompt(chat)
         whole = self._encode((*chat, Message("assistant", answer)))
-        if whole[: len(prompt)] != prompt:
-            return prompt, self.encode_answer(answer)
+        if whole[: len(prompt)] == prompt and self.end_of_turn in whole[len(prompt) :]:
+            return prompt, whole[len(prompt) :]
 
-        turn = whole[len(prompt) :]
-        return prompt, turn if self.end_of_turn in turn else self.encode_answer(answer)
+        begun = self.encode_prompt((*chat, Message("assistant", answer)))
+        if begun[: len(prompt)] == prompt:
+            return prompt, [*begun[len(prompt) :], self.end_of_turn]
+        return prompt, self.encode_answer(answer)
 
     def _encode_begun(self, chat: Chat) -> list[int]:
         """Token ids of a chat whose last message is an answer that was begun."""
@@ -204,9 +206,7 @@ class ChatEncoder:
             prompt = self._render((QUESTION,), add_generation_prompt=True)
             begun = self._render((QUESTION, ANSWER), continue_final_message=True)
 
-        if (
-            self.open_thinking and self.closes_thinking
-        ):  # a prompt that opens the thinking is continued where it has closed it
+        if self.open_thinking and self.closes_thinking:  # as `encode_prompt` writes it
             prompt = prompt.removesuffix(self.open_thinking.tail) + self.open_thinking.closed
         return begun.startswith(prompt)
 

@@ -12,6 +12,7 @@ from typing import Any
 from rpobench.rpo.form import Form
 from rpobench.rpo.word_runs import split_words, word_runs
 from rpobench.task.contract import Task
+from rpobench.task.thinking import strip_thinking
 
 FORMAT_BONUS = 0.1  # small beside the score, so that form is never worth an answer
 # A number, or a capitalised word that does not begin the text: what a rewrite should not lose.
@@ -77,8 +78,8 @@ def make_reward(tasks: Mapping[str, Task], form: Form) -> Callable[..., list[flo
 
 
 def _read_answer(form: Form, task: Task, text: str) -> str:
-    """The answer in a text of the module; empty where it holds none."""
-    trajectory = form.parse(text)
+    """The answer in a text of the module, without thinking as in prediction; empty where it holds none."""
+    trajectory = form.parse(strip_thinking(text) or "")
 
     return task.parse(trajectory.rewrite) if trajectory else ""
 

@@ -27,6 +27,15 @@ def test_the_reward_is_score_plus_bonus_or_zero_without_answer() -> None:
     assert rewards == [1 + FORMAT_BONUS, 0.5 + FORMAT_BONUS, 0.0, 0.0]
 
 
+def test_thinking_before_an_answer_costs_no_reward() -> None:
+    task_score = make_reward({"LaMP-3": RATING}, FORM)
+    (answer,) = rewrite("4")
+
+    rewards = task_score([completion(f"<think>four?</think>{answer['content']}")], ["LaMP-3"], ["4"])
+
+    assert rewards == [1 + FORMAT_BONUS]
+
+
 def test_the_signs_of_a_gamed_reward_are_logged() -> None:
     logged: dict[str, float] = {}
     task_score = make_reward({"LaMP-7": TWEET, "LaMP-3": RATING}, FORM)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trl
 from chat_templates import (
     DROPS_SYSTEM,
     LOSES_SYSTEM,
@@ -105,6 +106,24 @@ def test_an_analysis_is_continued_in_the_context_it_was_trained_in(folder: Path)
     assert (prompt + answer)[: len(begun)] == begun
     whole = (*chat, Message("assistant", f"{lead} t 0"))
     assert read_context_window(folder).count_tokens(whole) == len(prompt + answer)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cohere2", "deepseek_r1_distill", "gemma", "gemma3", "glm4moe", "gptoss", "llama3_2", "nemotron_3_nano", "phi3",
+     "qwen3", "qwen3_6"],
+)  # fmt: skip
+def test_published_templates_train_what_they_ask(tiny_checkpoint: Path, tmp_path: Path, name: str) -> None:
+    template = Path(str(trl.__file__)).parent / "chat_templates" / f"{name}.jinja"
+    encoder = TransformersModel(copy_with_template(tiny_checkpoint, tmp_path, template.read_text())).encoder
+    chat, lead = ROW.build_chat(FORM), "History shows: likes\nDraft lacks:"
+
+    prompt, turn = encoder.encode_turn(chat, f"{lead} short")
+    begun = encoder.encode_prompt((*chat, Message("assistant", lead)))
+
+    assert "as this user would." in encoder.tokenizer.decode(prompt)
+    assert begun[: len(prompt)] == prompt and (prompt + turn)[: len(begun)] == begun
+    assert encoder.end_of_turn in turn and encoder.end_of_turn not in begun[len(prompt) :]
 
 
 def test_every_stage_learns_and_stops_at_the_end_that_the_template_writes(
