@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ def _score_all_tasks(golds: Path, preds: Path, *, extra: bool, as_json: bool) ->
     from rpobench.task.extra_metrics import metric_lines
 
     metrics_by_task = score_all(golds, preds, extra=extra)
+    _print_warnings(list(metrics_by_task), golds, preds)
     if as_json:
         print(json.dumps(metrics_by_task))
         return
@@ -49,4 +51,13 @@ def _score_task(task: str, golds: Path, preds: Path, *, extra: bool, as_json: bo
     metrics = dict(score(task, golds, preds))
     if extra:
         metrics |= score_extra(task, golds, preds)
+    _print_warnings([task], golds, preds)
     print(json.dumps(metrics) if as_json else "\n".join(metric_lines(metrics)))
+
+
+def _print_warnings(tasks: list[str], golds: Path, preds: Path) -> None:
+    from rpobench.scoring.official import list_warnings
+
+    for task in tasks:
+        for warning in list_warnings(task, golds, preds):
+            print(f"warning: {warning}", file=sys.stderr)

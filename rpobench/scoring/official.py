@@ -13,6 +13,7 @@ from rpobench.data.official.golds import check_targets, official_names, parse_js
 from rpobench.registry import get_task
 from rpobench.store.files import MAX_UNPACKED_BYTES, UNREADABLE_ZIP
 from rpobench.task.extra_metrics import extra_metrics
+from rpobench.task.metrics import warn_of_unseen
 from rpobench.types import RpobenchError
 
 # A file, or its content: `{"task", "golds": [{"id", "output"}]}` or the bare list of records.
@@ -63,6 +64,28 @@ def score_extra(task: str, golds: Answers, preds: Answers) -> dict[str, Any]:
     predictions, targets = _align(task, golds, preds)
 
     return extra_metrics(get_task(task), predictions, targets)
+
+
+def list_warnings(task: str, golds: Answers, preds: Answers) -> list[str]:
+    """Say what makes the official metrics of these answers mean less than they seem to.
+
+    Args:
+        task: The name of the task.
+        golds: The targets, as for `score`.
+        preds: The predictions, as for `score`.
+
+    Returns:
+        A line for golds and one for predictions in which ROUGE sees nothing; none for tasks with labels.
+    """
+    if get_task(task).labels:
+        return []
+
+    warnings = []
+    for name, answers in (("golds", golds), ("preds", preds)):
+        warning = warn_of_unseen(name, list(read_answers(task, name, answers).values()))
+        if warning:
+            warnings.append(f"{task}: {warning}")
+    return warnings
 
 
 def score_all(golds: Path, preds: Path, *, extra: bool = False) -> dict[str, dict[str, Any]]:

@@ -140,6 +140,10 @@ class Task(ABC):
     def parse(self, raw: str) -> str:
         """Read a model's text as an answer in the task's form; empty where it holds none."""
 
+    def canonical(self, answer: str) -> str:
+        """Return the one way to write an answer that data may write in several; by default the answer as it is."""
+        return answer
+
     def read_answer(self, raw: str, *, truncated: bool) -> str:
         """Read a model's text as `parse` does, but take no label for an answer that the limit of tokens cut off.
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from rpobench.task.contract import Task
 from rpobench.task.labels import read_label
+from rpobench.task.metrics import read_rating as read_number
 from rpobench.task.ratings import read_rating
 from rpobench.task.scorers import LabelScorer, RatingScorer, Scorer, TextScorer
 from rpobench.task.thinking import strip_thinking
@@ -67,6 +68,11 @@ class RatingTask(Task):
     def parse(self, raw: str) -> str:
         """Read the one rating that the text gives; see `read_rating`."""
         return read_rating(strip_thinking(raw) or "")
+
+    def canonical(self, answer: str) -> str:
+        """Return a whole rating without decimals: "5.0" is "5"."""
+        value = read_number(answer)
+        return f"{value:.0f}" if value is not None and value.is_integer() else answer
 
 
 class TextTask(Task):

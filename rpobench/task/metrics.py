@@ -6,6 +6,7 @@ Texts are taken as they are: what an answer looks like before it is scored is th
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer
 
+SEEN_BY_ROUGE = re.compile("[a-z0-9]")  # after the lower case that ROUGE takes first
 LOWEST, HIGHEST = 1.0, 5.0  # LaMP-3's scale
 
 
@@ -47,6 +49,26 @@ def rouge_1(text: str, target: str) -> float:
 def rouge_l(text: str, target: str) -> float:
     """Return F1 of ROUGE-L without stemming, in [0, 1]."""
     return rouge(text, target)[1]
+
+
+def warn_of_unseen(name: str, texts: Sequence[str]) -> str | None:
+    """Say how many texts hold no word of ROUGE's, which knows the letters a to z and digits alone.
+
+    Args:
+        name: What the texts are, such as `golds`.
+        texts: The texts. Blank ones are not counted.
+
+    Returns:
+        The warning; None where ROUGE sees something in every text.
+    """
+    unseen = [text for text in texts if text.strip() and not SEEN_BY_ROUGE.search(text.lower())]
+
+    if not unseen:
+        return None
+    return (
+        f"{len(unseen)} of {len(texts)} {name} hold no letter a-z and no digit, such as {unseen[0][:40]!r}: "
+        "ROUGE sees nothing in them and scores 0"
+    )
 
 
 def label_indices(texts: Sequence[str], labels: Sequence[str]) -> list[int]:

@@ -179,7 +179,11 @@ def test_one_defect_hides_no_other(tmp_path: Path) -> None:
     assert [(Path(defect.file).name, defect.record, defect.what) for defect in defects] == [
         ("dev_questions.json", 0, "id '110': no text 'input'"),
         ("dev_questions.json", 0, f"{item_location} 0: no text 'tag'"),
-        ("dev_questions.json", 0, f"{item_location} 1: no text 'description'"),
+        (
+            "dev_questions.json",
+            0,
+            f"{item_location} 1: no text 'description' but 1.5: a text or a whole number is wanted",
+        ),
         ("dev_questions.json", 0, f"{item_location} 1: 'May' is no date such as 2014-11-13 or 2014"),
         ("dev_questions.json", 0, f"{item_location} 2: expected an object with 'id', 'description', 'tag'"),
         ("dev_questions.json", 3, "expected an object with 'id', 'input' and 'profile'"),

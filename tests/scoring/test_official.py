@@ -87,7 +87,8 @@ def test_a_whole_number_written_with_a_point_is_a_rating() -> None:
 
     assert score("LaMP-3", golds, preds)["MAE"] == 0
     for odd in (4.5, float("nan"), float("inf")):
-        with pytest.raises(RpobenchError, match=f"id 'a' has output '{odd}', which is no answer of LaMP-3"):
+        fault = f"id 'a' has output '{odd}', which is no answer of LaMP-3: wanted is one of 1, 2, 3, 4, 5"
+        with pytest.raises(RpobenchError, match=fault):
             score("LaMP-3", answers("LaMP_3", a=odd), answers("LaMP_3", a="5"))
 
 

@@ -28,7 +28,7 @@ from rpobench.task.contract import Task
 from rpobench.terminal import show_progress
 from rpobench.types import Example, ProfileItem, RpobenchError
 
-FORMAT = 3  # raised when what is in an entry changes
+FORMAT = 4  # raised when what is in an entry changes
 BATCH_CHARACTERS = 8 * 2**20  # of text that are gathered before they are written
 MEGA = 10**6
 PROGRESS_STEPS = 50  # moves of the progress bar over a file

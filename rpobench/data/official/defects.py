@@ -13,8 +13,10 @@ from rpobench.data.official.golds import check_targets, list_gold_records, read_
 from rpobench.data.official.json_stream import stream_records
 from rpobench.data.official.records import parse_gold, parse_id, parse_question
 from rpobench.task.contract import Task
+from rpobench.task.metrics import warn_of_unseen
 from rpobench.types import Example, ProfileItem, RpobenchError
 
+MANY_LABELS = 5  # more are not spelled out in a defect
 Level = Literal["error", "warning"]
 Parsed = TypeVar("Parsed")
 
@@ -106,10 +108,17 @@ def _read_golds(task: Task, outputs_file: Path, outputs: _FileReport) -> Iterato
         lambda record: parse_gold(record, ""),
     )
 
-    for position, (example_id, target) in golds:
+    texts = []
+    for position, (example_id, output) in golds:
+        target = task.canonical(output)
+        texts.append(target)
         for level, message in _check_target(task, target):
             outputs.add(level, position, f"id {example_id!r}: {message}")
         yield example_id, target
+
+    unseen_warning = None if task.labels else warn_of_unseen("targets", texts)
+    if unseen_warning:
+        outputs.add("warning", None, unseen_warning)
 
 
 class _FileReport:
@@ -226,7 +235,8 @@ def _check_target(task: Task, target: str) -> Iterator[tuple[Level, str]]:
     try:
         check_targets(task, {"": target}, "")
     except RpobenchError:
-        yield "error", f"unknown label {target[:40]!r}"
+        wanted = f": wanted is one of {', '.join(task.labels)}" if len(task.labels) <= MANY_LABELS else ""
+        yield "error", f"unknown label {target[:40]!r}{wanted}"
     else:
         if not target.strip():
             yield "warning", "the target is empty"

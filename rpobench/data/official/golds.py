@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rpobench.data.official.records import parse_gold
+from rpobench.registry import get_task
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
 
@@ -29,6 +30,7 @@ def read_golds(content: Any, task_name: str, location: str) -> dict[str, str]:
     Raises:
         RpobenchError: The content has another form, is for another task, or names an id twice.
     """
+    task = get_task(task_name)
     answers: dict[str, str] = {}
     for position, record in enumerate(list_gold_records(content, task_name, location)):
         record_location = f"{location}: record {position}"
@@ -36,7 +38,7 @@ def read_golds(content: Any, task_name: str, location: str) -> dict[str, str]:
 
         if example_id in answers:
             raise RpobenchError(f"{record_location}: id {example_id!r} stands twice, keep one")
-        answers[example_id] = output
+        answers[example_id] = task.canonical(output)
     return answers
 
 
@@ -88,7 +90,8 @@ def check_targets(task: Task, targets: Mapping[str, str], location: str) -> None
     for example_id, target in targets.items():
         if task.labels and target.strip() not in task.labels:
             raise RpobenchError(
-                f"{location}: id {example_id!r} has output {target[:40]!r}, which is no answer of {task.name}"
+                f"{location}: id {example_id!r} has output {target[:40]!r}, which is no answer of {task.name}: "
+                f"wanted is one of {', '.join(task.labels)}"
             )
 
 

@@ -5,12 +5,15 @@ The loader stops at the first fault; `rpobench data check` names all of them.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from rpobench.data.official.json_stream import ignore_piece, stream_records
+from rpobench.data.official.numbers import number_text, whole_number_text
 from rpobench.task.contract import Task
 from rpobench.task.metrics import read_rating
 from rpobench.types import Example, ProfileItem, RpobenchError
@@ -31,10 +34,10 @@ def parse_question(task: Task, record: Any, location: str) -> tuple[Example | No
         return None, [f"{location}: expected an object with 'id', 'input' and 'profile'"]
 
     faults: list[str] = []
-    example_id = _read_text(record, "id", location, faults)
+    example_id = _read_id(record, "id", location, faults)
     question_location = location if faults else f"{location}: id {example_id!r}"
     input_text = _read_text(record, "input", question_location, faults)
-    user_id = "" if record.get("user_id") is None else _read_text(record, "user_id", question_location, faults)
+    user_id = "" if record.get("user_id") is None else _read_id(record, "user_id", question_location, faults)
 
     profile = record.get("profile")
     if not isinstance(profile, list):
@@ -62,21 +65,21 @@ def parse_gold(record: Any, location: str) -> tuple[tuple[str, str] | None, list
         location: Names file and record; every fault starts with it.
 
     Returns:
-        (id, output) and no fault, or None and all faults. A number as output becomes its text, and 5.0 becomes 5.
+        (id, output) and no fault, or None and all faults. A number as output becomes its text, 5.0 becomes 5.
     """
     if not isinstance(record, dict):
         return None, [f"{location}: expected an object with 'id' and 'output'"]
 
     faults: list[str] = []
-    example_id = _read_text(record, "id", location, faults)
+    example_id = _read_id(record, "id", location, faults)
     gold_location = location if faults else f"{location}: id {example_id!r}"
 
     output = record.get("output")
-    if isinstance(output, float):
-        output = int(output) if output.is_integer() else output  # a rating that some program wrote as 5.0
+    if isinstance(output, float) and not math.isfinite(output):
+        output = str(output)  # a prediction that the official scorer takes for no number
     else:
-        output = _read_text(record, "output", gold_location, faults)
-    return (None if faults else (example_id, str(output))), faults
+        output = _read_text(record, "output", gold_location, faults, takes_fractions=True)
+    return (None if faults else (example_id, output)), faults
 
 
 def parse_id(record: Any) -> str | None:
@@ -85,7 +88,7 @@ def parse_id(record: Any) -> str | None:
         return None
 
     faults: list[str] = []
-    example_id = _read_text(record, "id", "", faults)
+    example_id = _read_id(record, "id", "", faults)
     return None if faults else example_id or None
 
 
@@ -96,11 +99,15 @@ def _parse_item(task: Task, record: Any, location: str, faults: list[str]) -> Pr
         faults.append(f"{location}: expected an object with {', '.join(map(repr, ('id', *task.fields)))}")
         record = dict.fromkeys(("id", *task.fields), "")
 
-    fields = {name: _read_text(record, name, location, faults) for name in task.fields}
+    fields = {}
+    for name in task.fields:
+        is_rating = task.kind == "rating" and name == task.answer_field
+        fields[name] = _read_text(record, name, location, faults, takes_fractions=is_rating)
     if len(faults) == fault_count and task.labels and task.answer_field:
+        fields[task.answer_field] = task.canonical(fields[task.answer_field])
         faults.extend(_answer_faults(task, fields[task.answer_field], location))
 
-    item_id = _read_text(record, "id", location, faults)
+    item_id = _read_id(record, "id", location, faults)
     return ProfileItem(item_id, fields, _parse_date(record.get("date"), location, faults))
 
 
@@ -109,16 +116,29 @@ def _answer_faults(task: Task, answer: str, location: str) -> Iterator[str]:
     if not answer.strip():
         yield f"{location}: {task.answer_field!r} is empty"
     elif task.kind == "rating" and read_rating(answer) is None:
-        yield f"{location}: {task.answer_field!r} is {answer[:40]!r}, which is no number"
+        yield f"{location}: {task.answer_field!r} is {answer[:40]!r}, which is no number: a rating such as 4 is wanted"
 
 
-def _read_text(record: dict[str, Any], name: str, location: str, faults: list[str]) -> str:
+def _read_id(record: dict[str, Any], name: str, location: str, faults: list[str]) -> str:
+    """Return an id, which is the same as a number and as a text; "" and a fault where there is none."""
+    return whole_number_text(_read_text(record, name, location, faults))
+
+
+def _read_text(
+    record: dict[str, Any], name: str, location: str, faults: list[str], *, takes_fractions: bool = False
+) -> str:
     """Return a field's text, or its number as text; "" and a fault where it has no text."""
     value = record.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
+    number = number_text(value)
+    if number is not None and (takes_fractions or number.lstrip("-").isdecimal()):
+        return number
+
+    if value is None:
         faults.append(f"{location}: no text {name!r}")
+        return ""
+    if not isinstance(value, str):
+        wanted = "a text or a number" if takes_fractions else "a text or a whole number"
+        faults.append(f"{location}: no text {name!r} but {json.dumps(value)[:40]}: {wanted} is wanted")
         return ""
 
     try:
