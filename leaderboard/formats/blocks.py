@@ -136,6 +136,7 @@ def sheet_caption(sheet: Sheet) -> str:
     if any(_has_few_for_f1(section, task) for task in section.tasks):
         sentences.append(F1_NOTE)
     sentences += _unanswered_sentence(section)
+    sentences += _left_out_sentence(section)
     if sheet.against:
         test = f"paired test by user, Holm over tasks, p ≤ {ALPHA:g}"
         sentences.append(f"{SIGNIFICANT} differs from {sheet.against} ({test}).")
@@ -184,8 +185,20 @@ def _unanswered_sentence(section: Section) -> list[str]:
 
     return [
         f"Examples without answer, own and swapped: {', '.join(counts)}.",
-        "They count as wrong, so these cells have neither a gain nor a test; the commands that made them ask again.",
+        "They count as wrong, so these cells have neither a gain nor a test; --retry-unanswered asks them again.",
     ]
+
+
+def _left_out_sentence(section: Section) -> list[str]:
+    """A sentence on the cells whose fit went without training examples; none where there is no such cell."""
+    counts = []
+    for label, row in section.cells.items():
+        for task, cell in row.items():
+            left_out = sum(sum((run.result.fit_left_out or {}).values()) for run in cell.own_runs.values())
+            if left_out:
+                counts.append(f"{label} on {task} {left_out}")
+
+    return [f"Training examples that the model refused, and that were left out: {', '.join(counts)}."] if counts else []
 
 
 def count_seeds(row: Mapping[str, Cell]) -> int:

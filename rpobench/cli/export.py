@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from rpobench.cli.options import Runs
 from rpobench.store.files import write_bytes
+from rpobench.store.result_store import ResultStore
 from rpobench.submissions.official_zip import build_submission
 
 
@@ -19,3 +21,8 @@ def export(
 ) -> None:
     """Write runs as the official submission, which `rpobench score` reads back."""
     write_bytes(out, build_submission(runs, names))
+
+    store = ResultStore(runs)
+    for run in map(store.find, names):
+        if run.unanswered_note:
+            print(f"{run.name}: {run.unanswered_note}; they stand as empty texts", file=sys.stderr)

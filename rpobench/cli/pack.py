@@ -27,7 +27,7 @@ def pack(
     failures = []
     for outcome in pack_runs(ResultStore(runs), names or [], ResultStore(out)):
         if outcome.reason is None:
-            print(outcome.name)
+            print(outcome.name, f"({outcome.note})" if outcome.note else "", sep="\t" if outcome.note else "")
             continue
 
         print(f"{outcome.name}: left out: {outcome.reason}", file=sys.stderr)

@@ -116,9 +116,12 @@ def batch_size(model: LanguageModel, least: int) -> int:
         least: Enough for a model that answers one batch after another.
 
     Returns:
-        `least`, or more where a served model's parallel requests would run dry.
+        `least`, or more where a served model's parallel requests would run dry. Many more where a cache keeps each
+        answer as it comes in, so that a kill loses no more than what is under way.
     """
-    return max(least, 4 * getattr(innermost(model), "concurrency", 0))
+    concurrency = getattr(innermost(model), "concurrency", 0)
+
+    return max(least, (16 if _is_cached(model) else 4) * concurrency)
 
 
 def innermost(model: LanguageModel) -> LanguageModel:
@@ -126,6 +129,15 @@ def innermost(model: LanguageModel) -> LanguageModel:
     while hasattr(model, "inner"):
         model = model.inner
     return model
+
+
+def _is_cached(model: LanguageModel) -> bool:
+    """Whether one of the models around the innermost one keeps answers in a cache."""
+    while hasattr(model, "inner"):
+        if hasattr(model, "cache"):
+            return True
+        model = model.inner
+    return False
 
 
 def tell_of_earlier_answers(model: LanguageModel, has_earlier_answers: Callable[[], bool]) -> None:

@@ -136,7 +136,7 @@ class StoredDrafts:
         file = self.store.drafts_file(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
 
         if file not in self._answers_by_file:
-            chunk = batch_size(self.model, CHUNK)
+            chunk = batch_size(keep_licensed_texts_private(self.model, [task]), CHUNK)
             self._answers_by_file[file] = KeptAnswers(file, f"{task.name} drafts", chunk, self.meter, self.asks_refused)
         return self._answers_by_file[file]
 

@@ -279,7 +279,7 @@ class Runner:
 
         model = keep_licensed_texts_private(self.base_model, [task])
         context = PredictContext(model, self._drafts, self._evidence, self.seed, self.store.users_folder)
-        chunk_size = batch_size(self.base_model, CHUNK)
+        chunk_size = batch_size(model, CHUNK)
         label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
 
         with show_progress(label, len(missing)) as advance:

@@ -86,6 +86,12 @@ class StoredRun:
     reader: RunReader
 
     @property
+    def unanswered_note(self) -> str | None:
+        """How many of its examples have no answer, in words; None where all have one."""
+        count = self.result.unanswered
+        return f"{count} of {self.result.n} examples have no answer and count as wrong" if count else None
+
+    @property
     def name(self) -> str:
         """The run's name, which the command line takes."""
         return self.folder.name

@@ -124,6 +124,8 @@ def _check_finished(run: StoredRun, data: str | None, report: Report) -> None:
     """Add to the report what is wrong with a finished run."""
     predictions = run.predictions()
     report.faults += _find_name_faults(run)
+    if run.result.unanswered:
+        report.notes.append(run.unanswered_note)
 
     # Numbers are computed anew only from files that fit together.
     form_faults = [*_find_form_faults(run), *_find_id_faults(run, predictions)]
@@ -217,6 +219,8 @@ def _find_fit_faults(run: StoredRun) -> list[str]:
     cost = run.reader.fit_cost()
     if cost is not None:
         facts = {"fit_seconds": cost["seconds"], "fit_tokens": cost["tokens"]}
+        if cost.get("left_out"):
+            facts["fit_left_out"] = {task: len(ids) for task, ids in cost["left_out"].items()}
         faults += find_differences("fit", facts, result)
 
     return faults

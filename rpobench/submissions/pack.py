@@ -27,11 +27,13 @@ class PackOutcome:
         name: The run.
         reason: Why it was left out; None where it is packed.
         is_fault: Whether it was left out because something is wrong with it, not because it is private or unfinished.
+        note: What is to be known of a run that is packed; None where there is nothing.
     """
 
     name: str
     reason: str | None = None
     is_fault: bool = False
+    note: str | None = None
 
 
 @dataclass
@@ -123,7 +125,8 @@ def pack_runs(source: ResultStore, names: Sequence[str], target: ResultStore) ->
                 reason = _find_reason_to_leave_out(source, folder, packed_set)
                 if reason is None:
                     packed_set.add(*_read_run(source, folder))
-                yield PackOutcome(folder.name, reason)
+                run = None if reason else source.find(folder.name)
+                yield PackOutcome(folder.name, reason, note=run.unanswered_note if run else None)
             except RpobenchError as error:
                 yield PackOutcome(folder.name, str(error), is_fault=True)
 

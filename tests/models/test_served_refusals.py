@@ -11,7 +11,8 @@ from chat_server import ChatServer, chats
 
 from rpobench.models.protocol import PromptTooLong
 from rpobench.models.served.asking import OTHER_PROMPTS
-from rpobench.models.served.openai import RETRIES, ServedModel
+from rpobench.models.served.checked_client import EMPTY_TRIES
+from rpobench.models.served.openai import ServedModel
 from rpobench.models.served.options import ServedOptions
 from rpobench.types import Completion, Decoding, RpobenchError
 
@@ -126,7 +127,7 @@ def test_honest_empties_stay_empty_and_are_retried_at_once(server: ChatServer) -
     completions = served(server).generate(chats(20), GREEDY)
 
     assert completions[3].permanent and "an empty answer" in (completions[3].failure or "")
-    assert len(server.bodies) == 20 + RETRIES
+    assert len(server.bodies) == 20 + EMPTY_TRIES - 1
 
 
 @pytest.mark.parametrize("content", [None, [], " \n"])
@@ -136,7 +137,7 @@ def test_a_server_that_only_gives_empties_is_given_up(server: ChatServer, conten
     with pytest.raises(RpobenchError, match=r"gives no answer .*an empty answer"):
         served(server, concurrency=1).generate(chats(50), GREEDY)
 
-    assert len(server.bodies) == (OTHER_PROMPTS + 1) * (RETRIES + 1)
+    assert len(server.bodies) == (OTHER_PROMPTS + 1) * EMPTY_TRIES
 
 
 @pytest.mark.parametrize(

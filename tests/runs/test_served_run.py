@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -15,10 +14,10 @@ from command_line import spawn_rpobench
 from paths import PLUGIN
 
 import rpobench
+from rpobench.cli.export import export
 from rpobench.data.synth.world import generate
 from rpobench.store.result_store import ResultStore
 from rpobench.submissions.check import check_runs
-from rpobench.submissions.official_zip import build_submission
 from rpobench.submissions.pack import pack_runs
 from rpobench.types import RpobenchError
 
@@ -237,13 +236,17 @@ def test_runs_with_refusals_are_packed_and_checked(
 
     outcomes = list(pack_runs(ResultStore(tmp_path / "runs"), [], ResultStore(tmp_path / "packed")))
 
-    assert [(outcome.name, outcome.reason) for outcome in outcomes] == [(run_object["run"], None)]
-    assert [report.faults for report in check_runs(tmp_path / "packed")] == [[]]
+    note = "1 of 12 examples have no answer and count as wrong"
+    assert [(outcome.name, outcome.reason, outcome.note) for outcome in outcomes] == [(run_object["run"], None, note)]
+    (report,) = check_runs(tmp_path / "packed")
+    assert report.faults == [] and note in report.notes
     packed = ResultStore(tmp_path / "packed").find(run_object["run"])
     assert [prediction.permanent for prediction in packed.predictions().values()].count(True) == 1
-    content = build_submission(tmp_path / "runs", [run_object["run"]])
-    with ZipFile(BytesIO(content)) as archive:
-        golds = json.loads(archive.read(archive.namelist()[0]))["golds"]
+
+    export([run_object["run"]], tmp_path / "official.zip", tmp_path / "runs")
+    assert note in capsys.readouterr().err
+    with ZipFile(tmp_path / "official.zip") as archive:
+        golds = json.loads(archive.read("LaMP_7.json"))["golds"]
     assert len(golds) == COUNT
 
 

@@ -18,6 +18,8 @@ LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # no proxy rea
 ENCODING_HEADERS = ("content-encoding", "content-length", "transfer-encoding")  # wrong once the body is decoded
 
 RETRY_COUNT = "x-stainless-retry-count"  # the official client numbers its tries with it
+SOON = 100  # milliseconds, doubled at most, until the first retry
+EMPTY_TRIES = 3  # of a prompt whose answers are honest, but empty
 LONGEST_SILENCE = 10.0  # seconds; a longer rate limit is waited for aloud, see `patience`
 
 
@@ -44,7 +46,11 @@ class CheckedClient(DefaultAsyncHttpxClient):
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """The whole answer to a request, or the error that stands for it."""
         async with self._slots.hold():
-            response, body = await self._send(request, **options)
+            try:
+                response, body = await self._send(request, **options)
+            except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError) as error:
+                content = {"error": {"message": f"the connection was cut: {error or 'disconnected'}"}}
+                return httpx2.Response(503, json=content, headers=_advise_after_fault(request), request=request)
 
         if body is None:
             content = {"error": {"message": f"an answer of more than {MAX_BODY >> 20} MB"}}
@@ -53,7 +59,7 @@ class CheckedClient(DefaultAsyncHttpxClient):
         if response.is_success:
             fault = find_fault(body)
             if fault:
-                headers = {"retry-after-ms": "1"} if fault.code == EMPTY else {}  # no sign of overload
+                headers = _advise_after_empty(request) if fault.code == EMPTY else {}
                 return httpx2.Response(fault.status, json=fault.content, headers=headers, request=request)
 
         headers = {name: value for name, value in response.headers.items() if name not in ENCODING_HEADERS}
@@ -83,17 +89,28 @@ async def _read_body(response: httpx2.Response) -> bytes | None:
     return bytes(body)
 
 
+def _advise_after_empty(request: httpx2.Request) -> dict[str, str]:
+    """Headers after an empty answer: it is no sign of overload, so the next try comes at once, but not for long."""
+    is_last_try = int(request.headers.get(RETRY_COUNT, 0)) + 1 >= EMPTY_TRIES
+
+    return {"x-should-retry": "false"} if is_last_try else {"retry-after-ms": "1"}
+
+
+def _advise_after_fault(request: httpx2.Request) -> dict[str, str]:
+    """Headers after a fault of the server: one that comes alone is over at once, so the first retry comes soon."""
+    is_first_try = request.headers.get(RETRY_COUNT) == "0"
+
+    return {"retry-after-ms": f"{SOON + SOON * random():.0f}"} if is_first_try else {}
+
+
 def _advise_retry(response: httpx2.Response, request: httpx2.Request) -> dict[str, str]:
     """Headers that tell the official client when to try again, where its own way would not do.
 
-    A server fault that comes alone is over at once: the first retry comes soon. A long rate limit is left to
-    `patience`, which says that it waits.
+    A long rate limit is left to `patience`, which says that it waits.
     """
     delay = response.headers.get("retry-after", "")
     if response.status_code == 429 and delay.isdecimal() and int(delay) > LONGEST_SILENCE:
         return {"x-should-retry": "false"}
 
-    is_first_try = request.headers.get(RETRY_COUNT) == "0"
-    if response.status_code >= 500 and is_first_try and not delay:
-        return {"retry-after-ms": f"{100 + 100 * random():.0f}"}
-    return {}
+    is_passing_fault = response.status_code >= 500 or response.status_code == 429
+    return _advise_after_fault(request) if is_passing_fault and not delay else {}
