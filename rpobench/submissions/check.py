@@ -124,7 +124,7 @@ def _check_finished(run: StoredRun, data: str | None, report: Report) -> None:
     """Add to the report what is wrong with a finished run."""
     predictions = run.predictions()
     report.faults += _find_name_faults(run)
-    if run.result.unanswered:
+    if run.unanswered_note:
         report.notes.append(run.unanswered_note)
 
     # Numbers are computed anew only from files that fit together.
