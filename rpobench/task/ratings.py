@@ -60,7 +60,7 @@ WORD_OF_STARS = re.compile(rf"\b(one|two|three|four|five)(?:\s|{DASH})+stars?\b"
 # Where a text says that what follows is its rating.
 STATED = re.compile(
     rf"""(?:\b(?:(?:score|rating|answer)\b|stars?\s*[:=])[^\w\n]{{0,6}}(?:(?:is|of|would\s+be|should\s+be|will\s+be)\b)?
-    |\b(?:rate|rated|give|giving|score|scored|say)\s+(?:(?:it|this|the|that)\s+)?(?:\w+\s+)?(?:(?:as|at|with)\s+)?
+    |\b(?:rate|rated|give|giving|score|scored|say|go\s+with|settle\s+on|choose|pick)\s+(?:(?:it|this|the|that)\s+)?(?:\w+\s+)?(?:(?:as|at|with)\s+)?
     |\bdeserves?\s+)
     [^\w\n]{{0,6}}(?:(?:likely|probably|clearly|only|just|exactly|a|an|the|solid|full)\s+){{0,3}}[^\w\n]{{0,4}}
     (?P<number>{NUMBER}){DECIMALS}(?!\d|\.\d|,\d|:\d|\s*[/⁄%]|\s+out\s+of)\b""",
@@ -68,24 +68,6 @@ STATED = re.compile(
 )
 LEADING = re.compile(
     rf"[\s(\['#]*(?P<number>{NUMBER}){DECIMALS}\s*{DASH}?\s*(?:stars?)?\s*(?:[.,;:](?!\d)|[!)\n(\]]|{DASH}\s|$)",
-    re.IGNORECASE,
-)
-STARS = re.compile(rf"\b(one|two|three|four|five)(?:\s|{DASH})+stars?\b", re.IGNORECASE)
-
-# Where a text says that what follows is its rating.
-STATED = re.compile(
-    rf"""(?:\b(?:(?:score|rating|answer)\b|stars?\s*[:=])[^\w\n]{{0,6}}(?:(?:is|of|would\s+be|should\s+be|will\s+be)\b)?
-    |\b(?:rate|rated|give|giving|score|scored|say)\s+(?:(?:it|this|the|that)\s+)?(?:\w+\s+)?(?:(?:as|at|with)\s+)?
-    |\bdeserves?\s+)
-    [^\w\n]{{0,6}}(?:(?:likely|probably|clearly|only|just|exactly|a|an|the|solid|full)\s+){{0,3}}[^\w\n]{{0,4}}
-    (?P<number>{NUMBER}){DECIMALS}(?!\d|\.\d|,\d|:\d|\s*[/⁄%]|\s+out\s+of)\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-OUT_OF_FIVE = re.compile(
-    rf"{ALONE.split('    (?!')[0]}\s*(?:stars?\s*)?\(?(?:/|out\s+of)\s*(?:5|five)\b(?!\.\d)", re.I | re.VERBOSE
-)
-LEADING = re.compile(
-    rf"[\s(\[#'<>a-z]{{0,0}}[\s(\['#]*(?P<number>{NUMBER}){DECIMALS}\s*{DASH}?\s*(?:stars?)?\s*(?:[.,;:](?!\d)|[!)\n(]|{DASH}\s|$)",
     re.IGNORECASE,
 )
 STARS = re.compile("[★⭐🌟✭✮]+(?![★⭐🌟✭✮]|\\.\\d)")

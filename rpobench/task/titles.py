@@ -14,7 +14,11 @@ ADJECTIVES = (
 )
 TEXT_FIELDS = ("title", "headline", "subject", "subject line", "subject_line", "tweet", "paraphrase", "text")
 
-LABEL = re.compile(rf"(?:(?:{ADJECTIVES})\s+){{0,3}}(?:{NOUNS})(?:\s+suggestion)?\s*:\s*", re.IGNORECASE)
+NAMED = rf"(?:(?:my|your)\s+)?(?:(?:{ADJECTIVES})\s+){{0,3}}(?:{NOUNS}|output|response|suggestion)(?:\s+suggestion)?"
+LABEL = re.compile(rf"{NAMED}\s*:\s*", re.IGNORECASE)
+OPTION = re.compile(r"(?:option|version|suggestion)\s+(?:1|a|one)\s*[:.)]\s*", re.IGNORECASE)
+# A heading that only names what follows it: "## Title", "**Headline**".
+HEADING = re.compile(rf"(?:#{{1,6}}\s+\**|\*\*){NAMED}\**", re.IGNORECASE)
 MARKDOWN = re.compile(r"(?:#{1,6}\s+|>\s+)+")
 NUMBER = re.compile(r"(\d{1,2})[.)]\s+")
 BULLET = re.compile(r"[-*•]\s+")
@@ -34,6 +38,7 @@ LEAD = re.compile(
 # A line of its own that only leads to the next one.
 LEAD_LINE = re.compile(
     rf"(?:{COURTESY}\b[^:\n]{{0,200}}|(?:here(?:['’]s|\s+is|\s+are)|below\s+(?:is|are)|(?:the\s+)?following)\b[^:\n]{{0,300}}"
+    rf"|here\s+(?:you\s+(?:go|are)|it\s+(?:is|goes)|we\s+go)[^:\n]{{0,40}}"
     rf"|[^:\n]{{0,200}}\b{NOUN_IN_LEAD}s?\b[^:\n]{{0,200}})\s*:|{COURTESY}[,.!]*",
     re.IGNORECASE,
 )
@@ -53,10 +58,9 @@ def read_title(text: str) -> str:
     if boxed or field:
         text = boxed or field or ""
 
-    lines = [line.strip() for line in drop_fences(text).splitlines()]
+    lines = [line.strip() for line in drop_fences(text).splitlines() if _has_words(line)]
     for index, line in enumerate(lines):
-        further_lines = [further for further in lines[index + 1 :] if _has_words(further)]
-        title = _read_line(line, further_lines)
+        title = _read_line(line, lines[index + 1 :])
         if _has_words(title):
             return title
     return ""
@@ -65,7 +69,7 @@ def read_title(text: str) -> str:
 def _read_line(line: str, further_lines: Sequence[str]) -> str:
     """The title in one line; empty where the line only leads to further ones."""
     bare_line = drop_emphasis(MARKDOWN.sub("", line, count=1)).strip()
-    if further_lines and LEAD_LINE.fullmatch(bare_line):
+    if further_lines and (LEAD_LINE.fullmatch(bare_line) or HEADING.fullmatch(line)):
         return ""
 
     title = MARKDOWN.sub("", line, count=1)
@@ -73,7 +77,7 @@ def _read_line(line: str, further_lines: Sequence[str]) -> str:
         title = NUMBER.sub("", title, count=1)
     title = drop_tags(drop_emphasis(BULLET.sub("", title, count=1) if BULLET.match(title) else title).strip())
 
-    for pattern in (LEAD, LABEL):
+    for pattern in (LEAD, LABEL, OPTION):
         match = pattern.match(title)
         if match:
             title = title[match.end() :]
