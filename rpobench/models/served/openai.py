@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Sequence
 from functools import cached_property
@@ -11,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rpobench.models.answer_cache import CachedModel, open_shared_cache
 from rpobench.models.protocol import LanguageModel
-from rpobench.models.served.asking import AskingModel
-from rpobench.models.served.dialect import Dialect, load_dialect, save_dialect
+from rpobench.models.served.adapting import AdaptingModel
+from rpobench.models.served.dialect import Dialect
 from rpobench.models.served.launch import LaunchedModel, plan_server
 from rpobench.models.served.options import (
     OFFICIAL,
@@ -24,7 +22,7 @@ from rpobench.models.served.options import (
     server_address,
 )
 from rpobench.models.served.patience import PATIENCE
-from rpobench.models.served.replies import Reply, attempts, quote, read_refusal, read_reply
+from rpobench.models.served.replies import Reply, attempts, read_reply
 from rpobench.models.served.requests import write_requests
 from rpobench.types import Chat, Completion, Decoding, Usage
 
@@ -76,7 +74,7 @@ def open_served(
     return CachedModel(model, open_shared_cache())
 
 
-class ServedModel(AskingModel):
+class ServedModel(AdaptingModel):
     """A chat model that is asked over HTTP.
 
     The official client retries 429, 5xx, timeouts, cut connections and unusable answers five times. A request that is
@@ -123,14 +121,12 @@ class ServedModel(AskingModel):
         """How errors name it."""
         return f"openai:{self.model} at {self.base_url}"
 
-    @cached_property
-    def _dialect(self) -> Dialect:
-        known = load_dialect(self._address)
-        return known or Dialect(renames_length=self.base_url == OFFICIAL)
+    @property
+    def _first_dialect(self) -> Dialect:
+        return Dialect(renames_length=self.base_url == OFFICIAL)
 
     @property
     def _address(self) -> str:
-        """The model as results name it, without what it is asked beside."""
         return f"{self.model}@{self.server_name}"
 
     @cached_property
@@ -145,24 +141,7 @@ class ServedModel(AskingModel):
     def _write_requests(self, chats: Sequence[Chat], decoding: Decoding) -> Sequence[dict[str, Any]]:
         return write_requests(self.model, chats, decoding, self._options)
 
-    async def _ask(self, chat: Chat, request: dict[str, Any]) -> Reply:
-        dialect = self._dialect
-        while True:
-            body = dialect.translate(request)
-            started = time.perf_counter()
-            reply, refusal = await self._post(body, started)
-            if reply:
-                self._adopt(dialect, reply.completion)
-                return reply
-
-            assert refusal is not None
-            adapted = dialect.adapt(body, refusal.status_code, _all_words(refusal))
-            if adapted is None:
-                return read_refusal(refusal, Usage(1, seconds=time.perf_counter() - started), self.label, chat)
-            dialect = adapted
-
-    async def _post(self, body: dict[str, Any], started: float) -> tuple[Reply | None, APIStatusError | None]:
-        """The reply of the server, or the error of its refusal."""
+    async def _post(self, body: dict[str, Any], started: float) -> Reply | APIStatusError:
         import httpx2
         from openai import APIConnectionError, APIStatusError
 
@@ -170,24 +149,9 @@ class ServedModel(AskingModel):
             # Not `chat.completions.create`, whose typed twins of request and answer cost a third of the processor time.
             response = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
         except APIStatusError as error:
-            return None, error  # judged outside of this block: a traceback would show its words, maybe with the key
+            return error  # judged outside of this block: a traceback would show its words, maybe with the key
         except APIConnectionError as error:
             failure = one_line(str(error.__cause__ or error)) + attempts(error.request)
-            return Reply(Completion("", Usage(1, seconds=time.perf_counter() - started), failure)), None
+            return Reply(Completion("", Usage(1, seconds=time.perf_counter() - started), failure))
 
-        return read_reply(response.json(), time.perf_counter() - started, self.label), None
-
-    def _adopt(self, dialect: Dialect, completion: Completion) -> None:
-        """Keep the words in which a request was answered, and say what it goes without."""
-        if dialect == self._dialect or completion.failure:
-            return
-
-        for name in sorted(dialect.left_out - self._dialect.left_out):
-            print(f"{self.label}: refuses {name}; it is left out, as the model's identity says", file=sys.stderr)
-        self._dialect = dialect
-        save_dialect(self._address, dialect)
-
-
-def _all_words(error: APIStatusError) -> str:
-    """Everything that a refusal says, to look for names in it."""
-    return f"{quote(error)} {getattr(error, 'param', None)} {json.dumps(error.body, default=str)}"
+        return read_reply(response.json(), time.perf_counter() - started, self.label)

@@ -65,12 +65,13 @@ class ServedOptions:
         return "".join(f"+{part}" for part in parts)
 
 
-def parse_served(argument: str, given: ModelOptions | None = None) -> tuple[str, ServedOptions]:
+def parse_served(argument: str, given: ModelOptions | None = None, kind: str = "openai") -> tuple[str, ServedOptions]:
     """Read the name of a served model and its options.
 
     Args:
         argument: What stands after `openai:`, such as `MODEL?deadline=300&system=Be+brief`.
         given: What `--model-options` says. An option behind the name goes before it.
+        kind: What stands before the colon.
 
     Returns:
         The name, and the options.
@@ -80,9 +81,9 @@ def parse_served(argument: str, given: ModelOptions | None = None) -> tuple[str,
     """
     name, _, query = argument.partition("?")
     if not name:
-        raise RpobenchError("openai: names no model; give one, as in openai:gpt-4o-mini")
+        raise RpobenchError(f"{kind}: names no model; give one, as in {kind}:gpt-4o-mini")
 
-    spec = f"openai:{argument}"
+    spec = f"{kind}:{argument}"
     written = read_options(query, [*KNOWN, "reasoning_effort", "body"], spec=spec)
     body = read_model_options(written.pop("body"), f"{spec}: option 'body'") if "body" in written else {}
     return name, _check_options({**(given or {}), **body, **written}, spec)

@@ -94,7 +94,7 @@ def _token_count(count: object) -> int:
     return count if type(count) is int and 0 < count < MOST_TOKENS else 0
 
 
-def read_refusal(error: APIStatusError, usage: Usage, label: str, chat: Chat) -> Reply:
+def read_refusal(error: APIStatusError, usage: Usage, label: str, chat: Chat, key_name: str = KEY) -> Reply:
     """Say why a request has no answer.
 
     Args:
@@ -102,6 +102,7 @@ def read_refusal(error: APIStatusError, usage: Usage, label: str, chat: Chat) ->
         usage: What the request cost.
         label: Model and server, for errors.
         chat: The prompt of the request.
+        key_name: The variable that holds the user's key.
 
     Returns:
         The reason, where other requests may still be answered.
@@ -115,7 +116,7 @@ def read_refusal(error: APIStatusError, usage: Usage, label: str, chat: Chat) ->
     if error.code in FILTER_CODES or error.type in FILTER_CODES:
         return Reply(Completion("", usage, f"{REFUSED} ({words})", permanent=True))
     if status == 401:
-        raise RpobenchError(f"{label}: refuses the key ({words}); set {KEY} to one that it knows")
+        raise RpobenchError(f"{label}: refuses the key ({words}); set {key_name} to one that it knows")
     if status == 404:
         raise RpobenchError(f"{label}: knows no such model or address ({words}); check the name and --base-url")
     if status == 402 or error.code in QUOTA_CODES:
@@ -126,7 +127,7 @@ def read_refusal(error: APIStatusError, usage: Usage, label: str, chat: Chat) ->
     if status in REFUSABLE:
         complaint = f"{label}: refuses the request ({words}); what was answered is kept"
         if status == 403:
-            complaint = f"{label}: refuses the key or the request ({words}); set {KEY} to a key that may ask"
+            complaint = f"{label}: refuses the key or the request ({words}); set {key_name} to a key that may ask"
         return Reply(Completion("", usage, f"refused by the server ({words})", permanent=True), complaint)
 
     if error.code == EMPTY:
