@@ -101,6 +101,14 @@ def test_a_passing_fault_is_asked_again(server: ChatServer, fault: str) -> None:
     assert completion.failure is None and server.served == {fault: 1}
 
 
+def test_as_many_requests_at_a_time_as_were_asked_for(server: ChatServer) -> None:
+    server.delay = 0.1
+
+    served(server, concurrency=3).generate(chats(9), GREEDY)
+
+    assert server.most_under_way == 3
+
+
 def test_a_reply_that_drips_has_a_deadline(server: ChatServer) -> None:
     server.faults = ["slow"]
 
