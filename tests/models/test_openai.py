@@ -9,10 +9,10 @@ from email.utils import formatdate
 import pytest
 from chat_server import FAULTS, KEY, ChatServer, chats
 
-from rpobench.models.served.checked_client import EMPTY_TRIES
 from rpobench.models.served.openai import RETRIES, ServedModel, open_served
 from rpobench.models.served.options import ServedOptions
 from rpobench.models.served.replies import REFUSED
+from rpobench.models.served.reply_faults import EMPTY_TRIES
 from rpobench.types import Decoding, Message
 
 GREEDY = Decoding(max_new_tokens=8)

@@ -11,9 +11,9 @@ from chat_server import ChatServer, chats
 
 from rpobench.models.protocol import PromptTooLong
 from rpobench.models.served.asking import OTHER_PROMPTS
-from rpobench.models.served.checked_client import EMPTY_TRIES
 from rpobench.models.served.openai import ServedModel
 from rpobench.models.served.options import ServedOptions
+from rpobench.models.served.reply_faults import EMPTY_TRIES
 from rpobench.types import Completion, Decoding, RpobenchError
 
 GREEDY = Decoding(max_new_tokens=8)

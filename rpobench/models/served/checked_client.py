@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 from openai import DefaultAsyncHttpxClient
 
-from rpobench.models.served.reply_faults import EMPTY, find_fault
+from rpobench.models.served.reply_faults import EMPTY, EMPTY_TRIES, Fault, find_fault
 from rpobench.models.served.slots import Slots
 
 CONNECT = 10.0  # seconds until a connection stands: a wrong address should not cost six deadlines
@@ -18,8 +18,7 @@ LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # no proxy rea
 ENCODING_HEADERS = ("content-encoding", "content-length", "transfer-encoding")  # wrong once the body is decoded
 
 RETRY_COUNT = "x-stainless-retry-count"  # the official client numbers its tries with it
-SOON = 100  # milliseconds, doubled at most, until the first retry
-EMPTY_TRIES = 3  # of a prompt whose answers are honest, but empty
+SOON = 50  # milliseconds, doubled at most, until the first retry
 LONGEST_SILENCE = 10.0  # seconds; a longer rate limit is waited for aloud, see `patience`
 
 
@@ -44,7 +43,19 @@ class CheckedClient(DefaultAsyncHttpxClient):
         self._slots = slots or Slots(connections)
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """The whole answer to a request, or the error that stands for it."""
+        """The whole answer to a request, or the error that stands for it.
+
+        An answer without words is no sign of overload: the other tries go out at once and together.
+        """
+        response = await self._try(request, **options)
+        if not _is_empty(response):
+            return response
+
+        retries = [self._try(request, **options) for _ in range(EMPTY_TRIES - 1)]
+        responses = await asyncio.gather(*retries)
+        return next((retried for retried in responses if not _is_empty(retried)), response)
+
+    async def _try(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         async with self._slots.hold():
             try:
                 response, body = await self._send(request, **options)
@@ -59,8 +70,7 @@ class CheckedClient(DefaultAsyncHttpxClient):
         if response.is_success:
             fault = find_fault(body)
             if fault:
-                headers = _advise_after_empty(request) if fault.code == EMPTY else {}
-                return httpx2.Response(fault.status, json=fault.content, headers=headers, request=request)
+                return _stand_for(fault, request)
 
         headers = {name: value for name, value in response.headers.items() if name not in ENCODING_HEADERS}
         headers |= _advise_retry(response, request)
@@ -89,11 +99,17 @@ async def _read_body(response: httpx2.Response) -> bytes | None:
     return bytes(body)
 
 
-def _advise_after_empty(request: httpx2.Request) -> dict[str, str]:
-    """Headers after an empty answer: it is no sign of overload, so the next try comes at once, but not for long."""
-    is_last_try = int(request.headers.get(RETRY_COUNT, 0)) + 1 >= EMPTY_TRIES
+def _stand_for(fault: Fault, request: httpx2.Request) -> httpx2.Response:
+    """The error that stands for a faulty answer. The official client does not retry an empty one: that was done."""
+    is_empty = fault.code == EMPTY
+    headers = {"x-should-retry": "false"} if is_empty else _advise_after_fault(request)
+    return httpx2.Response(
+        fault.status, json=fault.content, headers=headers, request=request, extensions={EMPTY: is_empty}
+    )
 
-    return {"x-should-retry": "false"} if is_last_try else {"retry-after-ms": "1"}
+
+def _is_empty(response: httpx2.Response) -> bool:
+    return bool(response.extensions.get(EMPTY))
 
 
 def _advise_after_fault(request: httpx2.Request) -> dict[str, str]:

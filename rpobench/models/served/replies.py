@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rpobench.models.completions import read_words
 from rpobench.models.protocol import PromptTooLong
 from rpobench.models.served.options import KEY, MOST_TOKENS, one_line, without_key
-from rpobench.models.served.reply_faults import EMPTY, find_choice, is_refused, is_truncated, read_text
+from rpobench.models.served.reply_faults import EMPTY, EMPTY_TRIES, find_choice, is_refused, is_truncated, read_text
 from rpobench.types import Chat, Completion, RpobenchError, Usage
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def read_refusal(error: APIStatusError, usage: Usage, label: str, chat: Chat, ke
         return Reply(Completion("", usage, f"refused by the server ({words})", permanent=True), complaint)
 
     if error.code == EMPTY:
-        failure = words + attempts(error.request)
+        failure = f"{words}, asked {EMPTY_TRIES} times"
         return Reply(Completion("", usage, failure, permanent=True), f"{label}: gives no answer ({failure})")
     return _read_fault(error, usage, label, words)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 EMPTY = "empty_answer"  # the code of a fault that is an honest answer without words
+EMPTY_TRIES = 3  # of a prompt that is answered without words
 # Finish reasons that mean a refusal, in the words of several vendors.
 REFUSING = re.compile(
     r"filter|safety|prohibit|recitation|block|spii|refus|sensitive|moderat|violat|guardrail|language$", re.I
