@@ -104,7 +104,8 @@ def test_every_fault_is_asked_again(server: ChatServer, fault: str) -> None:
     (completion,) = served(server, deadline=1.0).generate(chats(1), GREEDY)
 
     assert completion.text == "say this number 0" and completion.failure is None
-    assert server.served == {fault: 1} and len(server.bodies) == 2
+    tries = EMPTY_TRIES if fault in ("empty", "shapeless") else 2
+    assert server.served == {fault: 1} and len(server.bodies) == tries
 
 
 def test_retry_after_is_honoured(server: ChatServer) -> None:
