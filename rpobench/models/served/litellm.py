@@ -25,11 +25,12 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 from rpobench.models.answer_cache import CachedModel, open_shared_cache
 from rpobench.models.prices import Price
 from rpobench.models.served.adapting import AdaptingModel
+from rpobench.models.served.checked_client import LONGEST_SILENCE, RETRY_COUNT
 from rpobench.models.served.openai import RETRIES
 from rpobench.models.served.options import ModelOptions, ServedOptions, one_line, parse_served, server_address
 from rpobench.models.served.patience import PATIENCE
 from rpobench.models.served.replies import Reply, attempts, read_reply
-from rpobench.models.served.reply_faults import EMPTY, EMPTY_TRIES, LONGEST_SILENCE, RETRY_COUNT, find_fault
+from rpobench.models.served.reply_faults import EMPTY, EMPTY_TRIES, find_fault
 from rpobench.models.served.requests import write_requests
 from rpobench.models.served.supervisor import find_secrets
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
