@@ -1,36 +1,47 @@
-"""The reference tokenizer: it counts the tokens of evidence for every method alike."""
+"""The reference tokenizer: it counts the tokens of evidence for every method alike.
+
+Its file is that of SmolLM2-135M-Instruct (Apache-2.0, Hugging Face) and comes with the package, so that evidence is cut
+alike on every machine and nothing is fetched for it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import lzma
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpobench.models.local.embedded import NAME, fetch_checkpoint
-
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+NAME = "smollm2-135m-tokenizer"
+PACKAGED_FILE = Path(__file__).with_name("smollm2_tokenizer.json.xz")
 
 
 @dataclass(frozen=True)
 class ReferenceTokenizer:
     """Measures evidence in tokens, the same for every model and method. Knows no special tokens: all text is text."""
 
-    path: Path  # a tokenizer.json
+    path: Path  # a tokenizer.json, or one compressed as .xz
 
     @cached_property
     def identity(self) -> str:
         """Name and content hash: two tokenizers of one identity cut alike."""
-        return f"{NAME}-tokenizer@{hashlib.sha256(self.path.read_bytes()).hexdigest()[:12]}"
+        return f"{NAME}@{hashlib.sha256(self._content).hexdigest()[:12]}"
+
+    @cached_property
+    def _content(self) -> bytes:
+        content = self.path.read_bytes()
+        return lzma.decompress(content) if self.path.suffix == ".xz" else content
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        tokenizer = Tokenizer.from_file(str(self.path))
+        tokenizer = Tokenizer.from_buffer(self._content)
         tokenizer.encode_special_tokens = True  # "<|im_end|>" in a profile is seven tokens of text
         return tokenizer
 
@@ -44,10 +55,6 @@ class ReferenceTokenizer:
 
 
 @cache
-def _tokenizer_in(folder: Path) -> ReferenceTokenizer:
-    return ReferenceTokenizer(folder / "tokenizer.json")
-
-
 def reference_tokenizer() -> ReferenceTokenizer:
-    """Return the embedded model's tokenizer; fetches the model on first use and imports no PyTorch after that."""
-    return _tokenizer_in(fetch_checkpoint())
+    """Return the tokenizer that comes with the package; it needs no network, no cache and no PyTorch."""
+    return ReferenceTokenizer(PACKAGED_FILE)

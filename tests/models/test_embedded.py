@@ -16,15 +16,19 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from command_line import run_rpobench
 from hypothesis import given
 from hypothesis import strategies as st
+from paths import ROOT
 
 from rpobench import get_model
-from rpobench.evidence.reference_tokenizer import ReferenceTokenizer
+from rpobench.evidence.reference_tokenizer import ReferenceTokenizer, reference_tokenizer
 from rpobench.models.local import embedded
 from rpobench.models.local.batching import TokenBudget
 from rpobench.models.local.embedded import FOLDER, fetch_checkpoint, open_embedded
 from rpobench.models.local.transformers import TransformersModel
+from rpobench.models.local.wheels import Wheel
+from rpobench.store.result_store import ResultStore
 from rpobench.store.user_cache import cache_folder
 from rpobench.types import Decoding, Message, RpobenchError
 
@@ -258,8 +262,7 @@ def test_the_reference_tokenizers_identity_follows_its_content(tiny_checkpoint: 
     assert ReferenceTokenizer(first).identity != ReferenceTokenizer(other).identity
 
 
-def test_the_reference_tokenizer_needs_no_pytorch(empty_cache: Path, tiny_checkpoint: Path) -> None:
-    shutil.copytree(tiny_checkpoint, empty_cache / FOLDER)
+def test_the_reference_tokenizer_needs_no_pytorch_and_no_cache(empty_cache: Path) -> None:
     code = (
         "import sys; from rpobench.evidence.reference_tokenizer import reference_tokenizer as t; assert t() is t(); "
         "print(len(t().encode('a kettle')), [m for m in ('torch', 'transformers') if m in sys.modules])"
@@ -267,7 +270,29 @@ def test_the_reference_tokenizer_needs_no_pytorch(empty_cache: Path, tiny_checkp
 
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert process.stdout.endswith("[]\n")
+    assert process.stdout == "2 []\n"
+    assert not empty_cache.exists()
+
+
+def test_the_packaged_tokenizer_is_that_of_committed_runs() -> None:
+    committed_identity = "smollm2-135m-tokenizer@bf346d64f6f0"
+
+    identities = {
+        run.environment.reference_tokenizer for run in ResultStore(ROOT / "leaderboard" / "results").find_runs()
+    }
+
+    assert identities == {committed_identity, None}
+    assert reference_tokenizer().identity == committed_identity
+
+
+def test_a_scripted_run_fetches_nothing(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Wheel, "fetch", lambda wheel, folder: pytest.fail(f"fetched {wheel.requirement}"))
+    plan = ("--method", "rag-bm25", "--task", "LaMP-3", "--base-model", "scripted:echo", "--limit", "4")
+
+    result = run_rpobench("run", *plan, "--out", tmp_path / "runs")
+
+    assert result.returncode == 0, result.stderr
+    assert not (empty_cache / FOLDER).exists()
 
 
 @cache
