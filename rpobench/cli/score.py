@@ -15,7 +15,7 @@ from rpobench.cli.options import AsJson
 def score_files(
     task: Annotated[str, typer.Option(help="A task, such as LaMP-3; or all, for two zips of official files.")],
     golds: Annotated[Path, typer.Option(help="Official outputs file, or a zip that holds it.")],
-    preds: Annotated[Path, typer.Option(help="Predictions in the same form.")],
+    preds: Annotated[Path, typer.Option(help="Predictions in the same form, {id: text}, or JSONL.")],
     extra: Annotated[
         bool, typer.Option("--extra", help="ROUGE-2, BLEU, METEOR of texts; F1 by label and confusion of labels.")
     ] = False,
@@ -34,6 +34,8 @@ def _score_all_tasks(golds: Path, preds: Path, *, extra: bool, as_json: bool) ->
 
     metrics_by_task = score_all(golds, preds, extra=extra)
     _print_warnings(list(metrics_by_task), golds, preds)
+    if extra:
+        _print_tasks_without_extra(list(metrics_by_task))
     if as_json:
         print(json.dumps(metrics_by_task))
         return
@@ -51,6 +53,7 @@ def _score_task(task: str, golds: Path, preds: Path, *, extra: bool, as_json: bo
     metrics = dict(score(task, golds, preds))
     if extra:
         metrics |= score_extra(task, golds, preds)
+        _print_tasks_without_extra([task])
     _print_warnings([task], golds, preds)
     print(json.dumps(metrics) if as_json else "\n".join(metric_lines(metrics)))
 
@@ -61,3 +64,17 @@ def _print_warnings(tasks: list[str], golds: Path, preds: Path) -> None:
     for task in tasks:
         for warning in list_warnings(task, golds, preds):
             print(f"warning: {warning}", file=sys.stderr)
+
+
+def _print_tasks_without_extra(names: list[str]) -> None:
+    """Say on stderr for which tasks `--extra` adds nothing."""
+    from rpobench.registry import get_task
+    from rpobench.task.extra_metrics import EXTRA_KINDS
+
+    for name in names:
+        task = get_task(name)
+        if task.kind not in EXTRA_KINDS:
+            official_metrics = " and ".join(task.metrics)
+            print(
+                f"note: {name}: --extra adds nothing to the {official_metrics} of a {task.kind} task", file=sys.stderr
+            )

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, is_zipfile
 
-from rpobench.data.official.golds import check_targets, official_names, parse_json, read_golds, read_json
+from rpobench.data.official.golds import check_targets, official_names, parse_json, read_golds
 from rpobench.registry import get_task
+from rpobench.scoring.answer_forms import list_records, read_answer_file
 from rpobench.store.files import MAX_UNPACKED_BYTES, UNREADABLE_ZIP
 from rpobench.task.extra_metrics import extra_metrics
 from rpobench.task.metrics import warn_of_unseen
 from rpobench.types import RpobenchError
 
-# A file, or its content: `{"task", "golds": [{"id", "output"}]}` or the bare list of records.
+# A file, or its content: `{"task", "golds": [{"id", "output"}]}`, the bare list of records, or `{id: text}`.
 Answers = Path | str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
@@ -128,20 +129,20 @@ def read_answers(task: str, name: str, answers: Answers) -> dict[str, str]:
     Args:
         task: The name of the task.
         name: What content without a file is called in errors.
-        answers: A file, a zip that holds one of this task, or content.
+        answers: A file (official, `{id: text}` or JSONL), a zip that holds an official one of this task, or content.
 
     Returns:
         The outputs by example id.
 
     Raises:
-        RpobenchError: There are no outputs of this task, or they are not in the official form.
+        RpobenchError: There are no outputs of this task, or they have none of the known forms.
     """
     if not isinstance(answers, str | Path):
-        return read_golds(json.loads(json.dumps(answers)), task, name)
+        return read_golds(list_records(json.loads(json.dumps(answers))), task, name)
 
     file = Path(answers)
     if not is_zipfile(file):
-        return read_golds(read_json(file), task, str(file))
+        return read_golds(read_answer_file(file), task, str(file))
 
     members = _members_by_task(file)
     for official_name in official_names(task):

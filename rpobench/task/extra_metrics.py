@@ -9,6 +9,7 @@ from typing import Any
 
 from rpobench.task.contract import Task
 
+EXTRA_KINDS = ("text", "label")  # the kinds of task that have metrics beside the official ones
 OTHER = "other"  # every answer outside the task's labels
 
 
