@@ -42,35 +42,41 @@ PROGRESS_STEP = 200  # examples between two moves of a progress bar
 
 
 @app.command("check")
-def check_folder(folder: Folder, task: SomeTasks = "all", as_json: AsJson = False) -> None:
-    """Name every defect with file and record; exit code 1 where one is an error."""
+def check_folder(
+    folder: Folder,
+    task: SomeTasks = "all",
+    every: Annotated[bool, typer.Option("--all", help="A line for every warning, also for those alike.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Name every defect with file and record, then the totals; exit code 1 where one is an error."""
+    from rpobench.cli.data_screens import count_defects, list_defect_lines
     from rpobench.data.official.defects import find_defects
 
     defects = find_defects(folder, _parse_tasks(task))
     if as_json:
         print(json.dumps([asdict(defect) for defect in defects]))
     else:
-        print("\n".join(map(str, defects)) or "no defect")
+        print("\n".join(list_defect_lines(defects, fold=not every)) if defects else "no defect")
 
-    errors = sum(defect.level == "error" for defect in defects)
-    if errors:
-        raise RpobenchError(f"{folder}: {errors} errors, {len(defects) - errors} warnings")
+    if any(defect.level == "error" for defect in defects):
+        raise RpobenchError(f"{folder}: {count_defects(defects)}")
 
 
 @app.command("info")
 def describe_folder(folder: Folder, task: SomeTasks = "all", as_json: AsJson = False) -> None:
     """Counts, users, profile sizes, dates, token lengths and label shares of every split."""
+    from rpobench.cli.data_screens import print_statistics
     from rpobench.data.official.split_statistics import describe_split
     from rpobench.evidence.reference_tokenizer import reference_tokenizer
 
-    descriptions = []
+    splits = []
     for split_task, split in list_splits(_parse_tasks(task), folder):
-        descriptions.append(asdict(describe_split(split_task, folder, split, reference_tokenizer())))
+        splits.append(describe_split(split_task, folder, split, reference_tokenizer()))
 
     if as_json:
-        print(json.dumps(descriptions))
+        print(json.dumps([asdict(split) for split in splits]))
     else:
-        print("\n\n".join(map(_format_description, descriptions)))
+        print_statistics(splits)
 
 
 @app.command("rank")
@@ -165,16 +171,6 @@ def _rank_questions(task_name: str, questions: Path, retriever_name: str) -> Ran
 def _parse_tasks(text: str) -> list[Task]:
     names = list_names("tasks") if text == "all" else text.split(",")
     return [get_task(name.strip()) for name in names]
-
-
-def _format_description(description: dict[str, Any]) -> str:
-    return "\n".join(f"{name}: {_format_value(value)}" for name, value in description.items())
-
-
-def _format_value(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_format_value(inner)}" for name, inner in value.items())
-    return "-" if value is None else str(value)
 
 
 def _write_json(out: Path, content: dict[str, Any]) -> None:

@@ -300,8 +300,58 @@ def test_info_counts_what_a_folder_holds(tmp_path: Path) -> None:
     assert description["dates"] == "some items" and description["labels"] == {"classic": 1.0}
     assert description["tokens"]["input"]["most"] == max(lengths)
     assert description["tokens"]["target"]["most"] == 1
-    assert "users: count 3, ids inferred" in run_data("info", tmp_path).stdout
     assert json.loads(run_data("info", tmp_path, "--json").stdout) == [description]
+
+
+@pytest.mark.parametrize("columns", ["80", "160"])
+def test_info_is_a_table_that_shortens_no_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("rpobench.terminal.PIPED_WIDTH", int(columns))
+    write_clean(write_clean(tmp_path), "LaMP-4")
+
+    lines = run_data("info", tmp_path).stdout.splitlines()
+
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
+    assert [row[:5] for row in rows[:2]] == [
+        ["LaMP-2", "dev", "3", "3", "3 inferred"],
+        ["LaMP-4", "dev", "3", "3", "3 inferred"],
+    ]
+    assert len(rows) == 4 and all(len(line) <= int(columns) for line in lines)
+    assert "LaMP-2 dev targets: classic 100.0%" in lines and "…" not in "".join(lines)
+
+
+def test_warnings_alike_share_a_line_and_totals_end_it(tmp_path: Path) -> None:
+    folder = write_clean(tmp_path, count=4) / "LaMP_2"
+    questions = read(folder / "dev_questions.json")
+    for question in questions[:3]:
+        question["profile"] = []
+    questions[3]["input"] = "Robots."
+    write(folder / "dev_questions.json", questions)
+
+    folded = run_data("check", tmp_path).stdout.splitlines()
+    every = run_data("check", tmp_path, "--all").stdout.splitlines()
+
+    assert [line.split("json: ")[-1] for line in folded] == [
+        "record 0: id '110': the profile is empty (2 more like this: records 1, 2)",
+        f"record 3: id '113': malformed input: does not begin with {get_task('LaMP-2').instruction[:40]!r}",
+        "0 errors, 4 warnings in 1 file",
+    ]
+    assert len(every) == 5 and every[-1] == folded[-1]
+    assert len(json.loads(run_data("check", tmp_path, "--json").stdout)) == 4
+
+
+def test_errors_are_all_named_and_counted(tmp_path: Path) -> None:
+    folder = write_clean(tmp_path) / "LaMP_2"
+    outputs = read(folder / "dev_outputs.json")
+    for gold in outputs["golds"]:
+        gold["output"] = "horror"
+    write(folder / "dev_outputs.json", outputs)
+
+    result = run_data("check", tmp_path)
+
+    assert result.stdout.count("unknown label 'horror'") == 3
+    assert result.stdout.splitlines()[-1] == "3 errors, 0 warnings in 1 file"
+    assert str(result.exception) == f"{tmp_path}: 3 errors, 0 warnings in 1 file"
 
 
 @pytest.mark.parametrize("name", [f"LaMP-{number}" for number in (*range(1, 8), "2N")])

@@ -16,7 +16,7 @@ from paths import LAMP_SAMPLE
 from shared_data import require_shared
 
 from rpobench import get_task
-from rpobench.data.official.folder import MissingData, load_official, split_users
+from rpobench.data.official.folder import MissingData, load_official, locate_split, split_users
 from rpobench.data.official.golds import parse_json, read_golds
 from rpobench.data.official.records import read_example
 from rpobench.types import Example, RpobenchError
@@ -27,6 +27,17 @@ TASK = get_task("LaMP-3")
 def question(key: str, **changes: Any) -> dict[str, Any]:
     item = {"id": f"{key}-0", "text": f"book {key}", "score": "4"}
     return {"id": key, "input": f"review: text {key}", "profile": [item], **changes}
+
+
+def test_an_own_task_lies_under_its_name_with_underscores(tmp_path: Path) -> None:
+    class RecipeRating(type(TASK)):  # type: ignore[misc]
+        name = "recipe-rating"
+
+    write_split(tmp_path, [question("1")], name="recipe_rating")
+
+    questions_file, _ = locate_split(RecipeRating(), tmp_path, "dev")
+
+    assert questions_file == tmp_path / "recipe_rating" / "dev_questions.json"
 
 
 def test_an_official_folder_loads_with_ids_dates_and_targets(tmp_path: Path) -> None:
