@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rpobench.leaderboard.labels import label_runs, training_hash
 from rpobench.leaderboard.rows import count_unanswered
 
+from rpobench.scoring.row_labels import label_runs, training_hash
 from rpobench.store.result_store import ResultStore
 from rpobench.store.spec import FitSpec
 from rpobench.store.stored_run import StoredRun

@@ -12,8 +12,7 @@ from itertools import chain
 from statistics import fmean
 from typing import Any
 
-from rpobench.leaderboard.labels import label_runs
-
+from rpobench.scoring.row_labels import label_runs
 from rpobench.store.spec import DataSpec
 from rpobench.store.stored_run import StoredRun
 from rpobench.types import RpobenchError

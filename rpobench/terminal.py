@@ -8,11 +8,14 @@ from __future__ import annotations
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 PIPED_WIDTH = 160  # columns where nobody's window sets a width
@@ -51,6 +54,94 @@ def escape_controls(text: str) -> str:
 
 def _is_unprintable(char: str) -> bool:
     return char not in HARMLESS and unicodedata.category(char) in UNPRINTABLE
+
+
+WITHOUT_LIMIT = 10_000  # columns, more than any table has
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column of a table that fits every window.
+
+    Attributes:
+        heading: What stands above it.
+        cells: Its texts, one a row. Texts of models and data are to be escaped before.
+        priority: Of the columns that have no room those with the highest number are left out first; 0 always stays.
+        is_number: Whether it is set to the right.
+        is_name: Whether it tells rows apart: what is listed below the table is listed by it.
+    """
+
+    heading: str
+    cells: Sequence[Text]
+    priority: int = 0
+    is_number: bool = False
+    is_name: bool = False
+
+
+def print_columns(columns: Sequence[TableColumn], *, title: str = "", caption: str = "") -> None:
+    """Print a table on stdout in which no cell is shortened.
+
+    Columns that have no room in the window are listed below it, row by row; where the output is piped all have room.
+
+    Args:
+        columns: The columns from left to right, each with equally many cells.
+        title: Stands above the table.
+        caption: Stands below it.
+    """
+    console = Console()
+    width = console.width if console.is_terminal else WITHOUT_LIMIT
+    console = Console(width=width)
+
+    if title:
+        console.print(plain_text(title))
+    shown_columns = _choose_columns(columns, console)
+    if shown_columns:
+        console.print(_make_table(shown_columns))
+    console.print(_list_cells(columns, shown_columns), end="")
+    if caption:
+        console.print(plain_text(caption))
+
+
+def _choose_columns(columns: Sequence[TableColumn], console: Console) -> list[TableColumn]:
+    """The columns that fit beside each other, by priority; none where not even the first have room."""
+    for most in sorted({column.priority for column in columns}, reverse=True):
+        chosen = [column for column in columns if column.priority <= most]
+        options = console.options.update(width=WITHOUT_LIMIT)
+        if console.measure(_make_table(chosen), options=options).maximum <= console.width:
+            return chosen
+
+    return []
+
+
+def _make_table(columns: Sequence[TableColumn]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(plain_text(column.heading), justify="right" if column.is_number else "left", no_wrap=True)
+
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _list_cells(columns: Sequence[TableColumn], shown_columns: Sequence[TableColumn]) -> Text:
+    """A line for each row with what of it is not in the table."""
+    names = [column for column in columns if column.is_name]
+    hidden_columns = [column for column in columns if column not in shown_columns and column not in names]
+    if not hidden_columns:
+        return Text()
+
+    lines = Text("\n")
+    for index in range(len(columns[0].cells)):
+        name = " ".join(_format_name(column, index) for column in names)
+        cells = [f"{column.heading} {column.cells[index].plain}" for column in hidden_columns]
+        lines.append(f"{name}: {', '.join(cells)}\n")
+    return lines
+
+
+def _format_name(column: TableColumn, index: int) -> str:
+    """What a column says of a row's name: a number with its heading, as `seed 0`."""
+    cell = column.cells[index].plain
+    return f"{column.heading} {cell}" if column.is_number else cell
 
 
 PROGRESS_CONSOLE = Console(stderr=True)  # the same for all bars: a bar within a bar is then drawn below it

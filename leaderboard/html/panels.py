@@ -14,9 +14,9 @@ from rpobench.leaderboard.cell_stats import CellStats, Sheet
 from rpobench.leaderboard.columns import COLUMNS, Column, Line, Value, main_lines
 from rpobench.leaderboard.costs import COSTS, Cost, cost_per_example, helped_and_harmed
 from rpobench.leaderboard.html.charts import DOT, Point, Series, draw_bar, draw_chart, draw_whisker, pareto_front
-from rpobench.leaderboard.labels import row_identity
 from rpobench.leaderboard.rows import Cell
 
+from rpobench.scoring.row_labels import row_identity
 from rpobench.store.training_logs import TrainingLogs
 from rpobench.terminal import escape_controls
 

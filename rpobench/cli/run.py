@@ -51,6 +51,7 @@ WaitingTime = Annotated[float | None, typer.Option("--patience", min=0, help="Se
 RefusedShare = Annotated[float, typer.Option("--max-refused", min=0, max=1, help="Share of a run without answer.")]
 LeftOutShare = Annotated[float, typer.Option("--max-left-out", min=0, max=1, help="Share of training examples.")]
 RetryUnanswered = Annotated[bool, typer.Option("--retry-unanswered", help="Ask again what stayed without answer.")]
+Label = Annotated[str | None, typer.Option(help="What the rows are called, instead of by method and knobs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only estimate calls, tokens and dollars.")]
 NoText = Annotated[bool, typer.Option("--no-text", help="Mark the runs so that `show` leaves texts out.")]
 
@@ -82,6 +83,7 @@ def run_methods(
     max_refused: RefusedShare = 0.2,
     max_left_out: LeftOutShare = 0.05,
     retry_unanswered: RetryUnanswered = False,
+    label: Label = None,
     dry_run: DryRun = False,
     no_text: NoText = False,
     as_json: AsJson = False,
@@ -92,7 +94,8 @@ def run_methods(
     settings, seeds = parse_settings(set_ or []), _parse_seeds(seed)
     check_choice("--profiles", profiles, ("own", "swapped"))
 
-    what = {"method": method, "task": task, "settings": settings, "preset": preset, "seeds": seeds, "adapter": adapter}
+    what = {"method": method, "task": task, "settings": settings, "preset": preset, "seeds": seeds}
+    what |= {"adapter": adapter, "label": label}
     examples = {"data": data, "split": split, "limit": limit, "holdout": holdout, "profiles": profiles}
     model: dict[str, Any] = {"base_model": base_model, "base_url": base_url, "concurrency": concurrency}
     model |= {"model_options": _parse_model_options(model_options), "think_tokens": think_tokens, "patience": patience}

@@ -17,6 +17,7 @@ class Dense(Retriever):
     """By the dot product of query and text (Contriever in LaMP, arXiv 2304.11406, section 3); ties keep file order."""
 
     batches_texts = True
+    draws_lots = False
 
     def __init__(self, encoder: str = EMBEDDED) -> None:
         self._encoder = Encoder(encoder)

@@ -20,11 +20,14 @@ class Retriever(ABC):
         needs_dates: True where it reads dates: methods that use it are n/a on data without.
         in_pool: True where it works in plain Python: it is then copied to worker processes where much is to be ranked.
         batches_texts: True where it gains from seeing the texts of many profiles at once: `prepare` gets them first.
+        draws_lots: False where the order does not depend on `key`: an untrained method that uses it then runs once for
+            all seeds.
     """
 
     needs_dates: ClassVar[bool] = False
     in_pool: ClassVar[bool] = False
     batches_texts: ClassVar[bool] = False
+    draws_lots: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -74,6 +77,7 @@ class Recency(Retriever):
     """Newest first; of one date the later in the file first. Needs a date on every item."""
 
     needs_dates = True
+    draws_lots = False
     identity = "recency-1"
 
     def rank(
@@ -93,6 +97,7 @@ class BM25(Retriever):
 
     identity = "bm25okapi-0.2.2"
     in_pool = True
+    draws_lots = False
 
     def rank(
         self, query: str, texts: Sequence[str], *, dates: Sequence[date | None] | None = None, key: str = ""

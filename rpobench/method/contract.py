@@ -31,6 +31,8 @@ class Method(ABC):
         by_name_only: True where it is too costly for `--method all`: it runs only when it is named.
         fits_by_asking: True where the base model answers in `fit` too: an estimate then rehearses both.
         reads_profile: False where swapped profiles change nothing, so that no such run is made.
+        draws_lots: True where `predict` of an untrained method reads `context.seed`: it then runs once for each seed.
+            Any other untrained method runs once, and is lent no seed. What a retriever draws is known without it.
         presets: The config values that a preset changes, by the preset's name.
         applied: Knobs that `predict` alone reads, so that a trained method (`--adapter`) takes other values of them.
         fit_usage: What `fit` cost in calls and tokens, set by a method that counts them.
@@ -44,6 +46,7 @@ class Method(ABC):
     by_name_only: ClassVar[bool] = False
     fits_by_asking: ClassVar[bool] = False
     reads_profile: ClassVar[bool] = True
+    draws_lots: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     applied: ClassVar[frozenset[str]] = frozenset()
     fit_usage: Usage | None = None

@@ -17,6 +17,7 @@ from rpobench.runs.method_runs import MethodRuns
 from rpobench.runs.plan import Plan
 from rpobench.runs.prepare import prepare
 from rpobench.runs.runner import Runner
+from rpobench.runs.seeds import SEED_OF_ALL, serves_every_seed
 from rpobench.runs.summary import RunSummary
 from rpobench.store.processes import is_first
 from rpobench.store.result_store import ResultStore
@@ -86,10 +87,17 @@ def _prepare_runs(plan: Plan) -> tuple[LanguageModel, list[MethodRuns]]:
     store, base_model = ResultStore(plan.out), preparation.base_model
 
     method_runs = []
-    for seed in plan.seeds:
+    for position, plan_seed in enumerate(plan.seeds):
         for prepared_method in preparation.methods:
-            runner = Runner(store, base_model, seed=seed, texts=plan.texts, limits=plan.refusal_limits)
-            method_runs.append(MethodRuns(plan, runner, prepared_method))
+            is_for_all = serves_every_seed(prepared_method.method, plan.profiles)
+            if is_for_all and position:
+                continue  # the run of the first seed is that of all
+
+            seed = SEED_OF_ALL if is_for_all else plan_seed
+            runner = Runner(
+                store, base_model, seed=seed, texts=plan.texts, limits=plan.refusal_limits, label=plan.label
+            )
+            method_runs.append(MethodRuns(plan, runner, prepared_method, is_for_all))
     return base_model, method_runs
 
 

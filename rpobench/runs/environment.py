@@ -84,25 +84,31 @@ def describe_environment(*, data_sha256: str, hashes: PromptHashes) -> dict[str,
     }
 
 
-def claim_environment(file: Path, *, data_sha256: str, hashes: PromptHashes) -> None:
+def claim_environment(file: Path, *, data_sha256: str, hashes: PromptHashes, label: str | None = None) -> None:
     """Note what a new run is made with, or check that a run that was begun can be continued.
 
     Args:
         file: The run's `environment.json`.
         data_sha256: The hash of the data.
         hashes: The hashes of the task's prompts.
+        label: What its row is to be called: it takes the place of an earlier label, and an empty one takes that away.
+            None leaves an earlier one as it is.
 
     Raises:
         RpobenchError: The task's prompts changed, though its version did not.
     """
     if not file.exists():
-        write_json(file, describe_environment(data_sha256=data_sha256, hashes=hashes))
+        environment = describe_environment(data_sha256=data_sha256, hashes=hashes)
+        write_json(file, {**environment, "label": label} if label else environment)
         return
 
-    if not hashes.match(read_environment(file).prompt_sha256):
+    stored = read_environment(file)
+    if not hashes.match(stored.prompt_sha256):
         raise RpobenchError(
             f"{file}: prompt_sha256 differs, the task's prompts changed since: raise the task's version or use --out"
         )
+    if label is not None and label != (stored.label or ""):
+        write_json(file, {**stored.to_json(), "label": label or None})
 
 
 def note_evidence_identities(file: Path, identities: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from rpobench.method.contract import Method
@@ -41,11 +41,13 @@ class MethodRuns:
         plan: What to run.
         runner: Carries out fits and runs, with this seed.
         prepared_method: The method and its tasks.
+        serves_every_seed: Whether other seeds would answer alike, so that these runs are those of all.
     """
 
     plan: Plan
     runner: Runner
     prepared_method: PreparedMethod
+    serves_every_seed: bool = False
 
     def run_all(self) -> Iterator[RunSummary]:
         """Run every task.
@@ -60,7 +62,8 @@ class MethodRuns:
                 run = self._run(prepared_task, group, self.plan.profiles, fitted_method)
                 control = self._run_control(prepared_task, group, fitted_method)
 
-                yield summarize(prepared_task.task, run, control)
+                summary = summarize(prepared_task.task, run, control)
+                yield replace(summary, serves_every_seed=self.serves_every_seed)
 
     def join_fits(self) -> None:
         """Take part in every fit that `run_all` makes in the first process of this launch.

