@@ -94,7 +94,7 @@ def run_methods(
     settings, seeds = parse_settings(set_ or []), _parse_seeds(seed)
     check_choice("--profiles", profiles, ("own", "swapped"))
 
-    what = {"method": method, "task": task, "settings": settings, "preset": preset, "seeds": seeds}
+    what: dict[str, Any] = {"method": method, "task": task, "settings": settings, "preset": preset, "seeds": seeds}
     what |= {"adapter": adapter, "label": label}
     examples = {"data": data, "split": split, "limit": limit, "holdout": holdout, "profiles": profiles}
     model: dict[str, Any] = {"base_model": base_model, "base_url": base_url, "concurrency": concurrency}

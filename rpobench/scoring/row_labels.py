@@ -166,7 +166,7 @@ def _knobs_unlike_defaults(run: StoredRun) -> set[str] | None:
     return {name for name, value in run.spec.config.items() if defaults.get(name, ABSENT) != value}
 
 
-def _read_presets(method: str) -> list[Mapping[str, Any]]:
+def _read_presets(method: str) -> Sequence[Mapping[str, Any]]:
     """What each preset of a method sets, as specs hold it."""
     try:
         presets = get_method(method).presets.values()
