@@ -10,9 +10,10 @@ import pytest
 from aiohttp import web
 from chat_server import ChatServer, chats
 
+from rpobench.models.served.dialect import Dialect
 from rpobench.models.served.openai import ServedModel, open_served
 from rpobench.models.served.options import parse_served, read_model_options
-from rpobench.types import Decoding, Message, RpobenchError
+from rpobench.types import Completion, Decoding, Message, RpobenchError
 
 GREEDY = Decoding(max_new_tokens=8)
 SAMPLED = Decoding(max_new_tokens=8, temperature=0.7, top_p=0.9, seed=1)
@@ -65,6 +66,16 @@ def test_a_refused_parameter_is_left_out_and_named(
     assert capsys.readouterr().err.count(f"refuses {name}") == 1
     assert ServedModel("tiny", base_url=server.url).identity == model.identity, "the next process knows it"
     assert ServedModel("other", base_url=server.url).identity == f"openai:other@{server.url}"
+
+
+def test_what_was_learned_is_not_forgotten_by_a_slower_request(server: ChatServer) -> None:
+    model, answer = ServedModel("tiny", base_url=server.url), Completion("5")
+
+    model._adopt(Dialect(left_out=frozenset({"temperature"})), answer)
+    model._adopt(Dialect(renames_length=True), answer)
+    model._adopt(Dialect(), answer)
+
+    assert model._dialect == Dialect(renames_length=True, left_out=frozenset({"temperature"}))
 
 
 def test_the_beginning_of_an_answer_is_left_out_where_refused(server: ChatServer) -> None:

@@ -64,13 +64,14 @@ class AdaptingModel(AskingModel):
 
     def _adopt(self, dialect: Dialect, completion: Completion) -> None:
         """Keep the words in which a request was answered, and say what it goes without."""
-        if dialect == self._dialect or completion.failure:
+        joined = self._dialect.join(dialect)  # another request may have learned something else meanwhile
+        if joined == self._dialect or completion.failure:
             return
 
-        for name in sorted(dialect.left_out - self._dialect.left_out):
+        for name in sorted(joined.left_out - self._dialect.left_out):
             print(f"{self.label}: refuses {name}; it is left out, as the model's identity says", file=sys.stderr)
-        self._dialect = dialect
-        save_dialect(self._address, dialect)
+        self._dialect = joined
+        save_dialect(self._address, joined)
 
 
 def _all_words(error: APIStatusError) -> str:

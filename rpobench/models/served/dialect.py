@@ -45,6 +45,10 @@ class Dialect:
         """What it adds to a model's identity: nothing where nothing is left out."""
         return "".join(f"+without:{name.replace(' ', '-')}" for name in sorted(self.left_out))
 
+    def join(self, other: Dialect) -> Dialect:
+        """Return the dialect that leaves out what either of two leaves out."""
+        return Dialect(self.renames_length or other.renames_length, self.left_out | other.left_out)
+
     def translate(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Word a request as the server takes it.
 
