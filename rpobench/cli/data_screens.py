@@ -61,8 +61,14 @@ def _defect_line(group: Sequence[Defect]) -> str:
 def print_statistics(splits: Sequence[SplitStatistics]) -> None:
     """Print what splits hold as tables: a row a split; its counts, its lengths in tokens, and its labels."""
     screen = open_console()
-    screen.print(_make_table("", COUNT_HEADS, [_count_cells(split) for split in splits]))
-    screen.print(_make_table("tokens: least / median / most", TOKEN_HEADS, [_token_cells(split) for split in splits]))
+    screen.print(
+        _make_table(
+            "what there is; items of a profile: least/median/most",
+            COUNT_HEADS,
+            [_count_cells(split) for split in splits],
+        )
+    )
+    screen.print(_make_table("tokens: least/median/most", TOKEN_HEADS, [_token_cells(split) for split in splits]))
 
     for split in splits:
         if split.labels:
@@ -70,7 +76,7 @@ def print_statistics(splits: Sequence[SplitStatistics]) -> None:
             screen.print(plain_text(f"{split.task} {split.split} targets: {shares}"))
 
 
-COUNT_HEADS = ("task", "split", "examples", "targets", "users", "items a profile", "empty", "dates")
+COUNT_HEADS = ("task", "split", "examples", "targets", "users", "items", "empty", "dates")
 TOKEN_HEADS = ("task", "split", "input", "item", "target")
 
 
@@ -93,15 +99,16 @@ def _token_cells(split: SplitStatistics) -> list[str]:
 
 def _range_cell(summary: dict[str, float]) -> str:
     """Least, median and most of a summary, which may be empty."""
-    return " / ".join(f"{summary[name]:g}" for name in RANGE) if len(summary) > 1 else "-"
+    return "/".join(f"{summary[name]:.0f}" for name in RANGE) if len(summary) > 1 else "-"
 
 
 def _make_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title or None)
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for number, head in enumerate(heads):
-        table.add_column(head, justify="left" if number < 2 else "right", overflow="fold")
+        table.add_column(head, justify="left" if number < 2 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*map(plain_text, row))
 
