@@ -100,7 +100,24 @@ def test_nearest_target_copies_the_answer_of_the_best_item(tmp_path: Path) -> No
     with_history, without_history = predict("nearest-target", "LaMP-4", examples, tmp_path)
 
     assert with_history.text == long_title and with_history.evidence == ("b",)
-    assert without_history.text == "" and without_history.failure == "no past answer to copy"
+    assert with_history.failure is None and without_history.failure == "no past answer to copy"
+
+
+@pytest.mark.parametrize(
+    ("task_name", "content", "answer"),
+    [
+        ("LaMP-4", "One day. Then another.", "One day."),
+        ("LaMP-3", "A fine book.", "3"),
+        ("LaMP-2", "Robots.", get_task("LaMP-2").labels[0]),
+    ],
+)
+def test_nearest_target_answers_who_has_no_past(tmp_path: Path, task_name: str, content: str, answer: str) -> None:
+    task = get_task(task_name)
+    example = Example("1", "u", f"{task.instruction}{content}")
+
+    (prediction,) = predict("nearest-target", task_name, [example], tmp_path)
+
+    assert (prediction.text, prediction.failure) == (answer, "no past answer to copy")
 
 
 @pytest.mark.parametrize(
