@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 from rpobench.baselines.summaries import Summary, summarize_profiles, summary_wording
 
 from rpobench.api import (
-    QUICK_EVIDENCE,
     Chat,
     Evidence,
     EvidenceConfig,
@@ -55,7 +53,6 @@ class ProfileSummaryRag(ProfileSummary):
     """Summary and retrieved items together (Richardson et al. 2023, arXiv 2310.20081, section 2)."""
 
     name = "profile-summary-rag"
-    presets: ClassVar = {"quick": QUICK_EVIDENCE}
 
     class Config(EvidenceConfig):
         """The limits of the items; the summary comes on top."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from rpobench.api import (
-    QUICK_EVIDENCE,
     Chat,
     EvidenceConfig,
     Example,
@@ -20,8 +19,6 @@ from rpobench.api import (
 
 class Rag(Method):
     """In-prompt augmentation (LaMP, arXiv 2304.11406, section 3)."""
-
-    presets: ClassVar = {"quick": QUICK_EVIDENCE}
 
     class Config(EvidenceConfig):
         """How much evidence."""

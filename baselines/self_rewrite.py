@@ -9,7 +9,6 @@ from typing import ClassVar
 from rpobench.baselines.rewriting import critique_chat, rewrite_chat
 
 from rpobench.api import (
-    QUICK_EVIDENCE,
     Chat,
     Completion,
     Decoding,
@@ -29,7 +28,6 @@ class SelfRewrite(Method):
     """Untrained rewriting: RPO (arXiv 2511.05286) without SFT and RL, in the way of Self-Refine (arXiv 2303.17651)."""
 
     name = "self-rewrite"
-    presets: ClassVar = {"quick": QUICK_EVIDENCE}
 
     class Config(EvidenceConfig):
         """How much evidence."""

@@ -6,9 +6,11 @@ Nothing is imported before its name is asked for, so listing names loads no mode
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 GROUPS = ("tasks", "methods", "models", "retrievers", "commands")
 LEAST_LIKENESS = 0.6  # of a declared name to a typed one, in [0, 1], for the declared one to be suggested
+
+
+class UnknownName(RpobenchError):
+    """Nothing is declared under a name."""
 
 
 @cache
@@ -67,13 +73,61 @@ def load_declared(group: str, name: str) -> Any:
         The declared object: a class, a function or a `typer.Typer`.
 
     Raises:
-        RpobenchError: There is no such name; near matches, else all names, are in the message.
+        RpobenchError: There is no such name (near matches, else all names, are in the message), or what is declared
+            cannot be imported.
     """
     declared = _entry_points_by_name(group)
     if name not in declared:
-        raise RpobenchError(f"unknown {group.removesuffix('s')} '{name}': {suggest_names(name, declared)}")
+        raise UnknownName(f"unknown {group.removesuffix('s')} '{name}': {suggest_names(name, declared)}")
 
-    return declared[name].load()
+    return _resolve(declared[name])
+
+
+def _resolve(point: EntryPoint) -> Any:
+    """Import what an entry point names; whatever fails is one line with the package and the place."""
+    package = point.dist.name if point.dist else "its package"
+    label = f"{point.group.removeprefix('rpobench.').removesuffix('s')} '{point.name}' of {package}"
+    correction = f'correct [project.entry-points."{point.group}"] in its pyproject.toml and install it again'
+
+    try:
+        target: Any = import_module(point.module)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and f"{point.module}.".startswith(f"{error.name}."):
+            raise RpobenchError(f"{label}: '{point.value}' names no module: no '{error.name}'; {correction}") from error
+
+        from rpobench.source_place import find_raising_place
+
+        place = find_raising_place(error, point.module) or point.module
+        message = " ".join(str(error).split())
+        raise RpobenchError(
+            f"{label}: {place}: {type(error).__name__}: {message}; correct it, or uninstall {package}"
+        ) from error
+
+    for attribute in point.attr.split(".") if point.attr else ():
+        if not hasattr(target, attribute):
+            file = getattr(target, "__file__", point.module)
+            names = [name for name in vars(target) if not name.startswith("_")]
+            near = get_close_matches(attribute, names, n=1)
+            hint = f" (there is {near[0]})" if near else ""
+            raise RpobenchError(f"{label}: {file} has no '{attribute}'{hint}; {correction}")
+        target = getattr(target, attribute)
+    return target
+
+
+def load_working_methods() -> dict[str, type[Method]]:
+    """Load every declared method that can be used; the others are named on stderr.
+
+    Returns:
+        The classes by name, sorted by name.
+    """
+    classes = {}
+    for name in list_names("methods"):
+        try:
+            classes[name] = get_method(name)
+        except RpobenchError as error:
+            print(f"{name} skipped: {error}", file=sys.stderr)
+
+    return classes
 
 
 @cache
@@ -81,19 +135,26 @@ def get_task(name: str) -> Task:
     """Return the task of this name, such as `LaMP-3`.
 
     Raises:
-        RpobenchError: There is no such task.
+        RpobenchError: There is no such task, or its class forgets something.
     """
-    task: Task = load_declared("tasks", name)()
-    return task
+    declared = load_declared("tasks", name)
+
+    from rpobench.task.declaration import make_task  # not before a task is asked for
+
+    return make_task(declared, name)
 
 
 def get_method(name: str) -> type[Method]:
     """Return the method class of this name, such as `rpo`.
 
     Raises:
-        RpobenchError: There is no such method.
+        RpobenchError: There is no such method, or its class forgets something.
     """
     method: type[Method] = load_declared("methods", name)
+
+    from rpobench.method.declaration import check_declaration  # not before a method is asked for
+
+    check_declaration(method, name)
     return method
 
 
@@ -131,6 +192,14 @@ def get_model(spec: str, **options: Any) -> LanguageModel:
         raise RpobenchError(f"--{option.replace('_', '-')}: base model '{name}' has no such option; leave it out")
 
     model: LanguageModel = factory(argument, **options)
+    missing = [member for member in ("identity", "generate", "choose") if not hasattr(model, member)]
+    if missing:
+        from rpobench.source_place import find_place
+
+        raise RpobenchError(
+            f"{find_place(factory)}: model '{name}': {type(model).__name__} has no `{missing[0]}`; "
+            "write all members of rpobench.api.LanguageModel"
+        )
     return model
 
 

@@ -6,13 +6,12 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 from rpobench.baselines.hydra.config import VERSION, ChooserConfig
 
 from rpobench.api import (
-    QUICK_EVIDENCE,
     Example,
     FitContext,
     Labelled,
@@ -48,7 +47,6 @@ class Hydra(Method):
     trains = True
     by_name_only = True
     fits_by_asking = True
-    presets: ClassVar = {"quick": QUICK_EVIDENCE}
 
     class Config(ChooserConfig):
         """Evidence, and how the judges are fed and trained."""

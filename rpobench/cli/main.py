@@ -45,13 +45,27 @@ class Commands(TyperGroup):
         if built_in is not None or cmd_name not in list_names("commands"):
             return built_in
 
-        declared = load_declared("commands", cmd_name)
+        try:
+            declared = load_declared("commands", cmd_name)
+        except RpobenchError as error:
+            return _make_broken_command(cmd_name, error)
         if isinstance(declared, typer.Typer):
             return get_command(declared)
 
         command_app = typer.Typer(add_completion=False)
         command_app.command(cmd_name)(declared)
         return get_command(command_app)
+
+
+def _make_broken_command(name: str, error: RpobenchError) -> Any:
+    """A command that cannot be imported: the help names its fault, and only who calls it is stopped by it."""
+
+    def fail() -> None:
+        raise error
+
+    command_app = typer.Typer(add_completion=False)
+    command_app.command(name, help=f"Broken: {error}", short_help="Broken: call it to see why.")(fail)
+    return get_command(command_app)
 
 
 app = typer.Typer(

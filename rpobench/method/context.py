@@ -15,7 +15,7 @@ from rpobench.method.config import EvidenceConfig
 from rpobench.method.left_out import LeftOut
 from rpobench.models.protocol import LanguageModel
 from rpobench.task.contract import Task
-from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, ProfileItem
+from rpobench.types import Chat, Completion, Decoding, Evidence, Example, Prediction, ProfileItem, RpobenchError
 
 
 class DraftStore(Protocol):
@@ -62,12 +62,15 @@ class Context:
         evidence_source: Profile items, ranked and cut. A method that ranks items itself has them cut by its
             `cut_to_budget`.
         seed: Of everything that draws lots.
+        evidence_limits: How much evidence `choose_evidence` shows unless it is told otherwise: the limits among the
+            method's knobs, as preset and `--set` leave them. None for a method without such knobs.
     """
 
     base_model: LanguageModel
     draft_store: DraftStore
     evidence_source: EvidenceSource
     seed: int
+    evidence_limits: EvidenceConfig | None = field(default=None, kw_only=True)
 
     def get_drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """Return the shared drafts of these examples by example id.
@@ -102,7 +105,7 @@ class Context:
         return self.draft_store.generate_once(name, chats, decoding, self.base_model)
 
     def choose_evidence(
-        self, task: Task, examples: Sequence[Example], *, retriever: str, limits: EvidenceConfig
+        self, task: Task, examples: Sequence[Example], *, retriever: str, limits: EvidenceConfig | None = None
     ) -> list[Evidence]:
         """Choose profile items for each example, cut alike for every method.
 
@@ -110,11 +113,20 @@ class Context:
             task: The task of the examples.
             examples: Whose profiles are ranked.
             retriever: The name of a retriever, with what it takes after a colon.
-            limits: How much evidence: a method's own config, or one made for the call.
+            limits: How much evidence; None is `evidence_limits`, the same budget as every other method's.
 
         Returns:
             The evidence of each example, in order; empty where the profile is.
+
+        Raises:
+            RpobenchError: There are no limits.
         """
+        limits = limits or self.evidence_limits
+        if limits is None:
+            raise RpobenchError(
+                "choose_evidence: the method's Config has no evidence limits: write `class Config(EvidenceConfig)`, "
+                "or name the retriever in retrievers() and leave Config out"
+            )
         return self.evidence_source.choose_evidence(task, examples, retriever=retriever, limits=limits)
 
     def answer(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from rpobench.method.answering import reread_prediction
-from rpobench.method.config import MethodConfig, changed_knobs
+from rpobench.method.config import EvidenceConfig, MethodConfig, changed_knobs
 from rpobench.method.context import FitContext, PredictContext
 from rpobench.store.identity import digest
 from rpobench.task.contract import Task
@@ -21,7 +21,8 @@ class Method(ABC):
     """One way to answer examples for their users.
 
     A subclass sets `name`, and `Config` where it has knobs (`--set key=value`). A method that learns sets `trains` and
-    overrides `fit`, `save` and `load`.
+    overrides `fit`, `save` and `load`. One that names retrievers and has no knobs of its own has those of
+    `EvidenceConfig`, which presets set alike for every method.
 
     Attributes:
         name: What it is called on the command line and in reports.
@@ -33,7 +34,7 @@ class Method(ABC):
         reads_profile: False where swapped profiles change nothing, so that no such run is made.
         draws_lots: True where `predict` of an untrained method reads `context.seed`: it then runs once for each seed.
             Any other untrained method runs once, and is lent no seed. What a retriever draws is known without it.
-        presets: The config values that a preset changes, by the preset's name.
+        presets: The config values that a preset changes beside the evidence limits, by the preset's name.
         applied: Knobs that `predict` alone reads, so that a trained method (`--adapter`) takes other values of them.
         fit_usage: What `fit` cost in calls and tokens, set by a method that counts them.
         fit_tokens: How many tokens `fit` trained on, by the name of the stage. A token counts each time it is read.
@@ -55,8 +56,19 @@ class Method(ABC):
     class Config(MethodConfig):
         """The knobs of a method; part of every spec."""
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Give a method that names retrievers and has no knobs of its own the evidence limits as knobs."""
+        super().__init_subclass__(**options)
+        if cls.retrievers is not Method.retrievers and cls.Config is Method.Config:
+            cls.Config = EvidenceConfig  # type: ignore[assignment, misc]  # a sibling of Method's own
+
     def __init__(self, config: BaseModel) -> None:
         self.config: Any = config
+
+    @property
+    def evidence_limits(self) -> EvidenceConfig | None:
+        """The evidence limits among its knobs, which `context.choose_evidence` takes by default; None without such."""
+        return self.config if isinstance(self.config, EvidenceConfig) else None
 
     def changed_knobs(self) -> dict[str, Any]:
         """Return the knobs whose values differ from the defaults of this version, as a spec holds them."""

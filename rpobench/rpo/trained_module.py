@@ -11,7 +11,6 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from rpobench.method.config import QUICK_EVIDENCE
 from rpobench.method.context import FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel
@@ -39,9 +38,7 @@ class TrainedModule(Method):
 
     trains = True
     version = "8"
-    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "quick": {**QUICK_EVIDENCE, "scope": "shared", "sft_epochs": 2.0}
-    }
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {"quick": {"scope": "shared", "sft_epochs": 2.0}}
     Config: ClassVar[type[BaseModel]] = ModuleConfig  # type: ignore[assignment]  # a subclass of Method's own
     applied: ClassVar[frozenset[str]] = frozenset({"n", "select"})
     form: Form

@@ -8,11 +8,12 @@ and a runner fits, predicts, scores and saves each (`runner.py`).
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rpobench.models.protocol import LanguageModel, ModelChanged
 from rpobench.models.served.launch import stop_server_afterwards
-from rpobench.runs.estimate import Estimate, Work, estimate_work
+from rpobench.runs.broken_plugins import skip_broken_plugin
+from rpobench.runs.estimate import Estimate, Estimator
 from rpobench.runs.method_runs import MethodRuns
 from rpobench.runs.plan import Plan
 from rpobench.runs.prepare import prepare
@@ -56,11 +57,13 @@ def _run_once(plan: Plan) -> list[RunSummary]:
                 runs.join_fits()
             return []
 
-        print(estimate_work(base_model, _list_work(method_runs)).describe(), file=sys.stderr)
+        plan_estimate, usable_runs = _estimate(plan, base_model, method_runs)
+        print(plan_estimate.describe(), file=sys.stderr)
 
         summaries: list[RunSummary] = []
-        for runs in method_runs:
-            summaries += runs.run_all()
+        for runs in usable_runs:
+            with skip_broken_plugin(plan, runs.prepared_method.method):
+                summaries += runs.run_all()
         return summaries
 
 
@@ -79,7 +82,7 @@ def estimate(plan: Plan) -> Estimate:
     base_model, method_runs = _prepare_runs(plan)
 
     with stop_server_afterwards(base_model):
-        return estimate_work(base_model, _list_work(method_runs))
+        return _estimate(plan, base_model, method_runs)[0]
 
 
 def _prepare_runs(plan: Plan) -> tuple[LanguageModel, list[MethodRuns]]:
@@ -101,6 +104,16 @@ def _prepare_runs(plan: Plan) -> tuple[LanguageModel, list[MethodRuns]]:
     return base_model, method_runs
 
 
-def _list_work(method_runs: Sequence[MethodRuns]) -> Iterator[Work]:
+def _estimate(
+    plan: Plan, base_model: LanguageModel, method_runs: Sequence[MethodRuns]
+) -> tuple[Estimate, list[MethodRuns]]:
+    """Estimate what the runs will ask of the base model, and say which of them can be made."""
+    estimator = Estimator(base_model)
+    usable_runs = []
     for runs in method_runs:
-        yield from runs.list_work()
+        with skip_broken_plugin(plan, runs.prepared_method.method):
+            for work in runs.list_work():
+                estimator.add(work)
+            usable_runs.append(runs)
+
+    return estimator.estimate(), usable_runs

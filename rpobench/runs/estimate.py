@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rpobench.method.contract import Method
+from rpobench.method.declaration import collect_predictions
 from rpobench.models.prices import PricedModel
 from rpobench.models.protocol import LanguageModel
 from rpobench.models.served.asking import CHOICE_TOKENS
@@ -61,23 +62,6 @@ class Work:
     task: Task
     examples: Sequence[Example]
     train: Sequence[Example] = ()
-
-
-def estimate_work(model: LanguageModel, works: Iterable[Work]) -> Estimate:
-    """Estimate what work will ask of the base model. Answers that are cached are counted too.
-
-    Args:
-        model: The base model; only its price is read.
-        works: The pieces of work.
-
-    Returns:
-        Calls, tokens and dollars of all of it.
-    """
-    estimator = Estimator(model)
-    for work in works:
-        estimator.add(work)
-
-    return estimator.estimate()
 
 
 @dataclass
@@ -135,7 +119,7 @@ class Estimator:
 
         method = type(work.method)(work.method.config)
         model, drafts = StandInModel(self.model.identity), StandInDrafts()
-        method.fit({work.task: labelled}, work.runner.make_fit_rehearsal(model, drafts, folder))
+        method.fit({work.task: labelled}, work.runner.make_fit_rehearsal(method, model, drafts, folder))
 
         self.total.add(model, len(work.train) / len(examples))
         if drafts.were_requested:
@@ -146,10 +130,9 @@ class Estimator:
         """Predict a few examples, and count that for all."""
         examples = _choose_few(work.examples)
         model, drafts = StandInModel(self.model.identity), StandInDrafts()
-        context = work.runner.make_predict_rehearsal(model, drafts, folder)
+        context = work.runner.make_predict_context(method, model, drafts, folder)
 
-        for _ in method.predict(work.task, examples, context):
-            pass
+        collect_predictions(method, method.predict(work.task, examples, context))
 
         self.total.add(model, len(work.examples) / len(examples))
         if drafts.were_requested:

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
+from rpobench.method.config import choose_preset_evidence
 from rpobench.method.contract import Method
 from rpobench.method.left_out import MOST_LEFT_OUT
-from rpobench.registry import get_method, list_names, suggest_names
+from rpobench.registry import get_method, load_working_methods, suggest_names
 from rpobench.runs.refusals import MOST_REFUSED, RefusalLimits
 from rpobench.types import RpobenchError
 
@@ -204,9 +205,14 @@ def parse_method_names(text: str) -> list[str]:
     return list(dict.fromkeys(method_names))
 
 
+def is_named(plan: Plan, method: Method) -> bool:
+    """Say whether `--method` names this method by itself, and not only by a group."""
+    return method.name in [part.strip() for part in plan.method.split(",")]
+
+
 def _list_members(group: str) -> list[str]:
-    """List the names of the methods in a group."""
-    return [name for name in list_names("methods") if group in _list_groups_of(get_method(name))]
+    """List the names of the methods in a group; a broken one is named on stderr and left out."""
+    return [name for name, method in load_working_methods().items() if group in _list_groups_of(method)]
 
 
 def _list_groups_of(method: type[Method]) -> tuple[str, ...]:
@@ -244,7 +250,8 @@ def configure_methods(plan: Plan) -> list[Method]:
 
 
 def _configure(method_class: type[Method], plan: Plan) -> BaseModel:
-    values = dict(method_class.presets.get(plan.preset, {}))
+    values = choose_preset_evidence(method_class.Config, plan.preset)
+    values |= method_class.presets.get(plan.preset, {})
     values |= {knob: value for knob, value in plan.settings.items() if knob in method_class.Config.model_fields}
     return make_config(method_class, values)
 

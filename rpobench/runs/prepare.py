@@ -15,6 +15,7 @@ from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel
 from rpobench.registry import get_model, get_retriever, get_task, identify_models
 from rpobench.runs.artefacts import TrainedArtefact, find_artefact
+from rpobench.runs.broken_plugins import skip_broken_plugin
 from rpobench.runs.plan import Plan, configure_methods, get_preset, parse_task_names
 from rpobench.runs.pricing import apply_price, report_uncounted_models
 from rpobench.runs.swapped_profiles import swap_profiles
@@ -138,7 +139,10 @@ def prepare(plan: Plan) -> Preparation:
     if plan.profiles == "swapped":
         _check_swap(tasks, seed=plan.seeds[0])
 
-    prepared_methods = [_prepare_method(method, tasks, artefact) for method in methods]
+    prepared_methods = []
+    for method in methods:
+        with skip_broken_plugin(plan, method):
+            prepared_methods.append(_prepare_method(method, tasks, artefact))
     if not any(prepared_method.tasks for prepared_method in prepared_methods):
         raise RpobenchError(
             f"--method {plan.method} --task {plan.task}: no method applies to any task here: choose others"
@@ -154,10 +158,13 @@ def _choose_methods(plan: Plan, artefact: TrainedArtefact | None) -> list[Method
     methods = [artefact.load_method(plan.settings)] if artefact else configure_methods(plan)
     methods = [method for method in methods if _can_learn_elsewhere(plan, method)]
 
+    usable_methods = []
     for method in methods:
-        for retriever in method.retrievers():
-            get_retriever(retriever)
-    return methods
+        with skip_broken_plugin(plan, method):
+            for retriever in method.retrievers():
+                get_retriever(retriever)
+            usable_methods.append(method)
+    return usable_methods
 
 
 def _check_swap(tasks: Sequence[PreparedTask], *, seed: int) -> None:

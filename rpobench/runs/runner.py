@@ -14,6 +14,7 @@ from rpobench.evidence.source import RankedEvidence
 from rpobench.method.answering import keep_licensed_texts_private, name_example_in_error
 from rpobench.method.context import DraftStore, FitContext, PredictContext
 from rpobench.method.contract import Method
+from rpobench.method.declaration import check_predictions
 from rpobench.method.left_out import LeftOut
 from rpobench.models.protocol import LanguageModel, batch_size, same_identity, tell_of_earlier_answers
 from rpobench.registry import get_retriever
@@ -37,7 +38,7 @@ from rpobench.store.user_cache import cache_folder
 from rpobench.store.whole_folder import whole_folder
 from rpobench.task.contract import Task
 from rpobench.terminal import show_progress
-from rpobench.types import Example, Labelled, Prediction, RpobenchError
+from rpobench.types import Example, Labelled, Prediction
 
 
 class Runner:
@@ -202,10 +203,11 @@ class Runner:
         """
         return self._drafts.find_missing(task, examples)
 
-    def make_fit_rehearsal(self, model: LanguageModel, drafts: DraftStore, folder: Path) -> FitContext:
+    def make_fit_rehearsal(self, method: Method, model: LanguageModel, drafts: DraftStore, folder: Path) -> FitContext:
         """Make a context in which a method rehearses `fit`, so that its calls can be counted.
 
         Args:
+            method: The method.
             model: Stands in for the base model.
             drafts: Stand in for its drafts.
             folder: Where the method may write.
@@ -213,20 +215,24 @@ class Runner:
         Returns:
             The context. Its evidence is real.
         """
-        return FitContext(model, drafts, self._evidence, self.seed, folder)
+        return FitContext(model, drafts, self._evidence, self.seed, folder, evidence_limits=method.evidence_limits)
 
-    def make_predict_rehearsal(self, model: LanguageModel, drafts: DraftStore, users: Path) -> PredictContext:
-        """Make a context in which a method rehearses `predict`, so that its calls can be counted.
+    def make_predict_context(
+        self, method: Method, model: LanguageModel, drafts: DraftStore, users: Path
+    ) -> PredictContext:
+        """Make the context in which a method predicts, or rehearses it so that its calls can be counted.
 
         Args:
-            model: Stands in for the base model.
-            drafts: Stand in for its drafts.
+            method: The method.
+            model: The base model, or what stands in for it.
+            drafts: Its drafts, or what stands in for them.
             users: Where the method may write what it learns of single users.
 
         Returns:
             The context. Its evidence is real.
         """
-        return PredictContext(model, drafts, self._evidence, self.seed, users)
+        make_context = PredictContext if depends_on_seed(method) else SeedlessPredictContext
+        return make_context(model, drafts, self._evidence, self.seed, users, evidence_limits=method.evidence_limits)
 
     def _mark_without_texts(self, run: StoredRun) -> StoredRun:
         """Mark a run's stored result so that readers leave its texts out, and return the run as it then is."""
@@ -239,12 +245,13 @@ class Runner:
         work = folder / "work"
         work.mkdir(parents=True, exist_ok=True)
         if not is_first():  # the others only train: the first one notes the cost and saves
-            method.fit(train, self._make_fit_context(train, work, LeftOut(self.limits.most_left_out), None))
+            left_out = LeftOut(self.limits.most_left_out)
+            method.fit(train, self._make_fit_context(method, train, work, left_out, None))
             return
 
         left_out = self._open_left_out(work)
         with fit_attempt(folder / FIT_COST, work, method, self._drafts.meter, left_out) as attempt:
-            method.fit(train, self._make_fit_context(train, work, left_out, attempt))
+            method.fit(train, self._make_fit_context(method, train, work, left_out, attempt))
         with whole_folder(folder / "checkpoint") as checkpoint:
             method.save(checkpoint)
 
@@ -256,11 +263,13 @@ class Runner:
         return LeftOut(self.limits.most_left_out, file)
 
     def _make_fit_context(
-        self, tasks: Iterable[Task], folder: Path, left_out: LeftOut, attempt: FitAttempt | None
+        self, method: Method, tasks: Iterable[Task], folder: Path, left_out: LeftOut, attempt: FitAttempt | None
     ) -> FitContext:
         drafts = FitDrafts(self._drafts, attempt, left_out)
         model = keep_licensed_texts_private(self.base_model, tasks)
-        return FitContext(model, drafts, self._evidence, self.seed, folder, left_out)
+        return FitContext(
+            model, drafts, self._evidence, self.seed, folder, left_out, evidence_limits=method.evidence_limits
+        )
 
     def _has_earlier_answers(self) -> bool:
         """Whether the base model answered something, in a run or a draft of this store."""
@@ -294,8 +303,7 @@ class Runner:
         missing = [example for example in examples if example.id not in predictions]
 
         model = keep_licensed_texts_private(self.base_model, [task])
-        make_context = PredictContext if depends_on_seed(method) else SeedlessPredictContext
-        context = make_context(model, self._drafts, self._evidence, self.seed, self.store.users_folder)
+        context = self.make_predict_context(method, model, self._drafts, self.store.users_folder)
         chunk_size = batch_size(model, CHUNK)
         label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
 
@@ -317,9 +325,8 @@ class Runner:
         self, method: Method, task: Task, examples: Sequence[Example], context: PredictContext
     ) -> list[Prediction]:
         with name_example_in_error(task, examples), same_identity(self.base_model):
-            predictions = list(method.predict(task, examples, context))
+            predictions = check_predictions(method, examples, method.predict(task, examples, context))
 
-        _check_complete(method, examples, predictions)
         return self._mark_draft_failures(task, examples, predictions)
 
     def _mark_draft_failures(
@@ -354,17 +361,6 @@ class Runner:
         result["schema"] = SCHEMA_VERSION
         result["synthetic"] = data.synthetic
         return result
-
-
-def _check_complete(method: Method, examples: Sequence[Example], predictions: Sequence[Prediction]) -> None:
-    expected_ids = sorted(example.id for example in examples)
-    predicted_ids = sorted(prediction.example_id for prediction in predictions)
-
-    if predicted_ids != expected_ids:
-        raise RpobenchError(
-            f"method {method.name}: {len(predicted_ids)} predictions for {len(expected_ids)} examples, "
-            "or for others than asked: predict must yield one for each"
-        )
 
 
 def _load_reference_tokenizer() -> Any:

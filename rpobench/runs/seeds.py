@@ -8,9 +8,10 @@ from typing import Any
 from rpobench.method.config import EvidenceConfig
 from rpobench.method.context import PredictContext
 from rpobench.method.contract import Method
+from rpobench.method.declaration import BrokenMethod
 from rpobench.registry import get_retriever
 from rpobench.task.contract import Task
-from rpobench.types import Evidence, Example, RpobenchError
+from rpobench.types import Evidence, Example
 
 SEED_OF_ALL = 0  # of the run that serves every seed, and of its control
 
@@ -46,18 +47,18 @@ class SeedlessPredictContext(PredictContext):
     def __getattribute__(self, name: str) -> Any:
         """Look up an attribute. Raises RpobenchError for the seed."""
         if name == "seed":
-            raise RpobenchError(
+            raise BrokenMethod(
                 "the method reads context.seed and says that it draws no lots: set `draws_lots = True` in its class, "
                 "so that it runs once for each seed"
             )
         return super().__getattribute__(name)
 
     def choose_evidence(
-        self, task: Task, examples: Sequence[Example], *, retriever: str, limits: EvidenceConfig
+        self, task: Task, examples: Sequence[Example], *, retriever: str, limits: EvidenceConfig | None = None
     ) -> list[Evidence]:
         """Choose evidence as `PredictContext` does. Raises RpobenchError for a retriever that draws lots."""
         if get_retriever(retriever).draws_lots:
-            raise RpobenchError(
+            raise BrokenMethod(
                 f"the method takes evidence from {retriever}, which draws lots: name it in `retrievers()`, so that "
                 "the method runs once for each seed"
             )
