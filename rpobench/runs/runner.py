@@ -38,7 +38,7 @@ from rpobench.store.user_cache import cache_folder
 from rpobench.store.whole_folder import whole_folder
 from rpobench.task.contract import Task
 from rpobench.terminal import show_progress
-from rpobench.types import Example, Labelled, Prediction
+from rpobench.types import Example, Labelled, Prediction, RpobenchError
 
 
 class Runner:
