@@ -95,7 +95,7 @@ def _resolve(point: EntryPoint) -> Any:
         if isinstance(error, ModuleNotFoundError) and f"{point.module}.".startswith(f"{error.name}."):
             raise RpobenchError(f"{label}: '{point.value}' names no module: no '{error.name}'; {correction}") from error
 
-        from rpobench.source_place import find_raising_place
+        from rpobench.task.source_place import find_raising_place
 
         place = find_raising_place(error, point.module) or point.module
         message = " ".join(str(error).split())
@@ -194,7 +194,7 @@ def get_model(spec: str, **options: Any) -> LanguageModel:
     model: LanguageModel = factory(argument, **options)
     missing = [member for member in ("identity", "generate", "choose") if not hasattr(model, member)]
     if missing:
-        from rpobench.source_place import find_place
+        from rpobench.task.source_place import find_place
 
         raise RpobenchError(
             f"{find_place(factory)}: model '{name}': {type(model).__name__} has no `{missing[0]}`; "

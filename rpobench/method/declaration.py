@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from rpobench.method.config import MethodConfig
 from rpobench.method.contract import Method
-from rpobench.source_place import find_place, find_raising_place
+from rpobench.task.source_place import find_place, find_raising_place
 from rpobench.types import Example, Prediction, RpobenchError
 
 OWN_PACKAGE = "rpobench."  # before the modules of the built-ins

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from rpobench.source_place import find_place
 from rpobench.task.contract import Task
+from rpobench.task.source_place import find_place
 from rpobench.types import RpobenchError
 
 REQUIRED = ("kind", "fields", "cut_field", "instruction", "noun")
