@@ -3,78 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rpobench.leaderboard.rows import count_unanswered
 
 from rpobench.scoring.row_labels import label_runs, training_hash
-from rpobench.store.result_store import ResultStore
 from rpobench.store.spec import FitSpec
 from rpobench.store.stored_run import StoredRun
 from rpobench.types import RpobenchError
 
 Rows = dict[str, dict[str, dict[int, StoredRun]]]  # by row label, then by task, then by seed
-
-
-@dataclass(frozen=True)
-class DataFilter:
-    """Which of a method's runs are meant, in a folder that holds several data sets.
-
-    Attributes:
-        data: A source as tables name it, or one of its worlds: `synth-v1:11`. None for any.
-        split: The split. None for any.
-        limit: The limit, 0 for runs without one. None for any.
-    """
-
-    data: str | None = None
-    split: str | None = None
-    limit: int | None = None
-
-    def matches(self, run: StoredRun) -> bool:
-        """Whether a run was made with this data, split and limit."""
-        spec = run.spec.data
-        is_data = self.data in (None, spec.source, f"{spec.source}:{spec.seed}")
-        return is_data and self.split in (None, spec.split) and self.limit in (None, spec.limit or 0)
-
-
-def choose_runs(store: ResultStore, names: Sequence[str], data_filter: DataFilter | None = None) -> list[StoredRun]:
-    """Find the finished runs that names mean.
-
-    Args:
-        store: Where the runs are.
-        names: Each a run, or a method for all its runs with own profiles.
-        data_filter: Narrows a method's runs.
-
-    Returns:
-        The runs, in the order of the names, each once.
-
-    Raises:
-        RpobenchError: A name means no finished run.
-    """
-    data_filter = data_filter or DataFilter()
-    runs = store.find_runs()
-
-    chosen: dict[str, StoredRun] = {}
-    for name in names:
-        for run in _runs_called(store, runs, name, data_filter):
-            chosen[run.name] = run
-    return list(chosen.values())
-
-
-def _runs_called(
-    store: ResultStore, runs: Sequence[StoredRun], name: str, data_filter: DataFilter
-) -> Sequence[StoredRun]:
-    """The runs that one name means: a method's own, where a method has this name, else the run of this name."""
-    method_runs = [run for run in runs if run.spec.method == name and run.has_own_profiles]
-    if not method_runs:
-        return [store.find(name)]
-
-    matching_runs = [run for run in method_runs if data_filter.matches(run)]
-    if not matching_runs:
-        raise RpobenchError(f"{store.root}: no finished run of {name} with this --data, --split and --limit")
-
-    return matching_runs
 
 
 def arrange_rows(runs: Sequence[StoredRun]) -> Rows:
@@ -124,7 +62,7 @@ def check_same_examples(task: str, first: StoredRun, second: StoredRun) -> None:
             values = f" ({first_value} and {second_value})" if is_short else ""
             raise RpobenchError(
                 f"{task}: {_names(first, second)} differ in {fact}{values}: run both on the same examples, or "
-                "choose those that were by --data, --split, --limit or name"
+                "choose those that were by --base-model, --data, --split, --limit or name"
             )
 
 
@@ -214,7 +152,7 @@ def _check_made_alike(task: str, label: str, run: StoredRun, other: StoredRun) -
             values = f"{fact_of(run)} and {fact_of(other)}"
             raise RpobenchError(
                 f"{task}: {_names(run, other)} are both {label} and differ in {fact} ({values}): "
-                "compare by the names of runs"
+                "choose by --base-model, --set or the names of runs"
             )
 
 

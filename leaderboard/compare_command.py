@@ -10,6 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rpobench.cli.options import (
+    ByBaseModel,
+    ByLabel,
+    ByMethod,
+    BySettings,
+    ByTask,
+    RunsFolders,
+    parse_settings,
+    split_names,
+)
+
 if TYPE_CHECKING:
     from rpobench.leaderboard.comparison import ComparisonReport, MetricComparison
 
@@ -18,21 +29,35 @@ FIGURE_HEADS = ("first", "second", "difference", "95% interval", "p", "p Holm", 
 
 def compare(
     names: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Runs or methods; the first against the others.")
+        list[str],
+        typer.Argument(metavar="NAME...", help="Rows of reports, labels, methods or runs; the first against the rest."),
     ],
-    runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
-    data: Annotated[str | None, typer.Option(help="Of a method, only the runs on this data: synth-v1:11.")] = None,
-    split: Annotated[str | None, typer.Option(help="Of a method, only the runs on this split.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Of a method, only the runs with this limit; 0: without.")] = None,
+    runs: RunsFolders = None,
+    method: ByMethod = None,
+    task: ByTask = None,
+    base_model: ByBaseModel = None,
+    set_: BySettings = None,
+    label: ByLabel = None,
+    data: Annotated[str | None, typer.Option(help="Only runs on this data: synth-v1:11, a folder.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only runs on this split.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only runs with this limit; 0: without.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Paired tests by user: differences with intervals, p-values, effect sizes, and what these data could detect."""
-    from rpobench.leaderboard.comparability import DataFilter, choose_runs
     from rpobench.leaderboard.comparison import compare_runs
+    from rpobench.leaderboard.selection import RunFilter, RunFolders, choose_runs
 
-    from rpobench.store.result_store import ResultStore
-
-    report = compare_runs(choose_runs(ResultStore(runs), names, DataFilter(data, split, limit)))
+    run_filter = RunFilter(
+        method=split_names(method),
+        task=split_names(task),
+        base_model=split_names(base_model),
+        settings=parse_settings(set_ or []),
+        label=split_names(label),
+        data=split_names(data),
+        split=split,
+        limit=limit,
+    )
+    report = compare_runs(choose_runs(RunFolders(runs or [Path("runs")]), names, run_filter))
     if as_json:
         print(json.dumps(report.to_json()))
     else:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from rpobench.cli.options import check_choice
+from rpobench.cli.options import (
+    ByBaseModel,
+    ByLabel,
+    ByMethod,
+    BySettings,
+    ByTask,
+    RunsFolders,
+    check_choice,
+    parse_settings,
+    split_names,
+)
 from rpobench.types import RpobenchError
 
 if TYPE_CHECKING:
@@ -29,16 +39,21 @@ class PageOptions:
     """What only the page needs.
 
     Attributes:
-        data: The official folder, for examples of runs that are not on synthetic data.
+        data: The data that was named: official folders, for examples of runs that are not on synthetic data.
         hide_texts: Whether every example's text is left out.
     """
 
-    data: str | None
+    data: Sequence[str]
     hide_texts: bool
 
 
 def report(
-    runs: Annotated[Path, typer.Option("--runs", help="Folder of runs.")] = Path("runs"),
+    runs: RunsFolders = None,
+    method: ByMethod = None,
+    task: ByTask = None,
+    base_model: ByBaseModel = None,
+    set_: BySettings = None,
+    label: ByLabel = None,
     format_name: Annotated[
         str | None, typer.Option("--format", help="md, csv, latex or html; without, md or a terminal's table.")
     ] = None,
@@ -46,7 +61,8 @@ def report(
     against: Annotated[str | None, typer.Option(help="A row: mark what differs from it.")] = None,
     by: Annotated[str | None, typer.Option(help="With csv: a line for each profile size, label or user.")] = None,
     data: Annotated[
-        str | None, typer.Option(help="With html: the official folder, for examples of runs that are not on synth.")
+        str | None,
+        typer.Option(help="Only runs on this data: synth-v1:11, an official folder (html: shows its examples)."),
     ] = None,
     no_text: Annotated[bool, typer.Option("--no-text", help="Leave every example's text out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The lines of the CSV as JSON, for programs.")] = False,
@@ -55,15 +71,21 @@ def report(
     from rpobench.leaderboard.cell_stats import compute_sheets
     from rpobench.leaderboard.formats.markdown import print_report
     from rpobench.leaderboard.rows import group_runs
+    from rpobench.leaderboard.selection import RunFilter, RunFolders
 
     from rpobench.store.files import write_text
-    from rpobench.store.result_store import ResultStore
     from rpobench.terminal import open_console
 
     chosen_format = _choose_format(format_name, by, as_json=as_json)
-    stored_runs = ResultStore(runs).find_runs()
-    if not stored_runs:
-        raise RpobenchError(f"{runs}: no finished run, make one with `rpobench run`")
+    run_filter = RunFilter(
+        method=split_names(method),
+        task=split_names(task),
+        base_model=split_names(base_model),
+        settings=parse_settings(set_ or []),
+        label=split_names(label),
+        data=split_names(data),
+    )
+    stored_runs = run_filter.select(RunFolders(runs or [Path("runs")]).find_runs())
 
     sheets = compute_sheets(group_runs(stored_runs), against)
     screen = open_console()
@@ -71,7 +93,7 @@ def report(
         print_report(sheets, screen)
         return
 
-    text = _format_report(sheets, chosen_format or "md", by, PageOptions(data, no_text))
+    text = _format_report(sheets, chosen_format or "md", by, PageOptions(split_names(data), no_text))
     if out:
         write_text(out, text)
     else:
@@ -136,6 +158,16 @@ def _page_data(sheets: Sequence[Sheet], options: PageOptions) -> PageData:
     return PageData(browsed_runs, logs_by_fit)
 
 
+def _choose_folder(run: StoredRun, data: Sequence[str]) -> str | None:
+    """The folder that a run's examples are read from; None for synthetic data, and where no folder was named."""
+    folders = [name for name in data if Path(name).is_dir()]
+    if run.result.synthetic or not folders:
+        return None
+
+    namesakes = [folder for folder in folders if Path(folder).resolve().name == run.spec.data.source]
+    return (namesakes or folders)[0]
+
+
 def _browse(name: str, run: StoredRun, options: PageOptions) -> BrowsedRun:
     """The run's entries; from the store alone where its data is not at hand, which the note says."""
     from rpobench.leaderboard.html.browser import BrowsedRun
@@ -147,7 +179,7 @@ def _browse(name: str, run: StoredRun, options: PageOptions) -> BrowsedRun:
         note = "Texts are left out."
     else:
         try:
-            entries, note = read_entries(run, data=options.data), ""
+            entries, note = read_entries(run, data=_choose_folder(run, options.data)), ""
         except RpobenchError as error:
             entries, note = read_stored_entries(run), f"Without input, evidence and target: {error}"
 

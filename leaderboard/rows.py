@@ -134,6 +134,25 @@ def group_runs(runs: Sequence[StoredRun]) -> list[Section]:
     return sections
 
 
+def name_rows(runs: Sequence[StoredRun]) -> dict[str, str]:
+    """Name the row of each run as a report of these runs prints it.
+
+    Args:
+        runs: Runs of any methods, tasks and data.
+
+    Returns:
+        The name of the row by the name of the run.
+    """
+    runs_by_location: dict[_Location, list[StoredRun]] = {}
+    for run, location in zip(runs, _locations(runs), strict=True):
+        runs_by_location.setdefault(location, []).append(run)
+
+    names: dict[str, str] = {}
+    for group in runs_by_location.values():
+        names |= {run.name: label for run, label in zip(group, label_runs(group), strict=True)}
+    return names
+
+
 def _locations(runs: Sequence[StoredRun]) -> list[_Location]:
     """The place of each run. A task's second version, data or prompt hash goes to a second section, and so on."""
     locations: list[_Location] = []

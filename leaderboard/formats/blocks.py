@@ -15,6 +15,7 @@ from rpobench.scoring.stats import ALPHA, F1_NOTE, FEW_USERS, Interval
 ARROWS = {True: "↑", False: "↓"}  # by whether higher is better
 REFERENCES = {"best_generic": "best generic", "oracle": "oracle"}
 SIGNIFICANT = "†"
+NOTHING = f"{0:.3f}"
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,14 @@ def section_heading(section: Section) -> str:
     return f"{data.source}{world}, split {data.split}{limit}{holdout}{note}, base model {section.base_model}"
 
 
-def sheet_caption(sheet: Sheet) -> str:
-    """Say what the columns rest on, task by task, and what the marks mean."""
+def sheet_caption(sheet: Sheet, *, second: str = "underlined") -> str:
+    """Say what the columns rest on, task by task, and what the marks mean; the second best is marked so."""
     section = sheet.section
     facts = "; ".join(_task_facts(section, task) for task in section.tasks)
     sentences = [
         f"Scored on {section.data.source}: {facts}.",
         *_versions_sentence(section),
-        "↑ higher, ↓ lower is better; the best method of a column is bold, the second underlined; "
+        f"↑ higher, ↓ lower is better; the best method of a column is bold, the second {second}; "
         "95% intervals over users, and over seeds where there are several.",
     ]
 
@@ -234,8 +235,10 @@ def _metric_entry(stats: CellStats | None, metric: str, best: Sequence[float], *
 
     value = stats.values[metric]
     rank = best.index(value) + 1 if value in best else 0
+    entry = Entry(value, stats.intervals[metric], rank=rank, is_significant=is_main and stats.p_holm <= ALPHA)
 
-    return Entry(value, stats.intervals[metric], rank=rank, is_significant=is_main and stats.p_holm <= ALPHA)
+    # Nothing that reads 0.000 is the second best: it is none at all, or no reader can tell it from the best.
+    return replace(entry, rank=0) if rank == 2 and entry.figure() == NOTHING else entry
 
 
 def _reference_rows(section: Section, columns: Sequence[_TaskMetric]) -> dict[str, list[Entry]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from rpobench.leaderboard.across_models import ACROSS, arrange_across_models
 from rpobench.leaderboard.cell_stats import Sheet
 from rpobench.leaderboard.formats.blocks import (
     SIGNIFICANT,
@@ -30,20 +32,39 @@ FORM_BY_RANK = {1: "\\textbf{%s}", 2: "\\underline{%s}"}
 Rows = Sequence[Sequence[str]]
 
 
+@dataclass(frozen=True)
+class Caption:
+    """What stands above a table.
+
+    Attributes:
+        text: The caption, as TeX.
+        label: What the text refers to the table by. It changes only where tables before it come or go.
+    """
+
+    text: str
+    label: str
+
+
 def as_latex(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> str:
     """Tables to paste into a paper; they compile with pdflatex, whatever stands in the names."""
     tables = []
-    for sheet in sheets:
+    for section_number, sheet in enumerate(sheets, start=1):
         name = escape_tex(section_heading(sheet.section))
-        for number, block in enumerate(arrange_blocks(sheet)):
-            is_first = number == 0
+        for block_number, block in enumerate(arrange_blocks(sheet), start=1):
+            is_first = block_number == 1
             title = f"{name}. {escape_tex(sheet_caption(sheet))}" if is_first else f"{escape_tex(block.title)}: {name}."
-            tables.append(_format_block(block, title))
+            label = f"tab:rpobench-{section_number}-{block_number}"
+            tables.append(_format_block(block, Caption(title, label)))
+
+    for number, block in enumerate(arrange_across_models(sheets), start=1):
+        title = f"{escape_tex(ACROSS)}: {escape_tex(block.title)}."
+        tables.append(_format_block(block, Caption(title, f"tab:rpobench-models-{number}")))
 
     if reported:
         rows = [list(map(escape_tex, reported_cells(number))) for number in reported]
         heads = [escape_tex(head) for head in REPORTED_HEADS]
-        tables.append(_format_table(heads, [rows], escape_tex(REPORTED), alignment="lllrlll"))
+        caption = Caption(escape_tex(REPORTED), "tab:rpobench-reported")
+        tables.append(_format_table(heads, [rows], caption, alignment="lllrlll"))
 
     return NEEDS + "\n".join(tables)
 
@@ -69,7 +90,7 @@ def _is_plain(char: str) -> bool:
     return (char.isascii() and char.isprintable()) or is_accented
 
 
-def _format_block(block: Block, caption: str) -> str:
+def _format_block(block: Block, caption: Caption) -> str:
     methods = [[escape_tex(label), *map(_format_entry, entries)] for label, entries in block.rows.items()]
     references = []
     for label, entries in block.references.items():
@@ -79,7 +100,7 @@ def _format_block(block: Block, caption: str) -> str:
     return _format_table(heads, [methods, references], caption, alignment="l" + "r" * len(block.heads))
 
 
-def _format_table(heads: Sequence[str], groups: Sequence[Rows], caption: str, *, alignment: str) -> str:
+def _format_table(heads: Sequence[str], groups: Sequence[Rows], caption: Caption, *, alignment: str) -> str:
     """A table whose groups of rows are divided by a line. It is made narrower where it is wider than the page."""
     bodies = []
     for rows in groups:
@@ -88,7 +109,8 @@ def _format_table(heads: Sequence[str], groups: Sequence[Rows], caption: str, *,
     body = "\\midrule\n".join(bodies)
 
     return (
-        f"\\begin{{table}}[t]\n\\centering\n\\caption{{{caption}}}\n\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth"
+        f"\\begin{{table}}[t]\n\\centering\n\\caption{{{caption.text}}}\n"
+        f"\\label{{{caption.label}}}\n\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth"
         f"\\else\\width\\fi}}{{!}}{{%\n\\begin{{tabular}}{{{alignment}}}\n"
         f"\\toprule\n{' & '.join(heads)} \\\\\n\\midrule\n"
         f"{body}\\bottomrule\n\\end{{tabular}}}}\n\\end{{table}}\n"

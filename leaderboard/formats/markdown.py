@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from rpobench.leaderboard.across_models import ACROSS, arrange_across_models
 from rpobench.leaderboard.cell_stats import Sheet
 from rpobench.leaderboard.formats.blocks import (
     SIGNIFICANT,
@@ -24,13 +25,17 @@ from rpobench.terminal import escape_controls, plain_text
 REPORTED = "Reported in papers, not run here: other data versions, splits, models and prompts; no test covers them"
 REPORTED_HEADS = ("method", "task", "metric", "value", "split", "model", "source")
 
-MARKDOWN_BY_RANK = {1: "**{}**", 2: "<ins>{}</ins>"}
+MARKDOWN_BY_RANK = {1: "**{}**", 2: "*{}*"}
 STYLE_BY_RANK = {1: "bold", 2: "underline"}
 
 
 def as_markdown(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> str:
     """One heading for each data set, split and base model, with its tables; reported numbers under their own."""
     parts = [_format_sheet(sheet) for sheet in sheets]
+    blocks = arrange_across_models(sheets)
+    if blocks:
+        tables = [f"{_escape(block.title)}\n\n{_format_block(block)}" for block in blocks]
+        parts.append("\n\n".join([f"## {ACROSS}", *tables]) + "\n")
     if reported:
         rows = [list(map(_escape, reported_cells(number))) for number in reported]
         parts.append(f"## {REPORTED}\n\n{_format_table(REPORTED_HEADS, rows)}\n")
@@ -55,6 +60,9 @@ def print_report(sheets: Sequence[Sheet], console: Console) -> None:
             title = section_heading(sheet.section) if is_first else block.title
             console.print(_terminal_table(block, plain_text(title), caption if is_first else None))
 
+    for block in arrange_across_models(sheets):
+        console.print(_terminal_table(block, plain_text(f"{ACROSS}: {block.title}"), None))
+
 
 def _terminal_table(block: Block, title: Text, caption: Text | None) -> Table:
     table = Table(title=title, caption=caption, min_width=60)
@@ -77,17 +85,21 @@ def _terminal_entry(entry: Entry) -> Text:
 
 
 def _format_sheet(sheet: Sheet) -> str:
-    parts = [f"## {_escape(section_heading(sheet.section))}", _escape(sheet_caption(sheet))]
+    parts = [f"## {_escape(section_heading(sheet.section))}", _escape(sheet_caption(sheet, second="italic"))]
     for block in arrange_blocks(sheet):
-        rows = [[_escape(label), *map(_format_entry, entries)] for label, entries in block.rows.items()]
-        for label, entries in block.references.items():
-            rows.append([f"*{label}*", *map(_format_entry, entries)])
-
         if block.title:
             parts.append(block.title)
-        parts.append(_format_table(["method", *map(_escape, block.heads)], rows))
+        parts.append(_format_block(block))
 
     return "\n\n".join(parts) + "\n"
+
+
+def _format_block(block: Block) -> str:
+    rows = [[_escape(label), *map(_format_entry, entries)] for label, entries in block.rows.items()]
+    for label, entries in block.references.items():
+        rows.append([f"*{label}*", *map(_format_entry, entries)])
+
+    return _format_table(["method", *map(_escape, block.heads)], rows)
 
 
 def _format_entry(entry: Entry) -> str:

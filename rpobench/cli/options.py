@@ -23,6 +23,12 @@ Holdout = Annotated[float | None, typer.Option(min=0, max=1, help="Share of user
 NoSwap = Annotated[bool, typer.Option("--no-swap", help="Leave out the swapped-profile control.")]
 Out = Annotated[Path, typer.Option(help="Folder of runs; what is finished there stands.")]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.")]
+RunsFolders = Annotated[list[Path] | None, typer.Option("--runs", help="Folder of runs; may be repeated. [runs]")]
+ByMethod = Annotated[str | None, typer.Option("--method", help="Only these methods or rows, comma-separated.")]
+ByTask = Annotated[str | None, typer.Option("--task", help="Only these tasks, comma-separated.")]
+ByBaseModel = Annotated[str | None, typer.Option("--base-model", help="Only these base models, comma-separated.")]
+BySettings = Annotated[list[str] | None, typer.Option("--set", help="Only runs with this key=value; may be repeated.")]
+ByLabel = Annotated[str | None, typer.Option("--label", help="Only these labels, comma-separated.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -59,6 +65,11 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
         settings[key.strip()] = value.strip()
 
     return settings
+
+
+def split_names(text: str | None) -> list[str]:
+    """Split the value of an option that takes several names at commas; none where it was not given."""
+    return [] if text is None else [part.strip() for part in text.split(",")]
 
 
 def check_choice(option: str, value: str, choices: tuple[str, ...]) -> str:

@@ -11,23 +11,22 @@ from random import Random
 from typing import Any
 
 import pytest
-from rpobench.leaderboard.comparability import DataFilter, choose_runs
 from rpobench.leaderboard.comparison import compare_runs
 from rpobench.leaderboard.formats.blocks import Entry
+from rpobench.leaderboard.selection import RunFilter, RunFolders, choose_runs
 from run_answers import good, perfect, poor
 from typer.testing import CliRunner
 
 from rpobench import get_task
 from rpobench.cli.main import app
 from rpobench.scoring.stats import Interval
-from rpobench.store.result_store import ResultStore
 from rpobench.types import RpobenchError
 
 Make = Callable[..., Path]
 
 
 def compare_named(tmp_path: Path, *names: str) -> dict[str, Any]:
-    return compare_runs(choose_runs(ResultStore(tmp_path / "runs"), names)).to_json()
+    return compare_runs(choose_runs(RunFolders([tmp_path / "runs"]), names)).to_json()
 
 
 def test_a_better_method_is_found_better(make_run: Make, tmp_path: Path) -> None:
@@ -93,18 +92,18 @@ def test_a_folder_of_several_data_sets_is_narrowed(make_run: Make, tmp_path: Pat
         make_run(name, answer)
         make_run(name, answer, split="test", limit=24)
 
-    with pytest.raises(RpobenchError, match="choose those that were by --data, --split, --limit or name"):
+    with pytest.raises(RpobenchError, match="choose those that were by --base-model, --data, --split, --limit or name"):
         compare_named(tmp_path, "good", "poor")
 
-    store = ResultStore(tmp_path / "runs")
+    store = RunFolders([tmp_path / "runs"])
     by_split, by_limit = (
         compare_runs(choose_runs(store, ("good", "poor"), data_filter)).to_json()
-        for data_filter in (DataFilter(split="test"), DataFilter(limit=24))
+        for data_filter in (RunFilter(split="test"), RunFilter(limit=24))
     )
 
     assert by_split == by_limit and len(by_split["comparisons"]) == 2
 
-    unlimited_runs = choose_runs(store, ("good", "poor"), DataFilter(limit=0))
+    unlimited_runs = choose_runs(store, ("good", "poor"), RunFilter(limit=0))
 
     assert [run.spec.data.limit for run in unlimited_runs] == [None, None]
 
@@ -115,7 +114,9 @@ def test_a_folder_of_several_data_sets_is_narrowed(make_run: Make, tmp_path: Pat
 
     refused = CliRunner().invoke(app, [*command, "--split", "train"])
 
-    assert refused.exit_code == 1 and "no finished run of good with this --data, --split" in str(refused.exception)
+    assert refused.exit_code == 1 and "--split train: no finished run here; choose one of dev, test" in str(
+        refused.exception
+    )
 
 
 def test_a_folder_of_several_worlds_is_narrowed_by_data(make_run: Make, tmp_path: Path) -> None:
@@ -239,7 +240,7 @@ def test_several_data_sets_are_refused_whatever_their_digests(make_run: Make, tm
     for name, answer in ((f"g{number}", good), (f"p{number}", poor)):
         make_run(name, answer)
         make_run(name, answer, split="test", limit=24)
-    with pytest.raises(RpobenchError, match="choose those that were by --data, --split, --limit or name"):
+    with pytest.raises(RpobenchError, match="choose those that were by --base-model, --data, --split, --limit or name"):
         compare_named(tmp_path, f"g{number}", f"p{number}")
 
 
@@ -331,7 +332,7 @@ def test_a_number_that_rounds_to_zero_has_no_minus_sign(
 ) -> None:
     make_run("good", good)
     make_run("poor", poor)
-    report = compare_runs(choose_runs(ResultStore(tmp_path / "runs"), ("good", "poor")))
+    report = compare_runs(choose_runs(RunFolders([tmp_path / "runs"]), ("good", "poor")))
     tiny_comparisons = []
     for comparison in report.comparisons:
         assert comparison.difference and comparison.by_user

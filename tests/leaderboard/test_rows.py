@@ -100,8 +100,8 @@ def test_the_best_is_bold_by_direction() -> None:
     table = rows(text)
 
     assert table[0] == ["method", "seeds", "LaMP-3 MAE ↓", "LaMP-7 rouge-1 ↑", "average rank"]
-    assert ["a", "1", "<ins>1.000</ins>", "**0.200**", "1.5"] in table
-    assert ["b", "1", "**0.500**", "<ins>0.100</ins>", "1.5"] in table
+    assert ["a", "1", "*1.000*", "**0.200**", "1.5"] in table
+    assert ["b", "1", "**0.500**", "*0.100*", "1.5"] in table
     assert ["*oracle*", "-", "0.100", "0.100", "-"] in table, "references are shown and never the best"
 
 
@@ -292,3 +292,11 @@ def test_a_name_cannot_break_the_table() -> None:
 def test_tasks_stand_in_natural_order() -> None:
     runs = [stored_run("a", 1.0, task=f"LaMP-{number}@1") for number in (10, 2, 1)]
     assert rows(as_markdown(runs))[0][2:5] == ["LaMP-1 MAE ↓", "LaMP-2 MAE ↓", "LaMP-10 MAE ↓"]
+
+
+def test_nothing_is_marked_second_best() -> None:
+    text = {"rouge-1": "max", "rouge-L": "max"}
+    runs = [stored_run("a", 0.5, directions=text), stored_run("b", 0.0, directions=text)]
+
+    assert ["b", "1", "0.000", "-"] in rows(as_markdown(runs)) or ["b", "1", "0.000"] in rows(as_markdown(runs))
+    assert "*0.000*" not in as_markdown(runs)
