@@ -166,10 +166,10 @@ def _runs_called(folders: RunFolders, runs: Sequence[StoredRun], name: str) -> S
     rows = name_rows(runs)
     runs_with_own_profiles = [run for run in runs if run.has_own_profiles]
 
-    for names_of in (lambda run: [rows[run.name], run.environment.label], lambda run: [run.spec.method]):
-        matching_runs = [run for run in runs_with_own_profiles if name in names_of(run)]
-        if matching_runs:
-            return matching_runs
+    of_row = [run for run in runs_with_own_profiles if name in (rows[run.name], run.environment.label)]
+    of_method = [run for run in runs_with_own_profiles if name == run.spec.method]
+    if of_row or of_method:
+        return of_row or of_method
 
     try:
         return [folders.find(name)]
