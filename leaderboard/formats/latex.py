@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rpobench.leaderboard.across_models import ACROSS, arrange_across_models
 from rpobench.leaderboard.cell_stats import Sheet
+from rpobench.leaderboard.formats.across_models import ACROSS, arrange_across_models
 from rpobench.leaderboard.formats.blocks import (
     SIGNIFICANT,
     Block,

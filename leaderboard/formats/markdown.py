@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from rpobench.leaderboard.across_models import ACROSS, arrange_across_models
 from rpobench.leaderboard.cell_stats import Sheet
+from rpobench.leaderboard.formats.across_models import ACROSS, arrange_across_models
 from rpobench.leaderboard.formats.blocks import (
     SIGNIFICANT,
     Block,
