@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rpobench.cli.options import (
+    CHOICE,
+    SPLITS,
     ByBaseModel,
+    ByData,
     ByLabel,
     ByMethod,
     BySettings,
     ByTask,
     RunsFolders,
+    complete_choices,
     parse_settings,
     split_names,
 )
@@ -38,9 +42,19 @@ def compare(
     base_model: ByBaseModel = None,
     set_: BySettings = None,
     label: ByLabel = None,
-    data: Annotated[str | None, typer.Option(help="Only runs on this data: synth-v1:11, a folder.")] = None,
-    split: Annotated[str | None, typer.Option(help="Only runs on this split.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only runs with this limit; 0: without.")] = None,
+    data: ByData = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[train|dev|test]",
+            help="Only runs on this split.",
+            rich_help_panel=CHOICE,
+            autocompletion=complete_choices(*SPLITS),
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Only runs with this limit; 0: without.", rich_help_panel=CHOICE)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Paired tests by user: differences with intervals, p-values, effect sizes, and what these data could detect."""

@@ -11,12 +11,14 @@ import typer
 
 from rpobench.cli.options import (
     ByBaseModel,
+    ByData,
     ByLabel,
     ByMethod,
     BySettings,
     ByTask,
     RunsFolders,
     check_choice,
+    complete_choices,
     parse_settings,
     split_names,
 )
@@ -55,15 +57,18 @@ def report(
     set_: BySettings = None,
     label: ByLabel = None,
     format_name: Annotated[
-        str | None, typer.Option("--format", help="md, csv, latex or html; without, md or a terminal's table.")
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="[md|csv|latex|html]",
+            help="Without: md, or a table on a terminal.",
+            autocompletion=complete_choices(*FORMATS),
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
     against: Annotated[str | None, typer.Option(help="A row: mark what differs from it.")] = None,
-    by: Annotated[str | None, typer.Option(help="With csv: a line for each profile size, label or user.")] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="Only runs on this data: synth-v1:11, an official folder (html: shows its examples)."),
-    ] = None,
+    by: Annotated[str | None, typer.Option(metavar="[profile|label|user]", help="With csv: a line for each.")] = None,
+    data: ByData = None,
     no_text: Annotated[bool, typer.Option("--no-text", help="Leave every example's text out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The lines of the CSV as JSON, for programs.")] = False,
 ) -> None:

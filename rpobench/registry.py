@@ -186,6 +186,8 @@ def get_model(spec: str, **options: Any) -> LanguageModel:
         RpobenchError: There is no such model, or it has no such option.
     """
     name, argument = split_model_spec(spec)
+    if "/" in name and name not in list_names("models"):
+        raise RpobenchError(f"unknown model '{name}': did you mean hf:{spec}? A checkpoint is named by hf:ORG/NAME")
     factory = load_declared("models", name)
 
     for option in options.keys() - signature(factory).parameters.keys():

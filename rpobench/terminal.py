@@ -30,6 +30,11 @@ def open_console() -> Console:
     return console if console.is_terminal else Console(width=PIPED_WIDTH)
 
 
+def is_terminal() -> bool:
+    """Say whether somebody reads stdout on a terminal."""
+    return Console().is_terminal
+
+
 def plain_text(text: str) -> Text:
     """Return a foreign text as a cell of a table: it is never read as markup and holds no control code."""
     return Text(escape_controls(text))
@@ -133,7 +138,7 @@ def _list_cells(columns: Sequence[TableColumn], shown_columns: Sequence[TableCol
     lines = Text("\n")
     for index in range(len(columns[0].cells)):
         name = " ".join(_format_name(column, index) for column in names)
-        cells = [f"{column.heading} {column.cells[index].plain}" for column in hidden_columns]
+        cells = [f"{column.heading} {column.cells[index].plain}".strip() for column in hidden_columns]
         lines.append(f"{name}: {', '.join(cells)}\n")
     return lines
 

@@ -6,6 +6,8 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +22,8 @@ from rpobench.cli.show import show_run
 from rpobench.store.processes import is_first
 from rpobench.types import RpobenchError
 
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # of the click that typer uses, its own or the package
+
 
 class Commands(TyperGroup):
     """The commands of this module, and those that the entry-point group `rpobench.commands` declares.
@@ -33,6 +37,30 @@ class Commands(TyperGroup):
 
         built_in = super().list_commands(ctx)
         return [*built_in, *(name for name in list_names("commands") if name not in built_in)]
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the options that stand before the command."""
+        with self._tell_owners():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that is called."""
+        with self._tell_owners():
+            return super().invoke(ctx)
+
+    @contextmanager
+    def _tell_owners(self) -> Iterator[None]:
+        """Answer an option that a command does not have with the commands that have it."""
+        try:
+            yield
+        except UsageError as error:
+            # Only the error of an unknown option names it and what else there is.
+            option = getattr(error, "option_name", None)
+            owners = _list_owners(self, option, "rpobench") if option and hasattr(error, "possibilities") else []
+            if owners:
+                error.message = f"{option} is an option of {', '.join(owners)}; this command has none such"  # type: ignore[attr-defined]
+                error.possibilities = []  # type: ignore[attr-defined]
+            raise
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Find a command; None where there is none of this name.
@@ -68,13 +96,24 @@ def _make_broken_command(name: str, error: RpobenchError) -> Any:
     return get_command(command_app)
 
 
+def _list_owners(group: Any, option: str, path: str) -> list[str]:
+    """The commands that have an option, as they are typed; those of commands that have commands too."""
+    owners = []
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
+        if any(option in parameter.opts for parameter in command.params):
+            owners.append(f"{path} {name}")
+        if hasattr(command, "list_commands"):
+            owners += _list_owners(command, option, f"{path} {name}")
+    return owners
+
+
 app = typer.Typer(
     name="rpobench",
     cls=Commands,
     help="Train and compare personalization methods for black-box language models on the LaMP tasks.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run_methods)
@@ -104,7 +143,7 @@ def main() -> Any:
 
     try:
         try:
-            return app()
+            return app(prog_name="rpobench")
         finally:
             _flush_stdout()
     except (RpobenchError, OSError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -11,25 +11,122 @@ import typer
 
 from rpobench.types import RpobenchError
 
-Tasks = Annotated[str, typer.Option(help="Names, comma-separated, or all (LaMP-1 to LaMP-7).")]
+SPLITS = ("train", "dev", "test")
+PRESETS = ("quick", "full")
+
+# Groups of options in --help.
+EXAMPLES = "Examples"
+MODEL = "Base model and its server"
+LIMITS = "Cost and examples without answer"
+OUTPUT = "Output"
+CHOICE = "Which runs"
+
+
+def complete_names(group: str, *more: str) -> Callable[[str], list[str]]:
+    """Make what the shell asks for the names of a group; of several, comma-separated, the last is completed.
+
+    Args:
+        group: `tasks`, `methods`, `models` or `retrievers`.
+        *more: What the option takes beside them.
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        from rpobench.registry import list_names
+
+        return _complete_last(incomplete, [*list_names(group), *more])
+
+    return complete
+
+
+def complete_choices(*choices: str) -> Callable[[str], list[str]]:
+    """Make what the shell asks for the values of an option that takes one of few."""
+    return lambda incomplete: _complete_last(incomplete, choices)
+
+
+def _complete_last(incomplete: str, names: Sequence[str]) -> list[str]:
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
+
+
+Tasks = Annotated[
+    str,
+    typer.Option(
+        help="Names, comma-separated, or all (LaMP-1 to LaMP-7).", autocompletion=complete_names("tasks", "all")
+    ),
+]
 Data = Annotated[
     str,
-    typer.Option(help="synth, synth:SEED?KNOB=VALUE (another world), synth-v1:SEED (an older one), or a folder."),
+    typer.Option(
+        help="synth, synth:SEED?KNOB=VALUE (another world), synth-v1:SEED (an older one), or a folder.",
+        rich_help_panel=EXAMPLES,
+    ),
 ]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value of a method; may be repeated.")]
-PresetName = Annotated[str, typer.Option(help="quick or full.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Examples scored, and training examples a task.")]
-Holdout = Annotated[float | None, typer.Option(min=0, max=1, help="Share of users to score; the rest train.")]
-NoSwap = Annotated[bool, typer.Option("--no-swap", help="Leave out the swapped-profile control.")]
-Out = Annotated[Path, typer.Option(help="Folder of runs; what is finished there stands.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A knob of a method; may be repeated.")
+]
+PresetName = Annotated[
+    str,
+    typer.Option(metavar="[quick|full]", help="How much is done.", autocompletion=complete_choices(*PRESETS)),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, help="Examples scored, and training examples a task.", rich_help_panel=EXAMPLES),
+]
+Holdout = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Share of users to score; the rest train.", rich_help_panel=EXAMPLES),
+]
+NoSwap = Annotated[
+    bool, typer.Option("--no-swap", help="Leave out the swapped-profile control.", rich_help_panel=EXAMPLES)
+]
+Out = Annotated[Path, typer.Option(help="Folder of runs; what is finished there stands.", rich_help_panel=OUTPUT)]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of runs.")]
-RunsFolders = Annotated[list[Path] | None, typer.Option("--runs", help="Folder of runs; may be repeated. [runs]")]
-ByMethod = Annotated[str | None, typer.Option("--method", help="Only these methods or rows, comma-separated.")]
-ByTask = Annotated[str | None, typer.Option("--task", help="Only these tasks, comma-separated.")]
-ByBaseModel = Annotated[str | None, typer.Option("--base-model", help="Only these base models, comma-separated.")]
-BySettings = Annotated[list[str] | None, typer.Option("--set", help="Only runs with this key=value; may be repeated.")]
-ByLabel = Annotated[str | None, typer.Option("--label", help="Only these labels, comma-separated.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+RunsFolders = Annotated[
+    list[Path] | None, typer.Option("--runs", help="Folder of runs; may be repeated; runs if none is.")
+]
+ByMethod = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        help="Only these methods or rows, comma-separated.",
+        rich_help_panel=CHOICE,
+        autocompletion=complete_names("methods"),
+    ),
+]
+ByTask = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="Only these tasks, comma-separated.",
+        rich_help_panel=CHOICE,
+        autocompletion=complete_names("tasks"),
+    ),
+]
+ByBaseModel = Annotated[
+    str | None,
+    typer.Option("--base-model", help="Only these base models, comma-separated.", rich_help_panel=CHOICE),
+]
+BySettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Only runs with this value of a knob; may be repeated.",
+        rich_help_panel=CHOICE,
+    ),
+]
+ByLabel = Annotated[
+    str | None, typer.Option("--label", help="Only these labels, comma-separated.", rich_help_panel=CHOICE)
+]
+ByData = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="Only runs on this data: synth-v1:11, or an official folder, whose examples a page shows.",
+        rich_help_panel=CHOICE,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.", rich_help_panel=OUTPUT)]
 
 
 @contextmanager

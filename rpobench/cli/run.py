@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rpobench.cli.options import (
+    EXAMPLES,
+    LIMITS,
+    MODEL,
+    OUTPUT,
+    SPLITS,
     AsJson,
     Data,
     Holdout,
@@ -20,6 +25,8 @@ from rpobench.cli.options import (
     Settings,
     Tasks,
     check_choice,
+    complete_choices,
+    complete_names,
     parse_settings,
     report_interrupt,
 )
@@ -28,32 +35,93 @@ from rpobench.types import RpobenchError
 if TYPE_CHECKING:
     from rpobench.runs.plan import Plan
 
-Methods = Annotated[str, typer.Option(help="Names, comma-separated, or all, untrained, trained.")]
-Split = Annotated[str, typer.Option(help="train, dev or test.")]
-BaseModel = Annotated[str, typer.Option(help="smollm2-135m, hf:ORG/NAME[@REV], hf:DIR, openai:MODEL")]
-Seeds = Annotated[str, typer.Option(help="Whole numbers, comma-separated.")]
-Profiles = Annotated[str, typer.Option(help="own, or swapped: each example with another user's profile.")]
-Adapter = Annotated[str | None, typer.Option(help="A run, or its folder: applies its trained module, trains none.")]
-BaseUrl = Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")]
-Concurrency = Annotated[int | None, typer.Option(min=1, help="Requests at a time to a server.")]
-Serve = Annotated[
-    str | None, typer.Option(help="Command that starts a server for the run; {port} stands where its port goes.")
+Methods = Annotated[
+    str,
+    typer.Option(
+        help="Names, comma-separated, or all, untrained, trained; `rpobench list methods` tells of each.",
+        autocompletion=complete_names("methods", "all", "untrained", "trained"),
+    ),
 ]
-ServeWait = Annotated[float | None, typer.Option(help="Seconds until that server must answer; 900 unless given.")]
-Price = Annotated[str | None, typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file of them by model.")]
-MaxCost = Annotated[float | None, typer.Option(min=0, help="Dollars; stops when they are spent.")]
+Split = Annotated[
+    str,
+    typer.Option(
+        metavar="[train|dev|test]",
+        help="What is scored.",
+        rich_help_panel=EXAMPLES,
+        autocompletion=complete_choices(*SPLITS),
+    ),
+]
+BaseModel = Annotated[
+    str,
+    typer.Option(
+        help="smollm2-135m, hf:ORG/NAME@REV, hf:DIR, openai:MODEL, litellm:PROVIDER/MODEL",
+        autocompletion=complete_names("models"),
+    ),
+]
+Seeds = Annotated[str, typer.Option(help="Whole numbers, comma-separated.")]
+Profiles = Annotated[
+    str,
+    typer.Option(
+        metavar="[own|swapped]",
+        help="swapped: each example with another user's profile.",
+        rich_help_panel=EXAMPLES,
+        autocompletion=complete_choices("own", "swapped"),
+    ),
+]
+Adapter = Annotated[str | None, typer.Option(help="A run, or its folder: applies its trained module, trains none.")]
+BaseUrl = Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.", rich_help_panel=MODEL)]
+Concurrency = Annotated[int | None, typer.Option(min=1, help="Requests at a time to a server.", rich_help_panel=MODEL)]
+Serve = Annotated[
+    str | None,
+    typer.Option(
+        help="Command that starts a server for the run; {port} stands where its port goes.", rich_help_panel=MODEL
+    ),
+]
+ServeWait = Annotated[
+    float | None,
+    typer.Option(help="Seconds until that server must answer; 900 unless given.", rich_help_panel=MODEL),
+]
+Price = Annotated[
+    str | None,
+    typer.Option(help="IN,OUT in dollars a million tokens, or a JSON file of them by model.", rich_help_panel=LIMITS),
+]
+MaxCost = Annotated[
+    float | None, typer.Option(min=0, help="Dollars; stops when they are spent.", rich_help_panel=LIMITS)
+]
 OptionsOfModel = Annotated[
     str | None,
-    typer.Option("--model-options", help="JSON, or a file of it: temperature, max_tokens, further request content."),
+    typer.Option(
+        "--model-options",
+        help="JSON, or a file of it: temperature, max_tokens, further request content.",
+        rich_help_panel=MODEL,
+    ),
 ]
-ThinkTokens = Annotated[int | None, typer.Option(min=0, help="Tokens for the base model to think in, on top.")]
-WaitingTime = Annotated[float | None, typer.Option("--patience", min=0, help="Seconds a rate limit may last; 300.")]
-RefusedShare = Annotated[float, typer.Option("--max-refused", min=0, max=1, help="Share of a run without answer.")]
-LeftOutShare = Annotated[float, typer.Option("--max-left-out", min=0, max=1, help="Share of training examples.")]
-RetryUnanswered = Annotated[bool, typer.Option("--retry-unanswered", help="Ask again what stayed without answer.")]
+ThinkTokens = Annotated[
+    int | None, typer.Option(min=0, help="Tokens for the base model to think in, on top.", rich_help_panel=MODEL)
+]
+WaitingTime = Annotated[
+    float | None,
+    typer.Option("--patience", min=0, help="Seconds a rate limit may last; 300.", rich_help_panel=MODEL),
+]
+RefusedShare = Annotated[
+    float,
+    typer.Option("--max-refused", min=0, max=1, help="Share of a run without answer.", rich_help_panel=LIMITS),
+]
+LeftOutShare = Annotated[
+    float,
+    typer.Option("--max-left-out", min=0, max=1, help="Share of training examples.", rich_help_panel=LIMITS),
+]
+RetryUnanswered = Annotated[
+    bool, typer.Option("--retry-unanswered", help="Ask again what stayed without answer.", rich_help_panel=LIMITS)
+]
 Label = Annotated[str | None, typer.Option(help="What the rows are called, instead of by method and knobs.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only estimate calls, tokens and dollars.")]
-NoText = Annotated[bool, typer.Option("--no-text", help="Mark the runs so that `show` leaves texts out.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only estimate calls, tokens and dollars.", rich_help_panel=LIMITS)
+]
+NoText = Annotated[
+    bool,
+    typer.Option("--no-text", help="Mark the runs so that `show` leaves texts out.", rich_help_panel=OUTPUT),
+]
 
 
 def run_methods(

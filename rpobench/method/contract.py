@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from rpobench.method.answering import reread_prediction
-from rpobench.method.config import EvidenceConfig, MethodConfig, changed_knobs
+from rpobench.method.config import EvidenceConfig, MethodConfig, changed_knobs, choose_preset_evidence
 from rpobench.method.context import FitContext, PredictContext
 from rpobench.store.identity import digest
 from rpobench.task.contract import Task
@@ -163,6 +163,19 @@ class Method(ABC):
     def load(cls, path: Path, config: BaseModel) -> Method:
         """Return a method as `save` left it under the folder `path`."""
         return cls(config)
+
+
+def choose_preset_values(method_class: type[Method], preset: str) -> dict[str, Any]:
+    """Choose what a preset sets of a method's knobs: the evidence limits of all methods, and its own values.
+
+    Args:
+        method_class: The method.
+        preset: The preset's name.
+
+    Returns:
+        Values by knob; none for a preset that changes nothing.
+    """
+    return {**choose_preset_evidence(method_class.Config, preset), **method_class.presets.get(preset, {})}
 
 
 def prompts_digest(method: Method, tasks: Sequence[Task]) -> str | None:

@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from rpobench.method.config import choose_preset_evidence
-from rpobench.method.contract import Method
+from rpobench.method.contract import Method, choose_preset_values
 from rpobench.method.left_out import MOST_LEFT_OUT
 from rpobench.registry import get_method, load_working_methods, suggest_names
 from rpobench.runs.refusals import MOST_REFUSED, RefusalLimits
@@ -250,8 +249,7 @@ def configure_methods(plan: Plan) -> list[Method]:
 
 
 def _configure(method_class: type[Method], plan: Plan) -> BaseModel:
-    values = choose_preset_evidence(method_class.Config, plan.preset)
-    values |= method_class.presets.get(plan.preset, {})
+    values = choose_preset_values(method_class, plan.preset)
     values |= {knob: value for knob, value in plan.settings.items() if knob in method_class.Config.model_fields}
     return make_config(method_class, values)
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rpobench.method.config import EVIDENCE_BY_PRESET
+from rpobench.method.contract import choose_preset_values
 from rpobench.registry import get_method
 from rpobench.store.stored_run import StoredRun
 from rpobench.types import RpobenchError
@@ -169,16 +171,17 @@ def _knobs_unlike_defaults(run: StoredRun) -> set[str] | None:
 def _read_presets(method: str) -> Sequence[Mapping[str, Any]]:
     """What each preset of a method sets, as specs hold it."""
     try:
-        presets = get_method(method).presets.values()
+        method_class = get_method(method)
     except (RpobenchError, ImportError):
         return []
 
-    values = []
-    for preset in presets:
-        config = _read_config(method, preset)
+    presets = []
+    for name in sorted(EVIDENCE_BY_PRESET.keys() | method_class.presets.keys()):
+        values = choose_preset_values(method_class, name)
+        config = _read_config(method, values)
         if config is not None:
-            values.append({name: config[name] for name in preset})
-    return values
+            presets.append({knob: config[knob] for knob in values})
+    return presets
 
 
 def _read_config(method: str, settings: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rpobench.method.contract import choose_preset_values
 from rpobench.registry import get_method
 from rpobench.scoring.row_labels import label_runs
 from rpobench.store.results import StoredEnvironment, StoredResult
@@ -41,7 +42,7 @@ def make_run(method: str, config: Mapping[str, Any], label: str | None = None, *
 def configure(method: str, preset: str = "", **settings: Any) -> StoredRun:
     """A finished run of an installed method, as `rpobench run --preset` makes its spec."""
     method_class = get_method(method)
-    config = method_class.Config(**{**method_class.presets.get(preset, {}), **settings})
+    config = method_class.Config(**{**choose_preset_values(method_class, preset), **settings})
     configured = method_class(config)
 
     return make_run(method, config.model_dump(mode="json"), knobs=configured.changed_knobs())
