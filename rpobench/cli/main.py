@@ -58,7 +58,8 @@ class Commands(TyperGroup):
             option = getattr(error, "option_name", None)
             owners = _list_owners(self, option, "rpobench") if option and hasattr(error, "possibilities") else []
             if owners:
-                error.message = f"{option} is an option of {', '.join(owners)}; this command has none such"  # type: ignore[attr-defined]
+                message = f"{option} is an option of {', '.join(owners)}; this command has none such"
+                error.message = message  # type: ignore[attr-defined]
                 error.possibilities = []  # type: ignore[attr-defined]
             raise
 
