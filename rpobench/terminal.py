@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from rich import box
 from rich.console import Console
@@ -152,24 +153,39 @@ def _format_name(column: TableColumn, index: int) -> str:
 PROGRESS_CONSOLE = Console(stderr=True)  # the same for all bars: a bar within a bar is then drawn below it
 
 
+SECONDS_BETWEEN_LINES = 60.0  # of a step that is not on a terminal
+
+
+class Advance(Protocol):
+    """Moves a step on."""
+
+    def __call__(self, count: int, note: str = "") -> None:
+        """Say that `count` more items are finished; the note stands beside the numbers until the next one."""
+        ...
+
+
 @contextmanager
-def show_progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show on stderr how far a step has come: a bar on a terminal, plain lines elsewhere.
+def show_progress(description: str, total: int) -> Iterator[Advance]:
+    """Show on stderr how far a step has come: a bar on a terminal, elsewhere a line a minute and one at the end.
 
     Args:
         description: What the step is called.
         total: How many items it has; nothing is shown for 0.
 
     Yields:
-        A function to call with the number of items that were just finished.
+        A function to call with the number of items that were just finished, and a note such as the loss.
     """
     if not total:
-        yield lambda count: None
+        yield lambda count, note="": None
     elif PROGRESS_CONSOLE.is_terminal:
         with _make_bar() as bar:
             yield _add_bar_row(bar, description, total)
     else:
-        yield _make_line_printer(description, total)
+        lines = _ProgressLines(description, total)
+        try:
+            yield lines.advance
+        finally:
+            lines.close()
 
 
 def _make_bar() -> Progress:
@@ -178,35 +194,56 @@ def _make_bar() -> Progress:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=PROGRESS_CONSOLE,
     )
 
 
-def _add_bar_row(bar: Progress, description: str, total: int) -> Callable[[int], None]:
+def _add_bar_row(bar: Progress, description: str, total: int) -> Advance:
     """A row of the bar for one step, as the function that moves it on."""
-    row = bar.add_task(description, total=total, rate="")
+    row = bar.add_task(description, total=total, rate="", note="")
 
-    def advance(count: int) -> None:
+    def advance(count: int, note: str = "") -> None:
         bar.advance(row, count)
         speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
-        bar.update(row, rate=f"{speed:.1f}/s" if speed else "")
+        bar.update(row, rate=f"{speed:.1f}/s" if speed else "", **({"note": note} if note else {}))
 
     return advance
 
 
-def _make_line_printer(description: str, total: int) -> Callable[[int], None]:
-    """What stands for a bar where no terminal is: a function that prints a line each time it is called."""
-    start = time.monotonic()
-    finished = 0
+class _ProgressLines:
+    """What stands for a bar where no terminal is."""
 
-    def advance(count: int) -> None:
-        nonlocal finished
-        finished += count
+    def __init__(self, description: str, total: int) -> None:
+        self._description = description
+        self._total = total
+        self._finished = 0
+        self._note = ""
+        self._start = self._last_line = time.monotonic()
+        self._is_told = True
 
-        rate = finished / max(time.monotonic() - start, 1e-9)
-        seconds_left = (total - finished) / rate
-        print(f"{description}: {finished}/{total}, {rate:.1f}/s, {seconds_left:.0f} s left", file=sys.stderr)
+    def advance(self, count: int, note: str = "") -> None:
+        """Count finished items; prints where the last line is a minute old."""
+        self._finished += count
+        self._note = note or self._note
+        self._is_told = False
 
-    return advance
+        if time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._print()
+
+    def close(self) -> None:
+        """Print how far the step came, unless the last line said so."""
+        if not self._is_told:
+            self._print()
+
+    def _print(self) -> None:
+        now = time.monotonic()
+        self._last_line, self._is_told = now, True
+
+        rate = self._finished / max(now - self._start, 1e-9)
+        seconds_left = (self._total - self._finished) / rate if rate else 0.0
+        note = f", {self._note}" if self._note else ""
+        numbers = f"{self._finished}/{self._total}, {rate:.1f}/s, {seconds_left:.0f} s left"
+        print(f"{self._description}: {numbers}{note}", file=sys.stderr)

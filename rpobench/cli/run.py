@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rpobench.cli.log import stamp_log
 from rpobench.cli.options import (
     EXAMPLES,
     LIMITS,
@@ -173,7 +174,8 @@ def run_methods(
     plan = make_plan(**what, **examples, **model, **server, **limits, swap=not no_swap, texts=not no_text, out=out)
 
     execute = _print_estimate if dry_run else _run_plan
-    execute(plan, as_json=as_json)
+    with stamp_log():
+        execute(plan, as_json=as_json)
 
 
 def _print_estimate(plan: Plan, *, as_json: bool) -> None:

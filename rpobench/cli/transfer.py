@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rpobench.cli.log import stamp_log
 from rpobench.cli.options import (
     AsJson,
     Data,
@@ -56,7 +57,7 @@ def transfer(
     examples = {"data": data, "split": split, "limit": limit, "holdout": holdout}
     plan = make_plan(**what, **examples, swap=not no_swap, out=out)
 
-    with report_interrupt():
+    with stamp_log(), report_interrupt():
         cells = run_transfer(plan, home_models, drafting_models)
 
     if as_json:

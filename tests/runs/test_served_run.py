@@ -402,9 +402,9 @@ def test_an_estimate_comes_first_and_alone_with_dry_run(server: ChatServer, tmp_
 
     finished = run_command(server, tmp_path / "runs")
 
-    line = next(line for line in finished.stderr.splitlines() if line.startswith("estimate: "))
+    line = next(line for line in finished.stderr.splitlines() if "estimate: " in line)
     tokens = estimate["prompt_tokens"]
-    assert line.startswith(f"estimate: {COUNT} calls of the base model, about {tokens} tokens to read")
+    assert f" estimate: {COUNT} calls of the base model, about {tokens} tokens to read" in line
     assert line.endswith("dollars unknown without --price") and len(server.bodies) == COUNT
 
     again = run_command(server, tmp_path / "runs", "--dry-run")

@@ -79,7 +79,7 @@ def test_the_command_prints_what_a_module_learned_from(make_run: Make) -> None:
     records = json.loads(run_rpobench(*command, "--json").stdout)
     assert records == [trajectory.as_record() for trajectory in trajectories]
     refusal = run_rpobench(*command, "--trajectories")
-    assert refusal.returncode == 1 and "leave --trajectories and --data out" in refusal.stderr
+    assert refusal.returncode == 1 and "leave --trajectories, --data and --worst out" in refusal.stderr
 
 
 def test_what_a_module_learned_from_cannot_always_be_shown(make_run: Make) -> None:

@@ -10,11 +10,11 @@ from random import Random
 
 import pytest
 from rpobench.leaderboard.cell_stats import Sheet, compute_sheets
-from rpobench.leaderboard.comparability import choose_runs
 from rpobench.leaderboard.comparison import compare_runs
 from rpobench.leaderboard.formats.csv_json import as_csv
 from rpobench.leaderboard.formats.markdown import as_markdown
 from rpobench.leaderboard.rows import group_runs
+from rpobench.leaderboard.selection import RunFolders, choose_runs
 from run_answers import perfect
 
 from rpobench.store.result_store import ResultStore
@@ -79,7 +79,7 @@ def test_a_comparison_warns_and_beats_nobody_with_them(make_run: Make) -> None:
     make_run("mine", perfect)
     root = make_run("near", refused).parent
 
-    content = compare_runs(choose_runs(ResultStore(root), ["mine", "near", "third"])).to_json()
+    content = compare_runs(choose_runs(RunFolders([root]), ["mine", "near", "third"])).to_json()
 
     by_rival = {comparison["second"]: comparison for comparison in content["comparisons"] if comparison["main"]}
     assert by_rival["near"]["warnings"] == ["near: 12 examples without answer count as wrong"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rpobench.models.local.loading import silence_bars
 from rpobench.types import RpobenchError
 
 WEIGHTS = "*.safetensors"
@@ -49,11 +51,14 @@ def find_checkpoint(location: str) -> Checkpoint:
 
 
 def _download(name: str, revision: str | None) -> Checkpoint:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import snapshot_download, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
+        if not isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
+            print(f"hf:{name}: fetches the model's files from the hub", file=sys.stderr)
+        with silence_bars():
+            folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
     except (OSError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0]
         raise RpobenchError(

@@ -50,6 +50,23 @@ def fix_template_date(tokenizer: Any) -> Any:
 
 
 @contextmanager
+def silence_bars() -> Iterator[None]:
+    """Keep the bars away that libraries draw by tqdm, also where they have no switch for them."""
+    from tqdm import tqdm
+
+    draw = tqdm.__init__
+
+    def draw_nothing(bar: Any, *arguments: Any, **options: Any) -> None:
+        draw(bar, *arguments, **{**options, "disable": True})
+
+    tqdm.__init__ = draw_nothing
+    try:
+        yield
+    finally:
+        tqdm.__init__ = draw
+
+
+@contextmanager
 def silence_libraries() -> Iterator[None]:
     """Keep the library's own progress bars and warnings away: a program's stderr belongs to the program."""
     from transformers.utils import logging
@@ -59,7 +76,7 @@ def silence_libraries() -> Iterator[None]:
     logging.set_verbosity_error()
 
     try:
-        with warnings.catch_warnings():
+        with silence_bars(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of one library about another: nothing a user can do
             warnings.simplefilter("ignore", UserWarning)  # of missing weights, which are refused here
             yield

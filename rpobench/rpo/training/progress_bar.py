@@ -9,14 +9,17 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from rpobench.terminal import show_progress
 
+FIGURES = ("loss", "reward", "eval_loss", "eval_reward")  # that stand beside the steps, as far as a stage logs them
+
 
 class TrainingProgress(TrainerCallback):  # type: ignore[misc]  # transformers is read untyped
-    """Shows the steps of a training on stderr; one that continues after a kill starts where it was."""
+    """Shows the steps of a training on stderr with loss and reward; one that was killed continues where it was."""
 
     def __init__(self, description: str) -> None:
         self._description = description
         self._open_bar = ExitStack()
         self._steps_done = 0
+        self._figures: dict[str, float] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -28,6 +31,21 @@ class TrainingProgress(TrainerCallback):  # type: ignore[misc]  # transformers i
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._advance(state.global_step - self._steps_done)
         self._steps_done = state.global_step
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        for name in FIGURES:
+            if logs and name in logs:
+                self._figures[name] = float(logs[name])
+
+        note = ", ".join(f"{name} {self._figures[name]:.3f}" for name in FIGURES if name in self._figures)
+        self._advance(0, note)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -14,6 +14,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers import PrinterCallback, Trainer, TrainerState
 
+from rpobench.models.local.loading import silence_bars
 from rpobench.rpo.training.best_adapter import BestAdapter
 from rpobench.store.processes import is_first, wait_for_all
 from rpobench.store.whole_folder import whole_folder
@@ -181,6 +182,6 @@ def _quiet_libraries() -> Iterator[None]:
     """Silence bars and deprecation notes of the libraries below: they would hide the one bar that matters."""
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
-    with warnings.catch_warnings():
+    with silence_bars(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
