@@ -208,7 +208,7 @@ def _add_bar_row(bar: Progress, description: str, total: int) -> Advance:
     def advance(count: int, note: str = "") -> None:
         bar.advance(row, count)
         speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
-        bar.update(row, rate=f"{speed:.1f}/s" if speed else "", **({"note": note} if note else {}))
+        bar.update(row, rate=f"{speed:.1f}/s" if speed else "", note=note or bar.tasks[0].fields["note"])
 
     return advance
 
