@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 FIGURE_HEADS = ("first", "second", "difference", "95% interval", "p", "p Holm", "effect d", "users +/=/-", "detectable")
 
+# Which figures a narrow window keeps longest; any other goes first.
+PRIORITIES = {"difference": 1, "95% interval": 2, "p Holm": 3, "first": 4, "second": 5, "p": 6}
+
 
 def compare(
     names: Annotated[
@@ -99,22 +102,24 @@ def _print_report(report: ComparisonReport) -> None:
 
 def _print_rival(comparisons: Sequence[MetricComparison]) -> None:
     """Print the table of one rival, and what the table has no column for."""
-    from rich.table import Table
+    from rpobench.terminal import TableColumn, open_console, plain_text, print_columns
 
-    from rpobench.terminal import open_console, plain_text
+    rows = []
+    for comparison in comparisons:
+        rows.append([plain_text(cell) for cell in _cells(comparison)])
+        for cell in rows[-1]:
+            cell.stylize(_style(comparison))
+
+    columns = []
+    for head, cells in zip(("task", "metric", *FIGURE_HEADS), zip(*rows, strict=True), strict=True):
+        is_name = head in ("task", "metric")
+        priority = 0 if is_name else PRIORITIES.get(head, len(PRIORITIES) + 1)
+        columns.append(TableColumn(head, cells, priority, is_number=not is_name, is_name=is_name))
 
     title = f"{comparisons[0].first} against {comparisons[0].second}"
-    table = Table(title=plain_text(title), caption=_caption(comparisons))
-    table.add_column("task")
-    table.add_column("metric")
-    for name in FIGURE_HEADS:
-        table.add_column(name, justify="right")
-
-    for comparison in comparisons:
-        table.add_row(*map(plain_text, _cells(comparison)), style=_style(comparison))
+    print_columns(columns, title=title, caption=_caption(comparisons))
 
     screen = open_console()
-    screen.print(table)
     for line in _notes(comparisons):
         screen.print(plain_text(line))
 

@@ -84,8 +84,10 @@ class TableColumn:
     is_name: bool = False
 
 
-def print_columns(columns: Sequence[TableColumn], *, title: str = "", caption: str = "") -> None:
-    """Print a table on stdout in which no cell is shortened.
+def print_columns(
+    columns: Sequence[TableColumn], *, title: str = "", caption: str = "", screen: Console | None = None
+) -> None:
+    """Print a table in which no cell is shortened.
 
     Columns that have no room in the window are listed below it, row by row; where the output is piped all have room.
 
@@ -93,10 +95,11 @@ def print_columns(columns: Sequence[TableColumn], *, title: str = "", caption: s
         columns: The columns from left to right, each with equally many cells.
         title: Stands above the table.
         caption: Stands below it.
+        screen: Where it is printed; None is stdout.
     """
-    console = Console()
-    width = console.width if console.is_terminal else WITHOUT_LIMIT
-    console = Console(width=width)
+    console = screen or Console()
+    if not console.is_terminal:
+        console = Console(file=console.file, width=WITHOUT_LIMIT)
 
     if title:
         console.print(plain_text(title))

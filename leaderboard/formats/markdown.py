@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from rpobench.leaderboard.cell_stats import Sheet
 from rpobench.leaderboard.formats.across_models import ACROSS, arrange_across_models
@@ -20,7 +19,7 @@ from rpobench.leaderboard.formats.blocks import (
 )
 from rpobench.leaderboard.published import Reported
 
-from rpobench.terminal import escape_controls, plain_text
+from rpobench.terminal import TableColumn, escape_controls, plain_text, print_columns
 
 REPORTED = "Reported in papers, not run here: other data versions, splits, models and prompts; no test covers them"
 REPORTED_HEADS = ("method", "task", "metric", "value", "split", "model", "source")
@@ -54,28 +53,33 @@ def reported_cells(number: Reported) -> list[str]:
 def print_report(sheets: Sequence[Sheet], console: Console) -> None:
     """Print the same tables for a reader at a terminal; a piped one gets them without colours."""
     for sheet in sheets:
-        caption = plain_text(sheet_caption(sheet))
         for number, block in enumerate(arrange_blocks(sheet)):
             is_first = number == 0
             title = section_heading(sheet.section) if is_first else block.title
-            console.print(_terminal_table(block, plain_text(title), caption if is_first else None))
+            caption = sheet_caption(sheet) if is_first else ""
+            print_columns(_terminal_columns(block), title=title, caption=caption, screen=console)
+            console.print()
 
     for block in arrange_across_models(sheets):
-        console.print(_terminal_table(block, plain_text(f"{ACROSS}: {block.title}"), None))
+        print_columns(_terminal_columns(block), title=f"{ACROSS}: {block.title}", screen=console)
+        console.print()
 
 
-def _terminal_table(block: Block, title: Text, caption: Text | None) -> Table:
-    table = Table(title=title, caption=caption, min_width=60)
-    table.add_column("method", overflow="fold")
-    for head in block.heads:
-        table.add_column(plain_text(head), justify="right", overflow="fold")
+def _terminal_columns(block: Block) -> list[TableColumn]:
+    """A table's columns; in a narrow window the first tasks stay longest, and the number of seeds goes first."""
+    labels = [plain_text(label) for label in block.rows] + [Text(label, "italic dim") for label in block.references]
+    columns = [TableColumn("method", labels, is_name=True)]
 
-    for label, entries in block.rows.items():
-        table.add_row(plain_text(label), *map(_terminal_entry, entries))
-    for label, entries in block.references.items():
-        table.add_row(Text(label, "italic"), *map(_terminal_entry, entries), style="dim")
+    for position, head in enumerate(block.heads):
+        cells = [_terminal_entry(entries[position]) for entries in block.rows.values()]
+        for entries in block.references.values():
+            cell = _terminal_entry(entries[position])
+            cell.stylize("dim")
+            cells.append(cell)
+        priority = len(block.heads) + 1 if head == "seeds" else position + 1
+        columns.append(TableColumn(head, cells, priority, is_number=True))
 
-    return table
+    return columns
 
 
 def _terminal_entry(entry: Entry) -> Text:

@@ -75,25 +75,24 @@ def _parse_models(option: str, text: str) -> list[str]:
 
 def _print_matrix(cells: Sequence[TransferCell], home_models: Sequence[str], drafting_models: Sequence[str]) -> None:
     """Print a row for each task and module and a column for each base model; tab-separated where it is piped."""
-    from rich.table import Table
-
-    from rpobench.terminal import escape_controls, open_console, plain_text
+    from rpobench.terminal import TableColumn, escape_controls, is_terminal, plain_text, print_columns
 
     headings = ["task", "metric", "trained on", *drafting_models]
     rows = _make_rows(cells, home_models, drafting_models)
 
-    screen = open_console()
-    if not screen.is_terminal:
+    if not is_terminal():
         for row in (headings, *rows):
             print("\t".join(map(escape_controls, row)))
         return
 
-    table = Table(caption="applied to the drafts of each base model: the module's score (the drafts' own)")
-    for column, heading in enumerate(headings):
-        table.add_column(plain_text(heading), justify="right" if column > 2 else "left")
-    for row in rows:
-        table.add_row(*map(plain_text, row))
-    screen.print(table)
+    columns = []
+    for position, heading in enumerate(headings):
+        cells = [plain_text(row[position]) for row in rows]
+        is_name = position < 3
+        columns.append(TableColumn(heading, cells, 0 if is_name else position, is_number=not is_name, is_name=is_name))
+
+    caption = "applied to the drafts of each base model: the module's score (the drafts' own)"
+    print_columns(columns, caption=caption)
 
 
 def _make_rows(

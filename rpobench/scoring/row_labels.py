@@ -54,6 +54,7 @@ def label_runs(runs: Sequence[StoredRun]) -> list[str]:
     """
     rows = [_Row(run, row_identity(run), run.environment.label or run.spec.method) for run in runs]
 
+    _tell_identities_apart(rows, "method")  # that a label of the user's hides
     rows_by_name: dict[str, list[_Row]] = {}
     for row in rows:
         rows_by_name.setdefault(row.name, []).append(row)

@@ -84,6 +84,7 @@ def test_rows_of_one_label_that_differ_are_told_apart() -> None:
 
     assert label_runs(runs) == ["mine k=1", "mine k=2"]
     assert label_runs([runs[0], other_method]) == ["mine method=a", "mine method=b"]
+    assert label_runs([make_run("b", {}, "mine"), runs[1]]) == ["mine method=b", "mine method=a"]
 
 
 def test_the_newest_version_stands_without_its_number() -> None:
