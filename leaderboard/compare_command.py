@@ -111,10 +111,10 @@ def _print_rival(comparisons: Sequence[MetricComparison]) -> None:
             cell.stylize(_style(comparison))
 
     columns = []
-    for head, cells in zip(("task", "metric", *FIGURE_HEADS), zip(*rows, strict=True), strict=True):
+    for position, head in enumerate(("task", "metric", *FIGURE_HEADS)):
         is_name = head in ("task", "metric")
         priority = 0 if is_name else PRIORITIES.get(head, len(PRIORITIES) + 1)
-        columns.append(TableColumn(head, cells, priority, is_number=not is_name, is_name=is_name))
+        columns.append(TableColumn(head, [row[position] for row in rows], priority, not is_name, is_name))
 
     title = f"{comparisons[0].first} against {comparisons[0].second}"
     print_columns(columns, title=title, caption=_caption(comparisons))
