@@ -87,9 +87,9 @@ def _print_matrix(cells: Sequence[TransferCell], home_models: Sequence[str], dra
 
     columns = []
     for position, heading in enumerate(headings):
-        cells = [plain_text(row[position]) for row in rows]
+        texts = [plain_text(row[position]) for row in rows]
         is_name = position < 3
-        columns.append(TableColumn(heading, cells, 0 if is_name else position, is_number=not is_name, is_name=is_name))
+        columns.append(TableColumn(heading, texts, 0 if is_name else position, is_number=not is_name, is_name=is_name))
 
     caption = "applied to the drafts of each base model: the module's score (the drafts' own)"
     print_columns(columns, caption=caption)
