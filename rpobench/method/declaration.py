@@ -196,7 +196,7 @@ def _find_wrong_training(method_class: type[Method]) -> Iterator[str]:
         yield f"{place}: {label} trains, but has no `fit`; write `def fit(self, train, context)`"
     if method_class.save is Method.save:
         yield f"{place}: {label} trains, but has no `save`; write `def save(self, path)`, or what it learned is lost"
-    if method_class.load.__func__ is Method.load.__func__:  # type: ignore[attr-defined]  # a class method
+    if getattr(method_class.load, "__func__", None) is Method.load.__func__:  # type: ignore[attr-defined]
         yield (
             f"{place}: {label} trains, but has no `load`; "
             "write `@classmethod def load(cls, path, config)`, which reads what `save` wrote"
