@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from inspect import isclass, isfunction
@@ -23,6 +24,7 @@ from rpobench.leaderboard.rows import group_runs
 from run_answers import good
 
 from rpobench import api
+from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig, choose_preset_evidence
 from rpobench.store.result_store import ResultStore
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -40,7 +42,15 @@ def names() -> dict[str, Any]:
 
 def test_every_block_runs(names: dict[str, Any]) -> None:
     assert len(BLOCKS) >= 7
-    assert {"LatestItem", "LatestItems", "RecipeName", "ScorerWithLength", "ShortestFirst", "answered"} <= names.keys()
+    assert {
+        "LatestItem",
+        "LatestItems",
+        "UsualAnswer",
+        "RecipeName",
+        "ScorerWithLength",
+        "ShortestFirst",
+        "answered",
+    } <= names.keys()
 
 
 def test_a_method_is_about_25_lines() -> None:
@@ -52,6 +62,22 @@ def test_everything_for_authors_comes_from_the_api() -> None:
 
     # A column is added to the project itself, not by a plugin.
     assert set(imports) - {"rpobench.leaderboard.columns"} == {"rpobench.api", "rpobench.testing"}
+
+
+def test_entry_points_name_what_the_blocks_define(names: dict[str, Any]) -> None:
+    groups = [tomllib.loads(block) for block in re.findall(r"^```toml\n(.*?)^```$", TEXT, re.M | re.S)]
+
+    assert groups
+    for group in groups:
+        for points in group["project"]["entry-points"].values():
+            for name, target in points.items():
+                assert names[target.partition(":")[2]].name == name
+
+
+def test_a_copied_method_has_the_budget_of_its_rivals(names: dict[str, Any]) -> None:
+    for method_class in (names["LatestItem"], names["LatestItems"]):
+        assert choose_preset_evidence(method_class.Config, "quick") == QUICK_EVIDENCE
+        assert isinstance(method_class(method_class.Config()).evidence_limits, EvidenceConfig)
 
 
 def test_the_api_documents_what_it_exports() -> None:

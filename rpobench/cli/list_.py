@@ -45,7 +45,7 @@ def print_names(
     if as_json:
         print(json.dumps(names))
     elif group == "methods":
-        _print_table(_describe_methods(names))
+        _print_table(_describe_methods())
     elif group == "runs" and names:
         _print_table(_describe_runs(stored_runs))
     elif names:
@@ -72,14 +72,15 @@ def _print_table(columns: Sequence[TableColumn]) -> None:
         print("\t".join(cell.plain for cell in row))
 
 
-def _describe_methods(names: Sequence[str]) -> list[TableColumn]:
-    """What each method trains, where it applies and what it is."""
-    from rpobench.registry import get_method
+def _describe_methods() -> list[TableColumn]:
+    """What each method trains, where it applies and what it is; a broken one is named on stderr."""
+    from rpobench.registry import load_working_methods
     from rpobench.terminal import TableColumn, plain_text
 
-    methods = [get_method(name) for name in names]
+    methods_by_name = load_working_methods()
+    methods = list(methods_by_name.values())
     return [
-        TableColumn("method", [plain_text(name) for name in names], is_name=True),
+        TableColumn("method", [plain_text(name) for name in methods_by_name], is_name=True),
         TableColumn("trains", [plain_text(_say_training(method)) for method in methods]),
         TableColumn("applies to", [plain_text(_say_tasks(method)) for method in methods], priority=1),
         TableColumn("", [plain_text(_first_sentence(method)) for method in methods], priority=2),
@@ -97,8 +98,13 @@ def _say_tasks(method: type[Method]) -> str:
     from rpobench.registry import get_retriever, get_task
     from rpobench.runs.plan import ALL_TASKS
 
-    configured = method(method.Config())
-    tasks = [name for name in ALL_TASKS if configured.applies_to(get_task(name))]
+    try:
+        configured = method(method.Config())
+        tasks = [name for name in ALL_TASKS if configured.applies_to(get_task(name))]
+        needs_dates = any(get_retriever(name).needs_dates for name in configured.retrievers())
+    except Exception as error:  # noqa: BLE001  # somebody else's method that does not work
+        return f"broken ({type(error).__name__}: {error})"
+
     missing = [name for name in ALL_TASKS if name not in tasks]
 
     if not missing:
@@ -108,7 +114,6 @@ def _say_tasks(method: type[Method]) -> str:
     else:
         words = ", ".join(tasks) or "no LaMP task"
 
-    needs_dates = any(get_retriever(name).needs_dates for name in configured.retrievers())
     return f"{words}, with dates" if needs_dates else words
 
 
