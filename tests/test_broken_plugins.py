@@ -68,6 +68,10 @@ MISTAKES = {
         CLASS + "    def fit(self, train, context): ...\n" + GOOD,
         3, "Mine has `fit`, but nothing says that it trains; write `trains = True`",
     ),
+    "trains switched off beside fit": (
+        CLASS + "    trains = False\n    def fit(self, train, context): ...\n" + GOOD,
+        3, "Mine has `fit`, but nothing says that it trains; write `trains = True`",
+    ),
     "fit forgotten": (CLASS + "    trains = True\n" + GOOD, 3, "trains, but has no `fit`"),
     "save forgotten": (
         CLASS + "    trains = True\n    def fit(self, train, context): ...\n" + GOOD,
@@ -227,3 +231,10 @@ def test_a_model_without_its_members_is_one_line(install: PluginWriter) -> None:
         get_model("mine")
 
     assert str(failure.value).startswith(f"{file}:6: ")
+
+
+def test_a_subclass_may_switch_off_training(install: PluginWriter) -> None:
+    learns = "class Learns(Method):\n    trains = True\n    def fit(self, train, context): ...\n" + GOOD
+    install(learns + "class Mine(Learns):\n    name = 'mine'\n    trains = False\n")
+
+    assert get_method("mine").trains is False

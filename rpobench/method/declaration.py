@@ -184,10 +184,11 @@ def _find_wrong_defaults(method_class: type[Method], config_class: type[BaseMode
 
 def _find_wrong_training(method_class: type[Method]) -> Iterator[str]:
     place, label = find_place(method_class), method_class.__name__
-    says_whether = any("trains" in vars(ancestor) for ancestor in method_class.__mro__ if ancestor is not Method)
     has_fit = method_class.fit is not Method.fit
 
-    if has_fit and not says_whether:
+    # A subclass may switch off what an ancestor learns; who writes `fit` wants it to be called.
+    switches_off = _find_definer(method_class, "trains") < _find_definer(method_class, "fit")
+    if has_fit and not method_class.trains and not switches_off:
         yield f"{place}: {label} has `fit`, but nothing says that it trains; write `trains = True`"
     if not method_class.trains:
         return
@@ -201,6 +202,11 @@ def _find_wrong_training(method_class: type[Method]) -> Iterator[str]:
             f"{place}: {label} trains, but has no `load`; "
             "write `@classmethod def load(cls, path, config)`, which reads what `save` wrote"
         )
+
+
+def _find_definer(method_class: type[Method], member: str) -> int:
+    """The place of the class that defines a member among the class's ancestors, itself first."""
+    return next(index for index, ancestor in enumerate(method_class.__mro__) if member in vars(ancestor))
 
 
 def _check_ids(method: Method, examples: Sequence[Example], predictions: Sequence[Prediction]) -> None:
