@@ -147,7 +147,8 @@ def _cell_stats(cell: Cell, comparison: Comparison | None, p_holm: float) -> Cel
     stacked = stack_runs(cell.runs)
     if stacked:
         for metric in sample.metric_names:
-            intervals[metric] = interval(stacked.metric(metric), stacked.sums)
+            limits = stacked.any_run.task.metric_limits(metric)
+            intervals[metric] = interval(stacked.metric(metric), stacked.sums, limits=limits)
 
     return CellStats(
         values={metric: cell.value(metric) for metric in sample.metric_names},

@@ -139,7 +139,7 @@ def _cells(comparison: MetricComparison) -> list[str]:
 
     interval = "-"
     if difference is not None and difference.low is not None and difference.high is not None:
-        interval = f"{difference.low:+z.3f} to {difference.high:+z.3f}"
+        interval = _range(difference.low, difference.high)
 
     return [
         comparison.task,
@@ -156,6 +156,17 @@ def _cells(comparison: MetricComparison) -> list[str]:
     ]
 
 
+def _range(low: float, high: float) -> str:
+    """An interval in figures: one that excludes 0 gets the digits that show it."""
+    excludes_zero = low > 0 or high < 0
+    return f"{_bound(low, exact=excludes_zero)} to {_bound(high, exact=excludes_zero)}"
+
+
+def _bound(value: float, *, exact: bool) -> str:
+    text = f"{value:+z.3f}"
+    return f"{value:+.1g}" if exact and not float(text) else text
+
+
 def _figure(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
@@ -165,9 +176,11 @@ def _caption(comparisons: Sequence[MetricComparison]) -> str:
     from rpobench.scoring.stats import F1_NOTE, FEW_USERS
 
     several_seeds = max(comparisons[0].seeds) > 1
-    sources = "users and seeds vary" if several_seeds else "one seed: says nothing about other seeds"
+    sources = "users and seeds vary" if several_seeds else "one seed, says nothing about other seeds"
     tasks = len({comparison.task for comparison in comparisons})
-    caption = f"first minus second, by user; {sources}; Holm over {tasks} task(s)"
+    caption = (
+        f"positive: the first is better; interval and p are one test, by user; {sources}; Holm over {tasks} task(s)"
+    )
 
     has_few = False
     for comparison in comparisons:
@@ -187,6 +200,11 @@ def _notes(comparisons: Sequence[MetricComparison]) -> list[str]:
             notes.append(
                 f"{name}: not tested, schema 1 and other versions of the task keep no measures for it: run it again"
             )
+
+        difference = comparison.difference
+        if comparison.is_main and difference and difference.seeds_alone and difference.users_alone:
+            users, seeds = _range(*difference.users_alone), _range(*difference.seeds_alone)
+            notes.append(f"{name}: 95% interval over users alone {users}, over seeds alone {seeds}")
 
         equivalence = comparison.difference.equivalence if comparison.difference else None
         if equivalence:

@@ -17,7 +17,7 @@ from rpobench.leaderboard.comparability import (
     unanswered_warnings,
 )
 from rpobench.leaderboard.pairing import RunsBySeed, compare_rows, match_seeds
-from rpobench.leaderboard.rows import improvement, natural_order
+from rpobench.leaderboard.rows import natural_order
 
 from rpobench.registry import get_task
 from rpobench.scoring.by_user import SumsByUser, sum_by_user
@@ -44,21 +44,25 @@ class Equivalence:
 
 @dataclass(frozen=True)
 class Difference:
-    """First minus second in one metric. A number that cannot be known is None.
+    """How much better the first is in one metric. A number that cannot be known is None.
 
     Attributes:
-        difference: Its value, in the metric's own unit.
-        low: The lower end of its 95% interval.
+        difference: First minus second in the metric's own unit, turned so that positive is better.
+        low: The lower end of its 95% interval, which excludes 0 exactly where p is at most 0.05.
         high: The upper end.
+        users_alone: The interval over users with these seeds, as (low, high).
+        seeds_alone: The interval over seeds with these users; None where there is one seed.
         p: The two-sided p-value, paired by user.
         detectable: The smallest true difference that these data would show.
-        gain: The difference, turned so that positive is better.
+        gain: The difference once more, under the name that reports use.
         equivalence: Only where both are one method, with own profiles here and swapped ones there.
     """
 
     difference: float
     low: float | None
     high: float | None
+    users_alone: tuple[float, float] | None
+    seeds_alone: tuple[float, float] | None
     p: float | None
     detectable: float | None
     gain: float
@@ -270,14 +274,17 @@ def _difference(first: RunsBySeed, second: RunsBySeed, metric: str) -> Differenc
 
     run = next(iter(first.values()))
     interval = comparison.difference
+    users_alone, seeds_alone = interval.by_source()
 
     return Difference(
         difference=interval.value,
         low=_none_if_nan(interval.low),
         high=_none_if_nan(interval.high),
+        users_alone=users_alone,
+        seeds_alone=seeds_alone,
         p=_none_if_nan(comparison.p),
         detectable=_none_if_nan(comparison.detectable),
-        gain=improvement(run, metric, interval.value),
+        gain=interval.value,
         equivalence=_equivalence(run, comparison) if _is_control(first, second) else None,
     )
 
@@ -369,7 +376,8 @@ def _verdicts(comparisons: Sequence[MetricComparison]) -> list[Verdict]:
 def _fields(kind: type[Difference] | type[UserEffect], content: Difference | UserEffect | None) -> Mapping[str, Any]:
     """The fields of a dataclass with their values, None for each where there is no content."""
     if content is not None:
-        return asdict(content)
+        values = asdict(content)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     return dict.fromkeys(field.name for field in fields(kind))
 

@@ -10,7 +10,7 @@ import numpy as np
 from rpobench.leaderboard.rows import Cell
 
 from rpobench.scoring.by_user import Array, SumsByUser, sum_by_user
-from rpobench.scoring.stats import Comparison, Interval, compare, difference
+from rpobench.scoring.stats import Comparison, Interval, compare
 from rpobench.store.stored_run import StoredRun
 
 RunsBySeed = Mapping[int, StoredRun]
@@ -46,7 +46,7 @@ def stack_runs(runs: Sequence[StoredRun]) -> StackedRuns | None:
 
 
 def compare_rows(first: RunsBySeed, second: RunsBySeed, metric: str) -> Comparison | None:
-    """Compare two rows in a metric, first minus second, on the same examples.
+    """Compare two rows in a metric on the same examples.
 
     Args:
         first: Runs by seed.
@@ -54,14 +54,10 @@ def compare_rows(first: RunsBySeed, second: RunsBySeed, metric: str) -> Comparis
         metric: The metric.
 
     Returns:
-        The comparison; None where a side has no run or keeps no measures.
+        The comparison, whose difference is positive where the first is better, whatever the metric's direction; None
+        where a side has no run or keeps no measures.
     """
-    sides = _stack_pairs(*match_seeds(first, second))
-    if sides is None:
-        return None
-
-    first_runs, second_runs = sides
-    return compare(first_runs.metric(metric), first_runs.sums, second_runs.sums)
+    return _compare_sides(*match_seeds(first, second), metric)
 
 
 def match_seeds(first: RunsBySeed, second: RunsBySeed) -> tuple[dict[int, StoredRun], dict[int, StoredRun]]:
@@ -84,17 +80,30 @@ def gain_interval(cell: Cell) -> Interval | None:
     own_runs = {seed: cell.own_runs[seed] for seed in seeds}
     swapped_runs = {seed: cell.swapped_runs[seed] for seed in seeds}
 
-    sides = _stack_pairs(own_runs, swapped_runs)
+    comparison = _compare_sides(own_runs, swapped_runs, cell.sample.main_metric)
+    return comparison.difference if comparison else None
+
+
+def _compare_sides(first: RunsBySeed, second: RunsBySeed, metric: str) -> Comparison | None:
+    """First minus second in a metric, turned so that positive is better; None where it is not known."""
+    sides = _stack_pairs(first, second)
     if sides is None:
         return None
 
-    own_side, swapped_side = sides
-    metric = cell.sample.main_metric
-    change = difference(own_side.metric(metric), own_side.sums, swapped_side.sums)
-    if cell.sample.higher_is_better(metric):
-        return change
+    first_runs, second_runs = sides
+    task = first_runs.any_run.task
+    if task.metrics[metric] == "min":
+        first_runs, second_runs = second_runs, first_runs
 
-    return Interval(-change.value, -change.high, -change.low, change.spread)
+    lowest, highest = task.metric_limits(metric)
+    span = highest - lowest
+    return compare(
+        first_runs.metric(metric),
+        first_runs.sums,
+        second_runs.sums,
+        weights=first_runs.any_run.counts,
+        limits=(-span, span),
+    )
 
 
 def _stack_pairs(first: RunsBySeed, second: RunsBySeed) -> tuple[StackedRuns, StackedRuns] | None:

@@ -30,12 +30,14 @@ class SumsByUser:
         users: The users, sorted.
         sums: What the metrics are made of, summed over each user's examples: (users, summands).
         scores: Each user's mean score: (users,).
+        counts: Each user's number of examples: (users,).
     """
 
     task: Task
     users: tuple[str, ...]
     sums: Array
     scores: Array
+    counts: Array
 
     def metric(self, name: str) -> Callable[[Array], Any]:
         """Return the function from sums, shape (..., summands), to the values of this metric, shape (...)."""
@@ -76,4 +78,5 @@ def sum_by_user(run: StoredRun, *, only: Collection[str] | None = None) -> SumsB
 
     scores = [run.result.scores[example_id] for example_id in examples]
     score_sums = np.bincount(user_indices, scores, minlength=len(users))
-    return SumsByUser(task, users, sums, score_sums / np.bincount(user_indices))
+    counts = np.bincount(user_indices)
+    return SumsByUser(task, users, sums, score_sums / counts, counts)

@@ -16,17 +16,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.optimize import brentq
+
+from rpobench.scoring.exchange import ExchangeTest, exchange_users
+from rpobench.scoring.spread import Spread
 
 Array = NDArray[Any]
 Metric = Callable[[Array], Array]  # (..., summands) to (...)
+Limits = tuple[float, float]
+Bounds = tuple[float, float]
+
+UNLIMITED: Limits = (-math.inf, math.inf)
 
 ALPHA = 0.05
 POWER = 0.8
 MARGIN = 0.02  # of a metric's range: swapped profiles that change less change nothing of note
 RESAMPLES = 2000
 PERMUTATIONS = 4999
-SMALLEST_TAIL = 1e-12  # smaller shares are reported as this one
 EQUAL = 1e-12  # scores that differ by no more are equal
 BCA_USERS = 1000  # beyond them the jackknife of BCa costs users squared and corrects nothing visible
 BATCH_CELLS = 5_000_000  # numbers of one batch of draws in memory
@@ -34,70 +39,6 @@ FEW_USERS = 100  # with fewer, intervals of macro-F1 over many labels miss too o
 F1_NOTE = (
     f"Intervals of f1 over fewer than {FEW_USERS} users are too narrow where labels are many: trust accuracy there."
 )
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Variance of an estimate: the part that other users would bring, and the part that other seeds would.
-
-    The quantiles of their sum are Cochran's (Cochran and Cox 1957, Experimental Designs): each part has its own
-    degrees of freedom. They err on the side of caution. A single t with Satterthwaite's degrees errs on the other side
-    (12% false positives at two seeds).
-
-    Attributes:
-        of_users: Variance of the estimate over draws of users.
-        users: How many users it rests on.
-        of_seeds: Variance of the estimate over seeds; 0 where there is one seed.
-        seeds: How many seeds it rests on.
-    """
-
-    of_users: float
-    users: int
-    of_seeds: float = 0.0
-    seeds: int = 1
-
-    @property
-    def se(self) -> float:
-        """The standard error."""
-        return math.sqrt(self.of_users + self.of_seeds)
-
-    def quantile(self, share: float) -> float:
-        """Return how far above the truth an estimate lies at most in a share of repetitions.
-
-        Args:
-            share: The share, from 0.5 to 1.
-
-        Returns:
-            The distance, in units of the metric.
-        """
-        squared = self.of_users * float(stats.t(self.users - 1).ppf(share)) ** 2
-        if self.of_seeds:
-            squared += self.of_seeds * float(stats.t(self.seeds - 1).ppf(share)) ** 2
-
-        return math.sqrt(squared)
-
-    def tail(self, distance: float) -> float:
-        """Return the share of repetitions in which an estimate lies further above the truth than a distance.
-
-        Args:
-            distance: The distance, in units of the metric; it may be negative.
-
-        Returns:
-            The share, in [0, 1].
-        """
-        if distance == 0:
-            return 0.5
-        if self.se == 0:
-            return float(distance < 0)
-        if distance < 0:
-            return 1 - self.tail(-distance)
-        if not self.of_seeds:
-            return float(stats.t(self.users - 1).sf(distance / self.se))
-
-        # The tail of the sum has no closed form: search for the share whose quantile is the distance.
-        if self.quantile(1 - SMALLEST_TAIL) < distance:
-            return SMALLEST_TAIL
-        return float(brentq(lambda share: self.quantile(1 - share) - distance, SMALLEST_TAIL, 0.5))
 
 
 @dataclass(frozen=True)
@@ -112,12 +53,29 @@ class Interval:
         low: Lower bound.
         high: Upper bound.
         spread: Its variance by source.
+        limits: The least and the largest value that there can be; no bound lies beyond them.
     """
 
     value: float
     low: float
     high: float
     spread: Spread | None
+    limits: Limits = UNLIMITED
+
+    def by_source(self) -> tuple[Bounds | None, Bounds | None]:
+        """Return the 95% interval over users alone (with these seeds), and over seeds alone (with these users).
+
+        Returns:
+            Each as (low, high); None where the source does not vary.
+        """
+        if self.spread is None:
+            return None, None
+
+        of_users, of_seeds = self.spread.source_quantiles(1 - ALPHA / 2)
+        return self._bounds(of_users), self._bounds(of_seeds)
+
+    def _bounds(self, reach: float | None) -> Bounds | None:
+        return clip(self.value - reach, self.value + reach, self.limits) if reach else None
 
 
 @dataclass(frozen=True)
@@ -176,67 +134,128 @@ class Wins(NamedTuple):
     losses: int
 
 
-def interval(metric: Metric, sums: Array, *, seed: int = 0) -> Interval:
-    """Estimate a metric, as the mean over seeds, with its interval.
+def interval(metric: Metric, sums: Array, *, limits: Limits = UNLIMITED, seed: int = 0) -> Interval:
+    """Estimate a metric as its mean over seeds, with an interval from draws of users with replacement.
+
+    With one seed the bounds are those of the bootstrap over users. With several they come from the spread over users
+    and over seeds together, and end at the metric's limits.
 
     Args:
         metric: The function from sums to the metric.
         sums: (seeds, users, summands).
+        limits: The least and the largest value of the metric.
         seed: Of the draws.
 
     Returns:
         The metric with its interval.
     """
-    return _estimate_interval(metric, sums, seed)
+    seeds, users = sums.shape[:2]
+    by_seed = metric(sums.sum(axis=1))
+    value = float(by_seed.mean())
+    if users < 2:
+        return Interval(value, math.nan, math.nan, None, limits)
+
+    def drawn_metric(indices: Array, axis: int = -1) -> Any:
+        counts = _count_draws(np.atleast_2d(indices), users)
+        values = np.mean([metric(counts @ sums_of_seed) for sums_of_seed in sums], axis=0)
+        return np.round(values, 12).reshape(indices.shape[:-1])
+
+    low, high, se = _bootstrap(drawn_metric, users, seed)
+    of_users = se**2 * users / (users - 1)  # draws from `users` spread as if there were one user less
+    if seeds > 1:
+        return _spread_interval(value, Spread(of_users, users, _seed_variance(by_seed), seeds), limits)
+
+    if low == high:
+        low = high = math.nan
+    return Interval(value, low, high, Spread(of_users, users), limits)
 
 
-def difference(metric: Metric, first: Array, second: Array, *, seed: int = 0) -> Interval:
-    """Estimate first minus second on the same users and seeds.
+def compare(
+    metric: Metric,
+    first: Array,
+    second: Array,
+    *,
+    weights: Array | None = None,
+    limits: Limits = UNLIMITED,
+    seed: int = 0,
+) -> Comparison:
+    """Estimate first minus second on the same users and seeds, with interval and test from one procedure.
+
+    With one seed both come from exchanging all answers of a user between the methods (`exchange`). With several seeds
+    both come from the spread over users and over seeds. So the interval excludes 0 exactly where p <= `ALPHA`. Where
+    there is no spread, there is no interval, and p is that of the exchange.
 
     Args:
         metric: The function from sums to the metric.
         first: (seeds, users, summands).
         second: The same shape, users and seeds in the same order.
-        seed: Of the draws.
-
-    Returns:
-        The difference with its interval.
-    """
-    width = first.shape[2]
-    pairs = np.concatenate([first, second], axis=2)
-
-    def metric_difference(sums: Array) -> Array:
-        return metric(sums[..., :width]) - metric(sums[..., width:])
-
-    return _estimate_interval(metric_difference, pairs, seed)
-
-
-def compare(metric: Metric, first: Array, second: Array, *, seed: int = 0) -> Comparison:
-    """Test the `difference` of two methods.
-
-    With one seed it is a permutation test that exchanges all answers of a user between the methods. With several seeds
-    it is a test on the spread over users and over seeds. Where there is no spread, it is the same exchange of sums over
-    seeds.
-
-    Args:
-        metric: The function from sums to the metric.
-        first: (seeds, users, summands).
-        second: The same shape, users and seeds in the same order.
+        weights: How much each user counts in the metric, such as her number of examples, (users,); alike by default.
+        limits: The least and the largest difference that there can be.
         seed: Of the draws.
 
     Returns:
         The difference with its p-value.
     """
-    estimate = difference(metric, first, second, seed=seed)
-    spread = estimate.spread
-    if not spread:
-        return Comparison(estimate, math.nan)
+    seeds, users = first.shape[:2]
+    by_seed = metric(first.sum(axis=1)) - metric(second.sum(axis=1))
+    value = float(by_seed.mean())
+    if users < 2:
+        return Comparison(Interval(value, math.nan, math.nan, None, limits), math.nan)
 
-    if len(first) > 1 and spread.se:
-        return Comparison(estimate, 2 * spread.tail(abs(estimate.value)))
+    spread = Spread(_difference_variance(metric, first, second), users, _seed_variance(by_seed), seeds)
+    if seeds > 1 and spread.se:
+        return Comparison(_spread_interval(value, spread, limits), 2 * spread.tail(abs(value)))
 
-    p = exchange_test(metric, first.sum(axis=0), second.sum(axis=0), seed=seed)
-    return Comparison(estimate, p)
+    test = _exchange(metric, first.sum(axis=0), second.sum(axis=0), weights, seed)
+    low, high = clip(test.low, test.high, limits) if spread.se else (math.nan, math.nan)
+    return Comparison(Interval(value, low, high, spread, limits), test.p)
+
+
+def exchange_test(metric: Metric, first: Array, second: Array, *, seed: int = 0) -> float:
+    """Test a difference by exchanging users between two methods; all exchanges where they are few.
+
+    Args:
+        metric: The function from sums to the metric.
+        first: (users, summands).
+        second: The same users in the same order.
+        seed: Of the exchanges.
+
+    Returns:
+        The two-sided p-value.
+    """
+    return _exchange(metric, first, second, None, seed).p
+
+
+def clip(low: float, high: float, limits: Limits) -> Bounds:
+    """Return the part of an interval that lies within limits."""
+    return max(low, limits[0]), min(high, limits[1])
+
+
+def _exchange(metric: Metric, first: Array, second: Array, weights: Array | None, seed: int) -> ExchangeTest:
+    return exchange_users(metric, first, second, weights, exchanges=PERMUTATIONS, alpha=ALPHA, seed=seed)
+
+
+def _spread_interval(value: float, spread: Spread, limits: Limits) -> Interval:
+    """The interval of a value with this spread; without bounds where there is none."""
+    reach = spread.quantile(1 - ALPHA / 2) if spread.se else math.nan
+    low, high = (value - reach, value + reach) if math.isnan(reach) else clip(value - reach, value + reach, limits)
+
+    return Interval(value, low, high, spread, limits)
+
+
+def _difference_variance(metric: Metric, first: Array, second: Array) -> float:
+    """The variance of a difference over draws of users: the jackknife, which leaves out one user after another."""
+    users = first.shape[1]
+    first_without = metric(first.sum(axis=1, keepdims=True) - first)
+    second_without = metric(second.sum(axis=1, keepdims=True) - second)
+
+    differences = np.round((first_without - second_without).mean(axis=0), 12)
+    return float((users - 1) * differences.var())
+
+
+def _seed_variance(by_seed: Array) -> float:
+    """The variance of a mean over seeds, from its values by seed; 0 where there is one."""
+    return float(np.round(by_seed, 12).var(ddof=1)) / len(by_seed) if len(by_seed) > 1 else 0.0
 
 
 def effect_size(first: Array, second: Array) -> float:
@@ -306,37 +325,6 @@ def beats_all(ps: Sequence[float], gains: Sequence[float]) -> float:
     return max(ps) if all(gain > 0 for gain in gains) else 1.0
 
 
-def _estimate_interval(metric: Metric, sums: Array, seed: int) -> Interval:
-    """Estimate a metric as its mean over seeds, with an interval from draws of users with replacement.
-
-    With one seed the bounds are those of the bootstrap over users. With several they come from the spread over users
-    and over seeds together. `sums` is (seeds, users, summands).
-    """
-    seeds, users = sums.shape[:2]
-    by_seed = metric(sums.sum(axis=1))
-    value = float(by_seed.mean())
-    if users < 2:
-        return Interval(value, math.nan, math.nan, None)
-
-    def drawn_metric(indices: Array, axis: int = -1) -> Any:
-        counts = _count_draws(np.atleast_2d(indices), users)
-        values = np.mean([metric(counts @ sums_of_seed) for sums_of_seed in sums], axis=0)
-        return np.round(values, 12).reshape(indices.shape[:-1])
-
-    low, high, se = _bootstrap(drawn_metric, users, seed)
-    of_users = se**2 * users / (users - 1)  # draws from `users` spread as if there were one user less
-
-    if seeds == 1:
-        if low == high:
-            low = high = math.nan
-        return Interval(value, low, high, Spread(of_users, users))
-
-    of_seeds = float(by_seed.var(ddof=1)) / seeds
-    spread = Spread(of_users, users, of_seeds, seeds)
-    reach = spread.quantile(1 - ALPHA / 2) if spread.se else math.nan
-    return Interval(value, value - reach, value + reach, spread)
-
-
 def _count_draws(indices: Array, users: int) -> Array:
     """Count how often each user was drawn: (draws, drawn) indices of users become (draws, users) counts."""
     draws = len(indices)
@@ -362,37 +350,3 @@ def _bootstrap(statistic: Callable[..., Array], users: int, seed: int) -> tuple[
 
     low, high = bootstrap.confidence_interval
     return float(low), float(high), float(bootstrap.standard_error)
-
-
-def exchange_test(metric: Metric, first: Array, second: Array, *, seed: int = 0) -> float:
-    """Test a difference by exchanging users between two methods; all exchanges where they are few.
-
-    Args:
-        metric: The function from sums to the metric.
-        first: (users, summands).
-        second: The same users in the same order.
-        seed: Of the exchanges.
-
-    Returns:
-        The two-sided p-value.
-    """
-    users = len(first)
-    total = first.sum(axis=0) + second.sum(axis=0)
-    change = second - first
-
-    def exchanged_difference(indices: Array, partners: Array, axis: int = -1) -> Array:
-        exchanged = np.atleast_2d(indices) >= users  # an index from `users` on is of the second method
-        sums = first.sum(axis=0) + exchanged @ change
-        return np.round(metric(sums) - metric(total - sums), 12).reshape(indices.shape[:-1])
-
-    indices = np.arange(users)
-    test = stats.permutation_test(
-        (indices, indices + users),
-        exchanged_difference,
-        permutation_type="samples",
-        n_resamples=PERMUTATIONS,
-        batch=max(1, BATCH_CELLS // users),
-        vectorized=True,
-        rng=seed,
-    )
-    return float(test.pvalue)

@@ -180,6 +180,11 @@ class Task(ABC):
         """How far the main metric's best and worst values lie apart."""
         return self.scorer.main.span
 
+    def metric_limits(self, name: str) -> tuple[float, float]:
+        """Return the least and the largest value that a metric can have."""
+        metric = next(metric for metric in self.scorer.metrics if metric.name == name)
+        return metric.lowest, metric.lowest + metric.span
+
     def score(self, text: str, target: str) -> float:
         """Score one answer, in [0, 1]; higher is better. See `Scorer.score`."""
         return self.scorer.score(text, target)

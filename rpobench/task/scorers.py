@@ -30,11 +30,13 @@ class Metric:
         name: The official name.
         direction: Whether the largest or the smallest value is best.
         span: How far the best and the worst value lie apart.
+        lowest: The least value.
     """
 
     name: str
     direction: Direction
     span: float = 1.0
+    lowest: float = 0.0
 
 
 class Scorer(ABC):

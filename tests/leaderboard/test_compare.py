@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from rpobench.leaderboard.compare_command import _range
 from rpobench.leaderboard.comparison import compare_runs
 from rpobench.leaderboard.formats.blocks import Entry
 from rpobench.leaderboard.selection import RunFilter, RunFolders, choose_runs
@@ -35,9 +36,9 @@ def test_a_better_method_is_found_better(make_run: Make, tmp_path: Path) -> None
     (mae, rmse) = report["comparisons"]
 
     assert (mae["task"], mae["metric"], mae["main"], rmse["metric"]) == ("LaMP-3", "MAE", True, "RMSE")
-    assert mae["difference"] == pytest.approx(mae["first_value"] - mae["second_value"]) and mae["difference"] < 0
-    assert mae["gain"] == -mae["difference"], "a lower error is better"
-    assert mae["p"] < 0.01 and mae["low"] < mae["difference"] < mae["high"] < 0
+    assert mae["difference"] == pytest.approx(mae["second_value"] - mae["first_value"]), "a lower error is better"
+    assert mae["gain"] == mae["difference"] > 0
+    assert mae["p"] < 0.01 and 0 < mae["low"] < mae["difference"] < mae["high"]
     assert mae["wins"] > mae["losses"] and mae["wins"] + mae["ties"] + mae["losses"] == mae["users"]
     assert mae["effect_size"] > 0.5 and mae["detectable"] > 0 and mae["equivalence"] is None
 
@@ -252,7 +253,7 @@ def test_seeds_that_both_have_are_held_against_each_other(make_run: Make, tmp_pa
     comparison = compare_named(tmp_path, "one", "two")["comparisons"][0]
 
     assert comparison["seeds"] == [2, 2] and comparison["difference"] == pytest.approx(
-        comparison["first_value"] - comparison["second_value"]
+        comparison["second_value"] - comparison["first_value"]
     )
 
     for seed in (7, 8):
@@ -325,6 +326,27 @@ def test_intervals_of_f1_over_few_users_are_warned_of(make_run: Make, tmp_path: 
     printed = CliRunner().invoke(app, ["compare", "one", "two", "--runs", str(tmp_path / "runs")]).stdout
 
     assert ("f1 over fewer" in " ".join(printed.split())) is warned
+
+
+def test_a_bound_that_excludes_zero_is_not_shown_as_zero() -> None:
+    assert _range(0.0004, 0.1) == "+0.0004 to +0.100"
+    assert _range(-0.1, -0.0004) == "-0.100 to -0.0004"
+    assert _range(-0.0004, 0.1) == "+0.000 to +0.100"
+
+
+def test_intervals_of_users_and_of_seeds_stand_side_by_side(make_run: Make, tmp_path: Path) -> None:
+    for seed in range(3):
+        make_run("good", good, seed=seed)
+        make_run("poor", poor if seed else good, seed=seed)
+
+    (mae, _) = compare_named(tmp_path, "good", "poor")["comparisons"]
+    printed = CliRunner().invoke(app, ["compare", "good", "poor", "--runs", str(tmp_path / "runs")]).stdout
+
+    for low, high in (mae["users_alone"], mae["seeds_alone"]):
+        assert low < mae["difference"] < high
+    widths = [high - low for low, high in (mae["users_alone"], mae["seeds_alone"], (mae["low"], mae["high"]))]
+    assert widths[0] < widths[1] < widths[2] <= 8, "MAE has a range of 4"
+    assert "LaMP-3 MAE: 95% interval over users alone" in printed and "over seeds alone" in printed
 
 
 def test_a_number_that_rounds_to_zero_has_no_minus_sign(
