@@ -14,6 +14,7 @@ from paths import PLUGIN
 
 if TYPE_CHECKING:
     from chat_server import ChatServer
+    from edited_plugin import EditedPlugin
 
     from rpobench.models.scripted import ScriptedModel
 
@@ -159,6 +160,20 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedModel]:
     monkeypatch.setattr("rpobench.runs.prepare.get_model", lambda spec: scripted_model)
     yield scripted_model
     registry._entry_points_by_name.cache_clear()
+
+
+@pytest.fixture
+def edited_plugin(model: ScriptedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EditedPlugin]:
+    """Somebody else's package, whose source the test edits."""
+    import sys
+
+    from edited_plugin import write_plugin
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of two edits in a second, Python would run the first
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    plugin = write_plugin(tmp_path / "site")
+    yield plugin
+    plugin.forget()
 
 
 @pytest.fixture

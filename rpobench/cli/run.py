@@ -116,6 +116,7 @@ RetryUnanswered = Annotated[
     bool, typer.Option("--retry-unanswered", help="Ask again what stayed without answer.", rich_help_panel=LIMITS)
 ]
 Label = Annotated[str | None, typer.Option(help="What the rows are called, instead of by method and knobs.")]
+Again = Annotated[bool, typer.Option("--again", help="Redo runs and fits that stand in --out; drafts stay.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only estimate calls, tokens and dollars.", rich_help_panel=LIMITS)
 ]
@@ -153,6 +154,7 @@ def run_methods(
     max_left_out: LeftOutShare = 0.05,
     retry_unanswered: RetryUnanswered = False,
     label: Label = None,
+    again: Again = False,
     dry_run: DryRun = False,
     no_text: NoText = False,
     as_json: AsJson = False,
@@ -171,7 +173,8 @@ def run_methods(
     server = {"serve": serve, "serve_wait": serve_wait}
     limits: dict[str, Any] = {"max_refused": max_refused, "max_left_out": max_left_out}
     limits |= {"retry_unanswered": retry_unanswered, "price": price, "max_cost": max_cost}
-    plan = make_plan(**what, **examples, **model, **server, **limits, swap=not no_swap, texts=not no_text, out=out)
+    end = {"swap": not no_swap, "texts": not no_text, "out": out, "again": again}
+    plan = make_plan(**what, **examples, **model, **server, **limits, **end)
 
     execute = _print_estimate if dry_run else _run_plan
     with stamp_log():

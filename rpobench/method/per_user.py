@@ -106,9 +106,10 @@ def name_part(content: Sequence[object], recorded: str) -> PartKey:
 
 def find_part(folder: Path, key: PartKey) -> Path | None:
     """Return the folder of a part that was learned before; None where it is still to be learned."""
-    for part_folder in (folder / key.name, folder / key.recorded):
-        if part_folder.exists():
-            return part_folder
+    for parts_folder in (folder, folder.parent):  # where parts lay before each method had a folder of its own
+        for part_folder in (parts_folder / key.name, parts_folder / key.recorded):
+            if part_folder.exists():
+                return part_folder
 
     return None
 

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rpobench.method.code import identify_code
 from rpobench.method.contract import Method, prompts_digest
 from rpobench.registry import get_method, get_task, identify_models
+from rpobench.runs.changed_code import is_other_code
+from rpobench.runs.environment import ENVIRONMENT
 from rpobench.runs.plan import Plan, make_config, parse_method_names
 from rpobench.store.locks import locked
 from rpobench.store.recorded import recorded_prompts
 from rpobench.store.result_store import ResultStore
-from rpobench.store.results import read_fit_spec, read_run_spec
+from rpobench.store.results import read_fit_spec, read_noted_code, read_run_spec
 from rpobench.store.spec import DataSpec, FitSpec
 from rpobench.store.whole_folder import whole_folder
 from rpobench.task.contract import Task
@@ -114,7 +117,10 @@ class TrainedArtefact:
             "models": identify_models(method),
             "prompts": prompts,
         }
+        noted_code = read_noted_code(self.folder / ENVIRONMENT)
         changes = [name for name, value in current_values.items() if value != getattr(self.spec, name)]
+        if not changes and is_other_code(noted_code, identify_code(type(method))):
+            changes = ["code"]
         if changes:
             raise self._make_refusal(f"was trained with other {', '.join(changes)} of {method.name}: train it again")
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from rpobench.models.protocol import LanguageModel, ModelChanged
 from rpobench.models.served.launch import stop_server_afterwards
+from rpobench.runs.again import Redo, finish_commit, redo
 from rpobench.runs.broken_plugins import skip_broken_plugin
 from rpobench.runs.estimate import Estimate, Estimator
 from rpobench.runs.method_runs import MethodRuns
@@ -20,7 +21,7 @@ from rpobench.runs.prepare import prepare
 from rpobench.runs.runner import Runner
 from rpobench.runs.seeds import SEED_OF_ALL, serves_every_seed
 from rpobench.runs.summary import RunSummary
-from rpobench.store.processes import is_first
+from rpobench.store.processes import is_first, wait_for_all
 from rpobench.store.result_store import ResultStore
 
 MOST_CHANGES = 5  # of a served model's identity in one command: there are no more things that it may refuse
@@ -49,8 +50,30 @@ def run(plan: Plan) -> list[RunSummary]:
 
 def _run_once(plan: Plan) -> list[RunSummary]:
     """Run the plan with its base model as it is known by now."""
-    base_model, method_runs = _prepare_runs(plan)
+    if is_first():
+        finish_commit(ResultStore(plan.out))
+    wait_for_all()
 
+    if not plan.again:
+        return _carry_out(plan, *_prepare_runs(plan, ResultStore(plan.out)))
+
+    with redo(ResultStore(plan.out)) as anew:
+        base_model, method_runs = _prepare_runs(plan, anew.workshop)
+        if is_first():
+            anew.discard_outdated([runs.prepared_method.code for runs in method_runs])
+        wait_for_all()
+
+        summaries = _carry_out(plan, base_model, method_runs)
+        if is_first():
+            for runs in method_runs:
+                with skip_broken_plugin(plan, runs.prepared_method.method):
+                    runs.hand_over(anew)
+            anew.commit()
+        return summaries
+
+
+def _carry_out(plan: Plan, base_model: LanguageModel, method_runs: Sequence[MethodRuns]) -> list[RunSummary]:
+    """Make every run; in a further process of the launch only take part in the fits."""
     with stop_server_afterwards(base_model):
         if not is_first():
             for runs in method_runs:
@@ -79,15 +102,16 @@ def estimate(plan: Plan) -> Estimate:
     Raises:
         RpobenchError: The plan cannot be run.
     """
-    base_model, method_runs = _prepare_runs(plan)
+    store = ResultStore(plan.out)
+    base_model, method_runs = _prepare_runs(plan, Redo(store).workshop if plan.again else store)
 
     with stop_server_afterwards(base_model):
         return _estimate(plan, base_model, method_runs)[0]
 
 
-def _prepare_runs(plan: Plan) -> tuple[LanguageModel, list[MethodRuns]]:
+def _prepare_runs(plan: Plan, store: ResultStore) -> tuple[LanguageModel, list[MethodRuns]]:
     preparation = prepare(plan)
-    store, base_model = ResultStore(plan.out), preparation.base_model
+    base_model = preparation.base_model
 
     method_runs = []
     for position, plan_seed in enumerate(plan.seeds):
@@ -98,7 +122,13 @@ def _prepare_runs(plan: Plan) -> tuple[LanguageModel, list[MethodRuns]]:
 
             seed = SEED_OF_ALL if is_for_all else plan_seed
             runner = Runner(
-                store, base_model, seed=seed, texts=plan.texts, limits=plan.refusal_limits, label=plan.label
+                store,
+                base_model,
+                seed=seed,
+                texts=plan.texts,
+                limits=plan.refusal_limits,
+                label=plan.label,
+                code=prepared_method.code,
             )
             method_runs.append(MethodRuns(plan, runner, prepared_method, is_for_all))
     return base_model, method_runs
@@ -107,11 +137,15 @@ def _prepare_runs(plan: Plan) -> tuple[LanguageModel, list[MethodRuns]]:
 def _estimate(
     plan: Plan, base_model: LanguageModel, method_runs: Sequence[MethodRuns]
 ) -> tuple[Estimate, list[MethodRuns]]:
-    """Estimate what the runs will ask of the base model, and say which of them can be made."""
+    """Estimate what the runs will ask of the base model, and say which of them can be made.
+
+    Where the code of one changed since its results were made, nothing is.
+    """
     estimator = Estimator(base_model)
     usable_runs = []
     for runs in method_runs:
         with skip_broken_plugin(plan, runs.prepared_method.method):
+            runs.check_code()
             for work in runs.list_work():
                 estimator.add(work)
             usable_runs.append(runs)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rpobench.data.dataset import DataSet
+from rpobench.method.code import MethodCode
 from rpobench.store.files import write_json
 from rpobench.store.identity import SHA256, digest
 from rpobench.store.recorded import recorded_digest, recorded_text
@@ -21,6 +22,7 @@ from rpobench.store.results import read_environment
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
 
+ENVIRONMENT = "environment.json"
 PACKAGES = ("rpobench", "torch", "transformers", "trl", "peft", "datasets", "rank-bm25", "rouge-score", "scikit-learn")
 
 
@@ -57,25 +59,19 @@ def hash_prompts(task: Task, data: DataSet) -> PromptHashes:
     return PromptHashes(digest(chats, SHA256), recorded_digest(recorded_text(chats), SHA256))
 
 
-def describe_environment(*, data_sha256: str, hashes: PromptHashes) -> dict[str, Any]:
+def describe_environment(*, data_sha256: str, hashes: PromptHashes, code: MethodCode | None = None) -> dict[str, Any]:
     """Describe what a run is made with; no path and no name of a machine is part of it.
 
     Args:
         data_sha256: The hash of the data.
         hashes: The hashes of the task's prompts.
+        code: The code of the method; None where it ran elsewhere.
 
     Returns:
         A JSON object. `reference_tokenizer` and `retrievers` are identities, noted once evidence was taken.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
     return {
-        "packages": {name: _find_version(name) for name in PACKAGES},
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "processor": _describe_processor(),
-        "cores": cores,
-        **_describe_checkout(),
+        **_describe_machine(code),
         "data_sha256": data_sha256,
         "prompt_sha256": hashes.today,
         "recorded_prompt_sha256": hashes.recorded,
@@ -84,7 +80,20 @@ def describe_environment(*, data_sha256: str, hashes: PromptHashes) -> dict[str,
     }
 
 
-def claim_environment(file: Path, *, data_sha256: str, hashes: PromptHashes, label: str | None = None) -> None:
+def note_fit_environment(folder: Path, code: MethodCode | None) -> None:
+    """Note what a new fit is made with; what stands beside a fit that was begun is left as it is.
+
+    Args:
+        folder: The folder of the fit.
+        code: The code of the method.
+    """
+    if not any((folder / part).exists() for part in (ENVIRONMENT, "checkpoint", "work")):
+        write_json(folder / ENVIRONMENT, _describe_machine(code))
+
+
+def claim_environment(
+    file: Path, *, data_sha256: str, hashes: PromptHashes, label: str | None = None, code: MethodCode | None = None
+) -> None:
     """Note what a new run is made with, or check that a run that was begun can be continued.
 
     Args:
@@ -93,12 +102,13 @@ def claim_environment(file: Path, *, data_sha256: str, hashes: PromptHashes, lab
         hashes: The hashes of the task's prompts.
         label: What its row is to be called: it takes the place of an earlier label, and an empty one takes that away.
             None leaves an earlier one as it is.
+        code: The code of the method.
 
     Raises:
         RpobenchError: The task's prompts changed, though its version did not.
     """
     if not file.exists():
-        environment = describe_environment(data_sha256=data_sha256, hashes=hashes)
+        environment = describe_environment(data_sha256=data_sha256, hashes=hashes, code=code)
         write_json(file, {**environment, "label": label} if label else environment)
         return
 
@@ -130,6 +140,21 @@ def note_evidence_identities(file: Path, identities: Mapping[str, Any]) -> None:
     updated = {**content, **identities}
     if updated != content:
         write_json(file, updated)
+
+
+def _describe_machine(code: MethodCode | None) -> dict[str, Any]:
+    """The code that works, the packages around it, and what it all runs on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+    return {
+        "code": code.to_json() if code else None,
+        "packages": {name: _find_version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _describe_processor(),
+        "cores": cores,
+        **_describe_checkout(),
+    }
 
 
 def _find_version(package: str) -> str | None:

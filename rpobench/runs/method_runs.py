@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from rpobench.method.contract import Method
+from rpobench.runs.again import Redo
+from rpobench.runs.changed_code import check_fit_code, check_run_code
 from rpobench.runs.estimate import Work
 from rpobench.runs.plan import Plan
 from rpobench.runs.prepare import PreparedMethod, PreparedTask
@@ -15,6 +17,8 @@ from rpobench.runs.runner import Runner
 from rpobench.runs.specs import FitName, Profiles, SpecMaker
 from rpobench.runs.summary import RunSummary, summarize
 from rpobench.runs.swapped_profiles import NoSwap
+from rpobench.store.processes import is_first
+from rpobench.store.spec import RunSpec
 from rpobench.store.stored_run import StoredRun
 
 
@@ -55,6 +59,7 @@ class MethodRuns:
         Yields:
             A summary of each run, in the order of the tasks.
         """
+        self._announce_finished()
         for group in self._list_fit_groups():
             # Fitted or loaded once, and only if a run of the group is not finished.
             fitted_method = cache(partial(self._fit_method, group))
@@ -64,6 +69,34 @@ class MethodRuns:
 
                 summary = summarize(prepared_task.task, run, control)
                 yield replace(summary, serves_every_seed=self.serves_every_seed)
+
+    def check_code(self) -> None:
+        """Stop where a run, or a fit that one still needs, was begun by other code than today's.
+
+        Raises:
+            RpobenchError: The code of the method changed since; the text names the file.
+        """
+        for group in self._list_fit_groups():
+            for spec in self._list_specs(group):
+                check_run_code(self.runner.store, spec, self.runner.code)
+
+            is_fitted_here = group.fit is not None and self.prepared_method.artefact is None
+            if is_fitted_here and not self._is_finished(group):
+                check_fit_code(self.runner.store, self._specs.make_fit_spec(group.tasks), self.runner.code)
+
+    def hand_over(self, anew: Redo) -> None:
+        """Name everything that was made anew, so that it can take the place of what stood.
+
+        Args:
+            anew: Takes the names.
+        """
+        for group in self._list_fit_groups():
+            if group.fit is not None:
+                anew.add_fit(group.fit.digest, is_copy=self.prepared_method.artefact is not None)
+            for spec in self._list_specs(group):
+                name, former_name = self.runner.store.run_folder(spec).name, anew.store.run_folder(spec).name
+                anew.add_run(name, former_name, keeps_label=self.plan.label is None)
+        anew.add_user_parts(self.runner.users_folder(self.prepared_method.method).name)
 
     def join_fits(self) -> None:
         """Take part in every fit that `run_all` makes in the first process of this launch.
@@ -124,14 +157,43 @@ class MethodRuns:
         with_control = self.plan.swap and self.plan.profiles == "own" and self.prepared_method.method.reads_profile
         return ("own", "swapped") if with_control else (self.plan.profiles,)
 
-    def _is_finished(self, group: FitGroup) -> bool:
-        """Say whether every run of the group's tasks is finished."""
+    def _list_specs(self, group: FitGroup) -> Iterator[RunSpec]:
+        """The spec of every run of a group's tasks, controls too."""
         for prepared_task in group.tasks:
             for profiles in self._choose_profiles():
-                spec = self._specs.make_run_spec(prepared_task, profiles, group.fit)
-                if not self.runner.find_finished(prepared_task.task, prepared_task.scored, spec):
-                    return False
-        return True
+                yield self._specs.make_run_spec(prepared_task, profiles, group.fit)
+
+    def _is_finished(self, group: FitGroup) -> bool:
+        """Say whether every run of the group's tasks is finished."""
+        return all(self._find_finished(prepared_task, group) for prepared_task in group.tasks)
+
+    def _find_finished(self, prepared_task: PreparedTask, group: FitGroup) -> StoredRun | None:
+        """Return the run of a task where it and its control are finished."""
+        runs = []
+        for profiles in self._choose_profiles():
+            spec = self._specs.make_run_spec(prepared_task, profiles, group.fit)
+            runs.append(self.runner.find_finished(prepared_task.task, prepared_task.scored, spec))
+        return runs[0] if all(runs) else None
+
+    def _announce_finished(self) -> None:
+        """Say on stderr, in one line, which tasks were finished before and where their results are."""
+        finished_runs = {}
+        for group in self._list_fit_groups():
+            for prepared_task in group.tasks:
+                run = self._find_finished(prepared_task, group)
+                if run:
+                    finished_runs[prepared_task.task.name] = run
+        if not finished_runs:
+            return
+
+        folders = [run.folder for run in finished_runs.values()]
+        source = folders[0] if len(folders) == 1 else folders[0].parent
+        print(f"{self._name(finished_runs)}: finished before, taken from {source}", file=sys.stderr)
+
+    def _name(self, task_names: Iterable[str]) -> str:
+        """Name tasks and the method in a message, with the seed where there are several."""
+        seed = f" seed {self.runner.seed}" if len(self.plan.seeds) > 1 else ""
+        return f"{', '.join(task_names)} {self.prepared_method.method.name}{seed}"
 
     def _fit_method(self, group: FitGroup) -> Method:
         """Return the method, fitted if it trains: by this call, by an earlier one, or elsewhere."""
@@ -143,8 +205,11 @@ class MethodRuns:
             return type(method).load(artefact.copy_to(self.runner.store), method.config)
 
         train = {prepared_task.task: prepared_task.train.labelled for prepared_task in group.tasks}
-        untrained = type(method)(method.config)
-        return self.runner.fit(untrained, self._specs.make_fit_spec(group.tasks), train)
+        untrained, spec = type(method)(method.config), self._specs.make_fit_spec(group.tasks)
+        if is_first() and self.runner.has_fit(spec):
+            folder = self.runner.store.fit_folder(group.fit.digest)
+            print(f"{self._name(task.name for task in train)}: fit taken from {folder}", file=sys.stderr)
+        return self.runner.fit(untrained, spec, train)
 
     def _run(
         self, prepared_task: PreparedTask, group: FitGroup, profiles: Profiles, fitted_method: Callable[[], Method]

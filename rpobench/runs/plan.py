@@ -72,6 +72,7 @@ class Plan:
         swap: Whether each run on own profiles is repeated with swapped ones, as a control.
         adapter: Name or folder of a run whose trained module is applied instead of training one.
         out: The folder of runs.
+        again: Whether what stands there is made anew.
         texts: Whether `rpobench show` and reports may show the texts of the runs.
         base_url: Address of the server of a served base model.
         concurrency: Requests to that server at a time.
@@ -100,6 +101,7 @@ class Plan:
     swap: bool = True
     adapter: Location | None = None
     out: Path = Path("runs")
+    again: bool = False
     texts: bool = True
     base_url: str | None = None
     concurrency: Annotated[int, Field(ge=1)] | None = None

@@ -11,6 +11,7 @@ from functools import cached_property
 from rpobench.data.dataset import DataSet, find_shared_example
 from rpobench.data.official.folder import MissingData
 from rpobench.data.sources import Source
+from rpobench.method.code import MethodCode, identify_code
 from rpobench.method.contract import Method
 from rpobench.models.protocol import LanguageModel
 from rpobench.registry import get_model, get_retriever, get_task, identify_models
@@ -97,12 +98,14 @@ class PreparedMethod:
         method: The method with its config; with an artefact it is fitted already.
         tasks: The tasks that it runs on, by name.
         models: Identities of the models that it uses beside the base model, by role.
+        code: The code of the method.
         artefact: The trained artefact that is applied, if training is left out.
     """
 
     method: Method
     tasks: Mapping[str, PreparedTask]
     models: dict[str, str]
+    code: MethodCode
     artefact: TrainedArtefact | None = None
 
 
@@ -227,7 +230,7 @@ def _prepare_method(method: Method, tasks: Sequence[PreparedTask], artefact: Tra
     for prepared_task in tasks:
         if _can_run(method, prepared_task) and _can_train(method, prepared_task, artefact):
             usable_tasks[prepared_task.task.name] = prepared_task
-    return PreparedMethod(method, usable_tasks, identify_models(method), artefact)
+    return PreparedMethod(method, usable_tasks, identify_models(method), identify_code(type(method)), artefact)
 
 
 def _can_run(method: Method, prepared_task: PreparedTask) -> bool:

@@ -12,14 +12,22 @@ from typing import Any
 from rpobench.data.dataset import DataSet
 from rpobench.evidence.source import RankedEvidence
 from rpobench.method.answering import keep_licensed_texts_private, name_example_in_error
+from rpobench.method.code import MethodCode
 from rpobench.method.context import DraftStore, FitContext, PredictContext
 from rpobench.method.contract import Method
 from rpobench.method.declaration import check_predictions
 from rpobench.method.left_out import LeftOut
 from rpobench.models.protocol import LanguageModel, batch_size, same_identity, tell_of_earlier_answers
 from rpobench.registry import get_retriever
+from rpobench.runs.changed_code import check_fit_code, check_run_code
 from rpobench.runs.drafts import CHUNK, FitDrafts, StoredDrafts
-from rpobench.runs.environment import claim_environment, hash_prompts, note_evidence_identities
+from rpobench.runs.environment import (
+    ENVIRONMENT,
+    claim_environment,
+    hash_prompts,
+    note_evidence_identities,
+    note_fit_environment,
+)
 from rpobench.runs.fit_cost import FitAttempt, fit_attempt, read_fit_cost
 from rpobench.runs.former_readings import refuse_former_reading
 from rpobench.runs.refusals import RefusalLimits, report_unanswered
@@ -51,6 +59,7 @@ class Runner:
         texts: Whether `rpobench show` and reports may show the texts of the results.
         limits: What becomes of examples that the model does not answer.
         label: What the rows of the runs are called; an empty one takes an earlier label away, None leaves it.
+        code: The code of the method that is run, which runs and fits note; None where it is not to be noted.
     """
 
     def __init__(
@@ -62,8 +71,10 @@ class Runner:
         texts: bool = True,
         limits: RefusalLimits | None = None,
         label: str | None = None,
+        code: MethodCode | None = None,
     ) -> None:
         self.store = store
+        self.code = code
         self.base_model = base_model
         self.seed = seed
         self.texts = texts
@@ -93,8 +104,10 @@ class Runner:
 
         with locked(folder) if is_first() else nullcontext():
             if is_first():
+                note_fit_environment(folder, self.code)
                 claim(folder, spec)
             wait_for_all()
+            check_fit_code(self.store, spec, self.code)
 
             if not (folder / "checkpoint").exists():
                 self._fit(method, folder, train)
@@ -108,6 +121,11 @@ class Runner:
     def has_fit(self, spec: FitSpec) -> bool:
         """Say whether the fit with this spec is finished."""
         return (self.store.fit_folder(self.store.fit_digest(spec)) / "checkpoint").exists()
+
+    def users_folder(self, method: Method) -> Path:
+        """Find the folder of what a method's code learned of single users."""
+        folder = self.store.users_folder
+        return folder / f"{method.name}-{self.code.key}" if self.code else folder
 
     def find_finished(self, task: Task, data: DataSet, spec: RunSpec) -> StoredRun | None:
         """Find a finished run.
@@ -123,9 +141,10 @@ class Runner:
             The run; None where it is unfinished, or examples are to be asked again.
 
         Raises:
-            RpobenchError: The run was made with other prompts, an earlier version of the task read its answers, or its
-                folder is another run's.
+            RpobenchError: The run was made by other code or with other prompts, an earlier version of the task read its
+                answers, or its folder is another run's.
         """
+        check_run_code(self.store, spec, self.code)
         folder = self.store.run_folder(spec)
         if not (folder / "result.json").exists():
             packed_run = self.store.find_packed(spec)
@@ -278,9 +297,9 @@ class Runner:
     def _claim(self, folder: Path, task: Task, data: DataSet, spec: RunSpec) -> None:
         """Begin a run's folder, or check that the run in it can be continued."""
         claim(folder, spec)
-        claim_environment(
-            folder / "environment.json", data_sha256=data.sha256, hashes=hash_prompts(task, data), label=self.label
-        )
+        hashes = hash_prompts(task, data)
+        file = folder / ENVIRONMENT
+        claim_environment(file, data_sha256=data.sha256, hashes=hashes, label=self.label, code=self.code)
 
     def _check_label(self, packed_run: StoredRun | None) -> None:
         """Refuse another label for a packed run: nothing is written into a packed set."""
@@ -303,7 +322,7 @@ class Runner:
         missing = [example for example in examples if example.id not in predictions]
 
         model = keep_licensed_texts_private(self.base_model, [task])
-        context = self.make_predict_context(method, model, self._drafts, self.store.users_folder)
+        context = self.make_predict_context(method, model, self._drafts, self.users_folder(method))
         chunk_size = batch_size(model, CHUNK)
         label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
 
@@ -314,7 +333,7 @@ class Runner:
                 charge = self._drafts.meter.charge_since(before)
 
                 append_predictions(folder / "predictions.jsonl", chunk, seconds=charge.seconds)
-                note_evidence_identities(folder / "environment.json", self._evidence.list_identities())
+                note_evidence_identities(folder / ENVIRONMENT, self._evidence.list_identities())
                 predictions |= {prediction.example_id: prediction for prediction in chunk}
                 self.limits.check_run(folder.name, predictions.values(), len(examples))
                 advance(len(chunk))

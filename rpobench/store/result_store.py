@@ -34,13 +34,15 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 class ResultStore:
     """A folder of runs. A finished run is never rewritten with other numbers."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, shared_root: Path | None = None) -> None:
         """Name the folder.
 
         Args:
             root: The folder of runs; it need not exist.
+            shared_root: The folder of runs with which drafts and texts of models are shared; this one unless given.
         """
         self.root = root
+        self.shared_root = shared_root or root
 
     def run_folder(self, spec: RunSpec) -> Path:
         """Find the folder of a run: `<task>-<method>-<digest>`, with `-swapped` where profiles are swapped.
@@ -80,12 +82,12 @@ class ResultStore:
 
     def drafts_file(self, name: str) -> Path:
         """Find the file of shared drafts with this name; it need not exist."""
-        return self.root / "drafts" / f"{name}.jsonl"
+        return self.shared_root / "drafts" / f"{name}.jsonl"
 
     @property
     def written_folder(self) -> Path:
         """The folder of texts that models wrote beside drafts, such as summaries of users; shared by all runs."""
-        return self.root / "written"
+        return self.shared_root / "written"
 
     @property
     def users_folder(self) -> Path:
@@ -125,7 +127,8 @@ class ResultStore:
         """
         from rpobench.store.results import read_run_spec
 
-        for file in self.root.glob("*/spec.json"):
+        roots = dict.fromkeys((self.root, self.shared_root))
+        for file in (file for root in roots for file in root.glob("*/spec.json")):
             if read_run_spec(file).base_model == base_model:
                 predictions = read_predictions(file.parent / "predictions.jsonl").values()
                 if not all(prediction.unanswered for prediction in predictions):

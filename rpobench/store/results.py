@@ -89,6 +89,15 @@ class StoredResult(Stored):
     examples: dict[str, StoredExample] | None = None  # from schema 2 on
 
 
+class StoredCode(Stored):
+    """The code of the method that made something, see `rpobench.method.code`."""
+
+    sha256: str
+    distribution: str | None = None
+    version: str | None = None
+    modules: dict[str, str] = {}
+
+
 class StoredEnvironment(Stored):
     """`environment.json`: what a run was made with. Its other fields are for readers."""
 
@@ -97,6 +106,7 @@ class StoredEnvironment(Stored):
     recorded_prompt_sha256: str | None = None  # in the form of version 0.1, so that its runs can be compared
     reference_tokenizer: str | None = None
     label: str | None = None  # what its row is called, by `--label`
+    code: StoredCode | None = None  # None of imports, and of what was made before code was noted
 
     @property
     def comparable_prompts(self) -> str:
@@ -117,6 +127,12 @@ def read_fit_spec(file: Path) -> FitSpec:
 def read_result(file: Path) -> StoredResult:
     """Read the `result.json` of a run."""
     return parse_stored(StoredResult, read_json(file), file)
+
+
+def read_noted_code(file: Path) -> StoredCode | None:
+    """Read which code made a run or a fit, from its `environment.json`; None where none was noted."""
+    noted = read_json(file).get("code") if file.exists() else None
+    return parse_stored(StoredCode, noted, f"{file}: code") if noted else None
 
 
 def read_environment(file: Path) -> StoredEnvironment:
