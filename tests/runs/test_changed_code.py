@@ -168,12 +168,12 @@ def test_what_stands_is_announced_in_one_line(
     run(plan(tmp_path, "peek"))
     assert f"LaMP-3 peek: finished before, taken from {tmp_path / 'runs' / summary.run}\n" in capsys.readouterr().err
 
-    run(plan(tmp_path, "peek", "LaMP-3,LaMP-7", seeds=(0, 1)))
+    run(plan(tmp_path, "rag-random", "LaMP-3,LaMP-7", seeds=(0, 1)))
     capsys.readouterr()
-    run(plan(tmp_path, "peek", "LaMP-3,LaMP-7", seeds=(0, 1)))
+    run(plan(tmp_path, "rag-random", "LaMP-3,LaMP-7", seeds=(0, 1)))
     lines = [line for line in capsys.readouterr().err.splitlines() if "finished before" in line]
     assert lines == [
-        f"LaMP-3, LaMP-7 peek seed {seed}: finished before, taken from {tmp_path / 'runs'}" for seed in (0, 1)
+        f"LaMP-3, LaMP-7 rag-random seed {seed}: finished before, taken from {tmp_path / 'runs'}" for seed in (0, 1)
     ]
 
 
