@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from statistics import fmean
 
+from rpobench.leaderboard.certainty import TaskCertainty, compute_certainty
 from rpobench.leaderboard.pairing import compare_rows, gain_interval, stack_runs
 from rpobench.leaderboard.rows import Cell, Section, count_unanswered, improvement
 from scipy.stats import rankdata
@@ -52,12 +53,20 @@ class Sheet:
         cells: The figures by row label, then by task.
         against: The row that others are compared with, if it stands here.
         ranks: Each row's average rank in the main metrics; None for rows with gaps.
+        certainty: What the users of each task can tell.
     """
 
     section: Section
     cells: Mapping[str, Mapping[str, CellStats]]
     against: str | None
     ranks: Mapping[str, float | None]
+    certainty: Mapping[str, TaskCertainty]
+
+    def average_group(self, label: str) -> float | None:
+        """The average tie group of a row over the tasks; None where it has none on one of them."""
+        groups = [certainty.groups.get(label) for certainty in self.certainty.values()]
+        numbers = [group for group in groups if group is not None]
+        return fmean(numbers) if len(numbers) == len(groups) > 0 else None
 
 
 def compute_sheets(sections: Sequence[Section], against: str | None = None) -> list[Sheet]:
@@ -77,7 +86,7 @@ def compute_sheets(sections: Sequence[Section], against: str | None = None) -> l
     for section in sections:
         chosen_label = _chosen_label(section, against)
         cells = {label: _row_stats(section, row, chosen_label) for label, row in section.cells.items()}
-        sheets.append(Sheet(section, cells, chosen_label, _average_ranks(section)))
+        sheets.append(Sheet(section, cells, chosen_label, _average_ranks(section), compute_certainty(section)))
 
     if against and not any(sheet.against for sheet in sheets):
         labels = sorted(set(chain.from_iterable(section.cells for section in sections)))

@@ -6,7 +6,8 @@ A new column is a `Column` here, and its figure in `cell_stats` where it is not 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from rpobench.leaderboard.cell_stats import CellStats, Sheet
 from rpobench.leaderboard.costs import Cost, cost_per_example, helped_and_harmed, mean_over_seeds
@@ -69,12 +70,14 @@ class OwnTable:
         interval: The interval of an entry.
         signed: Whether positive numbers have a plus sign.
         is_needed: Whether it says anything, by the lines of the main metrics.
+        digits: Digits after the point.
     """
 
     title: str
     interval: Callable[[Line], Interval | None] = lambda line: None
     signed: bool = False
     is_needed: Callable[[Sequence[Line]], bool] = lambda lines: True
+    digits: int = 3
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,51 @@ def _harmed(line: Line) -> Value:
     return shares.harmed if shares else None
 
 
+def _tie_group(line: Line) -> Value:
+    return line.sheet.certainty[line.task].groups.get(line.label)
+
+
+def _smallest_difference(line: Line) -> Value:
+    """What the users of this task can tell in this metric."""
+    return line.sheet.certainty[line.task].smallest.get(line.metric)
+
+
+def _alone(line: Line, source: Literal["users", "seeds"]) -> Interval | None:
+    """The interval over one source of variance alone; None where there is one seed."""
+    interval = line.interval
+    if interval is None or interval.spread is None or interval.spread.seeds < 2:
+        return None
+
+    of_users, of_seeds = interval.by_source()
+    bounds = of_users if source == "users" else of_seeds
+    return replace(interval, low=bounds[0], high=bounds[1]) if bounds else None
+
+
+def _value_alone(source: Literal["users", "seeds"]) -> Callable[[Line], Value]:
+    return lambda line: line.stats.values[line.metric] if _alone(line, source) else None
+
+
+def _bound_alone(source: Literal["users", "seeds"], bound: Literal["low", "high"]) -> Callable[[Line], Value]:
+    def read_bound(line: Line) -> Value:
+        interval = _alone(line, source)
+        return getattr(interval, bound) if interval else None
+
+    return read_bound
+
+
+TIE_TABLE = OwnTable(
+    "Tie groups in the main metric (1: level with the best; a new group begins where a row differs from the first of "
+    "the group above: paired test by user, Holm over the rows below that first one, 5%)",
+    digits=0,
+)
+USERS_TABLE = OwnTable(
+    "Over users alone: the main metric with its 95% interval for other users and these seeds",
+    interval=lambda line: _alone(line, "users"),
+)
+SEEDS_TABLE = OwnTable(
+    "Over seeds alone: the main metric with its 95% interval for other seeds and these users",
+    interval=lambda line: _alone(line, "seeds"),
+)
 GAIN_TABLE = OwnTable(
     "Personalization gain (own minus swapped profiles, in the main metric; positive is better)",
     interval=lambda line: line.stats.gain_interval,
@@ -198,6 +246,14 @@ COLUMNS = (
     Column("strict", lambda line: line.stats.strict[line.metric], page_title="strict", own_table=STRICT_TABLE),
     Column("normalized", lambda line: line.stats.normalized, True, page_title="normalized", own_table=NORMALIZED_TABLE),
     Column("average_rank", lambda line: line.sheet.ranks[line.label], True, page_title="average rank", form=".1f"),
+    Column("tie_group", _tie_group, True, page_title="tie group", form="d", own_table=TIE_TABLE),
+    Column("users_alone", _value_alone("users"), True, in_csv=False, own_table=USERS_TABLE),
+    Column("users_low", _bound_alone("users", "low")),
+    Column("users_high", _bound_alone("users", "high")),
+    Column("seeds_alone", _value_alone("seeds"), True, in_csv=False, own_table=SEEDS_TABLE),
+    Column("seeds_low", _bound_alone("seeds", "low")),
+    Column("seeds_high", _bound_alone("seeds", "high")),
+    Column("smallest_difference", _smallest_difference),
     Column("against", lambda line: line.sheet.against),
     Column("synthetic", lambda line: line.sample.result.synthetic),
     Column("imported", lambda line: line.sample.result.imported),

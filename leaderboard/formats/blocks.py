@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rpobench.leaderboard.cell_stats import CellStats, Sheet
-from rpobench.leaderboard.columns import COLUMNS, Column, OwnTable, main_lines
+from rpobench.leaderboard.certainty import median_detectable, rests_on_one_trained_seed
+from rpobench.leaderboard.columns import COLUMNS, GAIN_TABLE, Column, Line, OwnTable, main_lines
 from rpobench.leaderboard.rows import Cell, Section
 
-from rpobench.scoring.stats import ALPHA, F1_NOTE, FEW_USERS, Interval
+from rpobench.scoring.stats import ALPHA, F1_NOTE, FEW_USERS, POWER, Comparison, Interval
 
 ARROWS = {True: "↑", False: "↓"}  # by whether higher is better
+SMALLEST = "smallest difference told"
 REFERENCES = {"best_generic": "best generic", "oracle": "oracle"}
 SIGNIFICANT = "†"
 NOTHING = f"{0:.3f}"
@@ -132,6 +134,7 @@ def sheet_caption(sheet: Sheet, *, second: str = "underlined") -> str:
         *_versions_sentence(section),
         f"↑ higher, ↓ lower is better; the best method of a column is bold, the second {second}; "
         "95% intervals over users, and over seeds where there are several.",
+        *_certainty_sentences(sheet),
     ]
 
     if any(_has_few_for_f1(section, task) for task in section.tasks):
@@ -143,6 +146,20 @@ def sheet_caption(sheet: Sheet, *, second: str = "underlined") -> str:
         sentences.append(f"{SIGNIFICANT} differs from {sheet.against} ({test}).")
 
     return " ".join(sentences)
+
+
+def _certainty_sentences(sheet: Sheet) -> list[str]:
+    """Say what is never marked, and what the row of the smallest differences is; none of what does not occur."""
+    sentences = []
+    cells = [cell for row in sheet.section.cells.values() for cell in row.values()]
+    if any(map(rests_on_one_trained_seed, cells)):
+        sentences.append("One seed of a trained method is never marked: another seed may rank otherwise.")
+    if any(certainty.smallest for certainty in sheet.certainty.values()):
+        sentences.append(
+            f"{SMALLEST.capitalize()}: the true difference that a paired test on these users at {ALPHA:.0%} finds with "
+            f"a power of {POWER:.0%}, from the variance of their differences; the median over the best row's rivals."
+        )
+    return sentences
 
 
 def _task_facts(section: Section, task: str) -> str:
@@ -219,13 +236,18 @@ def _metrics_block(title: str, sheet: Sheet, columns: Sequence[_TaskMetric]) -> 
         heads.append(f"{column.task} {column.metric} {ARROWS[higher_is_better]}")
 
         stats = {label: row[column.task] for label, row in sheet.cells.items() if column.task in row}
+        cells = {label: section.cells[label][column.task] for label in stats}
         values = {cell_stats.values[column.metric] for cell_stats in stats.values()}
         best = sorted(values, reverse=higher_is_better)[:2]
         for label, entries in rows.items():
             is_main = column.metric == sample.main_metric
-            entries.append(_metric_entry(stats.get(label), column.metric, best, is_main=is_main))
+            entry = _metric_entry(stats.get(label), column.metric, best, is_main=is_main)
+            is_uncertain = label in cells and rests_on_one_trained_seed(cells[label])
+            entries.append(replace(entry, rank=0) if is_uncertain else entry)
 
-    return Block(title, ["seeds", *heads] if columns else [], rows, _reference_rows(section, columns))
+    smallest = [Entry(sheet.certainty[column.task].smallest.get(column.metric)) for column in columns]
+    references = _reference_rows(section, columns) | _smallest_row([Entry(None), *smallest])
+    return Block(title, ["seeds", *heads] if columns else [], rows, references)
 
 
 def _metric_entry(stats: CellStats | None, metric: str, best: Sequence[float], *, is_main: bool) -> Entry:
@@ -252,15 +274,27 @@ def _reference_rows(section: Section, columns: Sequence[_TaskMetric]) -> dict[st
     return rows
 
 
+def _smallest_row(entries: Sequence[Entry]) -> dict[str, Sequence[Entry]]:
+    """The row of the smallest differences; none where no column has one."""
+    return {SMALLEST: entries} if any(entry.value is not None for entry in entries) else {}
+
+
 def _with_ranks(block: Block, sheet: Sheet) -> Block:
-    """The block with the average rank as last column, where there is anything to rank."""
+    """The block with average rank and tie group as last columns, where there is anything to rank."""
     if len(sheet.section.tasks) < 2 or len(sheet.cells) < 2:
         return block
 
-    rows = {label: [*entries, Entry(sheet.ranks[label], digits=1)] for label, entries in block.rows.items()}
-    references = {label: [*entries, Entry(None)] for label, entries in block.references.items()}
+    added = {"average rank": sheet.ranks}
+    groups = {label: sheet.average_group(label) for label in sheet.cells}
+    if any(group is not None for group in groups.values()):
+        added["average tie group"] = groups
 
-    return replace(block, heads=[*block.heads, "average rank"], rows=rows, references=references)
+    rows = {}
+    for label, entries in block.rows.items():
+        rows[label] = [*entries, *(Entry(values[label], digits=1) for values in added.values())]
+
+    references = {label: [*entries, *[Entry(None)] * len(added)] for label, entries in block.references.items()}
+    return replace(block, heads=[*block.heads, *added], rows=rows, references=references)
 
 
 def _column_block(sheet: Sheet, column: Column, own_table: OwnTable) -> Block:
@@ -270,7 +304,8 @@ def _column_block(sheet: Sheet, column: Column, own_table: OwnTable) -> Block:
     for line in lines:
         value = column.value_in(line)
         if isinstance(value, int | float):
-            entry = Entry(value, own_table.interval(line), signed=own_table.signed)
+            interval = own_table.interval(line)
+            entry = Entry(value, interval, signed=own_table.signed, digits=own_table.digits)
             entries.setdefault(line.label, {})[line.task] = entry
 
     rows = {}
@@ -279,4 +314,13 @@ def _column_block(sheet: Sheet, column: Column, own_table: OwnTable) -> Block:
             if label in entries:
                 rows[label] = [entries[label].get(task, Entry(None)) for task in sheet.section.tasks]
 
-    return Block(own_table.title, sheet.section.tasks, rows)
+    smallest = {}
+    if own_table is GAIN_TABLE:
+        smallest = _smallest_row([Entry(_smallest_gain(lines, task)) for task in sheet.section.tasks])
+    return Block(own_table.title, sheet.section.tasks, rows, smallest)
+
+
+def _smallest_gain(lines: Sequence[Line], task: str) -> float | None:
+    """The median over rows of the smallest gain that the users of a task can tell."""
+    intervals = [line.stats.gain_interval for line in lines if line.task == task]
+    return median_detectable([Comparison(interval, math.nan) for interval in intervals if interval])
