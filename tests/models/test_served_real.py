@@ -20,6 +20,7 @@ import pytest
 import rpobench
 from rpobench.models.local.transformers import TransformersModel
 from rpobench.models.served.openai import ServedModel
+from rpobench.models.served.options import ServedOptions
 from rpobench.types import Decoding, Message, RpobenchError
 
 pytestmark = pytest.mark.slow
@@ -123,7 +124,8 @@ def test_greedy_answers_are_the_local_models(server: RealServer, embedded_checkp
     questions = [f"What is the capital of {country}? Answer in one word." for country in ("France", "Italy")]
     chats = [(Message("user", question),) for question in questions]
 
-    served = ServedModel(str(embedded_checkpoint), base_url=server.url, deadline=600).generate(chats, Decoding(8))
+    options = ServedOptions(deadline=600)
+    served = ServedModel(str(embedded_checkpoint), base_url=server.url, options=options).generate(chats, Decoding(8))
     local = TransformersModel(embedded_checkpoint).generate(chats, Decoding(8))
 
     assert [completion.text.strip() for completion in served] == [completion.text.strip() for completion in local]
