@@ -339,4 +339,4 @@ def test_the_command_runs_to_its_end_with_the_real_model(tmp_path: Path) -> None
 
     runs = json.loads(process.stdout)
     assert [(summary["task"], summary["n"]) for summary in runs] == [("LaMP-2", 4), ("LaMP-7", 4)]
-    assert len(list((tmp_path / "users").glob("*/heads.safetensors"))) == 8
+    assert len(list((tmp_path / "users").rglob("heads.safetensors"))) == 8

@@ -217,11 +217,11 @@ def test_a_run_and_its_control_share_users_and_one_fit(
     (first,) = run(make_plan(**options, settings=settings))
     assert first.references.swapped is not None
     users = tmp_path / "runs" / "users"
-    assert len(list(users.glob("*/adapter_model.safetensors"))) == 3
+    assert len(list(users.rglob("adapter_model.safetensors"))) == 3
 
     monkeypatch.setattr(get_method("per-user-lora"), "fit", None)
     (second,) = run(make_plan(**options, adapter=first.run, settings={"user_epochs": 4.0}))
-    assert second.run != first.run and len(list(users.glob("*/adapter_model.safetensors"))) == 6
+    assert second.run != first.run and len(list(users.rglob("adapter_model.safetensors"))) == 6
 
 
 @pytest.mark.slow
@@ -234,7 +234,7 @@ def test_the_command_runs_to_its_end_with_the_real_model(tmp_path: Path) -> None
     runs = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
     assert [(summary["task"], summary["n"]) for summary in runs] == [("LaMP-2", 4), ("LaMP-7", 4)]
-    assert len(list((tmp_path / "users").glob("*/adapter_model.safetensors"))) == 8
+    assert len(list((tmp_path / "users").rglob("adapter_model.safetensors"))) == 8
 
 
 @pytest.mark.slow
@@ -258,7 +258,7 @@ def test_killed_between_users_it_keeps_the_finished_ones(tiny_checkpoint: Path, 
 
     assert times_before and {path: path.stat().st_mtime_ns for path in finished} == times_before
     assert [{**summary, "seconds": 0} for summary in resumed] == [{**summary, "seconds": 0} for summary in undisturbed]
-    assert len(list(users.glob("*/adapter_model.safetensors"))) == 4
+    assert len(list(users.rglob("adapter_model.safetensors"))) == 4
 
 
 def run_command(command: list[str]) -> list[dict[str, Any]]:
@@ -268,4 +268,4 @@ def run_command(command: list[str]) -> list[dict[str, Any]]:
 
 def finished_adapters(users: Path) -> list[Path]:
     """Those that stand in a user's own folder, not in one that is being filled."""
-    return [file for file in users.glob("*/adapter_model.safetensors") if not file.parent.suffix]
+    return [file for file in users.rglob("adapter_model.safetensors") if not file.parent.suffix]

