@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FIGURE_HEADS = ("first", "second", "difference", "95% interval", "p", "p Holm", "effect d", "users +/=/-", "detectable")
 
 # Which figures a narrow window keeps longest; any other goes first.
-PRIORITIES = {"difference": 1, "95% interval": 2, "p Holm": 3, "first": 4, "second": 5, "p": 6}
+PRIORITIES = {"difference": 1, "95% interval": 2, "p": 3, "p Holm": 4, "first": 5, "second": 6}
 
 
 def compare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from rich.console import Console
 from rpobench.leaderboard.compare_command import _range
 from rpobench.leaderboard.comparison import compare_runs
 from rpobench.leaderboard.formats.blocks import Entry
@@ -387,3 +389,19 @@ def test_the_command_prints_tables_or_json_and_warns_on_stderr(make_run: Make, t
     report = json.loads(CliRunner().invoke(app, ["compare", "good [bold]", "poor\x1b[2J", *runs, "--json"]).stdout)
 
     assert report["first"] == "good [bold]" and len(report["comparisons"]) == 2
+
+
+def test_a_narrow_window_keeps_the_p_that_belongs_to_the_interval(
+    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for task in ("LaMP-3", "LaMP-2"):
+        make_run("good", good, task=task)
+        make_run("poor", poor, task=task)
+    narrow = Console(width=62, file=io.StringIO(), force_terminal=True, no_color=True)
+    monkeypatch.setattr("rpobench.terminal.Console", lambda: narrow)
+
+    CliRunner().invoke(app, ["compare", "good", "poor", "--runs", str(tmp_path / "runs")])
+
+    printed = re.sub(r"\x1b\[[0-9;]*m", "", narrow.file.getvalue())
+    heads = next(line for line in printed.splitlines() if line.lstrip().startswith("task"))
+    assert " p " in f"{heads} " and "p Holm" not in heads, "an adjusted p may contradict the interval beside it"
