@@ -320,6 +320,7 @@ class Runner:
         folder = self.store.run_folder(spec)
         predictions = self._read_settled(spec)
         missing = [example for example in examples if example.id not in predictions]
+        self.limits.check_run(folder.name, predictions.values(), len(examples))  # a stopped run stops again
 
         model = keep_licensed_texts_private(self.base_model, [task])
         context = self.make_predict_context(method, model, self._drafts, self.users_folder(method))

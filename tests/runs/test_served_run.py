@@ -208,8 +208,9 @@ def test_too_many_refusals_stop_a_run_that_can_go_on(server: ChatServer, tmp_pat
     words = [labelled.example.input[-25:] for labelled in generate("LaMP-7", "dev", COUNT).labelled[:3]]
     refuse_chats(server, *words)
 
-    with pytest.raises(RpobenchError, match=r"3 of 12 examples have no answer.*--max-refused 0.2 allows"):
-        run(server, tmp_path)
+    for _ in range(2):  # the second run ends like the first
+        with pytest.raises(RpobenchError, match=r"3 of 12 examples have no answer.*--max-refused 0.2 allows"):
+            run(server, tmp_path)
     requests_before = len(server.bodies)
     run_object = run(server, tmp_path, max_refused=0.25)
 
