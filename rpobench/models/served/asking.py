@@ -68,6 +68,7 @@ class AskingModel(ReportingModel):
         self.has_earlier_answers: Callable[[], bool] = lambda: False
 
         self._limit = FailureLimit()
+        self._is_known_to_answer = False
         self._patience_seconds = patience
 
     @property
@@ -125,9 +126,10 @@ class AskingModel(ReportingModel):
 
         async def work(index: int) -> None:
             self._slots.occupy()
+            answered_before = self._limit.answered
             try:
                 reply = await self._ask_patiently(batch.chats[index], batch.requests[index])
-                self._judge(batch, index, reply)
+                self._judge(batch, index, reply, answered_before)
             except RpobenchError as error:
                 batch.errors.append(error)
             finally:
@@ -135,16 +137,30 @@ class AskingModel(ReportingModel):
                 under_way.release()
 
         async with asyncio.TaskGroup() as group:
+            tasks: list[asyncio.Task[None]] = []
             for index in range(len(batch.chats)):
                 await under_way.acquire()
-                await self._slots.take()
-                if batch.errors:
-                    self._slots.give_back()
+                if not await self._take_place(batch, tasks):
                     break
-                group.create_task(work(index))
+                tasks.append(group.create_task(work(index)))
 
         self._end(batch)
         return [batch.completions[index] for index in range(len(batch.chats))]
+
+    async def _take_place(self, batch: Batch, tasks: Sequence[asyncio.Task[None]]) -> bool:
+        """Wait for a place for the next request; say whether it is to be made. Where all was refused, it is not."""
+        while True:
+            await self._slots.take()
+            if not batch.errors and len(batch.held) <= OTHER_PROMPTS:
+                return True
+
+            self._slots.give_back()
+            if batch.errors:
+                return False
+            await asyncio.wait(tasks)  # an answer may be under way
+            self._release_if_known(batch)
+            if batch.held:
+                return False
 
     async def _ask_patiently(self, chat: Chat, request: dict[str, Any]) -> Reply:
         """The reply to a request, which is made again after a rate limit."""
@@ -157,31 +173,37 @@ class AskingModel(ReportingModel):
 
             await self._patience.wait(reply.rate_limit, reply.delay)
 
-    def _judge(self, batch: Batch, index: int, reply: Reply) -> None:
+    def _judge(self, batch: Batch, index: int, reply: Reply, answered_before: int) -> None:
         """Report what came of a prompt, or hold it while the server may refuse every prompt alike."""
         completion = reply.completion
-        if reply.complaint and not self._limit.answered:
+        if reply.complaint and not self._limit.answered and not self._is_known_to_answer:
             batch.held.append((index, reply))
-            if len(batch.held) > OTHER_PROMPTS:
-                raise RpobenchError(reply.complaint)
             return
 
-        is_over = not completion.permanent and self._limit.add(failed=completion.failure is not None)
+        failed = completion.failure is not None
+        is_over = not completion.permanent and self._limit.add(failed=failed, answered_before=answered_before)
         batch.deliver(index, completion)
-        if completion.failure is None:
+        if not failed:
             batch.release()
         if is_over:
             raise self._stop(completion.failure)
 
+    def _release_if_known(self, batch: Batch) -> None:
+        """Report the failures that were held, if the model answered something in an earlier run."""
+        try:
+            if batch.held and not batch.errors and self.has_earlier_answers():
+                self._is_known_to_answer = True
+                batch.release()
+        except RpobenchError as error:
+            batch.errors.append(error)
+
     def _end(self, batch: Batch) -> None:
         """Raise what ends the call, if anything does."""
-        if batch.held and not batch.errors:
-            if not self.has_earlier_answers():
-                raise RpobenchError(batch.held[-1][1].complaint)
-            batch.release()
-
+        self._release_if_known(batch)
         if batch.errors:
             raise batch.errors[0]
+        if batch.held:
+            raise RpobenchError(batch.held[-1][1].complaint)
         if self._limit.never_answered:
             raise self._stop(next(iter(batch.completions.values())).failure)
 
