@@ -45,6 +45,7 @@ class ChatServer:
         self.error_field = "error"  # other servers name it otherwise
         self.retry_after: str | None = None
         self.delay, self.under_way, self.most_under_way = 0.0, 0, 0
+        self.slow_words: str | None = None  # a prompt that ends with them is answered half a second later
         self.port = 0
 
     @property
@@ -59,7 +60,8 @@ class ChatServer:
         self.most_under_way = max(self.most_under_way, self.under_way)
 
         try:
-            await asyncio.sleep(self.delay)
+            is_slow = self.slow_words and body["messages"][-1]["content"].endswith(self.slow_words)
+            await asyncio.sleep(self.delay + (0.5 if is_slow else 0.0))
             fault = self._next_fault()
             if fault:
                 self.served[fault] += 1

@@ -105,6 +105,21 @@ def test_ten_failures_in_a_row_pass_the_limit() -> None:
     assert verdicts == [False] * 9 + [True]
 
 
+def test_failures_that_come_in_after_the_answers_are_no_row(server: ChatServer) -> None:
+    original = server._answer
+
+    def answer(body: dict[str, Any]) -> Any:
+        number = int(body["messages"][0]["content"].split()[-1])
+        server.error = (500, {"message": "out of order"}) if number < 12 else None
+        return original(body)
+
+    server._answer = answer  # type: ignore[method-assign]
+
+    completions = ServedModel("tiny", base_url=server.url).generate(chats(200), GREEDY)
+
+    assert sum(completion.failure is not None for completion in completions) == 12
+
+
 def test_a_fourth_of_failures_passes_the_limit_a_fifth_not() -> None:
     fourth, fifth = FailureLimit(), FailureLimit()
 
@@ -138,6 +153,16 @@ def test_a_server_that_repeats_the_key_is_not_quoted(server: ChatServer) -> None
     server.error = (500, {"message": f"the key {KEY} \x1b[2J broke me"})
     failure = model.generate(chats(1), GREEDY)[0].failure
     assert failure is not None and "the key [OPENAI_API_KEY] ?[2J broke me" in failure
+
+
+def test_no_part_of_a_repeated_key_is_quoted_where_words_are_cut(server: ChatServer) -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        return web.json_response({"odd": "x" * (110 - len(server.bodies)), "key": KEY})
+
+    server._answer = answer  # type: ignore[method-assign]
+
+    for _ in range(15):
+        assert KEY[:4] not in error_of(ServedModel("tiny", base_url=server.url))
 
 
 def test_words_in_another_form_are_quoted_too(server: ChatServer) -> None:
@@ -242,15 +267,14 @@ def test_space_around_a_key_is_not_part_of_it(server: ChatServer, monkeypatch: p
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
 
 
-def test_a_server_that_wants_an_hour_is_not_waited_for(server: ChatServer) -> None:
-    server.error, server.retry_after = (429, {"message": "later"}), "3600"
+@pytest.mark.parametrize("delay", ["3600", "9" * 30, "9" * 5000])
+def test_a_server_that_wants_an_hour_is_not_waited_for(server: ChatServer, delay: str) -> None:
+    server.error, server.retry_after = (429, {"message": "later"}), delay
 
     message = error_of(ServedModel("tiny", base_url=server.url))
 
-    assert (
-        "later, with Retry-After: 3600, asked 1 time); waited 0 s, --patience is 300" in message
-        and len(server.bodies) == 1
-    )
+    assert f"later, with Retry-After: {delay[:200]}, asked 1 time); waited 0 s, --patience is 300" in message
+    assert len(server.bodies) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])

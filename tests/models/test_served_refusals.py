@@ -57,6 +57,11 @@ REFUSALS: dict[str, Callable[[], web.Response]] = {
     "gemini without choices": lambda: web.json_response({"promptFeedback": {"blockReason": "SAFETY"}}),
     "refusal field": lambda: choice_reply(None, refusal="I cannot help with that"),
     "recitation": lambda: choice_reply("", "RECITATION"),
+    "a long error": lambda: web.Response(text="no " * 2_000_000, status=400),
+    "no gzip": lambda: web.Response(body=b"no", status=400, headers={"Content-Encoding": "gzip"}),
+    "cohere": lambda: choice_reply("half an ans", "ERROR_TOXIC"),
+    "a list in a 200": lambda: web.json_response([{"error": {"code": 403, "message": "flagged"}}]),
+    "minimax": lambda: web.json_response({"base_resp": {"status_code": 1026, "status_msg": "input is sensitive"}}),
     "inside a 200": lambda: error_reply(200, {"message": "flagged", "code": 403}),
 }
 
@@ -147,6 +152,9 @@ def test_a_server_that_only_gives_empties_is_given_up(server: ChatServer, conten
         [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "5"}],
         ["5"],
         [{"type": "output_text", "text": "5"}],
+        [{"text": "I think of 1", "thought": True}, {"text": "5"}],
+        [{"type": "reasoning_text", "text": "hm"}, {"type": "summary_text", "text": "1"}, {"text": "5"}],
+        [[{"type": "text", "text": {"value": "5"}}], None, {"type": "image_url", "image_url": {"url": "1"}}],
     ],
 )
 def test_parts_of_an_answer_are_joined(server: ChatServer, parts: list[object]) -> None:
@@ -166,6 +174,40 @@ def test_a_passing_error_inside_of_a_200_is_asked_again(server: ChatServer, code
     (completion,) = served(server).generate(chats(1), GREEDY)
 
     assert completion.text == "say this number 0" and len(server.bodies) == 2
+
+
+PASSING_ERRORS: dict[str, Callable[[], web.Response]] = {
+    "gemini": lambda: web.json_response([{"error": {"code": 429, "message": "later"}}]),
+    "minimax": lambda: web.json_response({"choices": None, "base_resp": {"status_code": 1002, "status_msg": "later"}}),
+    "cloudflare": lambda: web.json_response({"errors": [{"message": "later", "code": 503}]}),
+    "baidu": lambda: web.json_response({"error_code": 18, "error_msg": "later"}),
+    "zhipu": lambda: web.json_response({"success": False, "code": 500, "msg": "later"}),
+    "tencent": lambda: web.json_response({"Response": {"Error": {"Code": "InternalError", "Message": "later"}}}),
+    "a text": lambda: error_reply(200, "an invalid response from upstream, later"),
+    "broken off": lambda: choice_reply("half an ans", "error"),
+    "deepseek": lambda: choice_reply("half an ans", "insufficient_system_resource"),
+    "tgi": lambda: error_reply(424, "later"),
+    "groq": lambda: error_reply(498, {"message": "later"}),
+}
+
+
+@pytest.mark.parametrize("vendor", PASSING_ERRORS)
+def test_a_fault_in_any_vendors_form_is_asked_again(server: ChatServer, vendor: str) -> None:
+    replies, original = [PASSING_ERRORS[vendor]], server._answer
+    server._answer = lambda body: replies.pop()() if replies else original(body)  # type: ignore[method-assign]
+
+    (completion,) = served(server).generate(chats(1), GREEDY)
+
+    assert completion.text == "say this number 0" and len(server.bodies) == 2
+
+
+@pytest.mark.parametrize("vendor", ["zhipu", "broken off", "tgi"])
+def test_a_fault_that_does_not_pass_is_no_answer_and_not_final(server: ChatServer, vendor: str) -> None:
+    misbehave(server, PASSING_ERRORS[vendor], 1)
+
+    failed = served(server).generate(chats(3), GREEDY)[1]
+
+    assert failed.failure and failed.text == "" and not failed.permanent
 
 
 def test_the_error_of_a_choice_is_one_too(server: ChatServer) -> None:
@@ -209,6 +251,7 @@ def test_an_error_for_the_user_inside_of_a_200(server: ChatServer, error: dict[s
         (400, {"error": {"message": "Invalid request: Your request exceeded model token limit: 8192"}}),
         (400, {"error": {"message": "The input token count (12) exceeds the maximum number of tokens allowed (8)"}}),
         (400, {"error": {"message": "Input is too long for requested model."}}),
+        (429, {"error": {"message": "Request too large for gpt-4 on tokens per min (TPM): Limit 1, Requested 2"}}),
         (400, {"object": "error", "message": "The input (5 tokens) is longer than the model's context length (4)"}),
     ],
 )
@@ -261,3 +304,23 @@ def test_an_answer_at_the_limit_is_marked(server: ChatServer, finish_reason: str
     cut_off, whole = served(server).generate(chats(2), GREEDY)
 
     assert cut_off.truncated and not whole.truncated
+
+
+def test_earlier_answers_clear_any_number_of_refusals(server: ChatServer) -> None:
+    misbehave(server, REFUSALS["deepseek"])
+    model = served(server)
+    model.has_earlier_answers = lambda: True
+
+    completions = model.generate(chats(3 * OTHER_PROMPTS), GREEDY)
+
+    assert all(completion.permanent for completion in completions)
+    assert len(server.bodies) == 3 * OTHER_PROMPTS
+
+
+def test_an_answer_under_way_clears_refusals_that_came_sooner(server: ChatServer) -> None:
+    misbehave(server, REFUSALS["deepseek"], *range(1, 2 * OTHER_PROMPTS))
+    server.slow_words = " number 0"
+
+    completions = served(server).generate(chats(4 * OTHER_PROMPTS), GREEDY)
+
+    assert sum(completion.permanent for completion in completions) == 2 * OTHER_PROMPTS - 1

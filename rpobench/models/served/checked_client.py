@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 from openai import DefaultAsyncHttpxClient
 
-from rpobench.models.served.reply_faults import EMPTY, EMPTY_TRIES, Fault, find_fault
+from rpobench.models.served.reply_faults import EMPTY, EMPTY_TRIES, PASSING, Fault, find_fault
 from rpobench.models.served.slots import Slots
 
 CONNECT = 10.0  # seconds until a connection stands: a wrong address should not cost six deadlines
@@ -82,7 +82,7 @@ class CheckedClient(DefaultAsyncHttpxClient):
             async with asyncio.timeout(self._deadline):
                 response = await super().send(request, **{**options, "stream": True})
                 try:
-                    return response, await _read_body(response)
+                    return response, await (_read_body(response) if response.is_success else _read_words(response))
                 finally:
                     await response.aclose()
         except TimeoutError as error:
@@ -97,6 +97,20 @@ async def _read_body(response: httpx2.Response) -> bytes | None:
             return None
 
     return bytes(body)
+
+
+async def _read_words(response: httpx2.Response) -> bytes:
+    """The beginning of an error's body, whose status counts whatever stands there."""
+    body = bytearray()
+    try:
+        async for part in response.aiter_bytes():
+            body += part
+            if len(body) > MAX_BODY:
+                break
+    except httpx2.DecodingError:
+        return b"words that cannot be decoded"
+
+    return bytes(body[:MAX_BODY])
 
 
 def _stand_for(fault: Fault, request: httpx2.Request) -> httpx2.Response:
@@ -125,8 +139,10 @@ def _advise_retry(response: httpx2.Response, request: httpx2.Request) -> dict[st
     A long rate limit is left to `patience`, which says that it waits.
     """
     delay = response.headers.get("retry-after", "")
-    if response.status_code == 429 and delay.isdecimal() and int(delay) > LONGEST_SILENCE:
+    if response.status_code == 429 and delay.isdecimal() and float(delay) > LONGEST_SILENCE:
         return {"x-should-retry": "false"}
+    if response.status_code < 500 and response.status_code not in PASSING:
+        return {}
 
-    is_passing_fault = response.status_code >= 500 or response.status_code == 429
-    return _advise_after_fault(request) if is_passing_fault and not delay else {}
+    advice = {} if delay else _advise_after_fault(request)
+    return advice if "x-should-retry" in response.headers else {"x-should-retry": "true", **advice}

@@ -30,7 +30,7 @@ from rpobench.models.served.openai import RETRIES
 from rpobench.models.served.options import ModelOptions, ServedOptions, one_line, parse_served, server_address
 from rpobench.models.served.patience import PATIENCE
 from rpobench.models.served.replies import Reply, attempts, read_reply
-from rpobench.models.served.reply_faults import EMPTY, EMPTY_TRIES, find_fault
+from rpobench.models.served.reply_faults import EMPTY, EMPTY_TRIES, PASSING, find_fault
 from rpobench.models.served.requests import write_requests
 from rpobench.models.served.supervisor import find_secrets
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
@@ -279,7 +279,7 @@ def _is_passing(outcome: Outcome) -> bool:
     if error.status_code == 429:
         return _read_delay(error) <= LONGEST_SILENCE
 
-    return error.status_code >= 500 or error.status_code in (408, 409, 425)
+    return error.status_code >= 500 or error.status_code in PASSING
 
 
 def _read_delay(error: APIStatusError) -> float:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from rpobench.models.completions import read_words
 from rpobench.models.protocol import PromptTooLong
 from rpobench.models.served.options import KEY, MOST_TOKENS, one_line, without_key
-from rpobench.models.served.reply_faults import EMPTY, EMPTY_TRIES, find_choice, is_refused, is_truncated, read_text
+from rpobench.models.served.reply_faults import (
+    EMPTY,
+    EMPTY_TRIES,
+    PASSING,
+    find_choice,
+    is_refused,
+    is_truncated,
+    read_text,
+)
 from rpobench.types import Chat, Completion, RpobenchError, Usage
 
 if TYPE_CHECKING:
@@ -31,6 +39,8 @@ TOO_LONG = re.compile(
     r"|(maximum|max) (prompt|input) length|longer than the (model|context)|too large for model with",
     re.I | re.S,
 )
+# A single prompt beyond what a minute allows, which comes with the status of a rate limit: waiting does not mend it.
+TOO_LONG_FOR_LIMIT = re.compile(r"request too large", re.I)
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,8 @@ def read_refusal(error: APIStatusError, usage: Usage, label: str, chat: Chat, ke
         raise RpobenchError(f"{label}: knows no such model or address ({words}); check the name and --base-url")
     if status == 402 or error.code in QUOTA_CODES:
         raise RpobenchError(f"{label}: refuses the request ({words}); what was answered is kept")
-    if error.code == "context_length_exceeded" or (status in REFUSABLE and TOO_LONG.search(words)):
+    is_too_long = (status in REFUSABLE and TOO_LONG.search(words)) or TOO_LONG_FOR_LIMIT.search(words)
+    if error.code == "context_length_exceeded" or is_too_long:
         raise PromptTooLong(f"{label}: the prompt exceeds the model's context ({words})", chat)
 
     if status in REFUSABLE:
@@ -139,7 +150,7 @@ def read_refusal(error: APIStatusError, usage: Usage, label: str, chat: Chat, ke
 def _read_fault(error: APIStatusError, usage: Usage, label: str, words: str) -> Reply:
     """The reply of a server that may answer the same request later."""
     status, headers = error.status_code, error.response.headers
-    if status < 500 and status not in (408, 409, 425, 429):
+    if status < 500 and status not in PASSING:
         raise RpobenchError(f"{label}: refuses the request ({words}); what was answered is kept")
 
     retry_after = headers.get("retry-after")
