@@ -162,6 +162,7 @@ def test_a_number_is_the_same_option_as_its_text() -> None:
         ("tiny", {"messages": []}, "option 'messages' is written by rpobench itself"),
         ("tiny", {"temperature": True}, "option 'temperature' is 'True'"),
         ("tiny", {"user": "sk-quite-secret-0123456789"}, "option 'user' holds the key; put it into OPENAI_API_KEY"),
+        ("tiny", {"sk-quite-secret-0123456789": 1}, "option '\\[OPENAI_API_KEY\\]' holds the key"),
     ],
 )
 def test_wrong_options_are_named(
@@ -173,7 +174,7 @@ def test_wrong_options_are_named(
         parse_served(argument, options)
 
 
-@pytest.mark.parametrize("text", ["nowhere.json", "{", "[1]", '{"a": NaN'])
+@pytest.mark.parametrize("text", ["nowhere.json", "{", "[1]", '{"a": NaN', '{"a": NaN}', '{"a": "\\ud800"}'])
 def test_options_that_are_no_json_object(text: str) -> None:
     with pytest.raises(RpobenchError, match=r"--model-options .*: give a JSON object"):
         read_model_options(text)

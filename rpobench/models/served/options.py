@@ -94,8 +94,8 @@ def _check_options(options: Mapping[str, Any], spec: str) -> ServedOptions:
     for name in RESERVED & options.keys():
         raise RpobenchError(f"{spec}: option '{name}' is written by rpobench itself; leave it out")
     for name, value in options.items():
-        if name not in KNOWN and _holds_key(value):
-            raise RpobenchError(f"{spec}: option '{name}' holds the key; put it into {KEY} alone")
+        if name not in KNOWN and _holds_key({name: value}):
+            raise RpobenchError(f"{spec}: option '{without_key(name)}' holds the key; put it into {KEY} alone")
 
     parsed = {name: READERS[name](value, name, spec) for name, value in options.items() if name in KNOWN}
     body = {name: value for name, value in options.items() if name not in KNOWN}
@@ -176,6 +176,7 @@ def read_model_options(text: str, place: str = "--model-options") -> ModelOption
         if not isinstance(options, dict):
             raise ValueError("no JSON object")
         canonical_json(options)
+        json.dumps(options, ensure_ascii=False, allow_nan=False).encode()  # as a request carries it
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise RpobenchError(
             f'{place} {one_line(text)}: give a JSON object or the file of one, such as {{"temperature": 1}} '
