@@ -126,7 +126,7 @@ def test_two_processes_train_what_one_process_trains(tiny_checkpoint: Path, tmp_
     predictions = together.out / together.summary["run"] / "predictions.jsonl"
     assert predictions.read_text().count("\n") == 8
     files_of_fit = {path.name for path in together.checkpoint.parent.iterdir()}
-    assert files_of_fit == {"checkpoint", "fit.json", "spec.json"}
+    assert files_of_fit == {"environment.json", "checkpoint", "fit.json", "spec.json"}
 
 
 @pytest.mark.slow
