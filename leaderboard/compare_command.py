@@ -62,7 +62,8 @@ def compare(
 ) -> None:
     """Paired tests by user: differences with intervals, p-values, effect sizes, and what these data could detect."""
     from rpobench.leaderboard.comparison import compare_runs
-    from rpobench.leaderboard.selection import RunFilter, RunFolders, choose_runs
+
+    from rpobench.scoring.selection import RunFilter, RunFolders, choose_runs
 
     run_filter = RunFilter(
         method=split_names(method),

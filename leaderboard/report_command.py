@@ -76,8 +76,8 @@ def report(
     from rpobench.leaderboard.cell_stats import compute_sheets
     from rpobench.leaderboard.formats.markdown import print_report
     from rpobench.leaderboard.rows import group_runs
-    from rpobench.leaderboard.selection import RunFilter, RunFolders
 
+    from rpobench.scoring.selection import RunFilter, RunFolders
     from rpobench.store.files import write_text
     from rpobench.terminal import open_console
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from statistics import fmean
-from typing import Any
 
+from rpobench.scoring.locations import group_by_location
 from rpobench.scoring.row_labels import label_runs
 from rpobench.store.spec import DataSpec
 from rpobench.store.stored_run import StoredRun
@@ -99,14 +99,6 @@ class Section:
         return next(row[task].sample for row in self.cells.values() if task in row)
 
 
-@dataclass(frozen=True)
-class _Location:
-    """Where a run stands: the heading of its section, and which variant of its task it answered."""
-
-    heading: tuple[Any, ...]
-    variant: int
-
-
 def group_runs(runs: Sequence[StoredRun]) -> list[Section]:
     """Sort finished runs into sections, each of which is one table.
 
@@ -120,10 +112,7 @@ def group_runs(runs: Sequence[StoredRun]) -> list[Section]:
     Raises:
         RpobenchError: Two runs would stand in one cell.
     """
-    runs_by_location: dict[_Location, list[StoredRun]] = {}
-    for run, location in zip(runs, _locations(runs), strict=True):
-        runs_by_location.setdefault(location, []).append(run)
-
+    runs_by_location = group_by_location(runs)
     locations = sorted(runs_by_location, key=lambda location: str((*location.heading, location.variant)))
 
     sections = []
@@ -132,44 +121,6 @@ def group_runs(runs: Sequence[StoredRun]) -> list[Section]:
         if any(run.has_own_profiles for run in group):
             sections.append(_section(group))
     return sections
-
-
-def name_rows(runs: Sequence[StoredRun]) -> dict[str, str]:
-    """Name the row of each run as a report of these runs prints it.
-
-    Args:
-        runs: Runs of any methods, tasks and data.
-
-    Returns:
-        The name of the row by the name of the run.
-    """
-    runs_by_location: dict[_Location, list[StoredRun]] = {}
-    for run, location in zip(runs, _locations(runs), strict=True):
-        runs_by_location.setdefault(location, []).append(run)
-
-    names: dict[str, str] = {}
-    for group in runs_by_location.values():
-        names |= {run.name: label for run, label in zip(group, label_runs(group), strict=True)}
-    return names
-
-
-def _locations(runs: Sequence[StoredRun]) -> list[_Location]:
-    """The place of each run. A task's second version, data or prompt hash goes to a second section, and so on."""
-    locations: list[_Location] = []
-    variants: dict[tuple[Any, ...], list[tuple[str, str, str]]] = {}
-    for run in runs:
-        data = run.spec.data
-        # A made-up world is one by its seed and size; in a folder the tasks have sizes of their own.
-        world = (data.seed, run.result.n) if run.result.synthetic else ()
-        heading = (data.source, data.split, data.holdout, data.limit, *world, run.spec.base_model)
-
-        known_variants = variants.setdefault((*heading, run.task_name), [])
-        variant = (run.spec.task, data.sha256, run.environment.comparable_prompts)
-        if variant not in known_variants:
-            known_variants.append(variant)
-        locations.append(_Location(heading, known_variants.index(variant)))
-
-    return locations
 
 
 def _section(runs: Sequence[StoredRun]) -> Section:

@@ -16,12 +16,12 @@ from rich.console import Console
 from rpobench.leaderboard.compare_command import _range
 from rpobench.leaderboard.comparison import compare_runs
 from rpobench.leaderboard.formats.blocks import Entry
-from rpobench.leaderboard.selection import RunFilter, RunFolders, choose_runs
 from run_answers import good, perfect, poor
 from typer.testing import CliRunner
 
 from rpobench import get_task
 from rpobench.cli.main import app
+from rpobench.scoring.selection import RunFilter, RunFolders, choose_runs
 from rpobench.scoring.stats import Interval
 from rpobench.types import RpobenchError
 

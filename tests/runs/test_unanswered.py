@@ -14,9 +14,9 @@ from rpobench.leaderboard.comparison import compare_runs
 from rpobench.leaderboard.formats.csv_json import as_csv
 from rpobench.leaderboard.formats.markdown import as_markdown
 from rpobench.leaderboard.rows import group_runs
-from rpobench.leaderboard.selection import RunFolders, choose_runs
 from run_answers import perfect
 
+from rpobench.scoring.selection import RunFolders, choose_runs
 from rpobench.store.result_store import ResultStore
 
 Make = Callable[..., Path]

@@ -1,4 +1,4 @@
-"""Which finished runs a report or a comparison is of: folders, filters, and the names that reports print."""
+"""Which runs a command is of: folders, filters, and the names that reports print."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rpobench.leaderboard.rows import name_rows
-
 from rpobench.registry import suggest_names
+from rpobench.scoring.locations import name_rows
 from rpobench.store.result_store import ResultStore
+from rpobench.store.spec import RunSpec
 from rpobench.store.stored_run import StoredRun
 from rpobench.types import RpobenchError
 
@@ -63,6 +63,25 @@ class RunFolders:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """What filters ask of a run; it need not be finished.
+
+    Attributes:
+        name: Its name.
+        spec: What describes it.
+        row: What its row is called.
+        label: Its label; None where it has none.
+        is_synthetic: Whether its data is made up.
+    """
+
+    name: str
+    spec: RunSpec
+    row: str
+    label: str | None
+    is_synthetic: bool
+
+
+@dataclass(frozen=True)
 class RunFilter:
     """Which of the runs in a folder are meant. What is empty or None leaves all.
 
@@ -73,6 +92,7 @@ class RunFilter:
         settings: Values of knobs, as `--set` takes them.
         label: Labels.
         data: Data sets as tables name them, worlds of them (`synth-v1:11`), or the paths of official folders.
+        seed: Seeds.
         split: The split.
         limit: The limit, 0 for runs without one.
     """
@@ -83,6 +103,7 @@ class RunFilter:
     settings: Mapping[str, str] = field(default_factory=dict)
     label: Sequence[str] = ()
     data: Sequence[str] = ()
+    seed: Sequence[str] = ()
     split: str | None = None
     limit: int | None = None
 
@@ -96,46 +117,76 @@ class RunFilter:
             Some of them, at least one, in their order.
 
         Raises:
-            RpobenchError: An option admits no run that the others left; the text names it, and what there is.
+            RpobenchError: As `select_candidates`.
         """
         rows = name_rows(runs)
-        selected = list(runs)
+        candidates = [describe_candidate(run, rows[run.name]) for run in runs]
+        names = {candidate.name for candidate in self.select_candidates(candidates)}
 
-        for option, values, admits, names_of in self._list_tests(rows):
+        return [run for run in runs if run.name in names]
+
+    def select_candidates(self, candidates: Sequence[Candidate], what: str = "finished run") -> list[Candidate]:
+        """Leave the candidates that every option admits.
+
+        Args:
+            candidates: What may be meant.
+            what: What they are called in errors.
+
+        Returns:
+            Some of them, at least one, in their order.
+
+        Raises:
+            RpobenchError: An option admits no candidate that the others left; the text names it, and what there is.
+        """
+        selected = list(candidates)
+
+        for option, values, admits, names_of in self._list_tests():
             for value in values:
-                if not any(admits(run, value) for run in selected):
-                    names = sorted({name for run in selected for name in names_of(run)})
-                    raise RpobenchError(f"{option} {value}: no finished run here; {suggest_names(value, names)}")
+                if not any(admits(candidate, value) for candidate in selected):
+                    names = sorted({name for candidate in selected for name in names_of(candidate)})
+                    raise RpobenchError(f"{option} {value}: no {what} here; {suggest_names(value, names)}")
             if values:
-                selected = [run for run in selected if any(admits(run, value) for value in values)]
+                selected = [candidate for candidate in selected if any(admits(candidate, value) for value in values)]
 
-        return self._select_by_settings(selected)
+        return self._select_by_settings(selected, what)
 
-    def _list_tests(self, rows: Mapping[str, str]) -> list[_Test]:
-        """Each option with its values, whether a run has one of them, and what else there is to name."""
+    def _list_tests(self) -> list[_Test]:
+        """Each option with its values, whether a candidate has one of them, and what else there is to name."""
         limit = [] if self.limit is None else [str(self.limit)]
         split = [] if self.split is None else [self.split]
 
         return [
-            ("--method", self.method, _has_name(rows), lambda run: [run.spec.method, rows[run.name]]),
-            ("--task", self.task, lambda run, task: task in (run.task_name, run.spec.task), _task_of),
+            ("--method", self.method, lambda run, name: name in _methods_of(run), _methods_of),
+            ("--task", self.task, lambda run, task: task in (*_tasks_of(run), run.spec.task), _tasks_of),
             ("--base-model", self.base_model, _has_base_model, lambda run: [run.spec.base_model]),
-            ("--label", self.label, lambda run, label: label == run.environment.label, _labels_of),
+            ("--label", self.label, lambda run, label: label in _labels_of(run), _labels_of),
             ("--data", self.data, _has_data, lambda run: [run.spec.data.source, _world_of(run)]),
+            ("--seed", self.seed, lambda run, seed: seed == str(run.spec.seed), lambda run: [str(run.spec.seed)]),
             ("--split", split, lambda run, name: name == run.spec.data.split, lambda run: [run.spec.data.split]),
             ("--limit", limit, lambda run, number: number == _limit_of(run), lambda run: [_limit_of(run)]),
         ]
 
-    def _select_by_settings(self, runs: Sequence[StoredRun]) -> list[StoredRun]:
-        selected = list(runs)
+    def _select_by_settings(self, candidates: Sequence[Candidate], what: str) -> list[Candidate]:
+        selected = list(candidates)
         for knob, value in self.settings.items():
-            selected = [run for run in selected if knob in run.spec.config and _spells(run.spec.config[knob], value)]
+            configs = [(candidate, candidate.spec.config) for candidate in selected]
+            selected = [candidate for candidate, config in configs if knob in config and _spells(config[knob], value)]
             if not selected:
-                raise RpobenchError(f"--set {knob}={value}: no finished run here has it; leave it out")
+                raise RpobenchError(f"--set {knob}={value}: no {what} here has it; leave it out")
         return selected
 
 
-_Test = tuple[str, Sequence[str], Callable[[StoredRun, str], bool], Callable[[StoredRun], Sequence[str]]]
+_Test = tuple[str, Sequence[str], Callable[[Candidate, str], bool], Callable[[Candidate], Sequence[str]]]
+
+
+def describe_candidate(run: StoredRun, row: str) -> Candidate:
+    """Describe a finished run for a filter.
+
+    Args:
+        run: The run.
+        row: What its row is called.
+    """
+    return Candidate(run.name, run.spec, row, run.environment.label, run.result.synthetic)
 
 
 def choose_runs(folders: RunFolders, names: Sequence[str], run_filter: RunFilter | None = None) -> list[StoredRun]:
@@ -178,37 +229,37 @@ def _runs_called(folders: RunFolders, runs: Sequence[StoredRun], name: str) -> S
         raise RpobenchError(f"{error}; of the rows of reports: {near}") from error
 
 
-def _has_name(rows: Mapping[str, str]) -> Callable[[StoredRun, str], bool]:
-    return lambda run, name: name in (run.spec.method, rows[run.name])
+def _methods_of(run: Candidate) -> Sequence[str]:
+    return [run.spec.method, run.row]
 
 
-def _task_of(run: StoredRun) -> Sequence[str]:
-    return [run.task_name]
+def _tasks_of(run: Candidate) -> Sequence[str]:
+    return [run.spec.task.split("@")[0]]
 
 
-def _labels_of(run: StoredRun) -> Sequence[str]:
-    return [run.environment.label] if run.environment.label else []
+def _labels_of(run: Candidate) -> Sequence[str]:
+    return [run.label] if run.label else []
 
 
-def _world_of(run: StoredRun) -> str:
+def _world_of(run: Candidate) -> str:
     data = run.spec.data
-    return f"{data.source}:{data.seed}" if run.result.synthetic else data.source
+    return f"{data.source}:{data.seed}" if run.is_synthetic else data.source
 
 
-def _limit_of(run: StoredRun) -> str:
+def _limit_of(run: Candidate) -> str:
     return str(run.spec.data.limit or 0)
 
 
-def _has_base_model(run: StoredRun, name: str) -> bool:
+def _has_base_model(run: Candidate, name: str) -> bool:
     """Whether this is the base model's identity, or what stands before its revision and options."""
     identity = run.spec.base_model
     return identity == name or (identity.startswith(name) and identity[len(name)].startswith(MODEL_SEPARATORS))
 
 
-def _has_data(run: StoredRun, name: str) -> bool:
+def _has_data(run: Candidate, name: str) -> bool:
     """Whether this names the run's data: a source, one of its worlds, `synth` for any version, or a folder's path."""
     source, _, world = name.partition(":")
-    if run.result.synthetic:
+    if run.is_synthetic:
         versions = (run.spec.data.source, run.spec.data.source.split("-v")[0])
         return source in versions and world in ("", str(run.spec.data.seed))
 
