@@ -8,6 +8,7 @@ from typing import Any
 from rpobench.leaderboard.rows import count_unanswered
 
 from rpobench.scoring.row_labels import label_runs, training_hash
+from rpobench.store.identity import comparable_identity
 from rpobench.store.spec import FitSpec
 from rpobench.store.stored_run import StoredRun
 from rpobench.types import RpobenchError
@@ -102,7 +103,7 @@ def unanswered_by_label(sides: Mapping[str, Mapping[int, StoredRun]]) -> dict[st
 def _conditions(run: StoredRun, rival: StoredRun) -> dict[str, tuple[Any, Any]]:
     """What should be equal between rivals, with both values: base model, prompts, profiles, shared knobs, training."""
     conditions: dict[str, tuple[Any, Any]] = {
-        "base model": (run.spec.base_model, rival.spec.base_model),
+        "base model": (comparable_identity(run.spec.base_model), comparable_identity(rival.spec.base_model)),
         "prompts": (run.environment.comparable_prompts[:8], rival.environment.comparable_prompts[:8]),
     }
     if run.spec.method != rival.spec.method:
@@ -142,7 +143,7 @@ def _evidence_warning(run: StoredRun, rival: StoredRun) -> list[str]:
 def _check_made_alike(task: str, label: str, run: StoredRun, other: StoredRun) -> None:
     """Refuse seeds of one row that were not made alike."""
     facts: dict[str, Callable[[StoredRun], str | None]] = {
-        "base model": lambda run: run.spec.base_model,
+        "base model": lambda run: comparable_identity(run.spec.base_model),
         "prompts": lambda run: run.environment.comparable_prompts[:8],
         "training data": training_hash,
     }

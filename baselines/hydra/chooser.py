@@ -41,6 +41,7 @@ from rpobench.method.config import changed_knobs
 from rpobench.method.context import Context
 from rpobench.method.per_user import PartKey, find_part
 from rpobench.models.encoder import Encoder
+from rpobench.store.identity import content_of, former_identity
 from rpobench.store.recorded import RecordedObject, recorded_config, recorded_profile, recorded_text
 
 FORMAT = 1  # raise it where the same judges and profile would give other heads
@@ -179,10 +180,11 @@ class Chooser:
     def _part_key(self, example: Example, context: Context) -> PartKey:
         """The name of the heads that are learned from this example's profile."""
         task, knobs = self.task, changed_knobs(self.config)
-        identities = (self.reranker.identity, self.scorer.identity, context.base_model.identity)
+        base_model = context.base_model.identity
+        identities = (self.reranker.identity, self.scorer.identity, content_of(base_model))
         content = [FORMAT, identities, [task.name, task.prompt_version, VERSION, knobs, context.seed], example.profile]
 
-        recorded_judges = (self.reranker.recorded_identity, self.scorer.recorded_identity, context.base_model.identity)
+        recorded_judges = (self.reranker.recorded_identity, self.scorer.recorded_identity, former_identity(base_model))
         recorded_knobs = recorded_config("hydra", VERSION, self.config.model_dump(mode="json"), knobs)
         recorded_task = (task.name, task.prompt_version, RecordedObject("Config", recorded_knobs), context.seed)
         recorded_content = (FORMAT, recorded_judges, recorded_task, recorded_profile(example.profile))

@@ -19,6 +19,7 @@ from rpobench.rpo.training.arguments import common_arguments
 from rpobench.rpo.training.log_probs import NO_LOSS
 from rpobench.rpo.training.policy import load_tokenizer
 from rpobench.rpo.training.stage import run_to_end
+from rpobench.store.identity import content_of, former_identity
 from rpobench.store.processes import count_processes
 from rpobench.store.recorded import RecordedObject, recorded_text
 
@@ -98,8 +99,10 @@ class UserAdapters:
     def _part_key(self, lessons: Sequence[Lesson]) -> PartKey:
         """The name of the adapter of these lessons."""
         training = self._training.fields()
-        content = [FORMAT, self._model.identity, training, list(lessons)]
-        recorded_content = (FORMAT, self._model.identity, RecordedObject("AdapterTraining", training), list(lessons))
+        identity = self._model.identity
+        content = [FORMAT, content_of(identity), training, list(lessons)]
+        recorded_training = RecordedObject("AdapterTraining", training)
+        recorded_content = (FORMAT, former_identity(identity), recorded_training, list(lessons))
 
         return name_part(content, recorded_text(recorded_content))
 

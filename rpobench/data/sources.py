@@ -121,6 +121,7 @@ class Source:
             holdout=self.holdout,
             seed=self._world.seed if self._world is not None else self.seed,
             sha256=data.sha256,
+            by_content=self._world is None,
         )
 
     @property

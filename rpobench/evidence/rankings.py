@@ -15,6 +15,7 @@ import numpy as np
 from rpobench.evidence.pool import Job, rank_jobs
 from rpobench.evidence.retrievers import Retriever
 from rpobench.store.files import write_bytes
+from rpobench.store.identity import content_of
 from rpobench.task.contract import Task
 from rpobench.terminal import show_progress
 from rpobench.types import Example, RpobenchError
@@ -94,7 +95,7 @@ class Rankings:
         if self.folder is None or item_count < MANY_ITEMS:
             return self._rank_now(task, examples, retriever, item_count)
 
-        key = f"{data_name}/{task.prompt_versioned}/{retriever.identity}/{self.seed}"
+        key = f"{data_name}/{task.prompt_versioned}/{content_of(retriever.identity)}/{self.seed}"
         file = self.folder / f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
         if file.exists():
             return read_rankings(file)

@@ -21,7 +21,7 @@ from rpobench.models.protocol import (
     generate_each,
     tell_of_earlier_answers,
 )
-from rpobench.store.identity import SHA256, digest
+from rpobench.store.identity import SHA256, content_of, digest
 from rpobench.store.user_cache import cache_folder, open_database
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
 
@@ -184,7 +184,11 @@ def answer_key(identity: str, chat: Chat, request: Request) -> str:
     Returns:
         sha256 in 64 hex digits.
     """
-    content = {"model": identity, "messages": [[message.role, message.content] for message in chat], **request}
+    content = {
+        "model": content_of(identity),
+        "messages": [[message.role, message.content] for message in chat],
+        **request,
+    }
     return digest(content, SHA256)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rpobench.models.local.checkpoints import find_checkpoint, require_weights, tree_sha256
 from rpobench.models.local.wheels import Wheel, install_once
+from rpobench.store.identity import content_of, identify_folder
 from rpobench.store.user_cache import cache_folder, open_database
 from rpobench.terminal import show_progress
 from rpobench.types import RpobenchError
@@ -72,15 +73,13 @@ class Encoder:
 
     @cached_property
     def identity(self) -> str:
-        """Name and hash of all files: pooling and tokenizer make other vectors, as weights do.
-
-        The name of a folder is its last part, so that it may lie elsewhere.
-        """
+        """Name and hash of all files: pooling and tokenizer make other vectors, as weights do."""
         if self.name == EMBEDDED:
             return f"{self.name}@{WHEEL.sha256[:12]}"
 
-        name = Path(self.name).name if Path(self.name).is_dir() else self.name
-        return f"{name}@{tree_sha256(self.folder)}"
+        if Path(self.name).is_dir():
+            return identify_folder(Path(self.name).resolve().name, tree_sha256(self.folder))
+        return f"{self.name}@{tree_sha256(self.folder)}"
 
     @cached_property
     def _model(self) -> Any:
@@ -143,7 +142,7 @@ class Encoder:
         return bytes(row[0]) if row else b""
 
     def _key(self, text: str) -> str:
-        return hashlib.sha256(f"{self.identity}/{text}".encode("utf-8", "surrogatepass")).hexdigest()
+        return hashlib.sha256(f"{content_of(self.identity)}/{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from rpobench.models.kept_answers import KeptAnswers
 from rpobench.models.meter import Meter
 from rpobench.models.protocol import LanguageModel, batch_size, same_identity
-from rpobench.store.identity import SPEC_DIGEST, digest
+from rpobench.store.identity import SPEC_DIGEST, content_of, digest, former_identity
 from rpobench.store.recorded import recorded_decoding, recorded_digest
 from rpobench.types import Chat, Completion, Decoding
 
@@ -56,7 +56,13 @@ class KeptTexts:
 
 
 def _file(folder: Path, name: str, model: LanguageModel, decoding: Decoding) -> Path:
-    """The file of these texts: the one that version 0.1 began, where there is one."""
-    earlier = recorded_digest(f"{model.identity}/{recorded_decoding(decoding)}", SPEC_DIGEST)
-    earlier_file = folder / f"{name}-{earlier}.jsonl"
-    return earlier_file if earlier_file.exists() else folder / f"{name}-{digest([model.identity, decoding])}.jsonl"
+    """The file of these texts: the one that an earlier version began, where there is one."""
+    former_name = former_identity(model.identity)
+    digests = [
+        digest([content_of(model.identity), decoding]),
+        digest([former_name, decoding]),
+        recorded_digest(f"{former_name}/{recorded_decoding(decoding)}", SPEC_DIGEST),
+    ]
+
+    files = [folder / f"{name}-{file_digest}.jsonl" for file_digest in digests]
+    return next((file for file in files if file.exists()), files[0])

@@ -18,6 +18,7 @@ from rpobench.registry import get_method, get_task, identify_models
 from rpobench.runs.changed_code import is_other_code
 from rpobench.runs.environment import ENVIRONMENT
 from rpobench.runs.plan import Plan, make_config, parse_method_names
+from rpobench.store.identity import comparable_identity
 from rpobench.store.locks import locked
 from rpobench.store.recorded import recorded_prompts
 from rpobench.store.result_store import ResultStore
@@ -114,11 +115,13 @@ class TrainedArtefact:
         current_values = {
             "version": method.version,
             "train_tasks": tuple(task.prompt_versioned for task in tasks),
-            "models": identify_models(method),
+            "models": _comparable(identify_models(method)),
             "prompts": prompts,
         }
         noted_code = read_noted_code(self.folder / ENVIRONMENT)
-        changes = [name for name, value in current_values.items() if value != getattr(self.spec, name)]
+        stored_values = {name: getattr(self.spec, name) for name in current_values}
+        stored_values["models"] = _comparable(self.spec.models)
+        changes = [name for name, value in current_values.items() if value != stored_values[name]]
         if not changes and is_other_code(noted_code, identify_code(type(method))):
             changes = ["code"]
         if changes:
@@ -159,6 +162,10 @@ def find_artefact(plan: Plan) -> TrainedArtefact | None:
     if not (fit / "checkpoint").is_dir():
         raise RpobenchError(f"--adapter {plan.adapter}: {fit / 'checkpoint'} is not there: train it again")
     return TrainedArtefact(plan.adapter, run.fit, read_fit_spec(fit / "spec.json"), fit)
+
+
+def _comparable(models: Mapping[str, str]) -> dict[str, str]:
+    return {role: comparable_identity(identity) for role, identity in models.items()}
 
 
 def _may_share_examples(trained: DataSpec, scored: DataSpec) -> bool:

@@ -22,6 +22,7 @@ from rpobench.models.meter import Meter
 from rpobench.models.prices import at_todays_price
 from rpobench.models.protocol import LanguageModel, batch_size, same_identity
 from rpobench.runs.fit_cost import FitAttempt
+from rpobench.store.identity import content_of, former_identity
 from rpobench.store.result_store import ResultStore
 from rpobench.task.contract import Task
 from rpobench.types import Chat, Completion, Decoding, Example, Prediction
@@ -132,13 +133,21 @@ class StoredDrafts:
 
     def _open_answers(self, task: Task) -> KeptAnswers:
         """Open the file of the task's drafts; it is read once."""
-        key = f"{self.model.identity}/{task.prompt_versioned}/{task.max_new_tokens}"
-        file = self.store.drafts_file(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
+        file = self._find_file(task)
 
         if file not in self._answers_by_file:
             chunk = batch_size(keep_licensed_texts_private(self.model, [task]), CHUNK)
             self._answers_by_file[file] = KeptAnswers(file, f"{task.name} drafts", chunk, self.meter, self.asks_refused)
         return self._answers_by_file[file]
+
+    def _find_file(self, task: Task) -> Path:
+        """The file of the task's drafts: the one that an earlier version began, where there is one."""
+        files = []
+        for identity in (content_of(self.model.identity), former_identity(self.model.identity)):
+            key = f"{identity}/{task.prompt_versioned}/{task.max_new_tokens}"
+            files.append(self.store.drafts_file(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"))
+
+        return next((file for file in files if file.exists()), files[0])
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ def refuse_former_reading(store: ResultStore, task: Task, spec: RunSpec) -> None
     """
     for version in _former_versions(task):
         name = f"{task.name}@{version}"
-        recorded = spec.recorded.model_copy(update={"task": name}) if spec.recorded else None
-        former = spec.model_copy(update={"task": name, "recorded": recorded})
+        other_forms = tuple(form.model_copy(update={"task": name}) for form in spec.former)
+        former = spec.model_copy(update={"task": name, "former": other_forms})
 
         packed_run = store.find_packed(former)
         folder = packed_run.folder if packed_run else store.run_folder(former)

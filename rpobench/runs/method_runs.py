@@ -143,10 +143,11 @@ class MethodRuns:
 
         if self.prepared_method.artefact:
             digest = self.prepared_method.artefact.digest
-            return FitGroup(tasks, FitName(digest, digest), is_fitted=True)
+            return FitGroup(tasks, FitName(digest), is_fitted=True)
 
         spec = self._specs.make_fit_spec(tasks)
-        name = FitName(self.runner.store.fit_digest(spec), spec.as_recorded().digest())
+        every_digest = tuple(form.digest() for form in (spec, *spec.former))
+        name = FitName(self.runner.store.fit_digest(spec), every_digest)
         return FitGroup(tasks, name, self.runner.has_fit(spec))
 
     def _choose_profiles(self) -> tuple[Profiles, ...]:

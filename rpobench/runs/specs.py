@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from rpobench.method.contract import prompts_digest
 from rpobench.runs.prepare import PreparedMethod, PreparedTask
+from rpobench.store.identity import CONTENT, readable_name
 from rpobench.store.recorded import recorded_prompts
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.task.contract import Task
 
 Profiles = Literal["own", "swapped"]
+SpecOfEither = TypeVar("SpecOfEither", FitSpec, RunSpec)
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,11 @@ class FitName:
 
     Attributes:
         digest: The digest of the fit in this store.
-        recorded: The digest by which version 0.1 would have named it.
+        every: The digests by which this version and earlier ones name the same fit; that of version 0.1 is the last.
     """
 
     digest: str
-    recorded: str
+    every: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class SpecMaker:
             prepared_tasks: The tasks that it is trained on together, with their data.
 
         Returns:
-            The spec, with the one of version 0.1 in `recorded`.
+            The spec, with those of earlier versions in `former`.
         """
         spec = FitSpec(
             **self._collect_shared_fields([prepared_task.task for prepared_task in prepared_tasks]),
@@ -57,7 +60,8 @@ class SpecMaker:
             data=tuple(prepared_task.train_spec for prepared_task in prepared_tasks),
         )
 
-        return spec.model_copy(update={"recorded": spec.as_recorded()})
+        by_name = self._with_folder_names(spec)
+        return spec.model_copy(update={"former": (by_name, by_name.as_recorded())})
 
     def make_run_spec(self, prepared_task: PreparedTask, profiles: Profiles, fit: FitName | None) -> RunSpec:
         """Make the spec of a run.
@@ -68,7 +72,8 @@ class SpecMaker:
             fit: The fit that is applied; None where nothing is trained.
 
         Returns:
-            The spec, with the one of version 0.1 in `recorded`.
+            The spec, with those of earlier versions in `former`. Among them are those on the same fit by other names:
+            a run that was made on an old fit stands for today's also where that fit is gone.
         """
         spec = RunSpec(
             **self._collect_shared_fields([prepared_task.task]),
@@ -78,21 +83,61 @@ class SpecMaker:
             fit=fit.digest if fit else None,
         )
 
-        recorded = spec.as_recorded(fit=fit.recorded if fit else None)
-        return spec.model_copy(update={"recorded": recorded})
+        by_name = self._with_folder_names(spec)
+        former = [by_name]
+        for digest in fit.every if fit else ():
+            former += [form.model_copy(update={"fit": digest}) for form in (spec, by_name)]
+
+        oldest_fit = (fit.digest, *fit.every)[-1] if fit else None
+        return spec.model_copy(update={"former": (*former, by_name.as_recorded(fit=oldest_fit))})
+
+    def _with_folder_names(self, spec: SpecOfEither) -> SpecOfEither:
+        return spec.with_folder_names(self.prepared_method.method.changed_knobs())
 
     def _collect_shared_fields(self, tasks: Sequence[Task]) -> dict[str, Any]:
         """Return the fields that the specs of a fit and of a run have in common."""
-        method = self.prepared_method.method
+        method, models = self.prepared_method.method, self.prepared_method.models
 
         return {
             "method": method.name,
             "version": method.version,
             "config": method.config.model_dump(mode="json"),
-            "knobs": method.changed_knobs(),
+            "knobs": name_folders_by_content(method.changed_knobs(), models),
             "base_model": self.base_model,
-            "models": self.prepared_method.models,
+            "models": models,
             "prompts": prompts_digest(method, tasks),
             "recorded_prompts": recorded_prompts(method.prompts(tasks)),
             "seed": self.seed,
         }
+
+
+def name_folders_by_content(knobs: Mapping[str, Any], models: Mapping[str, str]) -> dict[str, Any]:
+    """Name the folders of local models, as knobs give them, by what is in them.
+
+    Args:
+        knobs: Knobs with their values, such as `reflection_model` with `hf:FOLDER`.
+        models: The identities of the models that the method is made of.
+
+    Returns:
+        The knobs. A folder that is one of these models stands there as `hf:NAME@sha256:HEX`.
+    """
+    identities = {}
+    for identity in models.values():
+        for part in identity.split("+"):
+            if f"@{CONTENT}" in part:
+                identities[part.partition("@")[0]] = part
+
+    return {knob: _name_by_content(value, identities) for knob, value in knobs.items()}
+
+
+def _name_by_content(value: Any, identities: Mapping[str, str]) -> Any:
+    """The value of a knob; where it gives a folder of one of the identities by name, that identity for the folder."""
+    if not isinstance(value, str):
+        return value
+
+    location, mark, options = value.partition("?")
+    kind, colon, path = location.rpartition(":")
+    folder = Path(path).expanduser()
+    identity = identities.get(readable_name(folder.resolve().name))
+
+    return f"{kind}{colon}{identity}{mark}{options}" if identity and folder.is_dir() else value

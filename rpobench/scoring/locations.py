@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rpobench.scoring.row_labels import label_runs
+from rpobench.store.identity import comparable_identity
 from rpobench.store.stored_run import StoredRun
 
 
@@ -57,12 +58,14 @@ def name_rows(runs: Sequence[StoredRun]) -> dict[str, str]:
 def _locate(runs: Sequence[StoredRun]) -> list[Location]:
     """The place of each run. A task's second version, data or prompt hash goes to a second section, and so on."""
     locations: list[Location] = []
+    source_names = _name_sources(runs)
     variants: dict[tuple[Any, ...], list[tuple[str, str, str]]] = {}
     for run in runs:
         data = run.spec.data
         # A made-up world is one by its seed and size; in a folder the tasks have sizes of their own.
         world = (data.seed, run.result.n) if run.result.synthetic else ()
-        heading = (data.source, data.split, data.holdout, data.limit, *world, run.spec.base_model)
+        base_model = comparable_identity(run.spec.base_model)
+        heading = (source_names[data.source], data.split, data.holdout, data.limit, *world, base_model)
 
         known_variants = variants.setdefault((*heading, run.task_name), [])
         variant = (run.spec.task, data.sha256, run.environment.comparable_prompts)
@@ -71,3 +74,15 @@ def _locate(runs: Sequence[StoredRun]) -> list[Location]:
         locations.append(Location(heading, known_variants.index(variant)))
 
     return locations
+
+
+def _name_sources(runs: Sequence[StoredRun]) -> dict[str, str]:
+    """What to call each source: two folders with the same examples of a task are one, called as the first of them."""
+    first_by_content: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for data in (run.spec.data for run in runs):
+        first = first_by_content.setdefault(data.sha256, data.source) if data.by_content else data.source
+        if data.source not in names or first != data.source:
+            names[data.source] = names.get(first, first)
+
+    return names

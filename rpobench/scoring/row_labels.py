@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from rpobench.method.config import EVIDENCE_BY_PRESET
 from rpobench.method.contract import choose_preset_values
 from rpobench.registry import get_method
+from rpobench.store.identity import comparable_identity, former_identity
 from rpobench.store.stored_run import StoredRun
 from rpobench.types import RpobenchError
 
@@ -72,12 +73,13 @@ def label_runs(runs: Sequence[StoredRun]) -> list[str]:
 def row_identity(run: StoredRun) -> Identity:
     """Everything that makes a row: all about the method but task, seed, profiles, and what `_DOUBTFUL_PARTS` names."""
     spec = run.spec
-    identity: Identity = {"method": spec.method, "version": spec.version, **spec.config, **spec.models}
+    models = {role: former_identity(model) for role, model in spec.models.items()}
+    identity: Identity = {"method": spec.method, "version": spec.version, **spec.config, **(spec.knobs or {}), **models}
 
     if run.fit_spec is not None:
         if len(run.fit_spec.train_tasks) > 1:
             identity["trained_on"] = "+".join(run.fit_spec.train_tasks)
-        if run.fit_spec.base_model != spec.base_model:
+        if comparable_identity(run.fit_spec.base_model) != comparable_identity(spec.base_model):
             identity[TRAINING_MODEL] = run.fit_spec.base_model
     return identity
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +19,13 @@ from rpobench.types import Decoding, Message, ProfileItem
 SPEC_DIGEST = 12  # hex digits that name a run or a fit
 SHA256 = 64  # all hex digits of a sha256
 KEY = 24  # hex digits that name an answer to a prompt, or a part learned of one user
+
+
+CONTENT = "sha256:"  # before the hash of a folder's files
+FOLDER_NAME = re.compile(r"[^@:+?]*@(?=sha256:[0-9a-f]{12}(?![0-9a-f]))")  # in the identity of a local model
+
+
+NAME_BEFORE_HASH = re.compile(r"[^@:+?]*@(?:sha256:)?(?=[0-9a-f]{12}(?![0-9a-f]))")
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,53 @@ def digest(value: object, length: int = SPEC_DIGEST) -> str:
     text = canonical_json(value)
 
     return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def identify_folder(name: str, sha256: str) -> str:
+    """Name a model that lies in a folder, for readers and for hashes.
+
+    Args:
+        name: What the folder is called. Only readers see it: two copies are one model.
+        sha256: 12 hex digits over the files in it.
+
+    Returns:
+        `NAME@sha256:HEX`, the beginning of the model's identity.
+    """
+    return f"{readable_name(name)}@{CONTENT}{sha256}"
+
+
+def readable_name(folder_name: str) -> str:
+    """Write the name of a folder as it stands in identities: without the marks that divide these."""
+    return re.sub(r"[@:+?]", "-", folder_name)
+
+
+def content_of(identity: str) -> str:
+    """Leave out of a model's identity what its folder is called.
+
+    Args:
+        identity: Any identity, or a text that holds some.
+
+    Returns:
+        What is hashed: equal for equal files. Names on the hub and of served models are content and stay.
+    """
+    return FOLDER_NAME.sub("", identity)
+
+
+def comparable_identity(identity: str) -> str:
+    """Write a model's identity so that equal models are equal, whichever version of this library wrote it.
+
+    Args:
+        identity: The identity of a model.
+
+    Returns:
+        What is compared, and not shown: where a hash of the files stands behind a name, the name is left out.
+    """
+    return NAME_BEFORE_HASH.sub("", identity)
+
+
+def former_identity(identity: str) -> str:
+    """Write a model's identity as it was while the names of folders counted."""
+    return identity.replace(f"@{CONTENT}", "@")
 
 
 def _plain(value: object) -> Any:

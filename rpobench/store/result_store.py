@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpobench.store.files import read_json, write_json
+from rpobench.store.identity import comparable_identity
 from rpobench.store.predictions import read_predictions
 from rpobench.types import Prediction, RpobenchError
 
@@ -51,14 +52,11 @@ class ResultStore:
             spec: What describes the run.
 
         Returns:
-            The folder, which need not exist. It is the one that version 0.1 made, where there is one.
+            The folder, which need not exist. It is the one that an earlier version made, where there is one.
         """
-        folder = self.root / _run_name(spec)
-        if folder.exists() or spec.recorded is None:
-            return folder
+        folders = [self.root / _run_name(candidate) for candidate in (spec, *spec.former)]
 
-        recorded_folder = self.root / _run_name(spec.recorded)
-        return recorded_folder if recorded_folder.exists() else folder
+        return next((folder for folder in folders if folder.exists()), folders[0])
 
     def fit_digest(self, spec: FitSpec) -> str:
         """Find the digest by which a fit is named in this store.
@@ -67,14 +65,11 @@ class ResultStore:
             spec: What describes the fit.
 
         Returns:
-            12 hex digits: those of version 0.1 where it made this fit, else those of today.
+            12 hex digits: those of an earlier version where it made this fit, else those of today.
         """
-        digest = spec.digest()
-        if self.fit_folder(digest).exists() or spec.recorded is None:
-            return digest
+        digests = [candidate.digest() for candidate in (spec, *spec.former)]
 
-        recorded_digest = spec.recorded.digest()
-        return recorded_digest if self.fit_folder(recorded_digest).exists() else digest
+        return next((digest for digest in digests if self.fit_folder(digest).exists()), digests[0])
 
     def fit_folder(self, digest: str) -> Path:
         """Find the folder of the fit with this digest, which holds its checkpoint or its unfinished work."""
@@ -127,9 +122,11 @@ class ResultStore:
         """
         from rpobench.store.results import read_run_spec
 
+        identity = comparable_identity(base_model)
+
         roots = dict.fromkeys((self.root, self.shared_root))
         for file in (file for root in roots for file in root.glob("*/spec.json")):
-            if read_run_spec(file).base_model == base_model:
+            if comparable_identity(read_run_spec(file).base_model) == identity:
                 predictions = read_predictions(file.parent / "predictions.jsonl").values()
                 if not all(prediction.unanswered for prediction in predictions):
                     return True
@@ -143,9 +140,9 @@ class ResultStore:
         return PackedRuns(self.root)
 
     def find_packed(self, spec: RunSpec) -> StoredRun | None:
-        """Load the packed run of a spec, or of the same run as version 0.1 described it; None where none is packed."""
-        for candidate in (spec, spec.recorded):
-            if candidate is not None and _run_name(candidate) in self.packed.runs:
+        """Load the packed run of a spec, by any name that it had; None where none is packed."""
+        for candidate in (spec, *spec.former):
+            if _run_name(candidate) in self.packed.runs:
                 return self.packed.load(_run_name(candidate))
         return None
 
@@ -242,6 +239,8 @@ def claim(folder: Path, spec: Spec) -> None:
         RpobenchError: The spec that stands there is another one; its differing fields are named. Or the spec holds
             text that could not be read back.
     """
+    from rpobench.store.spec import digest_of  # brings pydantic, which `--help` need not wait for
+
     file = folder / "spec.json"
     content = spec.content()
     for name, value in content.items():
@@ -254,8 +253,11 @@ def claim(folder: Path, spec: Spec) -> None:
 
     # Compare in the form of the version that made it.
     stored = read_json(file)
-    if stored.get("knobs") is None and spec.recorded is not None:
-        content = spec.recorded.content()
+    forms = (spec, *spec.former)
+    namesakes = [form for form in forms if form.digest() == digest_of(stored)]
+    namesakes += [form for form in forms if (form.knobs is None) == (stored.get("knobs") is None)]
+    if namesakes:
+        content = namesakes[0].content()
 
     differing = [name for name in sorted(content.keys() | stored.keys()) if _differs(name, content, stored)]
     if differing:
@@ -265,13 +267,18 @@ def claim(folder: Path, spec: Spec) -> None:
 
 
 def _differs(name: str, content: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
-    """Whether a field of a spec differs; of the config only the knobs that both know are compared."""
-    current_value, stored_value = content.get(name), stored.get(name)
-    is_config_with_knobs = name == "config" and content.get("knobs") is not None
+    """Whether a field of a spec differs, what folders are called left aside.
 
-    if is_config_with_knobs and isinstance(current_value, dict) and isinstance(stored_value, dict):
-        common_knobs = current_value.keys() & stored_value.keys()
-        return any(current_value[knob] != stored_value[knob] for knob in common_knobs)
+    Of the config only the defaults that both know are compared: what was set stands in `knobs`.
+    """
+    from rpobench.store.spec import hashed_form
+
+    current_value, stored_value = hashed_form(content.get(name)), hashed_form(stored.get(name))
+    knobs = content.get("knobs")
+
+    if name == "config" and knobs is not None and isinstance(current_value, dict) and isinstance(stored_value, dict):
+        common_defaults = (current_value.keys() & stored_value.keys()) - knobs.keys()
+        return any(current_value[knob] != stored_value[knob] for knob in common_defaults)
     return bool(current_value != stored_value)
 
 

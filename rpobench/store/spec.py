@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic.json_schema import SkipJsonSchema
 
-from rpobench.store.identity import digest
+from rpobench.store.identity import content_of, digest, former_identity
 from rpobench.store.recorded import recorded_config
 
 NOT_HASHED = ("config", "recorded_prompts")  # for readers; what of them counts stands in `knobs` and `prompts`
@@ -24,10 +24,30 @@ def digest_of(content: Mapping[str, Any]) -> str:
     Returns:
         12 hex digits. Version 0.1 wrote no `knobs` and hashed every field.
     """
-    is_recorded = content.get("knobs") is None
-    fields_to_skip = NEW_FIELDS if is_recorded else NOT_HASHED
+    if content.get("knobs") is None:
+        return digest({name: value for name, value in content.items() if name not in NEW_FIELDS})
 
-    return digest({name: value for name, value in content.items() if name not in fields_to_skip})
+    return digest({name: hashed_form(value) for name, value in content.items() if name not in NOT_HASHED})
+
+
+def hashed_form(value: Any) -> Any:
+    """Leave out of a part of a spec what data and models are called, where their content stands beside it.
+
+    Args:
+        value: A field of a spec as JSON has it.
+
+    Returns:
+        The same without the names of folders.
+    """
+    if isinstance(value, str):
+        return content_of(value)
+    if isinstance(value, list):
+        return [hashed_form(part) for part in value]
+
+    if isinstance(value, Mapping):
+        name_to_skip = "source" if value.get("by_content") else None
+        return {name: hashed_form(part) for name, part in value.items() if name != name_to_skip}
+    return value
 
 
 class DataSpec(BaseModel):
@@ -41,6 +61,14 @@ class DataSpec(BaseModel):
     holdout: float | None = None
     seed: int = 0  # the world seed of synth, the user split of a holdout
     sha256: str  # of the examples and targets as loaded
+    by_content: bool = False  # of a folder: its hash names it, and `source` is for readers
+
+    @model_serializer(mode="wrap")
+    def _leave_out_default(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = serialize(self)
+        if not self.by_content:  # as earlier versions wrote and hashed it
+            content.pop("by_content", None)
+        return content
 
 
 class Spec(BaseModel):
@@ -61,7 +89,7 @@ class Spec(BaseModel):
     prompts: str | None = None  # hash of the method's own prompts, where it has any
     recorded_prompts: str | None = None  # the same as version 0.1 hashed them, to compare with its runs
     seed: int
-    recorded: SkipJsonSchema[Self | None] = Field(default=None, exclude=True, repr=False)  # as version 0.1 had it
+    former: SkipJsonSchema[tuple[Self, ...]] = Field(default=(), exclude=True, repr=False)  # as other versions had it
 
     def digest(self) -> str:
         """The 12 hex digits that name the folder of a run or fit made by this spec."""
@@ -80,6 +108,23 @@ class Spec(BaseModel):
         """The hash of the prompts in the form that specs of every version have, so that their runs can be compared."""
         return self.prompts if self.knobs is None else self.recorded_prompts
 
+    def with_folder_names(self, knobs: Mapping[str, Any]) -> Self:
+        """Describe the same run or fit as it was described while the names of folders counted.
+
+        Args:
+            knobs: The knobs that differ from their defaults, as they are typed.
+
+        Returns:
+            A spec in which data and local models are what their folders are called.
+        """
+        by_name = {
+            "knobs": dict(knobs),
+            "base_model": former_identity(self.base_model),
+            "models": {role: former_identity(identity) for role, identity in self.models.items()},
+            "former": (),
+        }
+        return self.model_copy(update=by_name)
+
     def as_recorded(self, **changed: Any) -> Self:
         """Describe the same run or fit as version 0.1 would have.
 
@@ -94,7 +139,7 @@ class Spec(BaseModel):
             "knobs": None,
             "prompts": self.recorded_prompts,
             "recorded_prompts": None,
-            "recorded": None,
+            "former": (),
         }
 
         return self.model_copy(update={**recorded_fields, **changed})
@@ -106,6 +151,10 @@ class FitSpec(Spec):
     train_tasks: tuple[str, ...]  # name@version
     data: tuple[DataSpec, ...]  # one a task, same order
 
+    def with_folder_names(self, knobs: Mapping[str, Any]) -> Self:
+        data = tuple(part.model_copy(update={"by_content": False}) for part in self.data)
+        return super().with_folder_names(knobs).model_copy(update={"data": data})
+
 
 class RunSpec(Spec):
     """One method on one task, one data set, one base model, one seed."""
@@ -114,3 +163,7 @@ class RunSpec(Spec):
     data: DataSpec
     profiles: Literal["own", "swapped"] = "own"
     fit: str | None = None  # digest of the FitSpec
+
+    def with_folder_names(self, knobs: Mapping[str, Any]) -> Self:
+        data = self.data.model_copy(update={"by_content": False})
+        return super().with_folder_names(knobs).model_copy(update={"data": data})

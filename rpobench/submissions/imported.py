@@ -32,7 +32,7 @@ def make_import_spec(method: str, base_model: str, seed: int, data: DataSet, dat
         data_spec: What names these examples.
 
     Returns:
-        The spec, with the one of version 0.1 in `recorded`.
+        The spec, with those of earlier versions in `former`.
     """
     spec = RunSpec(
         task=get_task(data.task).versioned,
@@ -45,7 +45,8 @@ def make_import_spec(method: str, base_model: str, seed: int, data: DataSet, dat
         seed=seed,
     )
 
-    return spec.model_copy(update={"recorded": spec.as_recorded()})
+    by_name = spec.with_folder_names({})
+    return spec.model_copy(update={"former": (by_name, by_name.as_recorded())})
 
 
 def write_import(out: Path, spec: RunSpec, data: DataSet, answers: Mapping[str, str], preds: Path) -> Path:

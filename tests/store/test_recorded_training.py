@@ -178,6 +178,22 @@ def test_fits_are_used_where_their_runs_are_gone(store: Path, monkeypatch: pytes
     assert trained_files(store) == files
 
 
+def test_a_run_of_today_on_an_old_fit_outlives_it(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in store.glob("*-hydra-*"):
+        shutil.rmtree(folder)
+    (made,) = run("hydra", store, **TRAINED["hydra"])
+    fit = json.loads((store / made["run"] / "spec.json").read_text())["fit"]
+    runs = list_run_names(store)
+    shutil.rmtree(store / "fits" / fit)
+    refuse_training(monkeypatch)
+    refuse_questions(monkeypatch)
+
+    (summary,) = run("hydra", store, **TRAINED["hydra"])
+
+    assert summary["run"] == made["run"]
+    assert list_run_names(store) == runs
+
+
 def test_a_killed_fit_goes_on_in_its_folder(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fits = {folder.name for folder in (store / "fits").glob("*/")}
     refuse(monkeypatch, "rpobench.rpo.training.stages.train_sft")

@@ -26,6 +26,7 @@ from rpobench.models.local.loading import load_tokenizer, load_weights
 from rpobench.models.local.options import parse_local_options
 from rpobench.models.local.thinker import Thinker
 from rpobench.models.protocol import PromptTooLong
+from rpobench.store.identity import identify_folder
 from rpobench.types import Chat, Completion, Decoding, RpobenchError, Usage
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class TransformersModel:
         """
         template = json.dumps(self.tokenizer.chat_template, sort_keys=True)
         parts = [
-            f"{self.name}@{self._revision or checkpoint_sha256(self.path)}",
+            self._name_with_revision(),
             str(self.dtype).removeprefix("torch."),
             f"template:{hashlib.sha256(template.encode()).hexdigest()[:12]}",
         ]
@@ -148,6 +149,11 @@ class TransformersModel:
         elif self.encoder.closes_thinking:
             parts.append("thinking:closed")
         return "+".join(parts)
+
+    def _name_with_revision(self) -> str:
+        if self._revision:
+            return f"{self.name}@{self._revision}"
+        return identify_folder(self.name, checkpoint_sha256(self.path))
 
     @cached_property
     def device(self) -> torch.device:
