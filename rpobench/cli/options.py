@@ -70,7 +70,11 @@ PresetName = Annotated[
 ]
 Limit = Annotated[
     int | None,
-    typer.Option(min=1, help="Examples scored, and training examples a task.", rich_help_panel=EXAMPLES),
+    typer.Option(min=1, help="Most examples scored and trained on; folders: drawn users.", rich_help_panel=EXAMPLES),
+]
+TrainLimit = Annotated[
+    int | None,
+    typer.Option(min=1, help="Most examples to train on, in place of --limit.", rich_help_panel=EXAMPLES),
 ]
 Holdout = Annotated[
     float | None,

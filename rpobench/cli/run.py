@@ -25,6 +25,7 @@ from rpobench.cli.options import (
     PresetName,
     Settings,
     Tasks,
+    TrainLimit,
     check_choice,
     complete_choices,
     complete_names,
@@ -135,6 +136,7 @@ def run_methods(
     set_: Settings = None,
     preset: PresetName = "quick",
     limit: Limit = None,
+    train_limit: TrainLimit = None,
     seed: Seeds = "0",
     holdout: Holdout = None,
     profiles: Profiles = "own",
@@ -167,7 +169,8 @@ def run_methods(
 
     what: dict[str, Any] = {"method": method, "task": task, "settings": settings, "preset": preset, "seeds": seeds}
     what |= {"adapter": adapter, "label": label}
-    examples = {"data": data, "split": split, "limit": limit, "holdout": holdout, "profiles": profiles}
+    examples: dict[str, Any] = {"data": data, "split": split, "limit": limit, "train_limit": train_limit}
+    examples |= {"holdout": holdout, "profiles": profiles}
     model: dict[str, Any] = {"base_model": base_model, "base_url": base_url, "concurrency": concurrency}
     model |= {"model_options": _parse_model_options(model_options), "think_tokens": think_tokens, "patience": patience}
     server = {"serve": serve, "serve_wait": serve_wait}

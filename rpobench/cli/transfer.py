@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from rpobench.cli.options import (
     PresetName,
     Settings,
     Tasks,
+    TrainLimit,
     parse_settings,
     report_interrupt,
 )
@@ -40,6 +41,7 @@ def transfer(
     set_: Settings = None,
     preset: PresetName = "quick",
     limit: Limit = None,
+    train_limit: TrainLimit = None,
     seed: Annotated[int, typer.Option(min=0, help="Of training, sampling and swapping.")] = 0,
     holdout: Holdout = None,
     no_swap: NoSwap = False,
@@ -54,8 +56,8 @@ def transfer(
     drafting_models = _parse_models("--apply-to", apply_to)
 
     what = {"method": method, "task": task, "settings": parse_settings(set_ or []), "preset": preset, "seeds": (seed,)}
-    examples = {"data": data, "split": split, "limit": limit, "holdout": holdout}
-    plan = make_plan(**what, **examples, swap=not no_swap, out=out)
+    examples: dict[str, Any] = {"data": data, "split": split, "limit": limit, "train_limit": train_limit}
+    plan = make_plan(**what, **examples, holdout=holdout, swap=not no_swap, out=out)
 
     with stamp_log(), report_interrupt():
         cells = run_transfer(plan, home_models, drafting_models)

@@ -24,6 +24,8 @@ class DataSet:
         topics: What an example or a profile item is about, by its id; empty for real data.
         users: Whether the ids of users were "given" or "inferred".
         synthetic: Whether users and texts are made up.
+        sample: By which rule a part of the examples was left out, see `rpobench.data.user_sample`; None where all are
+            there, or the first of them.
     """
 
     task: str
@@ -34,6 +36,7 @@ class DataSet:
     topics: Mapping[str, str] = field(default_factory=dict)
     users: str = "given"
     synthetic: bool = False
+    sample: str | None = None
 
     @cached_property
     def sha256(self) -> str:

@@ -18,6 +18,7 @@ from rpobench.data.official.folder import (
 )
 from rpobench.data.synth.knobs import Knobs, format_knobs, parse_knobs
 from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, VERSIONS, generate
+from rpobench.data.user_sample import USERS, sample_users
 from rpobench.store.spec import DataSpec
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
@@ -46,7 +47,9 @@ class Source:
         training_limit: Most examples to train on; None for all that there are.
         holdout: The share of the scored split's users to score, between 0 and 1; the others train. None where a folder
             has a train split, and for a world, which has training users of its own.
-        seed: Decides which users `holdout` scores.
+        seed: Decides which users `holdout` scores, and which a limit leaves of a folder.
+        sample: The rule by which a limit leaves a part of a folder: "users" draws users, None takes the first examples,
+            as versions did whose specs name no rule. Of a world, whose users are as good as drawn, always the first.
     """
 
     data: str = "synth"
@@ -55,6 +58,7 @@ class Source:
     training_limit: int | None = None
     holdout: float | None = None
     seed: int = 0
+    sample: str | None = USERS
 
     def __post_init__(self) -> None:
         if self.holdout is not None and self._world is not None:
@@ -78,7 +82,7 @@ class Source:
         data = load_official(task, Path(self.data), self.split)
         if self.holdout is not None:
             data = split_users(data, self.holdout, seed=self.seed)[1]
-        return replace(data, labelled=data.labelled[: self.scored_limit])
+        return self._leave(data, self.scored_limit)
 
     def load_training(self, task: Task) -> DataSet:
         """Load the training examples: the train split, or with `holdout` the other users of the scored split.
@@ -102,7 +106,7 @@ class Source:
             data = load_official(task, folder, "train")
         else:
             raise MissingData(f"{folder}: no train split of {task.name}: --holdout 0.5 trains on half of the users")
-        return replace(data, labelled=data.labelled[: self.training_limit])
+        return self._leave(data, self.training_limit)
 
     def spec(self, data: DataSet, limit: int | None) -> DataSpec:
         """Make the part of a spec that names this data.
@@ -120,6 +124,7 @@ class Source:
             limit=limit,
             holdout=self.holdout,
             seed=self._world.seed if self._world is not None else self.seed,
+            sample=data.sample,
             sha256=data.sha256,
             by_content=self._world is None,
         )
@@ -152,6 +157,12 @@ class Source:
                 f"{SEED_DIGITS} digits"
             )
         return _World(version, int(seed or 0), parse_knobs(knobs))
+
+    def _leave(self, data: DataSet, limit: int | None) -> DataSet:
+        """Leave at most `limit` examples of a folder."""
+        if self.sample == USERS:
+            return sample_users(data, limit, seed=self.seed)
+        return replace(data, labelled=data.labelled[:limit])
 
     def _generate(self, task: Task, world: _World, split: str, limit: int | None) -> DataSet:
         if task.name not in MECHANISMS:
@@ -187,4 +198,4 @@ def restore_source(spec: DataSpec, count: int, folder: str | None) -> Source:
 
     if data is None:
         raise RpobenchError(f"the run is on '{spec.source}': say where that folder is with --data")
-    return Source(data, spec.split, scored_limit=count, holdout=spec.holdout, seed=spec.seed)
+    return Source(data, spec.split, scored_limit=count, holdout=spec.holdout, seed=spec.seed, sample=spec.sample)

@@ -64,8 +64,9 @@ class Plan:
         base_model: The spec of the model that is personalized, such as `openai:MODEL`.
         settings: Knobs of the methods with their values (`--set`); a value may be text still to be parsed.
         preset: How much is done where no option says: "quick" or "full".
-        limit: Examples that are scored, and as many to train on, a task; None for the preset's numbers on a world, and
-            for all that there are in a folder.
+        limit: Most examples to score, and to train on, a task; None for the preset's numbers on a world, and for all
+            that there are in a folder. Of a folder it leaves a seeded sample of users.
+        train_limit: Most examples to train on, a task; None where `limit` says it.
         seeds: Each seed makes runs of its own.
         holdout: Share of the users to score, in [0, 1]; the others train. None where data has a train split.
         profiles: Whether examples have their own user's profile or another user's.
@@ -95,6 +96,7 @@ class Plan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     preset: str = "quick"
     limit: Annotated[int, Field(ge=1)] | None = None
+    train_limit: Annotated[int, Field(ge=1)] | None = None
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     holdout: Annotated[float, Field(ge=0, le=1)] | None = None
     profiles: Literal["own", "swapped"] = "own"

@@ -215,13 +215,16 @@ def _load_tasks(plan: Plan) -> list[PreparedTask]:
 
 
 def _make_source(plan: Plan) -> Source:
-    """Make the source of the plan's data; where --limit does not say, the preset says how much a world makes."""
+    """Make the source of the plan's data; where no limit says it, the preset says how much a world makes."""
     preset = get_preset(plan.preset)
-    source = Source(plan.data, plan.split, scored_limit=plan.limit, training_limit=plan.limit, holdout=plan.holdout)
+    scored_limit, training_limit = plan.limit, plan.train_limit or plan.limit
+    source = Source(
+        plan.data, plan.split, scored_limit=scored_limit, training_limit=training_limit, holdout=plan.holdout
+    )
 
-    if source.is_generated and plan.limit is None:
-        return replace(source, scored_limit=preset.scored, training_limit=preset.trained)
-    return source
+    if not source.is_generated:
+        return source
+    return replace(source, scored_limit=scored_limit or preset.scored, training_limit=training_limit or preset.trained)
 
 
 def _prepare_method(method: Method, tasks: Sequence[PreparedTask], artefact: TrainedArtefact | None) -> PreparedMethod:

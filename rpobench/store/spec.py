@@ -59,15 +59,17 @@ class DataSpec(BaseModel):
     split: str
     limit: int | None = None
     holdout: float | None = None
-    seed: int = 0  # the world seed of synth, the user split of a holdout
+    seed: int = 0  # the world seed of synth, the user split of a holdout and the sample of users
+    sample: str | None = None  # the rule by which `limit` left a part of a folder, "users"; None: the first of the file
     sha256: str  # of the examples and targets as loaded
     by_content: bool = False  # of a folder: its hash names it, and `source` is for readers
 
     @model_serializer(mode="wrap")
-    def _leave_out_default(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _leave_out_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content: dict[str, Any] = serialize(self)
-        if not self.by_content:  # as earlier versions wrote and hashed it
-            content.pop("by_content", None)
+        for name in ("by_content", "sample"):
+            if not content.get(name):  # as earlier versions wrote and hashed it
+                content.pop(name, None)
         return content
 
 

@@ -93,7 +93,8 @@ def test_like_a_run_on_a_folder_needs_the_same_folder(tmp_path: Path) -> None:
     plan = ("--method", "zero-shot", "--task", "LaMP-3", "--base-model", "scripted:echo", "--no-swap", "--limit", "2")
     run_rpobench("run", *plan, "--data", tmp_path / "mine", "--out", runs)
     golds = json.loads((tmp_path / "mine" / "LaMP_3" / "dev_outputs.json").read_text())["golds"]
-    preds.write_text("".join(json.dumps(gold) + "\n" for gold in golds[:2]))
+    (model_run,) = ResultStore(runs).find_runs()
+    preds.write_text("".join(json.dumps(gold) + "\n" for gold in golds if gold["id"] in model_run.result.scores))
     command = ("import", "--preds", preds, "--name", "theirs", "--like", "zero-shot", "--out", runs)
 
     without = run_rpobench(*command)

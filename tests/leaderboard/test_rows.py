@@ -45,7 +45,7 @@ def stored_run(method: str, value: float, **changes: Any) -> StoredRun:
     fit_spec, folder = changes.pop("fit_spec", None), changes.pop("folder", f"runs/{method}")
     data = {
         "source": "synth-v1", "split": "dev", "limit": None, "holdout": None, "seed": changes.pop("world", 0),
-        "sha256": "d" * 64,
+        "sample": None, "sha256": "d" * 64,
     }  # fmt: skip
     spec = {
         "task": "LaMP-3@1", "profiles": "own", "method": method, "version": "1", "config": {}, "base_model": "m",
@@ -118,6 +118,9 @@ def test_headings_name_world_and_limit_captions_later_versions() -> None:
 
     assert "## synth-v1, world 0, 32 examples a task, split dev, limit 100 (synthetic, not LaMP)" in text
     assert "Versions of methods beyond the first: a 7. " in text
+
+    sampled = as_markdown([stored_run("a", 1.0, source="LaMP", synthetic=False, limit=100, sample="users")])
+    assert "## LaMP, split dev, limit 100 (a sample of users), base model m" in sampled
 
     real = as_markdown([stored_run("a", 1.0, source="LaMP", synthetic=False)])
 

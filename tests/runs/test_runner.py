@@ -324,3 +324,24 @@ def test_from_python_it_is_the_same(tmp_path: Path) -> None:
     from_python = rpobench.run("peek", "LaMP-3", limit=6, out=tmp_path / "runs")
 
     assert from_python == [summary.to_json() for summary in run(plan(tmp_path, "peek"))]
+
+
+def test_training_has_a_limit_of_its_own(tmp_path: Path, fits: FitLog) -> None:
+    for split, seed in (("train", 1), ("dev", 2)):
+        write_official_split(tmp_path, "LaMP-3", split, generate("LaMP-3", split, 12, seed=seed).labelled)
+
+    (on_folder,) = run(plan(tmp_path, "learner", data=tmp_path, limit=4, train_limit=9))
+    (on_world,) = run(plan(tmp_path, "learner", limit=4, train_limit=9))
+
+    store = ResultStore(tmp_path / "runs")
+    for summary, rule in ((on_folder, "users"), (on_world, None)):
+        stored = store.find(summary.run)
+        assert stored.fit_spec is not None and summary.n == 4
+        assert (stored.fit_spec.data[0].limit, stored.fit_spec.data[0].sample) == (9, rule)
+        assert (stored.spec.data.limit, stored.spec.data.sample) == (4, rule)
+    assert len(fits()) == 2
+
+
+def test_a_training_limit_is_checked() -> None:
+    with pytest.raises(RpobenchError, match="--train-limit 0"):
+        make_plan(method="learner", task="LaMP-3", train_limit=0)
