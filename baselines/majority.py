@@ -46,10 +46,11 @@ class Majority(Method):
 
     def predict(self, task: Task, examples: Sequence[Example], context: PredictContext) -> Iterator[Prediction]:
         for example in examples:
-            text = self._answers_of_all_users[task.name]
             if task.answer_field and example.profile:
                 past_answers = [item.fields[task.answer_field] for item in example.profile]
                 text = self._typical_answer(task, past_answers)
+            else:
+                text = self._answers_of_all_users[task.name]
 
             yield Prediction(example.id, text, text)
 

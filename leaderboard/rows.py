@@ -95,8 +95,13 @@ class Section:
         return sorted(set(chain.from_iterable(self.cells.values())), key=natural_order)
 
     def sample(self, task: str) -> StoredRun:
-        """Any run on this task: all have the same data, prompts and references."""
+        """Any run on this task: all have the same data and prompts."""
         return next(row[task].sample for row in self.cells.values() if task in row)
+
+    def reference(self, name: str, task: str, metric: str) -> float | None:
+        """The metric of a reference of this task's data; None where no run knows it, as of an earlier version."""
+        values = (row[task].sample.reference(name, metric) for row in self.cells.values() if task in row)
+        return next((value for value in values if value is not None), None)
 
 
 def group_runs(runs: Sequence[StoredRun]) -> list[Section]:

@@ -11,11 +11,21 @@ from rpobench.leaderboard.certainty import median_detectable, rests_on_one_train
 from rpobench.leaderboard.columns import COLUMNS, GAIN_TABLE, Column, Line, OwnTable, main_lines
 from rpobench.leaderboard.rows import Cell, Section
 
+from rpobench.scoring.references import BEST_OWN_ITEM, FLOORS
 from rpobench.scoring.stats import ALPHA, F1_NOTE, FEW_USERS, POWER, Comparison, Interval
 
 ARROWS = {True: "↑", False: "↓"}  # by whether higher is better
 SMALLEST = "smallest difference told"
-REFERENCES = {"best_generic": "best generic", "oracle": "oracle"}
+REFERENCES = {
+    "best_generic": "best generic",
+    "oracle": "oracle",
+    **FLOORS,
+    BEST_OWN_ITEM: "best own item (looks at the target)",
+}
+CEILING_NOTE = (
+    "Best own item: of the items in a user's profile the one closest to the target, chosen by looking at the target, "
+    "for each metric apart; no method that copies one item can do better."
+)
 SIGNIFICANT = "†"
 NOTHING = f"{0:.3f}"
 
@@ -143,6 +153,10 @@ def sheet_caption(sheet: Sheet, *, second: str = "underlined") -> str:
         *_certainty_sentences(sheet),
     ]
 
+    if any(
+        section.reference(BEST_OWN_ITEM, task, section.sample(task).main_metric) is not None for task in section.tasks
+    ):
+        sentences.append(CEILING_NOTE)
     if any(_has_few_for_f1(section, task) for task in section.tasks):
         sentences.append(F1_NOTE)
     sentences += _unanswered_sentence(section)
@@ -182,6 +196,10 @@ def _has_few_for_f1(section: Section, task: str) -> bool:
     """Whether a task has macro-F1 from so few users that its interval is not to be trusted."""
     run = section.sample(task)
     return "f1" in run.metric_names and (run.user_count or run.result.n) < FEW_USERS
+
+
+def _has_ceiling(section: Section, task: str) -> bool:
+    return section.reference(BEST_OWN_ITEM, task, section.sample(task).main_metric) is not None
 
 
 def _versions_sentence(section: Section) -> list[str]:
@@ -270,14 +288,21 @@ def _metric_entry(stats: CellStats | None, metric: str, best: Sequence[float], *
 
 
 def _reference_rows(section: Section, columns: Sequence[_TaskMetric]) -> dict[str, list[Entry]]:
-    """What the data's own references score, by the title of each; one without any value is left out."""
+    """What the references of the data score, by the title of each; one without any value is left out."""
     rows = {}
     for name, title in REFERENCES.items():
-        values = [section.sample(column.task).reference(name, column.metric) for column in columns]
+        values = [_reference_value(section, name, column) for column in columns]
         if any(value is not None for value in values):
             rows[title] = [Entry(None), *map(Entry, values)]
 
     return rows
+
+
+def _reference_value(section: Section, name: str, column: _TaskMetric) -> float | None:
+    """A reference's value; None of a floor that stands in the table as a method."""
+    if column.task in section.cells.get(REFERENCES[name], {}):
+        return None
+    return section.reference(name, column.task, column.metric)
 
 
 def _smallest_row(entries: Sequence[Entry]) -> dict[str, Sequence[Entry]]:

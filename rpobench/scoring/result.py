@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from rpobench.data.dataset import DataSet
+from rpobench.scoring.floors import rate_floors
+from rpobench.scoring.references import Reference, rate_answers
 from rpobench.task.contract import Task
 from rpobench.types import Labelled, Prediction, Usage
 
@@ -29,14 +31,14 @@ def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> d
     ordered_predictions = [predictions[example_id] for example_id in example_ids]
     texts = [prediction.text for prediction in ordered_predictions]
     raw_texts = [prediction.raw for prediction in ordered_predictions]
-    references = _list_reference_answers(data, example_ids, ordered_predictions)
+    references = rate_references(task, data, ordered_predictions)
 
     scores = [task.score(text, target) for text, target in zip(texts, targets, strict=True)]
     return {
         "metrics": task.aggregate(texts, targets),
         "strict": task.aggregate(raw_texts, targets),
         "scores": dict(zip(example_ids, scores, strict=True)),
-        "references": {name: task.aggregate(answers, targets) for name, answers in references.items()},
+        "references": {name: dict(reference.metrics) for name, reference in references.items()},
         "examples": measure_examples(task, data.labelled, texts, references),
         "evidence": describe_evidence(ordered_predictions, data.topics),
         "users": data.users,
@@ -44,22 +46,29 @@ def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> d
     }
 
 
-def _list_reference_answers(
-    data: DataSet, example_ids: Sequence[str], predictions: Sequence[Prediction]
-) -> dict[str, list[str]]:
-    """List the answers of each reference in the order of the ids: those of the data, and the drafts where all exist."""
-    references = {}
-    for name, answers in data.references.items():
-        references[name] = [answers[example_id] for example_id in example_ids]
+def rate_references(task: Task, data: DataSet, predictions: Sequence[Prediction]) -> dict[str, Reference]:
+    """Score what a run is held against.
 
-    drafts = [prediction.draft for prediction in predictions if prediction.draft is not None]
-    if len(drafts) == len(example_ids):
-        references["draft"] = drafts
+    Args:
+        task: The task.
+        data: The scored examples.
+        predictions: The run's predictions, in the same order.
+
+    Returns:
+        The references by name: those of the data, or floors and a ceiling where it has no oracle; and the drafts where
+        every prediction has one.
+    """
+    references = {name: rate_answers(task, data.labelled, answers) for name, answers in data.references.items()}
+    references |= rate_floors(task, data)
+
+    drafts = {prediction.example_id: prediction.draft for prediction in predictions if prediction.draft is not None}
+    if len(drafts) == len(predictions):
+        references["draft"] = rate_answers(task, data.labelled, drafts)
     return references
 
 
 def measure_examples(
-    task: Task, labelled: Sequence[Labelled], texts: Sequence[str], references: Mapping[str, Sequence[str]]
+    task: Task, labelled: Sequence[Labelled], texts: Sequence[str], references: Mapping[str, Reference]
 ) -> dict[str, dict[str, Any]]:
     """Measure each example: the field `examples` of a result.
 
@@ -67,19 +76,20 @@ def measure_examples(
         task: The task.
         labelled: The examples with their targets.
         texts: The answer to each example, in the same order.
-        references: The answers of each reference, in the same order.
+        references: What the run is held against.
 
     Returns:
         By example id its user, number of profile items, measures, and the scores of the references.
     """
     examples = {}
 
-    for index, (item, text) in enumerate(zip(labelled, texts, strict=True)):
-        examples[item.example.id] = {
-            "user": item.example.user_id,
-            "profile_items": len(item.example.profile),
+    for item, text in zip(labelled, texts, strict=True):
+        example = item.example
+        examples[example.id] = {
+            "user": example.user_id,
+            "profile_items": len(example.profile),
             "measures": list(task.measure(text, item.target)),
-            "references": {name: task.score(answers[index], item.target) for name, answers in references.items()},
+            "references": {name: reference.scores[example.id] for name, reference in references.items()},
         }
     return examples
 

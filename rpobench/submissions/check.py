@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rpobench.registry import get_task
 from rpobench.runs.environment import hash_prompts
 from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.scoring.by_user import sum_by_user
+from rpobench.scoring.references import BEST_OWN_ITEM, FLOORS
 from rpobench.scoring.result import count_predictions, score
 from rpobench.store.result_store import ResultStore
 from rpobench.store.results import SCHEMA_VERSION, read_run_spec
@@ -162,13 +163,29 @@ def _check_against_data(run: StoredRun, predictions: Predictions, data_set: Data
         report.faults.append("result.json: scores: are not of the examples of its data")
         return
 
-    scores = score(task, data_set, predictions)
+    scores = _leave_out_younger(score(task, data_set, predictions), run)
     facts = _list_prediction_facts(run) | scores | {"synthetic": data_set.synthetic}
     report.faults += find_differences("predictions", facts, run.result.to_json())
     report.faults += _find_foreign_evidence(run.spec, data_set, predictions)
 
     if not hash_prompts(task, data_set).match(run.environment.prompt_sha256):
         report.faults.append("environment.json: prompt_sha256 is not that of the task's prompts")
+
+
+def _leave_out_younger(scores: Mapping[str, Any], run: StoredRun) -> dict[str, Any]:
+    """The facts without floors and ceiling, where the run was scored before there were any."""
+    floors = {*FLOORS, BEST_OWN_ITEM}
+    if floors & run.result.references.keys():
+        return dict(scores)
+
+    examples = {}
+    for example_id, example in scores["examples"].items():
+        examples[example_id] = {**example, "references": _without(example["references"], floors)}
+    return {**scores, "references": _without(scores["references"], floors), "examples": examples}
+
+
+def _without(content: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name not in names}
 
 
 def _find_count_faults(run: StoredRun, predictions: Predictions) -> list[str]:
