@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rpobench.cli.data_build import build_data
 from rpobench.cli.download import build_lamp6, download
 from rpobench.cli.options import AsJson
 from rpobench.cli.synth import synth
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(synth)
 app.command()(download)
+app.command("build")(build_data)
 app.command("build-lamp6")(build_lamp6)
 
 Folder = Annotated[Path, typer.Argument(help="An official folder: it holds LaMP_3/dev_questions.json and the like.")]

@@ -39,13 +39,16 @@ def load_official(task: Task, folder: Path, split: str, *, limit: int | None = N
     Raises:
         MissingData: The files are absent.
         RpobenchError: Names file and record where a file is broken, or the file where it is no longer what
-            `rpobench data download` fetched.
+            `rpobench data download` fetched or `rpobench data build` made.
     """
-    from rpobench.data.official.manifest import check_pinned  # brings pydantic, which `--help` need not wait for
+    # Both bring pydantic, which `--help` need not wait for.
+    from rpobench.data.official.built import check_built
+    from rpobench.data.official.manifest import check_pinned
 
     questions_file, outputs_file = locate_split(task, folder, split)
-    check_pinned(questions_file)
-    check_pinned(outputs_file)
+    for file in (questions_file, outputs_file):
+        check_pinned(file)
+        check_built(file)
 
     examples, user_origin = read_questions(task, questions_file)
     targets = _read_targets(task, outputs_file)

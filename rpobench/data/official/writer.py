@@ -37,11 +37,11 @@ def write_official(data: DataSet, folder: Path) -> None:
         _mark_synthetic(data.source, folder)
 
     has_user_ids = data.users == "given"
-    questions = [_question_record(labelled.example, with_user=has_user_ids) for labelled in data.labelled]
+    questions = [question_record(labelled.example, with_user=has_user_ids) for labelled in data.labelled]
     golds = [{"id": labelled.example.id, "output": labelled.target} for labelled in data.labelled]
 
-    write_text(questions_file, _to_json(questions))
-    write_text(outputs_file, _to_json({"task": official_name(data.task), "golds": golds}))
+    write_text(questions_file, to_json(questions))
+    write_text(outputs_file, to_json({"task": official_name(data.task), "golds": golds}))
 
 
 def _mark_synthetic(source: str, folder: Path) -> None:
@@ -54,7 +54,8 @@ def _mark_synthetic(source: str, folder: Path) -> None:
     write_text(mark, notice)
 
 
-def _question_record(example: Example, *, with_user: bool) -> dict[str, Any]:
+def question_record(example: Example, *, with_user: bool) -> dict[str, Any]:
+    """Return a question as it stands in an official file; dates where there are any, the user id `with_user`."""
     record: dict[str, Any] = {"id": example.id}
     if with_user:
         record["user_id"] = example.user_id
@@ -71,5 +72,6 @@ def _question_record(example: Example, *, with_user: bool) -> dict[str, Any]:
     return record
 
 
-def _to_json(content: Any) -> str:
+def to_json(content: Any) -> str:
+    """Return the text of an official file."""
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
