@@ -41,6 +41,11 @@ class KeptTexts:
         file = _file(folder, name, model, decoding)
         self._answers = KeptAnswers(file, name, batch_size(model, CHUNK), meter or Meter(), asks_refused)
 
+    @property
+    def file(self) -> Path:
+        """Where the texts are."""
+        return self._answers.file
+
     def generate(self, chats: Sequence[Chat]) -> list[Completion]:
         """The model's text for each chat, in order; it is asked only for those that are not kept."""
 

@@ -22,6 +22,7 @@ from rpobench.models.meter import Meter
 from rpobench.models.prices import at_todays_price
 from rpobench.models.protocol import LanguageModel, batch_size, same_identity
 from rpobench.runs.fit_cost import FitAttempt
+from rpobench.runs.read_notes import ReadNotes
 from rpobench.store.identity import content_of, former_identity
 from rpobench.store.result_store import ResultStore
 from rpobench.task.contract import Task
@@ -42,13 +43,18 @@ class StoredDrafts:
         model: Makes the drafts that are missing.
         asks_refused: Whether prompts that the model refused before are asked once more.
         meter: Counts the seconds of drafts and of the other texts.
+        notes: Notes which files a run or a fit reads.
     """
 
     store: ResultStore
     model: LanguageModel
     asks_refused: bool = False
     meter: Meter = field(default_factory=Meter)
+    notes: ReadNotes = field(init=False)
     _answers_by_file: dict[Path, KeptAnswers] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.notes = ReadNotes(self.store.shared_root)
 
     def get_drafts(self, task: Task, examples: Sequence[Example]) -> Mapping[str, Prediction]:
         """Read drafts; missing ones are made and stored first.
@@ -65,6 +71,7 @@ class StoredDrafts:
             return self._ask(task, [examples[index] for index in indices])
 
         answers = self._open_answers(task)
+        self.notes.add(answers.file)
         chats = [task.prompt(example) for example in examples]
         records = answers.predictions(chats, ask)
 
@@ -92,6 +99,7 @@ class StoredDrafts:
         texts = KeptTexts(
             self.store.written_folder, name, model, decoding, meter=self.meter, asks_refused=self.asks_refused
         )
+        self.notes.add(texts.file)
         completions = texts.generate(chats)
         return [replace(completion, usage=at_todays_price(model, completion.usage)) for completion in completions]
 

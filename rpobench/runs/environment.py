@@ -18,7 +18,7 @@ from rpobench.method.code import MethodCode
 from rpobench.store.files import write_json
 from rpobench.store.identity import SHA256, digest
 from rpobench.store.recorded import recorded_digest, recorded_text
-from rpobench.store.results import read_environment
+from rpobench.store.results import SHARED_FILES, read_environment
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
 
@@ -68,7 +68,8 @@ def describe_environment(*, data_sha256: str, hashes: PromptHashes, code: Method
         code: The code of the method; None where it ran elsewhere.
 
     Returns:
-        A JSON object. `reference_tokenizer` and `retrievers` are identities, noted once evidence was taken.
+        A JSON object. `reference_tokenizer` and `retrievers` are identities, noted once evidence was taken;
+        `shared_files` are noted as they are read.
     """
     return {
         **_describe_machine(code),
@@ -77,6 +78,7 @@ def describe_environment(*, data_sha256: str, hashes: PromptHashes, code: Method
         "recorded_prompt_sha256": hashes.recorded,
         "reference_tokenizer": None,
         "retrievers": [],
+        SHARED_FILES: [],
     }
 
 
@@ -88,7 +90,7 @@ def note_fit_environment(folder: Path, code: MethodCode | None) -> None:
         code: The code of the method.
     """
     if not any((folder / part).exists() for part in (ENVIRONMENT, "checkpoint", "work")):
-        write_json(folder / ENVIRONMENT, _describe_machine(code))
+        write_json(folder / ENVIRONMENT, {**_describe_machine(code), SHARED_FILES: []})
 
 
 def claim_environment(

@@ -269,7 +269,10 @@ class Runner:
             return
 
         left_out = self._open_left_out(work)
-        with fit_attempt(folder / FIT_COST, work, method, self._drafts.meter, left_out) as attempt:
+        with (
+            self._drafts.notes.noted_in(folder / ENVIRONMENT),
+            fit_attempt(folder / FIT_COST, work, method, self._drafts.meter, left_out) as attempt,
+        ):
             method.fit(train, self._make_fit_context(method, train, work, left_out, attempt))
         with whole_folder(folder / "checkpoint") as checkpoint:
             method.save(checkpoint)
@@ -327,7 +330,7 @@ class Runner:
         chunk_size = batch_size(model, CHUNK)
         label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
 
-        with show_progress(label, len(missing)) as advance:
+        with self._drafts.notes.noted_in(folder / ENVIRONMENT), show_progress(label, len(missing)) as advance:
             for start in range(0, len(missing), chunk_size):
                 before = self._drafts.meter.read()
                 chunk = self._predict_chunk(method, task, missing[start : start + chunk_size], context)

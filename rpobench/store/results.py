@@ -19,6 +19,7 @@ from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.types import Prediction, RpobenchError
 
 SCHEMA_VERSION = 2  # of result.json; 2 added `examples`
+SHARED_FILES = "shared_files"  # in environment.json of runs and fits: what they read that others may read too
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -133,6 +134,19 @@ def read_noted_code(file: Path) -> StoredCode | None:
     """Read which code made a run or a fit, from its `environment.json`; None where none was noted."""
     noted = read_json(file).get("code") if file.exists() else None
     return parse_stored(StoredCode, noted, f"{file}: code") if noted else None
+
+
+def read_shared_files(file: Path) -> frozenset[str] | None:
+    """Read which shared files a run or a fit reads, from its `environment.json`.
+
+    Args:
+        file: The file, which need not exist.
+
+    Returns:
+        Paths under the folder of runs; None where that was not noted.
+    """
+    noted = read_json(file).get(SHARED_FILES) if file.exists() else None
+    return frozenset(map(str, noted)) if isinstance(noted, list) else None
 
 
 def read_environment(file: Path) -> StoredEnvironment:
