@@ -58,8 +58,7 @@ class MethodCode:
     @property
     def key(self) -> str:
         """12 hex digits that are the same for code that is vouched to predict alike."""
-        vouched = _vouched_hashes(self.method, self.method_version)
-        return (vouched[0] if self.sha256 in vouched else self.sha256)[:KEY_DIGITS]
+        return key_of_code(self.method, self.method_version, self.sha256)
 
     def predicts_as(self, sha256: str) -> bool:
         """Say whether this code gives what code with another hash gave, as far as the hashes tell.
@@ -219,6 +218,21 @@ def _describe_class(method_class: type) -> list[Any]:
         elif isinstance(member, str | int | float | tuple) and name not in ("__module__", "__doc__", "__qualname__"):
             parts.append([name, repr(member)])
     return parts
+
+
+def key_of_code(method: str, version: str, sha256: str) -> str:
+    """Compute the `key` of code that was noted.
+
+    Args:
+        method: The method's name.
+        version: The method's version.
+        sha256: The hash of the code.
+
+    Returns:
+        12 hex digits that are the same for code that is vouched to predict alike.
+    """
+    vouched = _vouched_hashes(method, version)
+    return (vouched[0] if sha256 in vouched else sha256)[:KEY_DIGITS]
 
 
 @cache

@@ -20,13 +20,14 @@ from typing import Any
 from rpobench.method.code import MethodCode
 from rpobench.runs.changed_code import is_other_code
 from rpobench.runs.environment import ENVIRONMENT
+from rpobench.runs.uses import find_fit_users
 from rpobench.store.files import read_json, write_json
 from rpobench.store.locks import locked
 from rpobench.store.processes import is_first
-from rpobench.store.result_store import ResultStore
+from rpobench.store.result_store import AGAIN, ResultStore
 from rpobench.store.results import read_environment, read_noted_code
 
-AGAIN, COMMIT, REPLACED = ".again", "commit.json", "replaced"
+COMMIT, REPLACED = "commit.json", "replaced"
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Redo:
     @property
     def workshop(self) -> ResultStore:
         """The store in which things are made anew; it shares drafts and texts of the base model with the old one."""
-        return ResultStore(self.folder, shared_root=self.store.root)
+        return self.store.workshop
 
     def discard_outdated(self, codes: Sequence[MethodCode]) -> None:
         """Remove what an earlier command left here that was made by other code than today's.
@@ -131,9 +132,8 @@ class Redo:
         """Name the runs that stand on a fit which is replaced, and are not made anew."""
         fits = {target.removeprefix("fits/") for target in targets if target.startswith("fits/")}
         other_runs = []
-        for file in sorted(self.store.root.glob("*/spec.json")):
-            name = file.parent.name
-            if read_json(file).get("fit") in fits and name not in targets and name not in self.former:
+        for name in find_fit_users(self.store, fits):
+            if name not in targets and name not in self.former:
                 other_runs.append(name)
 
         if other_runs:
@@ -180,6 +180,16 @@ def finish_commit(store: ResultStore) -> None:
 
     shutil.rmtree(folder / REPLACED, ignore_errors=True)
     (folder / COMMIT).unlink()
+    discard_if_empty(store)
+
+
+def discard_if_empty(store: ResultStore) -> None:
+    """Remove the folder in which things are made anew where nothing is in the making.
+
+    Args:
+        store: The folder of runs, in which nobody else makes anything anew.
+    """
+    folder = store.workshop.root
     if not [*folder.glob("*/spec.json"), *folder.glob("fits/*/spec.json")]:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -31,6 +31,24 @@ from rpobench.types import Chat, Completion, Decoding, Example, Prediction
 CHUNK = 32  # examples between two writes: a kill loses no more
 
 
+def list_draft_names(task: Task, base_model: str) -> list[str]:
+    """List how the file of a base model's drafts of a task may be called, without its suffix.
+
+    Args:
+        task: The task.
+        base_model: The identity of the model.
+
+    Returns:
+        The name that a new file gets, then the one that an earlier version gave.
+    """
+    names = []
+    for identity in (content_of(base_model), former_identity(base_model)):
+        key = f"{identity}/{task.prompt_versioned}/{task.max_new_tokens}"
+        names.append(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
+
+    return names
+
+
 @dataclass
 class StoredDrafts:
     """Drafts on disk, one file for each (base model, task). A draft's key is its prompt, so data sets can share a file.
@@ -150,10 +168,7 @@ class StoredDrafts:
 
     def _find_file(self, task: Task) -> Path:
         """The file of the task's drafts: the one that an earlier version began, where there is one."""
-        files = []
-        for identity in (content_of(self.model.identity), former_identity(self.model.identity)):
-            key = f"{identity}/{task.prompt_versioned}/{task.max_new_tokens}"
-            files.append(self.store.drafts_file(f"{task.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"))
+        files = [self.store.drafts_file(name) for name in list_draft_names(task, self.model.identity)]
 
         return next((file for file in files if file.exists()), files[0])
 

@@ -91,6 +91,21 @@ def write_bytes(file: Path, content: bytes) -> None:
             part.unlink(missing_ok=True)
 
 
+def measure_bytes(path: Path) -> int:
+    """Sum up the sizes of a file, or of all files under a folder. Links are not followed.
+
+    Args:
+        path: It must exist.
+
+    Returns:
+        Bytes.
+    """
+    if path.is_symlink() or not path.is_dir():
+        return path.lstat().st_size
+
+    return sum(measure_bytes(child) for child in path.iterdir())
+
+
 def read_json(file: Path, *names: str) -> dict[str, Any]:
     """Read a JSON object from a file of the store.
 

@@ -3,6 +3,9 @@
     ROOT/<task>-<method>-<digest>/   a run: spec.json, environment.json, predictions.jsonl, result.json
     ROOT/fits/<digest>/              a fit: spec.json, fit.json and the checkpoint
     ROOT/drafts/                     the base model's answers without history, shared by all runs
+    ROOT/written/                    other texts of models, such as summaries of users
+    ROOT/users/<method>-<code>/      what a method's code learned of single users
+    ROOT/.again/                     what `--again` makes anew, see `rpobench.runs.again`
     ROOT/*.parquet                   a packed set of finished runs, see `rpobench.store.packed_runs`
 
 Finished predictions are appended and flushed to the disk at once; whole files are written aside and renamed. A line
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from rpobench.store.packed_runs import PackedRuns
     from rpobench.store.spec import FitSpec, RunSpec, Spec
     from rpobench.store.stored_run import StoredRun
+
+AGAIN = ".again"
 
 # What Python makes of a byte on the command line that is no UTF-8.
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -78,6 +83,11 @@ class ResultStore:
     def drafts_file(self, name: str) -> Path:
         """Find the file of shared drafts with this name; it need not exist."""
         return self.shared_root / "drafts" / f"{name}.jsonl"
+
+    @property
+    def workshop(self) -> ResultStore:
+        """The store in which results are made anew beside this one; they share drafts and texts of models."""
+        return ResultStore(self.root / AGAIN, shared_root=self.shared_root)
 
     @property
     def written_folder(self) -> Path:
