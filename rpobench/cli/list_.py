@@ -45,9 +45,9 @@ def print_names(
     if as_json:
         print(json.dumps(names))
     elif group == "methods":
-        _print_table(_describe_methods())
+        print_table(_describe_methods())
     elif group == "runs" and names:
-        _print_table(_describe_runs(stored_runs))
+        print_table(_describe_runs(stored_runs))
     elif names:
         print("\n".join(names))
 
@@ -60,7 +60,7 @@ def _find_runs(runs: Path) -> list[StoredRun]:
     return ResultStore(runs).find_runs()
 
 
-def _print_table(columns: Sequence[TableColumn]) -> None:
+def print_table(columns: Sequence[TableColumn]) -> None:
     """Print a table on a terminal; lines without headings elsewhere, the name first and tabs between."""
     from rpobench.terminal import is_terminal, print_columns
 

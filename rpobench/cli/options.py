@@ -43,6 +43,14 @@ def complete_choices(*choices: str) -> Callable[[str], list[str]]:
     return lambda incomplete: _complete_last(incomplete, choices)
 
 
+def complete_runs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """List the runs in the folder that the command line names whose names begin so, for the shell."""
+    folder = Path(ctx.params.get("runs") or "runs")
+    names = sorted(file.parent.name for file in folder.glob("*/spec.json"))
+
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def _complete_last(incomplete: str, names: Sequence[str]) -> list[str]:
     before, comma, last = incomplete.rpartition(",")
     return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
@@ -129,6 +137,9 @@ ByData = Annotated[
         help="Only runs on this data: synth-v1:11, or an official folder, whose examples a page shows.",
         rich_help_panel=CHOICE,
     ),
+]
+BySeed = Annotated[
+    str | None, typer.Option("--seed", help="Only these seeds, comma-separated.", rich_help_panel=CHOICE)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.", rich_help_panel=OUTPUT)]
 

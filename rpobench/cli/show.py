@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from rpobench.cli.options import AsJson, Runs
+from rpobench.cli.options import AsJson, Runs, complete_runs
 from rpobench.types import RpobenchError
 
 
 def show_run(
-    run: Annotated[str, typer.Argument(help="A run's name, digest or folder.")],
+    run: Annotated[str, typer.Argument(help="A run's name, digest or folder.", autocompletion=complete_runs)],
     example: Annotated[str | None, typer.Option("--example", help="Only this example.")] = None,
     trajectories: Annotated[bool, typer.Option("--trajectories", help="What the reflection model wrote.")] = False,
     training: Annotated[bool, typer.Option("--training", help="The trajectories it learned from instead.")] = False,

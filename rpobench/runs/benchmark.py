@@ -18,6 +18,7 @@ from rpobench.runs.estimate import Estimate, Estimator
 from rpobench.runs.method_runs import MethodRuns
 from rpobench.runs.plan import Plan
 from rpobench.runs.prepare import prepare
+from rpobench.runs.removal import put_rest_aside
 from rpobench.runs.runner import Runner
 from rpobench.runs.seeds import SEED_OF_ALL, serves_every_seed
 from rpobench.runs.summary import RunSummary
@@ -51,6 +52,7 @@ def run(plan: Plan) -> list[RunSummary]:
 def _run_once(plan: Plan) -> list[RunSummary]:
     """Run the plan with its base model as it is known by now."""
     if is_first():
+        put_rest_aside(ResultStore(plan.out))
         finish_commit(ResultStore(plan.out))
     wait_for_all()
 

@@ -62,6 +62,10 @@ class RunFolders:
         raise faults[0]
 
 
+class NothingSelected(RpobenchError):
+    """A filter leaves nothing."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """What filters ask of a run; it need not be finished.
@@ -117,7 +121,7 @@ class RunFilter:
             Some of them, at least one, in their order.
 
         Raises:
-            RpobenchError: As `select_candidates`.
+            NothingSelected: As `select_candidates`.
         """
         rows = name_rows(runs)
         candidates = [describe_candidate(run, rows[run.name]) for run in runs]
@@ -136,7 +140,7 @@ class RunFilter:
             Some of them, at least one, in their order.
 
         Raises:
-            RpobenchError: An option admits no candidate that the others left; the text names it, and what there is.
+            NothingSelected: An option admits no candidate that the others left; the text names it, and what there is.
         """
         selected = list(candidates)
 
@@ -144,7 +148,7 @@ class RunFilter:
             for value in values:
                 if not any(admits(candidate, value) for candidate in selected):
                     names = sorted({name for candidate in selected for name in names_of(candidate)})
-                    raise RpobenchError(f"{option} {value}: no {what} here; {suggest_names(value, names)}")
+                    raise NothingSelected(f"{option} {value}: no {what} here; {suggest_names(value, names)}")
             if values:
                 selected = [candidate for candidate in selected if any(admits(candidate, value) for value in values)]
 
@@ -172,7 +176,7 @@ class RunFilter:
             configs = [(candidate, candidate.spec.config) for candidate in selected]
             selected = [candidate for candidate, config in configs if knob in config and _spells(config[knob], value)]
             if not selected:
-                raise RpobenchError(f"--set {knob}={value}: no {what} here has it; leave it out")
+                raise NothingSelected(f"--set {knob}={value}: no {what} here has it; leave it out")
         return selected
 
 

@@ -11,6 +11,7 @@ from rpobench.data.dataset import DataSet
 from rpobench.registry import get_task
 from rpobench.runs.environment import describe_environment, hash_prompts
 from rpobench.runs.former_readings import refuse_former_reading
+from rpobench.runs.removal import put_rest_aside
 from rpobench.scoring.result import score
 from rpobench.store.files import write_json
 from rpobench.store.predictions import append_predictions, packed_path, read_predictions
@@ -77,6 +78,7 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: Mapping[str, 
     _check_metrics(scores["metrics"], preds)
 
     store = ResultStore(out)
+    put_rest_aside(store)
     folder = store.run_folder(spec)
     if not folder.exists():
         refuse_former_reading(store, task, spec)

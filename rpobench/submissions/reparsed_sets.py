@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from rpobench.runs.removal import put_rest_aside
 from rpobench.store.files import read_json, write_json, write_text
 from rpobench.store.locks import locked
 from rpobench.store.packed_runs import PackedRun, write_packed
@@ -36,6 +37,8 @@ def reparse_runs(root: Path, *, data: str | None = None, dry_run: bool = False) 
         RpobenchError: There is no run at all.
     """
     store = ResultStore(root)
+    if not dry_run:
+        put_rest_aside(store)
     folders = sorted(file.parent for file in root.glob("*/spec.json"))
     if not folders and not store.packed.runs:
         raise RpobenchError(f"{root}: no run in it: give the --out of `rpobench run`, or the folder of a packed set")

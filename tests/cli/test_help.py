@@ -25,7 +25,7 @@ def test_options_stand_in_groups_with_their_choices() -> None:
     assert "[md|csv|latex|html]" in run_rpobench("report", "--help").stdout
 
 
-@pytest.mark.parametrize("command", ["run", "report", "compare", "list", "show", "transfer"])
+@pytest.mark.parametrize("command", ["run", "report", "compare", "list", "show", "transfer", "rm"])
 def test_help_fits_80_columns_without_shortening(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     text = run_rpobench(command, "--help").stdout

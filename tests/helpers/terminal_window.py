@@ -17,12 +17,13 @@ from command_line import MAIN
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
-def read_window(*arguments: str | Path, columns: int = 80) -> str:
+def read_window(*arguments: str | Path, columns: int = 80, answer: str | None = None) -> str:
     """Run the command with stdout in a window.
 
     Args:
         arguments: What stands behind `rpobench`.
         columns: The width of the window.
+        answer: What the user types when the command asks, with stdin and stderr in the window too.
 
     Returns:
         What stands in the window, without colours.
@@ -33,11 +34,14 @@ def read_window(*arguments: str | Path, columns: int = 80) -> str:
     command = [sys.executable, "-c", MAIN, *map(str, arguments)]
     environment["TERM"] = "xterm"
 
-    with subprocess.Popen(command, stdout=window, stderr=subprocess.DEVNULL, env=environment):
+    others = {"stdin": None, "stderr": subprocess.DEVNULL} if answer is None else {"stdin": window, "stderr": window}
+    with subprocess.Popen(command, stdout=window, env=environment, **others):
         os.close(window)
         content = b""
         while part := _read(screen):
             content += part
+            if answer is not None and content.endswith(b"]: "):
+                os.write(screen, f"{answer}\n".encode())
     os.close(screen)
 
     return ESCAPES.sub("", content.decode()).replace("\r\n", "\n")
