@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,7 +14,7 @@ from filelock import FileLock, Timeout
 from rpobench.store.files import disk_faults
 from rpobench.types import RpobenchError
 
-OTHER_FILES = 100  # that a process has open beside locks
+SPARE_FILES = 100  # that a process may open while it holds many locks
 LOCKS = ".locks"  # beside what they guard, so that nothing appears in a folder before its spec does
 
 
@@ -67,16 +68,18 @@ def locked_at_once(paths: Sequence[Path]) -> Iterator[None]:
     Raises:
         RpobenchError: Another process holds one of them, or the system does not allow so many; then none is held.
     """
-    _allow_open_files(len(paths) + OTHER_FILES)
+    _allow_more_files(len(paths) + SPARE_FILES)
     with ExitStack() as locks:
         for path in paths:
             locks.enter_context(locked(path, waits=False))
         yield
 
 
-def _allow_open_files(count: int) -> None:
-    """Let this process open so many files: every lock needs one, and many systems begin with a limit of 1,024."""
+def _allow_more_files(more: int) -> None:
+    """Let this process open so many more files: every lock needs one, and many systems begin with a limit of 1,024."""
     import resource  # Unix alone has it
+
+    count = len(os.listdir("/dev/fd")) + more
 
     soft_limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft_limit == resource.RLIM_INFINITY or count <= soft_limit:

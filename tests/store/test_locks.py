@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ from rpobench.types import RpobenchError
 def few_files() -> Iterator[int]:
     """A limit of open files that a hundred locks pass, as the soft one."""
     soft_limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (150, hard_limit))
+    open_count = len(os.listdir("/dev/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_count + 100, hard_limit))
     yield hard_limit
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft_limit, hard_limit))
 
