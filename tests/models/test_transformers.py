@@ -272,7 +272,7 @@ def test_every_prediction_of_a_local_model_carries_what_it_cost(tiny_checkpoint:
 def test_equal_prompts_are_read_once(tiny: TransformersModel) -> None:
     tokens: list[int] = []
     handle = tiny.model.register_forward_pre_hook(
-        lambda _, args, kwargs: tokens.append(args[0].numel()) if "past_key_values" not in kwargs else None,
+        lambda _, args, kwargs: tokens.append(kwargs["input_ids"].numel()) if "past_key_values" not in kwargs else None,
         with_kwargs=True,
     )
     chats, neutral = [ask("same length a"), ask("same length b")], [ask("N/A")] * 2

@@ -9,8 +9,11 @@ import torch
 from transformers import GenerationConfig
 
 from rpobench.models.local.batching import pad_left
-from rpobench.models.local.sampling import decoding_processors
+from rpobench.models.local.prompt_cache import read_prompts, reads_in_parts
+from rpobench.models.local.sampling import TokenChoice
 from rpobench.types import Decoding
+
+SPARE_ROWS = 0.25  # share of a batch that may have ended before its rows are taken out
 
 
 def generate_ids(
@@ -35,17 +38,65 @@ def generate_ids(
     Returns:
         The new tokens of each prompt, in order, with the stop token that ended them.
     """
+    choice = TokenChoice(decoding, seeds)
+    with torch.inference_mode():
+        if reads_in_parts(model):
+            return _continue_prompts(model, prompts, choice, stop_tokens, filler)
+        return _generate_by_library(model, prompts, choice, stop_tokens, filler)
+
+
+def _continue_prompts(
+    model: Any, prompts: Sequence[Sequence[int]], choice: TokenChoice, stop_tokens: Sequence[int], filler: int
+) -> list[list[int]]:
+    """Token by token; rows that have ended leave the batch, some at a time."""
+    new_tokens = choice.decoding.max_new_tokens
+    batch = read_prompts(model, prompts, filler, room=new_tokens)
+    positions, logits = batch.positions, batch.logits
+
+    answers: list[list[int]] = [[] for _ in prompts]
+    rows = list(range(len(prompts)))  # the prompt that each row of the batch continues
+    for step in range(new_tokens):
+        tokens = choice.choose(logits)
+        running = []
+        for row, (index, token) in enumerate(zip(rows, tokens.tolist(), strict=True)):
+            if not answers[index] or answers[index][-1] not in stop_tokens:
+                answers[index].append(token)
+                if token not in stop_tokens:
+                    running.append(row)
+        if not running or step == new_tokens - 1:
+            break
+
+        if len(running) <= (1 - SPARE_ROWS) * len(rows):
+            kept_rows = torch.tensor(running)
+            batch, positions, tokens = batch.select_rows(kept_rows), positions[kept_rows], tokens[kept_rows]
+            choice.select_rows(running)
+            rows = [rows[row] for row in running]
+
+        mask = torch.cat([batch.mask, torch.ones(len(rows), step + 1, dtype=torch.long)], 1)
+        output = model(
+            input_ids=tokens[:, None],
+            attention_mask=mask,
+            position_ids=positions + step,
+            past_key_values=batch.cache,
+        )
+        logits = output.logits[:, -1]
+
+    return answers
+
+
+def _generate_by_library(
+    model: Any, prompts: Sequence[Sequence[int]], choice: TokenChoice, stop_tokens: Sequence[int], filler: int
+) -> list[list[int]]:
     ids, mask = pad_left(prompts, filler)
     config = GenerationConfig(
-        max_new_tokens=decoding.max_new_tokens, eos_token_id=list(stop_tokens), pad_token_id=filler
+        max_new_tokens=choice.decoding.max_new_tokens, eos_token_id=list(stop_tokens), pad_token_id=filler
     )
-    with torch.inference_mode():
-        output = model.generate(
-            ids.to(model.device),
-            attention_mask=mask.to(model.device),
-            generation_config=config,
-            logits_processor=decoding_processors(decoding, seeds),
-        )
+    output = model.generate(
+        ids.to(model.device),
+        attention_mask=mask.to(model.device),
+        generation_config=config,
+        logits_processor=choice.processors,
+    )
 
     new_ids: list[list[int]] = output[:, ids.shape[1] :].tolist()
     return [_cut_padding(row, stop_tokens) for row in new_ids]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rpobench.models.local.batching import pad_left
-
 if TYPE_CHECKING:
     import torch
+
+    from rpobench.models.local.prompt_cache import PromptCache
 
 # Scores a batch: (model, prompts, answers, filler) to scores of shape (prompts, answers).
 ScoreBatch = Callable[[Any, Sequence[list[int]], Sequence[list[int]], int], list[list[float]]]
@@ -46,36 +46,34 @@ def score_answers(
     """
     import torch
 
-    ids, mask, positions = _padded(model, prompts, filler)
+    from rpobench.models.local.prompt_cache import read_prompts
+
     columns = []
     with torch.inference_mode():
-        output = model(ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
-        cache = output.past_key_values
-        first_log_probs = output.logits[:, -1:].float().log_softmax(-1)
-        cache.activate_past_recording()  # a sliding window would forget what it slides past
+        batch = read_prompts(model, prompts, filler, room=max(map(len, answers)) - 1)
+        first_log_probs = batch.logits[:, None].float().log_softmax(-1)
 
         for answer in answers:
             answer_rows = torch.tensor([answer] * len(prompts), device=model.device)
-            next_log_probs = _read_on(model, cache, mask, positions, answer_rows[:, :-1])
-            cache.crop(1 - len(answer))  # back to the end of the prompt
-
-            log_probs = torch.cat([first_log_probs, next_log_probs], 1)
+            log_probs = first_log_probs
+            if len(answer) > 1:
+                log_probs = torch.cat([first_log_probs, _read_on(model, batch, answer_rows[:, :-1])], 1)
+                batch.cache.crop(1 - len(answer))  # back to the end of the prompt
             columns.append(log_probs.gather(2, answer_rows[..., None]).squeeze(-1).mean(1))
 
     scores: list[list[float]] = torch.stack(columns, 1).tolist()
     return scores
 
 
-def _read_on(model: Any, cache: Any, mask: torch.Tensor, positions: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+def _read_on(model: Any, batch: PromptCache, ids: torch.Tensor) -> torch.Tensor:
     """Log-probabilities of the next token after each of these tokens, which follow the prompts in the cache."""
     import torch
 
-    steps = torch.arange(1, ids.shape[1] + 1, device=model.device)
     output = model(
         ids,
-        attention_mask=torch.cat([mask, torch.ones_like(ids)], 1),
-        position_ids=positions[:, -1:] + steps,
-        past_key_values=cache,
+        attention_mask=torch.cat([batch.mask, torch.ones_like(ids)], 1),
+        position_ids=batch.positions + torch.arange(ids.shape[1], device=model.device),
+        past_key_values=batch.cache,
     )
     log_probs: torch.Tensor = output.logits.float().log_softmax(-1)
     return log_probs
@@ -105,19 +103,25 @@ def score_rows(model: Any, rows: Sequence[list[int]], answers: Sequence[list[int
     Returns:
         Mean log-probability a token of each answer, in order.
     """
+    from rpobench.models.local.prompt_cache import reads_in_parts, split_rows
+
+    parts = split_rows(rows) if reads_in_parts(model) else [slice(0, len(rows))]
+    scores: list[float] = []
+    for part in parts:
+        scores += _score_part(model, rows[part], answers[part], filler)
+    return scores
+
+
+def _score_part(model: Any, rows: Sequence[list[int]], answers: Sequence[list[int]], filler: int) -> list[float]:
     import torch
 
-    ids, mask, positions = _padded(model, rows, filler)
+    from rpobench.models.local.prompt_cache import pad_with_positions
+
+    ids, mask, positions = pad_with_positions(model, rows, filler)
     longest = max(map(len, answers))
     with torch.inference_mode():
-        output = model(ids, attention_mask=mask, position_ids=positions, logits_to_keep=longest + 1)
+        output = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=longest + 1)
         log_probs = output.logits[:, :-1].float().log_softmax(-1)
         token_scores = log_probs.gather(2, ids[:, -longest:, None]).squeeze(-1)
 
     return [float(row[-len(answer) :].mean()) for row, answer in zip(token_scores, answers, strict=True)]
-
-
-def _padded(model: Any, rows: Sequence[list[int]], filler: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Token ids, attention mask and positions on the model's device, each of shape (rows, longest row)."""
-    ids, mask = (tensor.to(model.device) for tensor in pad_left(rows, filler))
-    return ids, mask, (mask.cumsum(-1) - 1).clamp(min=0)

@@ -52,20 +52,37 @@ def row_seeds(prompts: Sequence[Sequence[int]], seed: int | None) -> list[int]:
     return seeds
 
 
-def decoding_processors(decoding: Decoding, seeds: Sequence[int]) -> LogitsProcessorList:
-    """What turns greedy decoding into this decoding.
+class TokenChoice:
+    """How the next token of each row is chosen.
 
-    Args:
+    Attributes:
         decoding: Temperature and top-p.
-        seeds: One seed for each row of the batch.
-
-    Returns:
-        Processors of logits in the order of their work; empty at temperature 0.
+        processors: What turns greedy decoding into this decoding, in the order of its work; empty at temperature 0.
     """
-    if decoding.temperature == 0:
-        return LogitsProcessorList()
 
-    processors = [TemperatureLogitsWarper(float(decoding.temperature))]
-    if decoding.top_p < 1:
-        processors.append(TopPLogitsWarper(decoding.top_p))
-    return LogitsProcessorList([*processors, GumbelNoise(seeds)])
+    def __init__(self, decoding: Decoding, seeds: Sequence[int]) -> None:
+        """Prepare the random streams.
+
+        Args:
+            decoding: How text is sampled.
+            seeds: One seed for each row of the batch; not used at temperature 0.
+        """
+        self.decoding = decoding
+        self.processors = LogitsProcessorList()
+        self._noise = GumbelNoise(seeds)
+
+        if decoding.temperature > 0:
+            self.processors.append(TemperatureLogitsWarper(float(decoding.temperature)))
+            if decoding.top_p < 1:
+                self.processors.append(TopPLogitsWarper(decoding.top_p))
+            self.processors.append(self._noise)
+
+    def choose(self, logits: torch.Tensor) -> torch.Tensor:
+        """Choose a token from each row of (rows, vocabulary)."""
+        no_ids = torch.empty(len(logits), 0, dtype=torch.long)
+
+        return self.processors(no_ids, logits).argmax(-1)
+
+    def select_rows(self, rows: Sequence[int]) -> None:
+        """Keep these rows of the batch only, each with its random stream."""
+        self._noise.streams = [self._noise.streams[row] for row in rows]

@@ -190,10 +190,14 @@ class TransformersModel:
         """The loaded weights, adapter merged, ready to run."""
         from transformers import GenerationConfig
 
+        from rpobench.models.local.fast_products import use_fast_products
+
         model = load_weights(self.path, self.adapter, self.dtype)
         # A checkpoint's own sampling and penalties would fill every setting left open, and greedy would not be greedy.
         model.generation_config = GenerationConfig(eos_token_id=model.generation_config.eos_token_id)
-        return model.to(self.device).eval()
+        model = model.to(self.device).eval()
+        use_fast_products(model)
+        return model
 
     @cached_property
     def encoder(self) -> ChatEncoder:
