@@ -10,7 +10,7 @@ from transformers import GenerationConfig
 
 from rpobench.models.local.batching import pad_left
 from rpobench.models.local.prompt_cache import read_prompts, reads_in_parts
-from rpobench.models.local.sampling import TokenChoice
+from rpobench.models.local.sampling import SeededChoice, TokenChoice
 from rpobench.types import Decoding
 
 SPARE_ROWS = 0.25  # share of a batch that may have ended before its rows are taken out
@@ -38,18 +38,29 @@ def generate_ids(
     Returns:
         The new tokens of each prompt, in order, with the stop token that ended them.
     """
-    choice = TokenChoice(decoding, seeds)
+    choice = SeededChoice(decoding, seeds)
     with torch.inference_mode():
         if reads_in_parts(model):
-            return _continue_prompts(model, prompts, choice, stop_tokens, filler)
+            return continue_prompts(model, prompts, choice, stop_tokens, filler)
         return _generate_by_library(model, prompts, choice, stop_tokens, filler)
 
 
-def _continue_prompts(
+def continue_prompts(
     model: Any, prompts: Sequence[Sequence[int]], choice: TokenChoice, stop_tokens: Sequence[int], filler: int
 ) -> list[list[int]]:
-    """Token by token; rows that have ended leave the batch, some at a time."""
-    new_tokens = choice.decoding.max_new_tokens
+    """Continue prompts token by token, on a model that reads in parts; rows that have ended leave, some at a time.
+
+    Args:
+        model: A causal transformers model of which `reads_in_parts` is true.
+        prompts: Token ids of the prompts of one batch; equal ones are read once.
+        choice: How tokens are chosen.
+        stop_tokens: The tokens that end an answer.
+        filler: The token that shorter rows are padded with.
+
+    Returns:
+        The new tokens of each prompt, in order, with the stop token that ended them.
+    """
+    new_tokens = choice.max_new_tokens
     batch = read_prompts(model, prompts, filler, room=new_tokens)
     positions, logits = batch.positions, batch.logits
 
@@ -66,7 +77,7 @@ def _continue_prompts(
         if not running or step == new_tokens - 1:
             break
 
-        if len(running) <= (1 - SPARE_ROWS) * len(rows):
+        if not choice.needs_all_rows and len(running) <= (1 - SPARE_ROWS) * len(rows):
             kept_rows = torch.tensor(running)
             batch, positions, tokens = batch.select_rows(kept_rows), positions[kept_rows], tokens[kept_rows]
             choice.select_rows(running)
@@ -85,12 +96,10 @@ def _continue_prompts(
 
 
 def _generate_by_library(
-    model: Any, prompts: Sequence[Sequence[int]], choice: TokenChoice, stop_tokens: Sequence[int], filler: int
+    model: Any, prompts: Sequence[Sequence[int]], choice: SeededChoice, stop_tokens: Sequence[int], filler: int
 ) -> list[list[int]]:
     ids, mask = pad_left(prompts, filler)
-    config = GenerationConfig(
-        max_new_tokens=choice.decoding.max_new_tokens, eos_token_id=list(stop_tokens), pad_token_id=filler
-    )
+    config = GenerationConfig(max_new_tokens=choice.max_new_tokens, eos_token_id=list(stop_tokens), pad_token_id=filler)
     output = model.generate(
         ids.to(model.device),
         attention_mask=mask.to(model.device),

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
@@ -52,13 +53,32 @@ def row_seeds(prompts: Sequence[Sequence[int]], seed: int | None) -> list[int]:
     return seeds
 
 
-class TokenChoice:
-    """How the next token of each row is chosen.
+class TokenChoice(Protocol):
+    """How the next token of each row of a batch is chosen.
 
     Attributes:
-        decoding: Temperature and top-p.
-        processors: What turns greedy decoding into this decoding, in the order of its work; empty at temperature 0.
+        max_new_tokens: How many tokens are chosen at most.
+        needs_all_rows: Whether rows that have ended must stay in the batch, because the choices hang on each other.
     """
+
+    max_new_tokens: int
+    needs_all_rows: bool
+
+    def choose(self, logits: torch.Tensor) -> torch.Tensor:
+        """Choose a token from each row of (rows, vocabulary)."""
+
+    def select_rows(self, rows: Sequence[int]) -> None:
+        """Keep these rows of the batch only."""
+
+
+class SeededChoice:
+    """Greedy tokens, or samples from one random stream a row.
+
+    Attributes:
+        processors: What turns greedy decoding into sampling, in the order of its work; empty at temperature 0.
+    """
+
+    needs_all_rows = False
 
     def __init__(self, decoding: Decoding, seeds: Sequence[int]) -> None:
         """Prepare the random streams.
@@ -67,7 +87,7 @@ class TokenChoice:
             decoding: How text is sampled.
             seeds: One seed for each row of the batch; not used at temperature 0.
         """
-        self.decoding = decoding
+        self.max_new_tokens = decoding.max_new_tokens
         self.processors = LogitsProcessorList()
         self._noise = GumbelNoise(seeds)
 
@@ -78,11 +98,33 @@ class TokenChoice:
             self.processors.append(self._noise)
 
     def choose(self, logits: torch.Tensor) -> torch.Tensor:
-        """Choose a token from each row of (rows, vocabulary)."""
         no_ids = torch.empty(len(logits), 0, dtype=torch.long)
 
         return self.processors(no_ids, logits).argmax(-1)
 
     def select_rows(self, rows: Sequence[int]) -> None:
-        """Keep these rows of the batch only, each with its random stream."""
         self._noise.streams = [self._noise.streams[row] for row in rows]
+
+
+class GlobalChoice:
+    """Samples from torch's own random stream, in the order in which transformers' `generate` takes them from it."""
+
+    needs_all_rows = True
+
+    def __init__(self, max_new_tokens: int, temperature: float) -> None:
+        """Set how tokens are sampled.
+
+        Args:
+            max_new_tokens: How many tokens are chosen at most.
+            temperature: Above 0.
+        """
+        self.max_new_tokens = max_new_tokens
+        self._temperature = temperature
+
+    def choose(self, logits: torch.Tensor) -> torch.Tensor:
+        probabilities = (logits.float() / self._temperature).softmax(-1)
+
+        return torch.multinomial(probabilities, num_samples=1).squeeze(1)
+
+    def select_rows(self, rows: Sequence[int]) -> None:
+        raise NotImplementedError("one stream serves all rows, so none may leave")

@@ -16,6 +16,9 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from rpobench.models.local.chat_tokens import ChatEncoder, read_messages, template_messages
+from rpobench.models.local.generation import continue_prompts
+from rpobench.models.local.prompt_cache import reads_in_parts
+from rpobench.models.local.sampling import GlobalChoice
 from rpobench.rpo.form import Form
 from rpobench.rpo.training.arguments import common_arguments, refinement_evaluation_steps
 from rpobench.rpo.training.best_adapter import BestAdapter
@@ -56,6 +59,22 @@ class VaryingGroupsTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is read un
             batch["num_items_in_batch"] = self.accelerator.gather(batch["completion_mask"].sum()).sum()
 
         return batch
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], *images: Any, **options: Any
+    ) -> tuple[list[list[int]], None]:
+        """As trl's own, from the same random stream; on a CPU the prompt that a group has in common is read once."""
+        policy = self.accelerator.unwrap_model(self.model_wrapped)
+        if self.use_vllm or not reads_in_parts(policy):
+            completions: tuple[list[list[int]], None] = super()._generate_single_turn(prompt_ids, *images, **options)
+            return completions
+
+        choice = GlobalChoice(self.max_completion_length, self.temperature)
+        with torch.no_grad():
+            completion_ids = continue_prompts(
+                policy, prompt_ids, choice, self.eos_token_ids, filler=self._tokenizer.pad_token_id
+            )
+        return completion_ids, None
 
     def _get_per_token_logps_and_entropies(
         self,

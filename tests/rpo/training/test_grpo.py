@@ -186,3 +186,24 @@ def test_the_notes_name_the_adapter_that_was_kept(tmp_path: Path) -> None:
         "GRPO: reward on held-out users 0.860 at step 0, 0.910 at step 4, 0.800 at step 8: step 4 was kept",
         "GRPO: on held-out users the reward fell from 0.860 to 0.800 in the end",
     ]
+
+
+def test_a_prompt_read_once_for_its_group_gives_the_same_completions(
+    tiny_checkpoint: Path, sft_adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32; and the random stream is left where the library's own sampling would leave it."""
+    monkeypatch.setattr("rpobench.rpo.training.arguments.mixed_precision", lambda: False)
+    texts: list[str] = []
+
+    def reward_by_position(completions: list[Any], **_: Any) -> list[float]:
+        texts.extend(completion[0]["content"] for completion in completions)
+        return [float(position) for position in range(len(completions))]
+
+    use_reward(monkeypatch, reward_by_position)
+    run_grpo(tiny_checkpoint, tmp_path / "parts", FOUR_TWEETS, sft_adapter)
+    read_once, texts = texts, []
+    monkeypatch.setattr("rpobench.rpo.training.grpo.reads_in_parts", lambda model: False)
+    run_grpo(tiny_checkpoint, tmp_path / "library", FOUR_TWEETS, sft_adapter)
+
+    assert texts == read_once
+    assert len(set(texts)) > 2
