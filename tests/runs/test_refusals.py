@@ -54,7 +54,7 @@ def test_nothing_is_scored_that_was_trained_on(tmp_path: Path, model: ScriptedMo
 
 def test_a_split_that_holds_training_examples_is_refused(tmp_path: Path, model: ScriptedModel) -> None:
     folder = write_data(tmp_path, "train", "dev")
-    fault = "--split dev: id 'lamp-3-dev-0-dev' of LaMP-3 is trained on"
+    fault = "--split dev: id 'lamp-3-dev-.-dev' of LaMP-3 is trained on"
 
     check_refusal(model, tmp_path, fault, method="learner", data=folder)
 
