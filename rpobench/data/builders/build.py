@@ -10,7 +10,7 @@ from pathlib import Path
 from rpobench.data.builders.folder import claim_folder
 from rpobench.data.builders.repository import Repository, open_repository
 from rpobench.data.builders.sources import SourceKind, get_source
-from rpobench.data.builders.task_data import TaskData, build_task
+from rpobench.data.builders.task_data import TaskData, build_task, explain_nothing
 from rpobench.data.builders.task_rules import TaskRules
 from rpobench.data.official.built import BuiltRepository, BuiltSource
 from rpobench.registry import get_task
@@ -67,6 +67,7 @@ def build(source: str, repositories: Sequence[str], out: Path, options: BuildOpt
     parts = []
     for name in task_names:
         parts.append(build_task(get_task(name), kind.readers[name], clones, rules))
+    _check_questions(parts, options.tasks, clones, rules)
 
     built_source = _describe(kind, clones, options, parts)
     folder.add(built_source, parts)
@@ -78,6 +79,16 @@ def _choose_tasks(kind: SourceKind, names: Sequence[str]) -> Sequence[str]:
         if name not in kind.readers:
             raise RpobenchError(f"--task {name}: {kind.name} makes {', '.join(kind.readers)}: choose one of these")
     return names or kind.default_tasks
+
+
+def _check_questions(
+    parts: Sequence[TaskData], asked_tasks: Sequence[str], clones: Sequence[Repository], rules: TaskRules
+) -> None:
+    """Refuse a source that makes no question of any task, or of one that the user chose."""
+    empty_parts = [part for part in parts if not any(part.questions.values())]
+
+    if len(empty_parts) == len(parts) or (empty_parts and asked_tasks):
+        raise RpobenchError(explain_nothing(empty_parts, clones, rules))
 
 
 def _make_rules(kind: SourceKind, options: BuildOptions) -> TaskRules:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from textwrap import dedent
 
-from rpobench.data.builders.passages import TRAILER, cut_addresses, cut_code, join_words
+from rpobench.data.builders.passages import TITLE, TRAILER, cut_addresses, cut_code, fold, join_words
 from rpobench.data.builders.writing import LeftOut
 
 PATCH_MARK = re.compile(r"^(\[(PATCH|RFC)\b[^\]]*\]\s*)+", re.I)
@@ -64,10 +64,11 @@ def check_message(title: str, body: Sequence[str]) -> None:
         raise LeftOut("unfinished commits")
 
 
-def read_prose(body: Sequence[str], passages: Counter[str]) -> str:
+def read_prose(title: str, body: Sequence[str], passages: Counter[str]) -> str:
     """Reduce a body to the prose of its author.
 
     Args:
+        title: The title; a line that says it once more is cut out.
         body: The lines of the body.
         passages: Counts what is cut out.
 
@@ -75,7 +76,11 @@ def read_prose(body: Sequence[str], passages: Counter[str]) -> str:
         The prose in one line.
     """
     lines = cut_code(_cut_trailers(body, passages), passages)
-    return join_words(cut_addresses("\n".join(lines), passages))
+    folded_title = fold(title)
+    prose = [line for line in lines if fold(PULL_REQUEST.sub("", line)) != folded_title]
+
+    passages[TITLE] += len(lines) - len(prose)
+    return join_words(cut_addresses("\n".join(prose), passages))
 
 
 def _cut_trailers(body: Sequence[str], passages: Counter[str]) -> list[str]:

@@ -36,7 +36,7 @@ def claim_folder(folder: Path, source: str) -> BuiltFolder:
         The folder as it is now.
 
     Raises:
-        RpobenchError: Something else is in the folder, or this source already.
+        RpobenchError: Something else is in the folder, this source already, or a file that was changed since.
     """
     if folder.exists() and not folder.is_dir():
         raise RpobenchError(f"--out {folder}: is a file: name a folder")
@@ -46,6 +46,9 @@ def claim_folder(folder: Path, source: str) -> BuiltFolder:
         raise RpobenchError(f"--out {folder}: holds something else: name another folder")
     if manifest and any(built_source.source == source for built_source in manifest.sources):
         raise RpobenchError(f"--out {folder}: {source} stands there already: name another folder")
+
+    for name in manifest.files if manifest else ():
+        check_built(folder / name)
     return BuiltFolder(folder, manifest)
 
 
@@ -72,7 +75,7 @@ class BuiltFolder:
             parts: Its data, task by task.
 
         Raises:
-            RpobenchError: The folder was changed since it was built or claimed, or the disk is full.
+            RpobenchError: The folder was changed since it was claimed, or the disk is full.
         """
         if (read_build_manifest(self._folder) or BuildManifest()) != self._manifest:
             raise RpobenchError(f"--out {self._folder}: another build wrote there meanwhile: run the command again")
@@ -110,7 +113,6 @@ class BuiltFolder:
         if name not in self._manifest.files:
             return []
 
-        check_built(file)
         records: Records = read_json(file)
         return records
 
@@ -120,7 +122,6 @@ class BuiltFolder:
         if name not in self._manifest.files:
             return []
 
-        check_built(file)
         golds: Records = read_json(file)["golds"]
         return golds
 

@@ -62,8 +62,8 @@ def _read_commit(fields: Sequence[bytes], passages: Counter[str]) -> Writing:
     title, body = split_message(text)
     check_message(title, body)
     title = join_words(cut_addresses(title, passages))
-    writing = Writing(key.decode(), (author,), _parse_time(time), title, read_prose(body, passages))
-    return shape_writing(writing, LENGTHS, passages)
+    writing = Writing(key.decode(), (author,), _parse_time(time), title, read_prose(title, body, passages))
+    return shape_writing(writing, LENGTHS)
 
 
 def _decode(texts: Sequence[bytes], encoding: str) -> list[str]:

@@ -99,19 +99,6 @@ def cut_addresses(text: str, passages: Counter[str]) -> str:
     return text
 
 
-def cut_title(text: str, title: str, passages: Counter[str]) -> str:
-    """Cut a title off that stands once more at the beginning of its text, and count it."""
-    title_words, text_words = title.split(), text.split()
-    start = next((index for index, word in enumerate(text_words) if fold(word)), 0)  # past signs such as `#` and `*`
-
-    head = text_words[start : start + len(title_words)]
-    if not title_words or fold(" ".join(head)) != fold(title):
-        return text
-
-    passages[TITLE] += 1
-    return " ".join(text_words[start + len(title_words) :])
-
-
 def join_words(text: str, most: int | None = None) -> str:
     """Write a text in one line with single spaces, without signs that no reader sees.
 

@@ -25,6 +25,12 @@ PROGRAM_NAME = re.compile(
     r".*auto-?roll(er)?|.*[-\s]ci|.*\bautomat(ion|ic|ed)\b.*)",
     re.I,
 )
+OFFICE = re.compile(
+    r"\b(team|offices?|departments?|dept|agency|administration|staff|council|committee|bureau|services?|cent(er|re)|"
+    r"institute|editors?|editorial|admin|guest|anonymous|unknown|community|group|foundation|association|press|program|"
+    r"project|contributors?|university|company|inc|ltd|llc|gmbh|corporation|organi[sz]ation|government|ministry)\b",
+    re.I,
+)
 GITHUB_ADDRESS = re.compile(r"^\d+\+(?=.*@users\.noreply\.github\.com$)")
 
 # Addresses that many machines or people have.
@@ -90,6 +96,11 @@ def is_program(alias: Alias) -> bool:
     name, account = alias.name.strip(), alias.mail.partition("@")[0]
 
     return bool(PROGRAM.search(name) or PROGRAM.search(account) or PROGRAM_NAME.fullmatch(name))
+
+
+def is_office(alias: Alias) -> bool:
+    """Say whether a name is that of an office, a team or another group, of which nobody knows who wrote."""
+    return OFFICE.search(alias.name.replace("_", " ")) is not None
 
 
 def hash_name(prefix: str, salt: str, name: str) -> str:

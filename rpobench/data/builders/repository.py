@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from rpobench.types import RpobenchError
 
@@ -23,6 +25,7 @@ FIXED_SETTINGS = (
     "safe.directory=*",
 )
 NULL = b"\0"
+REGULAR_FILES = (b"100644", b"100755")  # modes in a tree; the others are links and submodules
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,63 @@ class Repository:
                 yield fields
                 fields = []
 
+    def read_files(self, pattern: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
+        """Read files of the commit, in the order of their paths.
+
+        Args:
+            pattern: Matches the whole path of a file, from the folder that is read.
+
+        Yields:
+            The path from that folder, and the content.
+
+        Raises:
+            RpobenchError: git cannot read a file.
+        """
+        command = ["ls-tree", "-r", "-z", "--full-tree", self.commit]
+        if self.folder:
+            command += ["--", self.folder]
+
+        blobs = []
+        for entry in _split_at_nulls(self._stream(command)):
+            description, _, path_bytes = entry.partition(b"\t")
+            mode, _, blob = description.split()
+            path = os.fsdecode(path_bytes).removeprefix(self.folder)
+            if mode in REGULAR_FILES and pattern.fullmatch(path):
+                blobs.append((path, blob))
+
+        contents = self._read_blobs([blob for _, blob in blobs])
+        for (path, _), content in zip(blobs, contents, strict=True):
+            yield path, content
+
+    def _read_blobs(self, blobs: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield the content of each object."""
+        with tempfile.TemporaryFile() as requests:
+            requests.writelines(blob + b"\n" for blob in blobs)
+            requests.seek(0)
+
+            answer = _Reader(self._stream(["cat-file", "--batch"], requests))
+            for _ in blobs:
+                blob, *answer_words = answer.read_line().decode().split()
+                if len(answer_words) != 2:  # kind and size; else "missing"
+                    raise RpobenchError(f"--repo {self.path}: lacks the object {blob}: run `git fetch --refetch` there")
+                yield answer.read(int(answer_words[1]) + 1)[:-1]
+
+    def map_contacts(self, contacts: Sequence[str]) -> list[str]:
+        """Look contacts up in the `.mailmap` of the commit.
+
+        Args:
+            contacts: Such as `Ada <ada@x.org>`.
+
+        Returns:
+            The contact of each person, in the same order.
+        """
+        with tempfile.TemporaryFile() as requests:
+            requests.writelines(contact.encode() + b"\n" for contact in contacts)
+            requests.seek(0)
+
+            answer = b"".join(self._stream(["check-mailmap", "--stdin"], requests))
+            return answer.decode("utf-8", "replace").removesuffix("\n").split("\n") if contacts else []
+
     def count_commits(self) -> int:
         """Count the commits of the history, the checked-out one included."""
         return int(self._run(["rev-list", "--count", self.commit]))
@@ -84,7 +144,7 @@ class Repository:
     def _run(self, arguments: Sequence[str]) -> bytes:
         return b"".join(self._stream(arguments))
 
-    def _stream(self, arguments: Sequence[str]) -> Iterator[bytes]:
+    def _stream(self, arguments: Sequence[str], requests: IO[bytes] | None = None) -> Iterator[bytes]:
         """Yield the output of a git command piece by piece; raises RpobenchError where git fails."""
         command = [*_git_command(), f"--git-dir={self.git_folder}", *arguments]
 
@@ -92,7 +152,12 @@ class Repository:
             # Git's folder as work tree: `.mailmap` then comes from the commit, and never from files beside it.
             environment = _fixed_environment() | {"GIT_WORK_TREE": str(self.git_folder)}
             with subprocess.Popen(
-                command, cwd=self.git_folder, env=environment, stdout=subprocess.PIPE, stderr=messages
+                command,
+                cwd=self.git_folder,
+                env=environment,
+                stdin=requests or subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=messages,
             ) as process:
                 assert process.stdout is not None
                 while piece := process.stdout.read(CHUNK):
@@ -101,6 +166,33 @@ class Repository:
             if process.returncode:
                 messages.seek(0)
                 raise RpobenchError(f"--repo {self.path}: git {arguments[0]}: {_last_line(messages.read())}")
+
+
+class _Reader:
+    """Reads lines and bytes from a stream of pieces."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, fewer at the end of the stream."""
+        parts, missing = [self._rest], size - len(self._rest)
+        while missing > 0 and (piece := next(self._pieces, b"")):
+            parts.append(piece)
+            missing -= len(piece)
+
+        content = b"".join(parts)
+        self._rest = content[size:]
+        return content[:size]
+
+    def read_line(self) -> bytes:
+        """Return the next line without its end."""
+        while b"\n" not in self._rest and (piece := next(self._pieces, b"")):
+            self._rest += piece
+
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
 
 
 def open_repository(argument: str) -> Repository:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from rpobench.data.builders.front_matter import read_abstracts, read_articles
 from rpobench.data.builders.git_log import read_commits
+from rpobench.data.builders.proposals import EIPS, PEPS, read_proposals
 from rpobench.data.builders.repository import Repository
 from rpobench.data.builders.writing import Tally, Writing
 from rpobench.types import RpobenchError
@@ -40,6 +43,26 @@ SOURCES = {
             readers={"LaMP-6": read_commits},
             default_tasks=("LaMP-6",),
             least=10,
+        ),
+        SourceKind(
+            name="front-matter",
+            readers={"LaMP-4": read_articles, "LaMP-5": read_abstracts},
+            default_tasks=("LaMP-4",),
+            least=5,
+        ),
+        SourceKind(
+            name="eips",
+            readers={"LaMP-5": partial(read_proposals, EIPS), "LaMP-1": partial(read_proposals, EIPS)},
+            default_tasks=("LaMP-5", "LaMP-1"),
+            least=4,
+            licence="CC0-1.0",
+        ),
+        SourceKind(
+            name="peps",
+            readers={"LaMP-5": partial(read_proposals, PEPS), "LaMP-1": partial(read_proposals, PEPS)},
+            default_tasks=("LaMP-5", "LaMP-1"),
+            least=4,
+            licence="public domain or CC0-1.0",
         ),
     )
 }

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rpobench.data.builders.owners import choose_owners, choose_split
 from rpobench.data.builders.passages import fold_numbers
 from rpobench.data.builders.people import People, identify_people
-from rpobench.data.builders.questions import make_questions
+from rpobench.data.builders.questions import Asker, QuestionMaker, TitleAsker
+from rpobench.data.builders.references import ReferenceAsker
 from rpobench.data.builders.repository import Repository
 from rpobench.data.builders.sources import Reader
 from rpobench.data.builders.task_rules import TaskRules
@@ -57,58 +58,79 @@ def build_task(task: Task, read: Reader, clones: Sequence[Repository], rules: Ta
         rules: Who counts, and how questions are made.
 
     Returns:
-        The data, with at least one question.
+        The data, which may hold no question.
 
     Raises:
-        RpobenchError: A clone cannot be read, nobody has enough writings, or somebody to remove is not there.
+        RpobenchError: A clone cannot be read, or somebody to remove is not there.
     """
     tally = Tally()
     writings = sorted(read(clones, tally), key=lambda writing: (writing.time, writing.key))
     writings = list(_drop_duplicates(writings, tally))
 
     people = identify_people(writings, rules.prefix, rules.salt)
-    owners = choose_owners(writings, people, rules.least, tally)
-    _remove_people(owners, people, rules, tally)
+    writings = _remove_people(writings, people, rules, tally)
+    writings_by_owner = choose_owners(writings, people, rules.least, tally)
+    maker = QuestionMaker(task, rules, _choose_asker(task, writings, writings_by_owner, rules), tally)
 
     questions: dict[str, list[Labelled]] = {split: [] for split in SPLITS}
-    for person in sorted(owners):
+    for person in sorted(writings_by_owner):
         split = choose_split(person, rules.salt)
-        questions[split] += make_questions(task, person, split, owners[person], rules, tally)
-
-    if not any(questions.values()):
-        raise RpobenchError(_explain_nothing(task, clones, rules, tally))
+        questions[split] += maker.make(person, split, writings_by_owner[person])
     return TaskData(task, questions, tally)
+
+
+def _choose_asker(
+    task: Task, writings: Sequence[Writing], writings_by_owner: Mapping[str, Sequence[Writing]], rules: TaskRules
+) -> Asker:
+    if not task.labels:
+        return TitleAsker(task)
+
+    owners = {writing.key: person for person, owned in writings_by_owner.items() for writing in owned}
+    return ReferenceAsker(writings, owners, rules.salt)
 
 
 def _drop_duplicates(writings: Sequence[Writing], tally: Tally) -> Iterator[Writing]:
     """Yield the first of all writings whose texts differ in numbers, versions and hashes alone."""
-    folded_texts = set()
+    folded_texts, keys = set(), set()
     for writing in writings:
         folded_text = fold_numbers(writing.text)
-        if folded_text in folded_texts:
+        if folded_text in folded_texts or writing.key in keys:
             tally.leave_out("duplicates")
             continue
 
         folded_texts.add(folded_text)
+        keys.add(writing.key)
         yield writing
 
 
-def _remove_people(owners: dict[str, list[Writing]], people: People, rules: TaskRules, tally: Tally) -> None:
-    """Take out who asked for it; raises RpobenchError where an id is nobody's, since it may be misspelt."""
-    for person in sorted(rules.removed):
-        if person not in people.ids.values():
-            raise RpobenchError(f"--leave-out {person}: nobody has this id: copy it from `user_id` in a questions file")
+def _remove_people(writings: Sequence[Writing], people: People, rules: TaskRules, tally: Tally) -> list[Writing]:
+    """Leave out all writings of who asked for it; raises RpobenchError where an id is nobody's: it may be misspelt."""
+    nobody = rules.removed - set(people.ids.values())
+    if nobody:
+        raise RpobenchError(f"--leave-out {min(nobody)}: nobody has this id: copy it from a questions file")
 
-        for _ in owners.pop(person, []):
-            tally.leave_out("removed on request")
+    others = [writing for writing in writings if rules.removed.isdisjoint(people.list_authors(writing))]
+    for _ in range(len(writings) - len(others)):
+        tally.leave_out("removed on request")
+    return others
 
 
-def _explain_nothing(task: Task, clones: Sequence[Repository], rules: TaskRules, tally: Tally) -> str:
-    """Say in one line why no question could be made."""
-    counts = [f"{reason} {count}" for reason, count in tally.writings.most_common()]
+def explain_nothing(parts: Sequence[TaskData], clones: Sequence[Repository], rules: TaskRules) -> str:
+    """Say in one line why no question could be made.
+
+    Args:
+        parts: What the source gave to its tasks, without a question.
+        clones: What was read.
+        rules: Who counts.
+
+    Returns:
+        The line.
+    """
+    tasks = " and ".join(part.task.name for part in parts)
+    counts = [f"{reason} {count}" for reason, count in parts[0].tally.writings.most_common()]
     since = f" and a question since {rules.since}" if rules.since else ""
 
     return (
         f"--repo {', '.join(clone.path for clone in clones)}: nobody has {rules.least} usable writings{since} for "
-        f"{task.name}: lower --least or add a --repo; left out: {', '.join(counts) or 'nothing'}"
+        f"{tasks}: lower --least or add a --repo; left out: {', '.join(counts) or 'nothing'}"
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
-from rpobench.data.builders.passages import count_words, cut_title, is_seen_by_rouge, join_words
+from rpobench.data.builders.passages import count_words, is_seen_by_rouge, join_words
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -110,13 +110,20 @@ class Lengths:
     cut: int
 
 
-def shape_writing(writing: Writing, lengths: Lengths, passages: Counter[str]) -> Writing:
+def decode_text(content: bytes) -> str:
+    """Decode a file as UTF-8 with line feeds alone; raises LeftOut where it is in another encoding."""
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise LeftOut("undecodable") from error
+
+
+def shape_writing(writing: Writing, lengths: Lengths) -> Writing:
     """Bring a writing to its length.
 
     Args:
         writing: The writing, whose text may be too long.
         lengths: How long it must and may be.
-        passages: Counts what is cut out of it.
 
     Returns:
         The writing.
@@ -130,7 +137,6 @@ def shape_writing(writing: Writing, lengths: Lengths, passages: Counter[str]) ->
     if not is_seen_by_rouge(writing.title):
         raise LeftOut("titles without a letter a-z or a digit")
 
-    text = cut_title(writing.text, writing.title, passages)
-    if count_words(text) < lengths.text:
+    if count_words(writing.text) < lengths.text:
         raise LeftOut("texts too short")
-    return replace(writing, text=join_words(text, lengths.cut))
+    return replace(writing, text=join_words(writing.text, lengths.cut))
