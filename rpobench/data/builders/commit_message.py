@@ -28,6 +28,7 @@ TRAILER_LINE = re.compile(
     r"\s*[A-Za-z][A-Za-z0-9-]*( [a-z]+)?: \S|\s*(fixes|closes|resolves|refs?|see)[: ]+(#|http|[\w.-]+/)", re.I
 )
 PICKED = re.compile(r"\s*\(cherry[- ]picked from|\s*\[[a-z]{2,12}: ", re.I)  # also a maintainer's note: [jc: reworded]
+MAIL_HEADER = re.compile(r"From [0-9a-f]{40} |(From|Date|Subject|To|Message-I[dD]): ")  # of a patch sent as a mail
 PATCH_NOTES = re.compile(r"-{3}\s*$")
 
 
@@ -97,7 +98,7 @@ def _cut_trailers(body: Sequence[str], passages: Counter[str]) -> list[str]:
 
     prose = []
     for line in lines[:end]:
-        if SIGNED.match(line) or PICKED.match(line):
+        if SIGNED.match(line) or PICKED.match(line) or MAIL_HEADER.match(line):
             passages[TRAILER] += 1
         else:
             prose.append(line)

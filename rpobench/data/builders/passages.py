@@ -117,6 +117,11 @@ def count_words(text: str) -> int:
     return sum(any(map(str.isalnum, word)) for word in text.split())
 
 
+def measure_prose(text: str) -> float:
+    """Return the share of letters and spaces among all signs of a text, in [0, 1]."""
+    return sum(sign.isalpha() or sign == " " for sign in text) / max(1, len(text))
+
+
 def is_seen_by_rouge(text: str) -> bool:
     """Say whether a text has a letter a-z or a digit; in others ROUGE sees nothing and scores 0."""
     return SIGHT.search(text.lower()) is not None

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
-from rpobench.data.builders.passages import count_words, is_seen_by_rouge, join_words
+from rpobench.data.builders.passages import count_words, is_seen_by_rouge, join_words, measure_prose
 
+LEAST_PROSE = 0.75  # share of letters and spaces: lists of versions and lines of code have less
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -139,4 +140,8 @@ def shape_writing(writing: Writing, lengths: Lengths) -> Writing:
 
     if count_words(writing.text) < lengths.text:
         raise LeftOut("texts too short")
-    return replace(writing, text=join_words(writing.text, lengths.cut))
+
+    text = join_words(writing.text, lengths.cut)
+    if measure_prose(text) < LEAST_PROSE:
+        raise LeftOut("texts of numbers and signs")
+    return replace(writing, text=text)

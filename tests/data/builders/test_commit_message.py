@@ -55,6 +55,12 @@ def test_a_signature_in_the_middle_and_what_is_below_three_dashes_are_cut() -> N
     assert read(text) == ("Prose. More prose.", Counter(trailers=2))
 
 
+def test_headers_of_a_patch_in_a_mail_are_cut() -> None:
+    text = f"From {'0' * 40} Mon Sep 17 00:00:00 2001\nFrom: Ada\nSubject: [PATCH] a title\n\nProse.\n"
+
+    assert read(text) == ("Prose.", Counter(trailers=3))
+
+
 def test_a_body_of_trailers_alone_is_empty() -> None:
     assert read("Change-Id: I0123\nSigned-off-by: Ada <ada@x.org>\n")[0] == ""
 

@@ -102,6 +102,7 @@ def test_least_says_who_counts_and_what_a_profile_has(tmp_path: Path) -> None:
         ("fixup! subject of topicaa\n\n" + write_prose("fixing"), "unfinished commits"),
         ("a subject without a body", "texts too short"),
         ("a subject with trailers alone" + SIGNED, "texts too short"),
+        ("a list of lines\n\n" + " ".join(f"file.c:{n}," for n in range(1000, 1030)), "texts of numbers and signs"),
         ("word\n\n" + write_prose("lonely"), "titles too short or too long"),
         ("длинное имя\n\n" + write_prose("cyrillic"), "titles without a letter a-z or a digit"),
         ("another subject\n\n" + write_prose("topicaa"), "duplicates"),
