@@ -182,6 +182,8 @@ def _browse(name: str, run: StoredRun, options: PageOptions) -> BrowsedRun:
     if options.hide_texts or not run.result.texts:
         entries = [entry.without_texts() for entry in read_stored_entries(run)]
         note = "Texts are left out."
+    elif run.result.scores_only:
+        entries, note = read_stored_entries(run), "Texts are withheld."
     else:
         try:
             entries, note = read_entries(run, data=_choose_folder(run, options.data)), ""

@@ -16,6 +16,9 @@ def pack(
     out: Annotated[Path, typer.Option(help="The folder to add them to, such as leaderboard/results.")],
     names: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="Names or digests; all if none.")] = None,
     runs: Runs = Path("runs"),
+    scores_only: Annotated[
+        bool, typer.Option("--scores-only", help="Leave every text out; ids, scores, measures and usage stay.")
+    ] = False,
 ) -> None:
     """Pack finished runs to be committed, as Parquet files; weights, drafts and private texts are left out."""
     from rpobench.store.result_store import ResultStore
@@ -25,7 +28,7 @@ def pack(
         raise RpobenchError(f"--out {out}: lies in the folder of the runs: name another")
 
     failures = []
-    for outcome in pack_runs(ResultStore(runs), names or [], ResultStore(out)):
+    for outcome in pack_runs(ResultStore(runs), names or [], ResultStore(out), scores_only=scores_only):
         if outcome.reason is None:
             print(outcome.name, f"({outcome.note})" if outcome.note else "", sep="\t" if outcome.note else "")
             continue

@@ -26,6 +26,7 @@ class DataSet:
         synthetic: Whether users and texts are made up.
         sample: By which rule a part of the examples was left out, see `rpobench.data.user_sample`; None where all are
             there, or the first of them.
+        withholds_texts: Whether the manifest of its folder says that texts stay where they are: packed runs have none.
     """
 
     task: str
@@ -37,6 +38,7 @@ class DataSet:
     users: str = "given"
     synthetic: bool = False
     sample: str | None = None
+    withholds_texts: bool = False
 
     @cached_property
     def sha256(self) -> str:

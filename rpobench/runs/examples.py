@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -35,7 +36,7 @@ class ExampleEntry:
         score: Its score.
         failure: Why there is no answer.
         cut: How many tokens of the reference tokenizer were cut from the evidence.
-        length: The answer's length in characters.
+        length: The answer's length in characters; None where the run was packed without texts.
         input: What the example asks.
         evidence: The profile items that were shown, best first, as they were cut.
         target: The user's own answer.
@@ -49,7 +50,7 @@ class ExampleEntry:
     score: float
     failure: str | None
     cut: int
-    length: int
+    length: int | None
     input: str | None = None
     evidence: list[str] | None = None
     target: str | None = None
@@ -75,13 +76,19 @@ def find_entries(
         data: The official folder, if the run was not on synthetic data.
 
     Returns:
-        An entry for each example, in the data's order.
+        An entry for each example, in the data's order. Of a run that was packed without texts, ids and scores; with
+        `data` also what was asked.
 
     Raises:
         RpobenchError: The run or the example is unknown, or its data is not at hand.
     """
     run = ResultStore(runs).find(run_name)
-    entries = [entry for entry in read_entries(run, data=data) if example_id in (None, entry.example)]
+    if run.result.scores_only:
+        print(f"{run.name}: texts withheld", file=sys.stderr)
+
+    is_bare = run.result.scores_only and data is None
+    entries = read_stored_entries(run) if is_bare else read_entries(run, data=data)
+    entries = [entry for entry in entries if example_id in (None, entry.example)]
 
     if not entries:
         some_id = next(iter(run.result.scores), "")
@@ -200,6 +207,9 @@ def _make_stored_entry(prediction: Prediction, user: str, score: float) -> Examp
 
 
 def _hide_texts(run: StoredRun, entries: list[ExampleEntry]) -> list[ExampleEntry]:
+    """The entries without the texts that are not to be shown, and without those that the run lacks."""
+    if run.result.scores_only:
+        entries = [replace(entry, prediction=None, length=None) for entry in entries]
     return entries if run.result.texts else [entry.without_texts() for entry in entries]
 
 

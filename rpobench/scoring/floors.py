@@ -31,6 +31,21 @@ class _ScoredData:
     data: DataSet = field(compare=False)
 
 
+def rate_data_references(task: Task, data: DataSet) -> dict[str, Reference]:
+    """Score the answers that come with the data, or floors and a ceiling where it has no oracle.
+
+    Args:
+        task: The task.
+        data: The scored examples.
+
+    Returns:
+        The references by name.
+    """
+    references = {name: rate_answers(task, data.labelled, answers) for name, answers in data.references.items()}
+
+    return {**references, **rate_floors(task, data)}
+
+
 def rate_floors(task: Task, data: DataSet) -> Mapping[str, Reference]:
     """Score what a method on real data is held against.
 

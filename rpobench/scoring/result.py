@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rpobench.data.dataset import DataSet
-from rpobench.scoring.floors import rate_floors
+from rpobench.scoring.floors import rate_data_references
 from rpobench.scoring.references import Reference, rate_answers
 from rpobench.task.contract import Task
 from rpobench.types import Labelled, Prediction, Usage
@@ -42,6 +42,7 @@ def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> d
         "examples": measure_examples(task, data.labelled, texts, references),
         "evidence": describe_evidence(ordered_predictions, data.topics),
         "users": data.users,
+        **({"withhold_texts": True} if data.withholds_texts else {}),
         **count_predictions(task, ordered_predictions),
     }
 
@@ -58,8 +59,7 @@ def rate_references(task: Task, data: DataSet, predictions: Sequence[Prediction]
         The references by name: those of the data, or floors and a ceiling where it has no oracle; and the drafts where
         every prediction has one.
     """
-    references = {name: rate_answers(task, data.labelled, answers) for name, answers in data.references.items()}
-    references |= rate_floors(task, data)
+    references = rate_data_references(task, data)
 
     drafts = {prediction.example_id: prediction.draft for prediction in predictions if prediction.draft is not None}
     if len(drafts) == len(predictions):

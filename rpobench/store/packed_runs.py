@@ -146,7 +146,7 @@ class PackedRuns:
             folder=self.root / name,
             fit_folder=self.root / "fits" / spec.fit if spec.fit else None,
             fit_spec=parse_stored(FitSpec, fit.spec, f"{self.root / FITS}: {fit.digest}: spec") if fit else None,
-            reader=PackedReader(self, name, fit),
+            reader=PackedReader(self, name, fit, scores_only=run.result.get("scores_only") is True),
         )
 
     def _read_rows(self, file_name: str, schema: pyarrow.Schema) -> list[dict[str, Any]]:
@@ -206,11 +206,13 @@ class PackedReader:
         packed: The set.
         name: The run's name.
         fit: What is packed of its fit; None where it trained nothing, or its fit was not packed.
+        scores_only: Whether its texts were left out: they are read as empty ones.
     """
 
     packed: PackedRuns
     name: str
     fit: PackedFit | None
+    scores_only: bool = False
 
     def predictions(self) -> dict[str, Prediction]:
         return {prediction.example_id: prediction for prediction, _ in self._parse_lines()}
@@ -227,6 +229,8 @@ class PackedReader:
     def _parse_lines(self) -> list[tuple[Prediction, float]]:
         source = f"{self.packed.root / PREDICTIONS}: {self.name}"
         lines = self.packed.lines(self.name)
+        if self.scores_only:
+            lines = [{**line, "text": line["text"] or "", "raw": line["raw"] or ""} for line in lines]
         return [parse_record(line, source, number) for number, line in enumerate(lines, start=1)]
 
 

@@ -81,6 +81,8 @@ class StoredResult(Stored):
     texts: bool
     synthetic: bool
     imported: bool = False  # predictions made elsewhere
+    withhold_texts: bool = False  # the data says that its texts are not to be packed
+    scores_only: bool = False  # of a packed run: its texts are not there
     fit_seconds: float | None = None
     fit_tokens: dict[str, int] | None = None  # that its fit trained on, by stage
     fit_left_out: dict[str, int] | None = None  # training examples that its fit went without, by task
@@ -88,6 +90,30 @@ class StoredResult(Stored):
     # Share of the examples whose draft a gate kept; only of methods with a gate.
     kept_draft_share: float | None = Field(None, alias="kept")
     examples: dict[str, StoredExample] | None = None  # from schema 2 on
+
+
+def list_known_fields(stored: Stored) -> dict[str, Any]:
+    """Return the content as it stands on disk, without the fields that are unknown here.
+
+    Args:
+        stored: What was read.
+
+    Returns:
+        A JSON object; objects in it are pruned alike.
+    """
+    content = {}
+    for name, field in type(stored).model_fields.items():
+        if name in stored.model_fields_set:
+            content[field.alias or name] = _prune(getattr(stored, name))
+    return content
+
+
+def _prune(value: Any) -> Any:
+    if isinstance(value, Stored):
+        return list_known_fields(value)
+    if isinstance(value, Mapping):
+        return {name: _prune(part) for name, part in value.items()}
+    return value
 
 
 class StoredCode(Stored):

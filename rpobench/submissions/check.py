@@ -23,6 +23,7 @@ from rpobench.store.results import SCHEMA_VERSION, read_run_spec
 from rpobench.store.spec import RunSpec, Spec, digest_of
 from rpobench.store.stored_run import StoredRun
 from rpobench.submissions.differences import find_differences, find_infinite
+from rpobench.submissions.scores_only import NOTE, find_other_targets, find_texts, leave_out_answers, list_data_facts
 from rpobench.types import Prediction, RpobenchError
 
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -136,6 +137,9 @@ def _check_finished(run: StoredRun, data: str | None, report: Report) -> None:
 
     _check_measures(run, report)
     report.faults += _find_fit_faults(run)
+    if run.result.scores_only:
+        report.notes.append(NOTE)
+        report.faults += find_texts(predictions)
 
     data_set = _load_data(run, data, report)
     if data_set is not None:
@@ -163,9 +167,15 @@ def _check_against_data(run: StoredRun, predictions: Predictions, data_set: Data
         report.faults.append("result.json: scores: are not of the examples of its data")
         return
 
-    scores = _leave_out_younger(score(task, data_set, predictions), run)
-    facts = _list_prediction_facts(run) | scores | {"synthetic": data_set.synthetic}
-    report.faults += find_differences("predictions", facts, run.result.to_json())
+    stored: Mapping[str, Any] = run.result.to_json()
+    if run.result.scores_only:
+        scores, stored = list_data_facts(task, data_set, predictions), leave_out_answers(stored)
+        report.faults += find_other_targets(run, task, data_set)
+    else:
+        scores = score(task, data_set, predictions)
+
+    facts = _list_prediction_facts(run) | _leave_out_younger(scores, run) | {"synthetic": data_set.synthetic}
+    report.faults += find_differences("predictions", facts, stored)
     report.faults += _find_foreign_evidence(run.spec, data_set, predictions)
 
     if not hash_prompts(task, data_set).match(run.environment.prompt_sha256):

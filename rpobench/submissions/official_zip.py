@@ -25,7 +25,7 @@ def build_submission(store_folder: Path, run_names: Sequence[str]) -> bytes:
         the same bytes.
 
     Raises:
-        RpobenchError: A run is unknown, unfinished or has swapped profiles, or two runs are of one task.
+        RpobenchError: A run is unknown or unfinished, has swapped profiles or no texts, or two runs are of one task.
     """
     store = ResultStore(store_folder)
     json_by_task: dict[str, str] = {}
@@ -34,6 +34,8 @@ def build_submission(store_folder: Path, run_names: Sequence[str]) -> bytes:
         run = store.find(name)
         if not run.has_own_profiles:
             raise RpobenchError(f"{run.name}: has other users' profiles: the control is no submission")
+        if run.result.scores_only:
+            raise RpobenchError(f"{run.name}: its texts are withheld: export the run that it was packed from")
 
         task = official_name(run.task_name)
         if task in json_by_task:

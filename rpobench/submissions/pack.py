@@ -16,6 +16,7 @@ from rpobench.store.predictions import read_records
 from rpobench.store.result_store import ResultStore
 from rpobench.store.stored_run import FIT_COST, StoredRun
 from rpobench.submissions.check import check_run
+from rpobench.submissions.scores_only import withhold_texts
 from rpobench.types import RpobenchError
 
 
@@ -67,7 +68,8 @@ class PackedSet:
     def add(self, run: PackedRun, fit: PackedFit | None) -> None:
         """Add a run with its fit.
 
-        A run that is there already is left as it is, but takes over a mark that its texts are not to be shown.
+        A run that is there already is left as it is, but takes over a mark that its texts are not to be shown, and
+        loses them where they are withheld now.
 
         Args:
             run: The run, with its lines.
@@ -86,11 +88,13 @@ class PackedSet:
         if existing is None:
             self.runs[run.name] = run
             return
-        if {**existing.result, "texts": None} != {**run.result, "texts": None}:
+        if not _is_same_result(existing, run):
             raise RpobenchError(f"{folder}: another result of this spec is packed: take it out, or leave this one out")
 
+        if _is_scores_only(run) and not _is_scores_only(existing):
+            existing = self.runs[run.name] = withhold_texts(existing)
         if existing.result["texts"] and not run.result["texts"]:
-            self.runs[run.name] = replace(existing, result=run.result)
+            self.runs[run.name] = replace(existing, result={**existing.result, "texts": False})
 
     def _add_fit(self, fit: PackedFit) -> None:
         folder = self.target.fit_folder(fit.digest)
@@ -103,13 +107,28 @@ class PackedSet:
         self.fits.setdefault(fit.digest, fit)
 
 
-def pack_runs(source: ResultStore, names: Sequence[str], target: ResultStore) -> Iterator[PackOutcome]:
+def _is_scores_only(run: PackedRun) -> bool:
+    return run.result.get("scores_only") is True
+
+
+def _is_same_result(first: PackedRun, second: PackedRun) -> bool:
+    """Whether two packings of a run have the same numbers; which texts there are does not count."""
+    if _is_scores_only(first) or _is_scores_only(second):
+        first, second = withhold_texts(first), withhold_texts(second)
+
+    return {**first.result, "texts": None} == {**second.result, "texts": None}
+
+
+def pack_runs(
+    source: ResultStore, names: Sequence[str], target: ResultStore, *, scores_only: bool = False
+) -> Iterator[PackOutcome]:
     """Add finished runs to a packed set.
 
     Args:
         source: Where the runs are; it may be a packed set itself.
         names: Names or digests of the runs; all runs where there is none.
         target: The folder of the packed set, which need not exist.
+        scores_only: Whether every text is left out, as it always is of data whose manifest says so.
 
     Yields:
         What became of each run. The set is written after the last.
@@ -122,11 +141,15 @@ def pack_runs(source: ResultStore, names: Sequence[str], target: ResultStore) ->
         packed_set = PackedSet.read(target)
         for folder in folders:
             try:
-                reason = _find_reason_to_leave_out(source, folder, packed_set)
-                if reason is None:
-                    packed_set.add(*_read_run(source, folder))
-                run = None if reason else source.find(folder.name)
-                yield PackOutcome(folder.name, reason, note=run.unanswered_note if run else None)
+                reason = _find_reason_to_leave_out(source, folder, packed_set, scores_only=scores_only)
+                if reason is not None:
+                    yield PackOutcome(folder.name, reason)
+                    continue
+
+                run = source.find(folder.name)
+                withholds = scores_only or run.result.withhold_texts
+                packed_set.add(*_read_run(source, run, withholds=withholds))
+                yield PackOutcome(run.name, note=_describe(run, withholds=withholds or run.result.scores_only))
             except RpobenchError as error:
                 yield PackOutcome(folder.name, str(error), is_fault=True)
 
@@ -144,7 +167,17 @@ def _find_folders(source: ResultStore, names: Sequence[str]) -> list[Path]:
     return [source.root / name for name in run_names]
 
 
-def _find_reason_to_leave_out(source: ResultStore, folder: Path, packed_set: PackedSet) -> str | None:
+def _describe(run: StoredRun, *, withholds: bool) -> str | None:
+    """What is to be known of a packed run, in words; None where there is nothing."""
+    notes = ["texts withheld"] if withholds else []
+    if run.unanswered_note:
+        notes.append(run.unanswered_note)
+    return ", ".join(notes) or None
+
+
+def _find_reason_to_leave_out(
+    source: ResultStore, folder: Path, packed_set: PackedSet, *, scores_only: bool
+) -> str | None:
     """Say why a run is not to be committed; None where it is.
 
     Raises:
@@ -162,6 +195,9 @@ def _find_reason_to_leave_out(source: ResultStore, folder: Path, packed_set: Pac
     asked_again = [answer for answer in run.predictions().values() if answer.unanswered and not answer.permanent]
     if asked_again:
         return f"{len(asked_again)} examples have no answer: the command that made it asks them again"
+    if scores_only or run.result.withhold_texts or run.result.scores_only:
+        return None  # no text goes along
+
     if task.licensed and not run.result.synthetic:
         return f"its predictions hold texts of {task.name}'s licensed data"
     # One that is in the set already takes the mark over.
@@ -171,28 +207,32 @@ def _find_reason_to_leave_out(source: ResultStore, folder: Path, packed_set: Pac
     return None
 
 
-def _read_run(source: ResultStore, folder: Path) -> tuple[PackedRun, PackedFit | None]:
+def _read_run(source: ResultStore, run: StoredRun, *, withholds: bool) -> tuple[PackedRun, PackedFit | None]:
     """Read a run and what its fit says of itself, in the form in which they are packed."""
-    run = source.find(folder.name)
     if run.spec.fit and not run.spec.fit.isalnum():
-        raise RpobenchError(f"{folder / 'spec.json'}: fit {run.spec.fit!r} is no digest, so it names no folder")
+        raise RpobenchError(f"{run.folder / 'spec.json'}: fit {run.spec.fit!r} is no digest, so it names no folder")
 
-    if folder.name in source.packed.runs:
+    if run.name in source.packed.runs:
         packed = source.packed
-        packed_run = replace(packed.runs[folder.name], lines=packed.lines(folder.name))
-        return packed_run, packed.fits.get(run.spec.fit) if run.spec.fit else None
+        packed_run = replace(packed.runs[run.name], lines=packed.lines(run.name))
+        fit = packed.fits.get(run.spec.fit) if run.spec.fit else None
+    else:
+        packed_run, fit = _read_folder(run.folder), _read_fit(run)
 
-    lines = list(read_records(folder / "predictions.jsonl"))
-    _check_text(folder, lines)
+    if withholds:
+        packed_run = withhold_texts(packed_run)
+    _check_text(run.folder, packed_run.lines)
+    return packed_run, fit
 
-    packed_run = PackedRun(
+
+def _read_folder(folder: Path) -> PackedRun:
+    return PackedRun(
         name=folder.name,
         spec=read_json(folder / "spec.json"),
         environment=read_json(folder / "environment.json"),
         result=read_json(folder / "result.json"),
-        lines=lines,
+        lines=list(read_records(folder / "predictions.jsonl")),
     )
-    return packed_run, _read_fit(run)
 
 
 def _check_text(folder: Path, lines: Sequence[Mapping[str, Any]]) -> None:

@@ -75,6 +75,9 @@ def reparse_run(run: PackedRun, *, is_finished: bool, data: str | None) -> tuple
     Raises:
         CannotReparse: It cannot be read, and why.
     """
+    if run.result.get("scores_only"):
+        raise CannotReparse("its texts are withheld: read the runs again that it was packed from")
+
     spec = parse_stored(RunSpec, run.spec, run.name)
     task = get_task(spec.task.split("@")[0])
     _check_prompts_stayed(task, spec)

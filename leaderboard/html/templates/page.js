@@ -117,7 +117,7 @@ function body(one) {
   add(one.draft === null ? "prediction" : "rewrite", one.prediction !== null && one.draft !== null ? changes(one.draft, one.prediction) : one.prediction);
   add("target", one.target);
   add("failure", one.failure);
-  if (one.prediction === null) add("length", `${one.length} characters`);
+  if (one.prediction === null && one.length !== null) add("length", `${one.length} characters`);
   return list;
 }
 

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rpobench.data.official.manifest import MANIFEST_NAME
+from rpobench.data.official.manifest import MANIFEST_NAME, WITHHELD
 from rpobench.store.files import write_text
 from rpobench.types import RpobenchError
 
@@ -97,6 +97,7 @@ class BuildManifest(BaseModel):
     Attributes:
         made_by: The command that wrote it.
         rules: The version of the builder's rules.
+        texts: That people's texts stay in the folder: packed runs have scores alone.
         sources: What the data is made of, by the name of the source.
         files: The files by path in the folder, such as `LaMP_6/dev_questions.json`.
     """
@@ -105,6 +106,7 @@ class BuildManifest(BaseModel):
 
     made_by: Literal["rpobench data build"] = MADE_BY
     rules: int = RULES
+    texts: Literal["withheld"] = WITHHELD
     sources: tuple[BuiltSource, ...] = ()
     files: dict[str, BuiltFile] = {}
 

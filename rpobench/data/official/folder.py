@@ -43,7 +43,7 @@ def load_official(task: Task, folder: Path, split: str, *, limit: int | None = N
     """
     # Both bring pydantic, which `--help` need not wait for.
     from rpobench.data.official.built import check_built
-    from rpobench.data.official.manifest import check_pinned
+    from rpobench.data.official.manifest import check_pinned, withholds_texts
 
     questions_file, outputs_file = locate_split(task, folder, split)
     for file in (questions_file, outputs_file):
@@ -62,6 +62,7 @@ def load_official(task: Task, folder: Path, split: str, *, limit: int | None = N
         label_examples(examples, targets)[:limit],
         users=user_origin,
         synthetic=is_synthetic(folder),
+        withholds_texts=withholds_texts(questions_file),
     )
 
 

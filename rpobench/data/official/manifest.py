@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,6 +13,7 @@ from rpobench.store.files import write_text
 from rpobench.types import RpobenchError
 
 MANIFEST_NAME = "manifest.json"
+WITHHELD: Final = "withheld"
 MADE_BY: Final = "rpobench data download"
 
 
@@ -76,6 +78,28 @@ def read_manifest(folder: Path, *, ignore_foreign: bool = False) -> Manifest | N
         return Manifest.model_validate_json(content)
     except ValidationError as error:
         raise RpobenchError(f"{file}: no manifest of `{MADE_BY}`: move it away or use another folder") from error
+
+
+def withholds_texts(file: Path) -> bool:
+    """Say whether the manifest of a file's folder has `"texts": "withheld"`, whichever command wrote it.
+
+    Packed runs on such data hold ids, scores and measures alone.
+
+    Args:
+        file: A file of a task's folder.
+
+    Returns:
+        False where there is no manifest, and where it is another program's.
+    """
+    manifest_file = file.resolve().parent.parent / MANIFEST_NAME
+    if not manifest_file.is_file():
+        return False
+
+    try:
+        manifest = json.loads(manifest_file.read_bytes())
+    except (ValueError, RecursionError):
+        return False  # another program's
+    return isinstance(manifest, dict) and manifest.get("texts") == WITHHELD
 
 
 def pin_file(file: Path, address: str) -> Pin:
