@@ -119,7 +119,7 @@ RetryUnanswered = Annotated[
 Label = Annotated[str | None, typer.Option(help="What the rows are called, instead of by method and knobs.")]
 Again = Annotated[bool, typer.Option("--again", help="Redo runs and fits that stand in --out; drafts stay.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only estimate calls, tokens and dollars.", rich_help_panel=LIMITS)
+    bool, typer.Option("--dry-run", help="Only estimate calls, tokens, dollars and hours.", rich_help_panel=LIMITS)
 ]
 NoText = Annotated[
     bool,
@@ -187,10 +187,14 @@ def run_methods(
 def _print_estimate(plan: Plan, *, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from rpobench.runs.benchmark import estimate
+    from rpobench.runs.benchmark import rehearse
 
-    plan_estimate = estimate(plan)
-    print(json.dumps(asdict(plan_estimate)) if as_json else plan_estimate.describe())
+    estimator = rehearse(plan)
+    plan_estimate, hours = estimator.estimate(), estimator.take_time()
+    if as_json:
+        print(json.dumps({**asdict(plan_estimate), **asdict(hours)}))
+    else:
+        print("\n".join([plan_estimate.describe(), *hours.describe()]))
 
 
 def _run_plan(plan: Plan, *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from rpobench.method.answering import reread_prediction
 from rpobench.method.config import EvidenceConfig, MethodConfig, changed_knobs, choose_preset_evidence
 from rpobench.method.context import FitContext, PredictContext
+from rpobench.method.token_work import ModelWork
 from rpobench.store.identity import digest
 from rpobench.task.contract import Task
 from rpobench.types import Example, Labelled, Prediction, Usage
@@ -140,6 +141,35 @@ class Method(ABC):
         Yields:
             One prediction for each example, in order.
         """
+
+    def count_prediction_work(
+        self, task: Task, examples: Sequence[Example], context: PredictContext
+    ) -> ModelWork | None:
+        """Count what a local model of the method's own does to answer examples, for an estimate of hours.
+
+        Args:
+            task: The task.
+            examples: A few examples.
+            context: Lends evidence; its base model and drafts are stand-ins.
+
+        Returns:
+            The work for these examples; None for a method without such a model.
+        """
+        return None
+
+    def count_training_work(
+        self, examples_by_task: Mapping[Task, Sequence[Example]], context: FitContext
+    ) -> ModelWork | None:
+        """Count what a local model of the method's own does in `fit`, for an estimate of hours.
+
+        Args:
+            examples_by_task: All training examples of each task.
+            context: Lends evidence; its base model and drafts are stand-ins.
+
+        Returns:
+            The work of the fit, at most; None for a method that cannot say.
+        """
+        return None
 
     def read_again(self, task: Task, prediction: Prediction) -> Prediction | None:
         """Read a stored prediction of this method once more, as answers of the task are read today.

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from rpobench.method.context import FitContext, PredictContext
 from rpobench.method.contract import Method
+from rpobench.method.token_work import ModelWork
 from rpobench.models.protocol import LanguageModel
 from rpobench.rpo.answering import answer_inputs, apply_gate
 from rpobench.rpo.config import ModuleConfig
@@ -22,6 +23,7 @@ from rpobench.rpo.form import Form
 from rpobench.rpo.module_input import InputBuilder, ModuleInput
 from rpobench.rpo.reflection_model import reflection_checkpoint, reflection_identity, trainable_model
 from rpobench.rpo.rereading import DRAFT_STANDS, reread_module_prediction
+from rpobench.rpo.token_work import count_prediction_tokens, count_training_tokens
 from rpobench.rpo.trajectories.file import TRAJECTORIES
 from rpobench.rpo.writers import get_writer
 from rpobench.task.contract import Task
@@ -108,6 +110,14 @@ class TrainedModule(Method):
         for module_input in inputs:
             answer = answers_by_id.get(module_input.example.id)
             yield write_prediction(module_input, answer, has_gate=self._gate is not None)
+
+    def count_prediction_work(self, task: Task, examples: Sequence[Example], context: PredictContext) -> ModelWork:
+        builder = InputBuilder(self.form, self.config, self._window)
+        return ModelWork(self.config.reflection_model, count_prediction_tokens(builder, task, examples, context))
+
+    def count_training_work(self, examples_by_task: Mapping[Task, Sequence[Example]], context: FitContext) -> ModelWork:
+        builder = InputBuilder(self.form, self.config, self._window)
+        return ModelWork(self.config.reflection_model, count_training_tokens(builder, examples_by_task, context))
 
     def read_again(self, task: Task, prediction: Prediction) -> Prediction | None:
         is_choice = self.config.n > 1 or self._gate is not None

@@ -82,8 +82,8 @@ def _carry_out(plan: Plan, base_model: LanguageModel, method_runs: Sequence[Meth
                 runs.join_fits()
             return []
 
-        plan_estimate, usable_runs = _estimate(plan, base_model, method_runs)
-        print(plan_estimate.describe(), file=sys.stderr)
+        estimator, usable_runs = _estimate(plan, base_model, method_runs)
+        print(estimator.estimate().describe(), file=sys.stderr)
 
         summaries: list[RunSummary] = []
         for runs in usable_runs:
@@ -100,6 +100,21 @@ def estimate(plan: Plan) -> Estimate:
 
     Returns:
         Calls, tokens and dollars.
+
+    Raises:
+        RpobenchError: The plan cannot be run.
+    """
+    return rehearse(plan).estimate()
+
+
+def rehearse(plan: Plan) -> Estimator:
+    """Rehearse what `run` would do with stand-ins for all models.
+
+    Args:
+        plan: What to run.
+
+    Returns:
+        What was counted; it also tells how long the work takes on this machine.
 
     Raises:
         RpobenchError: The plan cannot be run.
@@ -138,7 +153,7 @@ def _prepare_runs(plan: Plan, store: ResultStore) -> tuple[LanguageModel, list[M
 
 def _estimate(
     plan: Plan, base_model: LanguageModel, method_runs: Sequence[MethodRuns]
-) -> tuple[Estimate, list[MethodRuns]]:
+) -> tuple[Estimator, list[MethodRuns]]:
     """Estimate what the runs will ask of the base model, and say which of them can be made.
 
     Where the code of one changed since its results were made, nothing is.
@@ -152,4 +167,4 @@ def _estimate(
                 estimator.add(work)
             usable_runs.append(runs)
 
-    return estimator.estimate(), usable_runs
+    return estimator, usable_runs

@@ -7,6 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +24,8 @@ from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
 
 ENVIRONMENT = "environment.json"
+CPU_FACTS = Path("/proc/cpuinfo")  # on Linux
+INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "bf16", "sve")
 PACKAGES = ("rpobench", "torch", "transformers", "trl", "peft", "datasets", "rank-bm25", "rouge-score", "scikit-learn")
 
 
@@ -155,8 +158,32 @@ def _describe_machine(code: MethodCode | None) -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _describe_processor(),
         "cores": cores,
+        "instruction_sets": _list_instruction_sets(CPU_FACTS),
+        "threads": _count_threads(cores),
         **_describe_checkout(),
     }
+
+
+def _list_instruction_sets(cpu_facts: Path) -> list[str]:
+    """The instruction sets that decide how float32 and bfloat16 are multiplied; none where the system does not say."""
+    if not cpu_facts.exists():
+        return []
+
+    for line in cpu_facts.read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, flags = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return [flag for flag in INSTRUCTION_SETS if flag in flags.split()]
+    return []
+
+
+def _count_threads(cores: int | None) -> int | None:
+    """The threads of one product of matrices, as torch has them; where it is not loaded, as it would have them."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return int(threads) if threads.isdecimal() else cores
 
 
 def _find_version(package: str) -> str | None:

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from rpobench.method.answering import content_free_prompt
 from rpobench.method.contract import Method
 from rpobench.method.declaration import collect_predictions
 from rpobench.models.prices import PricedModel
 from rpobench.models.protocol import LanguageModel
-from rpobench.models.served.asking import CHOICE_TOKENS
+from rpobench.runs.hours import Hours, PlannedWork, WorkList
 from rpobench.runs.runner import Runner
 from rpobench.runs.stand_ins import StandInDrafts, StandInModel
 from rpobench.task.contract import Task
-from rpobench.types import Example, Labelled, Usage
+from rpobench.types import Decoding, Example, Labelled, Usage
 
 REHEARSAL_EXAMPLES = 4  # of a method and task
 
@@ -55,6 +56,8 @@ class Work:
         task: The task.
         examples: The examples that it has still to predict.
         train: The examples that it has to be fitted to first; empty where it needs no fit, or its fit is finished.
+        fit: A name of that fit, which tasks may share; None where nothing is trained.
+        is_control: Whether the profiles are swapped.
     """
 
     runner: Runner
@@ -62,6 +65,13 @@ class Work:
     task: Task
     examples: Sequence[Example]
     train: Sequence[Example] = ()
+    fit: str | None = None
+    is_control: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called in an estimate."""
+        return f"{self.task.name} {self.method.name}{', swapped profiles' if self.is_control else ''}"
 
 
 @dataclass
@@ -71,11 +81,14 @@ class Estimator:
     Attributes:
         model: The base model.
         total: A model that is never asked: its counters hold everything that was added so far.
+        work_list: The same by its parts, with what methods train and ask of models of their own.
     """
 
     model: LanguageModel
     total: StandInModel = field(default_factory=lambda: StandInModel("all"))
+    work_list: WorkList = field(default_factory=WorkList)
     _drafted: set[tuple[str, str]] = field(default_factory=set)
+    _fits: dict[tuple[str, str], list[Work]] = field(default_factory=dict)
 
     def add(self, work: Work) -> None:
         """Count one piece of work.
@@ -90,6 +103,7 @@ class Estimator:
 
         if work.method.trains and not work.method.fits_by_asking:
             self._add_drafts(work, [*work.train, *work.examples])
+            self._add_own_models(work)
             return
 
         with TemporaryDirectory() as folder:
@@ -108,6 +122,39 @@ class Estimator:
             dollars = self.model.price.dollars(usage) if calls else 0.0
         return Estimate(calls, prompt_tokens, new_tokens, dollars)
 
+    def take_time(self) -> Hours:
+        """Tell how long all that was added takes on this machine, which is measured for some seconds."""
+        for (_, method_name), works in self._fits.items():
+            first = works[0]
+            examples_by_task = {work.task: work.train for work in works}
+            with TemporaryDirectory() as folder:
+                context = first.runner.make_fit_rehearsal(
+                    first.method, StandInModel(self.model.identity), StandInDrafts(), Path(folder)
+                )
+                model_work = first.method.count_training_work(examples_by_task, context)
+            if model_work is None:
+                self.work_list.uncounted.append(f"the training of {method_name}")
+            else:
+                self.work_list.add(PlannedWork(f"{method_name}, training", model_work.model, model_work.tokens))
+
+        self._fits.clear()
+        return self.work_list.take_time(self.model)
+
+    def _add_own_models(self, work: Work) -> None:
+        """Count what a trained method does by itself: its fit once for all tasks that share it, and its answers."""
+        if work.train and work.fit:
+            self._fits.setdefault((work.fit, work.method.name), []).append(work)
+
+        few = _choose_few(work.examples)
+        with TemporaryDirectory() as folder:
+            context = work.runner.make_predict_context(
+                work.method, StandInModel(self.model.identity), StandInDrafts(), Path(folder)
+            )
+            model_work = work.method.count_prediction_work(work.task, few, context)
+        if model_work:
+            tokens = model_work.tokens * (len(work.examples) / len(few))
+            self.work_list.add(PlannedWork(work.name, model_work.model, tokens))
+
     def _rehearse_fit(self, work: Work, folder: Path) -> Method:
         """Fit the method to a few examples with made-up targets, and count that for all training examples.
 
@@ -121,7 +168,7 @@ class Estimator:
         model, drafts = StandInModel(self.model.identity), StandInDrafts()
         method.fit({work.task: labelled}, work.runner.make_fit_rehearsal(method, model, drafts, folder))
 
-        self.total.add(model, len(work.train) / len(examples))
+        self._count(f"{work.method.name}, training", model, len(work.train) / len(examples))
         if drafts.were_requested:
             self._add_drafts(work, work.train)
         return method
@@ -134,17 +181,26 @@ class Estimator:
 
         collect_predictions(method, method.predict(work.task, examples, context))
 
-        self.total.add(model, len(work.examples) / len(examples))
+        self._count(work.name, model, len(work.examples) / len(examples))
         if drafts.were_requested:
             self._add_drafts(work, work.examples)
 
     def _add_drafts(self, work: Work, examples: Sequence[Example]) -> None:
         """Count the drafts that these examples need, as far as they are neither stored nor counted yet."""
-        new_tokens = CHOICE_TOKENS if work.task.labels else work.task.max_new_tokens
+        task = work.task
         for key, example in work.runner.find_undrafted(work.task, examples).items():
             if (work.task.name, key) not in self._drafted:
                 self._drafted.add((work.task.name, key))
-                self.total.count(work.task.prompt(example), new_tokens)
+                model = StandInModel(self.model.identity)
+                if task.labels:
+                    model.choose([task.prompt(example)], task.labels, neutral=[content_free_prompt(task, example)])
+                else:
+                    model.generate([task.prompt(example)], Decoding(task.max_new_tokens))
+                self._count(f"{task.name} drafts", model, 1)
+
+    def _count(self, name: str, model: StandInModel, factor: float) -> None:
+        self.total.add(model, factor)
+        self.work_list.add(PlannedWork(name, None, model.local_work * factor))
 
 
 def _choose_few(examples: Sequence[Example]) -> Sequence[Example]:

@@ -124,7 +124,15 @@ class MethodRuns:
                 for profiles in self._choose_profiles():
                     spec = self._specs.make_run_spec(prepared_task, profiles, group.fit)
                     missing = self.runner.find_missing_examples(spec, examples)
-                    yield Work(self.runner, self.prepared_method.method, prepared_task.task, missing, train)
+                    yield Work(
+                        self.runner,
+                        self.prepared_method.method,
+                        prepared_task.task,
+                        missing,
+                        train,
+                        fit=group.fit.digest if group.fit else None,
+                        is_control=profiles == "swapped",
+                    )
                     train = [] if missing else train  # fitted once, for own and swapped profiles
 
     @property

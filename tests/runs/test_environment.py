@@ -34,10 +34,20 @@ def test_environment_names_versions_and_hashes_and_no_path(tmp_path: Path) -> No
 
     noted = read_noted(tmp_path, summary.run)
 
-    assert noted["processor"] and noted["cores"] >= 1
+    assert noted["processor"] and noted["cores"] >= 1 and noted["threads"] >= 1
     assert noted["packages"]["rpobench"] == rpobench.__version__
     assert noted["data_sha256"] == generate("LaMP-3", "dev", 6).sha256
     assert str(tmp_path) not in json.dumps(noted)
+
+
+def test_environment_lists_the_instructions_that_change_sums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = tmp_path / "cpuinfo"
+    facts.write_text("model name\t: Some CPU\nflags\t\t: fpu avx2 avx512f_not avx512_bf16\n")
+    monkeypatch.setattr("rpobench.runs.environment.CPU_FACTS", facts)
+
+    (summary,) = run(plan(tmp_path, "zero-shot"))
+
+    assert read_noted(tmp_path, summary.run)["instruction_sets"] == ["avx2", "avx512_bf16"]
 
 
 def test_evidence_that_would_be_cut_otherwise_is_refused(tmp_path: Path) -> None:
