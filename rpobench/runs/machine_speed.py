@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PROMPT = 256  # tokens of a sample's prompt
 READ_ROWS, WRITTEN_ROWS, SAMPLED_ROWS, TRAINED_ROWS = 4, 32, 16, 2
 STEPS = 6  # tokens that each row of a sample writes
+SHORTEST = 1e-4  # seconds: less is within the error of a clock
 ANSWER = 64  # tokens of a training row that bear a loss
 
 
@@ -81,7 +82,7 @@ def measure_speed(model: TransformersModel, *, trains: bool) -> MachineSpeed:
 
     read_rows, short_rows = draw_rows(READ_ROWS, PROMPT), draw_rows(WRITTEN_ROWS, 16)
     read_speed = READ_ROWS * PROMPT / _time(read)
-    step_seconds = (_time(lambda: write(STEPS + 1)) - _time(lambda: write(1))) / STEPS
+    step_seconds = _time_step(write)
     sampled = trained = float("inf")
     if trains:
         sampled, trained = _measure_training(model.path, draw_rows)
@@ -93,23 +94,26 @@ def _measure_training(checkpoint: Path, draw_rows: Callable[[int, int], list[lis
     """Tokens a second that are sampled and learned from, with a fresh adapter and the machine's arithmetic."""
     import torch
 
-    from rpobench.models.local.generation import generate_ids
+    from rpobench.models.local.generation import continue_prompts
     from rpobench.models.local.loading import silence_libraries
+    from rpobench.models.local.sampling import GlobalChoice
     from rpobench.rpo.training.arguments import mixed_precision
     from rpobench.rpo.training.log_probs import completion_logits
+    from rpobench.rpo.training.merged_sampler import MergedSampler
     from rpobench.rpo.training.policy import new_policy
-    from rpobench.types import Decoding
 
     with silence_libraries():
         policy = new_policy(checkpoint, rank=16, seed=0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     policy = policy.to(device)
     optimizer = torch.optim.AdamW(weight for weight in policy.parameters() if weight.requires_grad)
+    sampler = MergedSampler(checkpoint) if mixed_precision() and device == "cpu" else None
     autocast = torch.autocast(device, torch.bfloat16, enabled=mixed_precision())
 
     def sample(tokens: int) -> None:
-        with autocast:
-            generate_ids(policy, short_rows, Decoding(tokens), [0] * len(short_rows), stop_tokens=[], filler=0)
+        model = sampler.model if sampler else policy
+        with torch.no_grad():
+            continue_prompts(model, short_rows, GlobalChoice(tokens, 1.0), [], filler=0)
 
     def learn() -> None:
         rows = torch.tensor(training_rows, device=device)
@@ -122,8 +126,14 @@ def _measure_training(checkpoint: Path, draw_rows: Callable[[int, int], list[lis
 
     short_rows, training_rows = draw_rows(SAMPLED_ROWS, 16), draw_rows(TRAINED_ROWS, PROMPT)
     trained = TRAINED_ROWS * PROMPT / _time(learn)
-    step_seconds = (_time(lambda: sample(STEPS + 1)) - _time(lambda: sample(1))) / STEPS
-    return SAMPLED_ROWS / step_seconds, trained
+    return SAMPLED_ROWS / _time_step(sample), trained
+
+
+def _time_step(write: Callable[[int], None]) -> float:
+    """The seconds of one token of every row: what further tokens add to the first one."""
+    seconds = _time(lambda: write(STEPS + 1)) - _time(lambda: write(1))
+
+    return max(seconds, SHORTEST) / STEPS
 
 
 def _time(work: Callable[[], Any]) -> float:

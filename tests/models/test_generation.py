@@ -114,7 +114,7 @@ def test_rows_score_the_same_in_parts(model: Any, small_parts: None, by_library:
 
 def test_a_further_token_copies_nothing(model: Any) -> None:
     with torch.inference_mode():
-        batch = read_prompts(model, PROMPTS[:2], 0, room=2)
+        batch = read_prompts(model, PROMPTS[:2], 0, room=2, in_parts=True)
         layer = batch.cache.layers[0]
         storage = layer.keys.untyped_storage().data_ptr()
         layer.update(layer.keys[:, :, :1], layer.values[:, :, :1])

@@ -51,7 +51,7 @@ def continue_prompts(
     """Continue prompts token by token, on a model that reads in parts; rows that have ended leave, some at a time.
 
     Args:
-        model: A causal transformers model of which `reads_in_parts` is true.
+        model: A causal transformers model of which `has_plain_cache` is true.
         prompts: Token ids of the prompts of one batch; equal ones are read once.
         choice: How tokens are chosen.
         stop_tokens: The tokens that end an answer.
@@ -61,7 +61,7 @@ def continue_prompts(
         The new tokens of each prompt, in order, with the stop token that ended them.
     """
     new_tokens = choice.max_new_tokens
-    batch = read_prompts(model, prompts, filler, room=new_tokens)
+    batch = read_prompts(model, prompts, filler, room=new_tokens, in_parts=True)
     positions, logits = batch.positions, batch.logits
 
     answers: list[list[int]] = [[] for _ in prompts]

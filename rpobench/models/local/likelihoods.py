@@ -46,11 +46,12 @@ def score_answers(
     """
     import torch
 
-    from rpobench.models.local.prompt_cache import read_prompts
+    from rpobench.models.local.prompt_cache import read_prompts, reads_in_parts
 
     columns = []
     with torch.inference_mode():
-        batch = read_prompts(model, prompts, filler, room=max(map(len, answers)) - 1)
+        room = max(map(len, answers)) - 1
+        batch = read_prompts(model, prompts, filler, room=room, in_parts=reads_in_parts(model))
         first_log_probs = batch.logits[:, None].float().log_softmax(-1)
 
         for answer in answers:

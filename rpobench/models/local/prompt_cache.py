@@ -94,26 +94,32 @@ def reads_in_parts(model: Any) -> bool:
     Returns:
         True where `read_prompts` does so.
     """
-    if model.device.type != "cpu" or model.dtype != torch.float32:
-        return False
+    return model.dtype == torch.float32 and has_plain_cache(model)
 
+
+def has_plain_cache(model: Any) -> bool:
+    """Tell whether a model is on a CPU and each of its layers keeps the keys and values of all tokens."""
     layers = DynamicCache(config=model.config).layers
-    return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+
+    return model.device.type == "cpu" and bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
 
 
-def read_prompts(model: Any, prompts: Sequence[Sequence[int]], filler: int, *, room: int) -> PromptCache:
-    """Let a model read prompts. Where it reads in parts, equal prompts are read once.
+def read_prompts(
+    model: Any, prompts: Sequence[Sequence[int]], filler: int, *, room: int, in_parts: bool
+) -> PromptCache:
+    """Let a model read prompts.
 
     Args:
         model: A causal transformers model.
         prompts: Token ids of the prompts of one batch.
         filler: The token that shorter prompts are padded with.
         room: For how many tokens after a prompt there must be room.
+        in_parts: Whether it reads in parts, which `has_plain_cache` must allow; equal prompts are then read once.
 
     Returns:
         What was read, a row a prompt.
     """
-    if not reads_in_parts(model):
+    if not in_parts:
         return _read_at_once(model, prompts, filler)
 
     row_by_prompt = {prompt: row for row, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}

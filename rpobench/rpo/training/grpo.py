@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from rpobench.models.local.chat_tokens import ChatEncoder, read_messages, template_messages
 from rpobench.models.local.generation import continue_prompts
-from rpobench.models.local.prompt_cache import reads_in_parts
+from rpobench.models.local.prompt_cache import has_plain_cache
 from rpobench.models.local.sampling import GlobalChoice
 from rpobench.rpo.form import Form
 from rpobench.rpo.training.arguments import common_arguments, refinement_evaluation_steps
@@ -25,6 +26,7 @@ from rpobench.rpo.training.best_adapter import BestAdapter
 from rpobench.rpo.training.curriculum import order_prompts
 from rpobench.rpo.training.job import TrainingData, TrainingJob
 from rpobench.rpo.training.log_probs import completion_logits, log_probs_and_entropies
+from rpobench.rpo.training.merged_sampler import MergedSampler
 from rpobench.rpo.training.policy import load_tokenizer, trained_policy
 from rpobench.rpo.training.progress_bar import TrainingProgress
 from rpobench.rpo.training.reward import make_reward
@@ -33,6 +35,7 @@ from rpobench.rpo.training_rows import TrainingRow
 from rpobench.store.processes import count_processes, divide_batch
 
 ROUNDING = 0.01  # advantages of equal rewards are 0 but for float32, up to 1e-3; those of unequal ones are about 1
+SCORED_ROWS = 4  # completions at a time: the logits of 16 would take 1.5 GB with a vocabulary of 50,000
 MOST_HELD_OUT = 16  # prompts that an evaluation reads: each costs a completion
 
 
@@ -41,9 +44,11 @@ class VaryingGroupsTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is read un
 
     Attributes:
         encoder: Writes the prompts as prediction asks them; set before training.
+        checkpoint: The folder of the untrained model; set before training.
     """
 
     encoder: ChatEncoder
+    checkpoint: Path
 
     def _tokenize_prompts(self, prompts: list[list[dict[str, str]]]) -> tuple[list[list[int]], None, dict[str, Any]]:
         return [self.encoder.encode_prompt(read_messages(messages)) for messages in prompts], None, {}
@@ -63,18 +68,25 @@ class VaryingGroupsTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is read un
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], *images: Any, **options: Any
     ) -> tuple[list[list[int]], None]:
-        """As trl's own, from the same random stream; on a CPU the prompt that a group has in common is read once."""
+        """As trl's own, from the same random stream, faster on a CPU: a prompt is read once for its group."""
         policy = self.accelerator.unwrap_model(self.model_wrapped)
-        if self.use_vllm or not reads_in_parts(policy):
+        if self.use_vllm or not has_plain_cache(policy):
             completions: tuple[list[list[int]], None] = super()._generate_single_turn(prompt_ids, *images, **options)
             return completions
 
         choice = GlobalChoice(self.max_completion_length, self.temperature)
+        filler = self._tokenizer.pad_token_id
+        if self.args.bf16:
+            self.sampler.copy_weights(policy)
+            return self.sampler.write(prompt_ids, choice, self.eos_token_ids, filler=filler), None
+
         with torch.no_grad():
-            completion_ids = continue_prompts(
-                policy, prompt_ids, choice, self.eos_token_ids, filler=self._tokenizer.pad_token_id
-            )
-        return completion_ids, None
+            return continue_prompts(policy, prompt_ids, choice, self.eos_token_ids, filler=filler), None
+
+    @cached_property
+    def sampler(self) -> MergedSampler:
+        """Writes in place of the policy where training multiplies in bfloat16."""
+        return MergedSampler(self.checkpoint)
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -88,7 +100,7 @@ class VaryingGroupsTrainer(GRPOTrainer):  # type: ignore[misc]  # trl is read un
     ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
         """As trl's own, but for completions alone; see `log_probs`."""
         log_probs, entropies = [], []
-        size = batch_size or len(input_ids)
+        size = min(batch_size or len(input_ids), SCORED_ROWS)
 
         for ids, mask in zip(input_ids.split(size), attention_mask.split(size), strict=True):
             with self.accelerator.autocast():
@@ -163,7 +175,7 @@ def train_grpo(job: TrainingJob, data: TrainingData, sft_adapter: Path, work: Pa
         processing_class=load_tokenizer(job.checkpoint),
         callbacks=callbacks,
     )
-    trainer.encoder = job.encoder
+    trainer.encoder, trainer.checkpoint = job.encoder, job.checkpoint
     run_to_end(trainer, work)
     return trainer
 

@@ -202,7 +202,7 @@ def test_a_prompt_read_once_for_its_group_gives_the_same_completions(
     use_reward(monkeypatch, reward_by_position)
     run_grpo(tiny_checkpoint, tmp_path / "parts", FOUR_TWEETS, sft_adapter)
     read_once, texts = texts, []
-    monkeypatch.setattr("rpobench.rpo.training.grpo.reads_in_parts", lambda model: False)
+    monkeypatch.setattr("rpobench.rpo.training.grpo.has_plain_cache", lambda model: False)
     run_grpo(tiny_checkpoint, tmp_path / "library", FOUR_TWEETS, sft_adapter)
 
     assert texts == read_once

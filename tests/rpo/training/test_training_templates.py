@@ -143,7 +143,7 @@ def test_every_stage_learns_and_stops_at_the_end_that_the_template_writes(
 
 def test_few_completions_reach_the_limit_where_the_end_was_learned(ending_elsewhere: Path, tmp_path: Path) -> None:
     data = TrainingData(demonstrate(make_rows(8)))
-    knobs = {"sft_epochs": 40.0, "max_new_tokens": 60, "rl_steps": 2, "rl_learning_rate": 1e-6}
+    knobs = {"sft_epochs": 40.0, "max_new_tokens": 60, "rl_steps": 2, "rl_group": 8, "rl_learning_rate": 1e-6}
     adapter = run_sft(ending_elsewhere, tmp_path / "sft", data, **knobs)
 
     grpo_adapter = run_grpo(ending_elsewhere, tmp_path / "grpo", data, adapter, **knobs)
