@@ -32,7 +32,7 @@ def print_examples(entries: Sequence[ExampleEntry], *, trajectories: bool) -> No
         for name in ROWS:
             if getattr(entry, name) and (name != "trajectory" or trajectories):
                 table.add_row(_make_heading(name, entry), _make_cell(name, entry))
-        screen.print(table)
+        screen.print(table if table.row_count else table.title)
 
 
 def print_trajectories(file: Path, trajectories: Sequence[StoredTrajectory]) -> None:

@@ -243,6 +243,15 @@ def test_show_says_that_texts_are_withheld(tmp_path: Path, folders: tuple[object
     assert json.loads(at_hand.stdout)[0]["target"], "the data is at hand, and its texts with it"
 
 
+def test_show_prints_scores_where_there_is_nothing_else(packed_pair: tuple[Path, Path]) -> None:
+    name = next(run.name for run in ResultStore(packed_pair[1]).find_runs() if run.spec.method == "good")
+
+    shown = CliRunner().invoke(app, ["show", name, "--limit", "2", "--runs", str(packed_pair[1])])
+
+    lines = shown.stdout.split("\n")
+    assert lines[2:] == [""] and all(re.fullmatch(r"lamp-3-dev-\d-dev   score [01]\.\d{3}", line) for line in lines[:2])
+
+
 def test_a_page_says_that_texts_are_withheld(packed_pair: tuple[Path, Path]) -> None:
     page = CliRunner().invoke(app, ["report", "--format", "html", "--runs", str(packed_pair[1])])
 
