@@ -1,6 +1,6 @@
 """`rpobench rm`: runs go with what only they use, and whatever is killed, none of it comes back.
 
-    ROOT/.removed/removal.json   what goes, from the moment on at which it is decided
+    ROOT/.removed.json           what goes, from the moment on at which it is decided until all of it is gone
     .removed/ beside anything    where it is put aside by a rename, before it is deleted
 
 A kill before the list is there leaves everything. A kill after it leaves a folder in which every command works: the
@@ -24,7 +24,7 @@ from rpobench.store.result_store import AGAIN, ResultStore
 from rpobench.store.spec import RunSpec
 from rpobench.types import RpobenchError
 
-REMOVED, LIST = ".removed", "removal.json"
+REMOVED, LIST = ".removed", ".removed.json"
 WORDS = {"drafts": "drafts", "written": "texts", "users": "learned of users"}  # what a shared part is, by its folder
 
 
@@ -141,7 +141,7 @@ def remove(store: ResultStore, choice: Choice, removal: Removal, names: Sequence
             raise RpobenchError(f"{store.root}: changed meanwhile, nothing was removed: give the command again")
 
         content = {"names": sorted({*names, *choice.runs}), "paths": removal.paths, "is_aside": False}
-        write_json(store.root / REMOVED / LIST, content)
+        write_json(store.root / LIST, content)
         _finish(store)
 
 
@@ -151,7 +151,7 @@ def put_rest_aside(store: ResultStore) -> None:
     Args:
         store: The folder of runs.
     """
-    if (store.root / REMOVED / LIST).exists():
+    if (store.root / LIST).exists():
         with locked(store.root / REMOVED):
             _put_aside(store)
 
@@ -169,7 +169,7 @@ def finish_interrupted(store: ResultStore) -> list[str]:
         RpobenchError: Another process is at it.
         OSError: Something cannot be deleted.
     """
-    if not any((store.root / file).exists() for file in (f"{REMOVED}/{LIST}", f"{AGAIN}/{COMMIT}")):
+    if not any((store.root / file).exists() for file in (LIST, f"{AGAIN}/{COMMIT}")):
         return []
 
     with locked_at_once([store.root / REMOVED, store.root / AGAIN]):
@@ -202,7 +202,7 @@ def _put_aside(store: ResultStore) -> None:
             path.rename(aside)
 
     # From here on whatever has one of these names is new.
-    write_json(store.root / REMOVED / LIST, {**content, "is_aside": True})
+    write_json(store.root / LIST, {**content, "is_aside": True})
 
 
 def _delete_aside(store: ResultStore, paths: Iterable[str]) -> None:
@@ -214,14 +214,16 @@ def _delete_aside(store: ResultStore, paths: Iterable[str]) -> None:
         else:
             aside.unlink(missing_ok=True)
 
-    for folder in {aside.parent for aside in asides} - {store.root / REMOVED}:
+    for folder in {aside.parent for aside in asides}:
         shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(store.root / REMOVED)
+    for leftover in store.root.glob(f"{LIST}.*.part"):  # of a list that was killed while it was written
+        leftover.unlink()
+    (store.root / LIST).unlink()
 
 
 def _read_list(store: ResultStore) -> dict[str, Any] | None:
     """Read what goes; None where nothing does."""
-    file = store.root / REMOVED / LIST
+    file = store.root / LIST
     if not file.exists():
         return None
 

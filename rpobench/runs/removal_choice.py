@@ -127,7 +127,8 @@ def list_run_folders(store: ResultStore) -> dict[str, Path]:
 def _find_called(store: ResultStore, name: str) -> Sequence[str]:
     """The runs that one name means: the run of just this name, else the row, else the run with this in its name."""
     folders = list_run_folders(store)
-    exact = [run_name for run_name in folders if name == run_name or Path(name) == store.root / run_name]
+    path = Path(name).absolute()
+    exact = [run_name for run_name in folders if name == run_name or path == (store.root / run_name).absolute()]
     if exact:
         return exact
 
@@ -137,6 +138,10 @@ def _find_called(store: ResultStore, name: str) -> Sequence[str]:
     if of_row:
         return of_row
 
+    if any(name == run.spec.method for run in finished_runs):
+        raise RpobenchError(
+            f"{store.root}: {name} is no run and no row but a method: --method {name} means all its runs"
+        )
     with_part = [run_name for run_name in folders if name and name in run_name]
     return with_part if len(with_part) == 1 else [store.find_folder(name).name]
 

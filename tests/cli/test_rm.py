@@ -112,7 +112,7 @@ def test_freed_space_is_what_was_there(out: Path) -> None:
         (("--task", "LaMP-2"), ["labelled"]),
         (("--set", "k=4"), ["good", "good-swapped"]),
         (("--base-model", "hf:Org/Other"), ["poor"]),
-        (("labelled", "good k=1"), ["good", "labelled"]),
+        (("my idea", "good k=1"), ["good", "labelled"]),
     ],
 )
 def test_runs_are_chosen_as_reports_name_them(many: Path, arguments: tuple[str, ...], gone: list[str]) -> None:
@@ -126,11 +126,20 @@ def test_digests_and_folders_are_names_too(many: Path) -> None:
     assert list_gone(many, f"{folder}/", labelled.name.rpartition("-")[2]) == ["good-swapped", "labelled"]
 
 
+def test_a_folder_is_a_name_from_wherever_it_is_given(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = next((many / "runs").glob("LaMP-2-*"))
+    monkeypatch.chdir(many / "runs")
+
+    for name in (f"./{folder.name}", str(folder), folder.name):
+        assert run_rpobench("rm", name, "--dry-run", "--runs", ".").returncode == 0, name
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ((), "give names of runs, or options such as --method"),
         (("good", "--method", "poor"), "name runs or choose them by options such as --method, not both"),
+        (("labelled",), "labelled is no run and no row but a method: --method labelled means all its runs"),
         (("LaMP-3-poor",), "2 runs named 'LaMP-3-poor'"),
         (("nobody",), "no run named 'nobody'"),
         (("",), "no run named ''"),

@@ -124,6 +124,15 @@ def test_what_is_made_anew_after_a_kill_stays(
     check_commands(tmp_path)
 
 
+def test_a_list_that_was_killed_while_it_was_written_goes_with_the_next(model: ScriptedModel, tmp_path: Path) -> None:
+    make_runs(tmp_path, "ponder")
+    (tmp_path / "runs" / ".removed.json.01234567.part").write_text("{")
+
+    remove_runs(tmp_path, "--method", "ponder")
+
+    assert list_paths(tmp_path) == set()
+
+
 def test_a_fit_is_not_used_after_its_removal_was_killed(
     model: ScriptedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,7 +187,7 @@ def test_a_run_that_came_while_the_user_thought_is_not_forgotten(
 def test_a_list_that_leads_elsewhere_is_refused(model: ScriptedModel, tmp_path: Path, path: str) -> None:
     make_runs(tmp_path, "ponder")
     (tmp_path / "precious").mkdir()
-    file = tmp_path / "runs" / ".removed" / "removal.json"
+    file = tmp_path / "runs" / ".removed.json"
     write_json(file, {"names": [], "paths": [path], "is_aside": False})
 
     for arguments in (("rm", "--method", "ponder", "--yes", "--runs"), ("rm", "x", "--yes", "--runs")):
