@@ -29,7 +29,7 @@ class ProfileItem:
     date: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Example:
     """One input with the user's profile. It never holds the target.
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from rpobench.types import Labelled
+from rpobench.data.lazy_examples import list_examples, list_ids, list_targets
+from rpobench.types import Example, Labelled
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,21 @@ class DataSet:
     sample: str | None = None
     withholds_texts: bool = False
 
+    @property
+    def examples(self) -> Sequence[Example]:
+        """The examples without their targets; those of a large file are read when they are asked for."""
+        return list_examples(self.labelled)
+
+    @property
+    def ids(self) -> list[str]:
+        """The example ids in order."""
+        return list_ids(self.examples)
+
+    @property
+    def targets(self) -> list[str]:
+        """The targets in the order of the examples."""
+        return list_targets(self.labelled)
+
     @cached_property
     def sha256(self) -> str:
         """The hash of all examples and targets, 64 hex digits: equal hashes mean equal questions and equal answers."""
@@ -67,10 +83,12 @@ def find_shared_example(first: DataSet, second: DataSet) -> str | None:
     Returns:
         The id of the first such example of `second`; None where they share none.
     """
-    first_keys = {(labelled.example.id, labelled.example.input) for labelled in first.labelled}
+    first_positions = {example_id: position for position, example_id in enumerate(first.ids)}
 
-    for labelled in second.labelled:
-        example = labelled.example
-        if (example.id, example.input) in first_keys:
-            return example.id
+    # Only examples of one id are read, which of a large file are few.
+    for position, example_id in enumerate(second.ids):
+        if example_id not in first_positions:
+            continue
+        if first.examples[first_positions[example_id]].input == second.examples[position].input:
+            return example_id
     return None

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from rpobench.data.dataset import DataSet
-from rpobench.data.official.lazy_examples import list_users, select_labelled
+from rpobench.data.lazy_examples import list_users, select_labelled
 
 USERS: Final = "users"  # what specs call this rule
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 NAME = "smollm2-135m-tokenizer"
+REMEMBERED_TEXTS = 1024  # a few megabytes
 PACKAGED_FILE = Path(__file__).with_name("smollm2_tokenizer.json.xz")
 
 
@@ -45,9 +46,19 @@ class ReferenceTokenizer:
         tokenizer.encode_special_tokens = True  # "<|im_end|>" in a profile is seven tokens of text
         return tokenizer
 
+    @cached_property
+    def _encode_once(self) -> Callable[[str], Sequence[int]]:
+        """Encodes a text, and remembers it: cutting evidence asks for the same few texts several times."""
+
+        @lru_cache(REMEMBERED_TEXTS)
+        def encode(text: str) -> Sequence[int]:
+            return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+        return encode
+
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a text."""
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        return list(self._encode_once(text))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids; undoes `encode`."""

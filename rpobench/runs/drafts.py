@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -121,20 +121,22 @@ class StoredDrafts:
         completions = texts.generate(chats)
         return [replace(completion, usage=at_todays_price(model, completion.usage)) for completion in completions]
 
-    def find_missing(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
-        """Find the examples that would have to be drafted.
+    def find_missing(self, task: Task, examples: Iterable[Example]) -> dict[str, Example]:
+        """Find the drafts that would have to be made.
 
         Args:
             task: The task.
-            examples: The examples.
+            examples: The examples that need a draft.
 
         Returns:
-            An example for each missing draft, by the draft's key; equal prompts share a draft.
+            An example for each missing draft, by the draft's key, without its profile: of a large file not all fit into
+            memory. Equal prompts share a draft.
         """
-        chats = [task.prompt(example) for example in examples]
+        questions = [replace(example, profile=()) for example in examples]
+        chats = [task.prompt(question) for question in questions]
         indices = self._open_answers(task).missing(chats)
 
-        return {prompt_keys(chats[index])[0]: examples[index] for index in indices}
+        return {prompt_keys(chats[index])[0]: questions[index] for index in indices}
 
     def find_failed(self, task: Task, example: Example) -> Prediction | None:
         """Find the record of this example's draft if the model gave none when last asked; None where it did."""

@@ -56,7 +56,7 @@ def hash_prompts(task: Task, data: DataSet) -> PromptHashes:
     Returns:
         The hashes.
     """
-    example = data.labelled[0].example
+    example = data.examples[0]
     chats = [task.prompt(example), task.prompt(example, example.profile[:2])]
 
     return PromptHashes(digest(chats, SHA256), recorded_digest(recorded_text(chats), SHA256))

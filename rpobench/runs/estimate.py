@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -102,7 +103,7 @@ class Estimator:
             return
 
         if work.method.trains and not work.method.fits_by_asking:
-            self._add_drafts(work, [*work.train, *work.examples])
+            self._add_drafts(work, chain(work.train, work.examples))
             self._add_own_models(work)
             return
 
@@ -185,7 +186,7 @@ class Estimator:
         if drafts.were_requested:
             self._add_drafts(work, work.examples)
 
-    def _add_drafts(self, work: Work, examples: Sequence[Example]) -> None:
+    def _add_drafts(self, work: Work, examples: Iterable[Example]) -> None:
         """Count the drafts that these examples need, as far as they are neither stored nor counted yet."""
         task = work.task
         for key, example in work.runner.find_undrafted(work.task, examples).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -111,9 +112,9 @@ def read_entries(run: StoredRun, *, data: str | None = None) -> list[ExampleEntr
     """
     task = get_task(run.task_name)
     scored = _load_scored(task.name, run.spec.data, run.result.n, data)
-    targets = {labelled.example.id: labelled.target for labelled in scored.labelled}
+    targets = dict(zip(scored.ids, scored.targets, strict=True))
 
-    examples = [labelled.example for labelled in scored.labelled]
+    examples: Sequence[Example] = scored.examples
     if not run.has_own_profiles:
         examples = swap_profiles(examples, seed=run.spec.seed)
 

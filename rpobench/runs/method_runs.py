@@ -20,6 +20,7 @@ from rpobench.runs.swapped_profiles import NoSwap
 from rpobench.store.processes import is_first
 from rpobench.store.spec import RunSpec
 from rpobench.store.stored_run import StoredRun
+from rpobench.types import Example
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ class MethodRuns:
         """
         for group in self._list_fit_groups():
             for prepared_task in group.tasks:
-                examples = [labelled.example for labelled in prepared_task.scored.labelled]
-                train = [] if group.is_fitted else [labelled.example for labelled in prepared_task.train.labelled]
+                examples = prepared_task.scored.examples
+                train: Sequence[Example] = [] if group.is_fitted else prepared_task.train.examples
 
                 for profiles in self._choose_profiles():
                     spec = self._specs.make_run_spec(prepared_task, profiles, group.fit)

@@ -63,8 +63,7 @@ class PreparedTask:
     @cached_property
     def is_dated(self) -> bool:
         """Whether every item of every profile has a date."""
-        profiles = [labelled.example.profile for labelled in self.scored.labelled]
-        return all(item.date for profile in profiles for item in profile)
+        return all(item.date for example in self.scored.examples for item in example.profile)
 
     def check_unseen(self) -> None:
         """Check that no scored example stands in the training data of the same folder, where it has some.
@@ -173,7 +172,7 @@ def _choose_methods(plan: Plan, artefact: TrainedArtefact | None) -> list[Method
 def _check_swap(tasks: Sequence[PreparedTask], *, seed: int) -> None:
     """Raise NoSwap now where a task has too few users to swap profiles."""
     for prepared_task in tasks:
-        swap_profiles([labelled.example for labelled in prepared_task.scored.labelled], seed=seed)
+        swap_profiles(prepared_task.scored.examples, seed=seed)
 
 
 def _can_learn_elsewhere(plan: Plan, method: Method) -> bool:

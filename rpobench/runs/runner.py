@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rpobench.data.dataset import DataSet
+from rpobench.data.lazy_examples import list_ids, select_examples
 from rpobench.evidence.source import RankedEvidence
 from rpobench.method.answering import keep_licensed_texts_private, name_example_in_error
 from rpobench.method.code import MethodCode
@@ -177,7 +178,7 @@ class Runner:
             NoSwap: The profiles cannot be swapped; nothing is written then.
             RpobenchError: Something else is wrong; what was predicted before stays.
         """
-        examples = [labelled.example for labelled in data.labelled]
+        examples = list(data.examples)
         if spec.profiles == "swapped":
             examples = swap_profiles(examples, seed=spec.seed)
 
@@ -196,7 +197,7 @@ class Runner:
 
         return self.store.load(folder)
 
-    def find_missing_examples(self, spec: RunSpec, examples: Sequence[Example]) -> list[Example]:
+    def find_missing_examples(self, spec: RunSpec, examples: Sequence[Example]) -> Sequence[Example]:
         """Find the examples that a run has still to predict.
 
         Args:
@@ -208,17 +209,20 @@ class Runner:
         """
         predictions = self._read_settled(spec)
 
-        return [example for example in examples if example.id not in predictions]
+        positions = [
+            position for position, example_id in enumerate(list_ids(examples)) if example_id not in predictions
+        ]
+        return select_examples(examples, positions)
 
-    def find_undrafted(self, task: Task, examples: Sequence[Example]) -> dict[str, Example]:
-        """Find the examples whose drafts are yet to be made.
+    def find_undrafted(self, task: Task, examples: Iterable[Example]) -> dict[str, Example]:
+        """Find the drafts that are yet to be made.
 
         Args:
             task: The task.
-            examples: The examples.
+            examples: The examples that need a draft.
 
         Returns:
-            An example for each missing draft, by the draft's key; equal prompts share a draft.
+            An example for each missing draft, by the draft's key, without its profile; equal prompts share a draft.
         """
         return self._drafts.find_missing(task, examples)
 

@@ -80,7 +80,7 @@ def _rate(scored: _ScoredData) -> Mapping[str, Reference]:
 
 def _answer_without_model(task: Task, data: DataSet) -> Iterator[tuple[str, dict[str, str]]]:
     """The name of each floor, and its answers by example id."""
-    examples = [pair.example for pair in data.labelled]
+    examples = list(data.examples)
     context = _make_context(task, examples, data.sha256)
 
     for reference, method_name in FLOORS.items():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rpobench.data.lazy_examples import list_examples, list_ids, list_targets
 from rpobench.task.contract import Task
 from rpobench.types import Labelled
 
@@ -42,7 +43,7 @@ def rate_answers(task: Task, labelled: Sequence[Labelled], answers: Mapping[str,
     Returns:
         What they score.
     """
-    targets = {pair.example.id: pair.target for pair in labelled}
+    targets = dict(zip(list_ids(list_examples(labelled)), list_targets(labelled), strict=True))
     texts = [answers[example_id] for example_id in targets]
 
     scores = {example_id: task.score(answers[example_id], target) for example_id, target in targets.items()}

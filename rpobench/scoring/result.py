@@ -26,8 +26,7 @@ def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> d
         and metrics of the references. `strict` holds the metrics of the raw texts. The reference `draft` is of the
         predictions' own drafts, so that only a method that drafts for every example has it.
     """
-    example_ids = [labelled.example.id for labelled in data.labelled]
-    targets = [labelled.target for labelled in data.labelled]
+    example_ids, targets = data.ids, data.targets
     ordered_predictions = [predictions[example_id] for example_id in example_ids]
     texts = [prediction.text for prediction in ordered_predictions]
     raw_texts = [prediction.raw for prediction in ordered_predictions]

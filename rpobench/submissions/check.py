@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from rpobench.store.spec import RunSpec, Spec, digest_of
 from rpobench.store.stored_run import StoredRun
 from rpobench.submissions.differences import find_differences, find_infinite
 from rpobench.submissions.scores_only import NOTE, find_other_targets, find_texts, leave_out_answers, list_data_facts
-from rpobench.types import Prediction, RpobenchError
+from rpobench.types import Example, Prediction, RpobenchError
 
 SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -163,7 +163,7 @@ def _check_measures(run: StoredRun, report: Report) -> None:
 def _check_against_data(run: StoredRun, predictions: Predictions, data_set: DataSet, report: Report) -> None:
     """Score the predictions anew, and look up their evidence and prompts."""
     task = get_task(run.task_name)
-    if {labelled.example.id for labelled in data_set.labelled} != set(run.result.scores):
+    if set(data_set.ids) != set(run.result.scores):
         report.faults.append("result.json: scores: are not of the examples of its data")
         return
 
@@ -255,7 +255,7 @@ def _find_fit_faults(run: StoredRun) -> list[str]:
 
 def _find_foreign_evidence(spec: RunSpec, data_set: DataSet, predictions: Predictions) -> list[str]:
     """Find evidence that is not in the profile which the run was shown, own or swapped."""
-    examples = [labelled.example for labelled in data_set.labelled]
+    examples: Sequence[Example] = data_set.examples
     if spec.profiles == "swapped":
         examples = swap_profiles(examples, seed=spec.seed)
 

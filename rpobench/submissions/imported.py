@@ -67,7 +67,7 @@ def write_import(out: Path, spec: RunSpec, data: DataSet, answers: Mapping[str, 
         RpobenchError: The ids are not those of the data, a metric is not finite, or the run's folder holds other
             predictions. Or an earlier version of the task scored the same import.
     """
-    example_ids = [labelled.example.id for labelled in data.labelled]
+    example_ids = data.ids
     _check_ids(set(example_ids), set(answers), preds)
     predictions = {}
     for example_id in example_ids:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import pytest
 from lamp_folder import write_split
 
 from rpobench import get_task
+from rpobench.data.dataset import find_shared_example
+from rpobench.data.lazy_examples import LazyLabelled
 from rpobench.data.official import arrow_cache, questions
 from rpobench.data.official.folder import load_official, split_users
-from rpobench.data.official.lazy_examples import LazyLabelled
 from rpobench.types import Example, RpobenchError
 
 TASK = get_task("LaMP-3")
@@ -98,6 +100,31 @@ def test_only_what_is_asked_for_is_made(tmp_path: Path, cache: Path, monkeypatch
 
     assert rows_read == [] and len(data.labelled) == 5 > len(train.labelled)
     assert [labelled.example.id for labelled in data.labelled[1:3]] == ["1", "2"] and rows_read == [1, 2]
+
+
+def test_ids_targets_and_shared_examples_need_no_reading(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_split(tmp_path, [record(key) for key in range(6)])
+    write_split(tmp_path, [record(key) for key in range(100, 106)], split="train")
+    data, train = load_official(TASK, folder, "dev"), load_official(TASK, folder, "train")
+
+    monkeypatch.setattr(arrow_cache.CacheEntry, "example", lambda *_: pytest.fail("an example was read"))
+
+    assert data.ids == [str(key) for key in range(6)] and data.targets == ["5"] * 6
+    assert find_shared_example(train, data) is None
+
+
+def test_an_example_is_in_memory_once_and_only_while_it_is_used(tmp_path: Path, cache: Path) -> None:
+    data = load_official(TASK, write_split(tmp_path, [record(key) for key in range(6)]), "dev")
+
+    held = data.examples[2]
+    again = data.labelled[2].example
+    reference = weakref.ref(held)
+
+    assert again is held
+    del held, again
+    assert reference() is None and data.examples[2].id == "2"
 
 
 @pytest.mark.parametrize("change", ["size", "time"])

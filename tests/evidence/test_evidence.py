@@ -12,6 +12,7 @@ from words import Words
 
 from rpobench import get_task
 from rpobench.evidence.budget import fit_evidence
+from rpobench.evidence.reference_tokenizer import reference_tokenizer
 from rpobench.evidence.source import RankedEvidence
 from rpobench.method.config import EvidenceConfig
 from rpobench.types import Example, ProfileItem
@@ -145,3 +146,12 @@ def test_every_task_shows_and_cuts_its_items(name: str) -> None:
     assert evidence.items == (profile_item,) and task.cut_field in task.show(profile_item)
     if task.answer_field:
         assert f"{task.answer_field} of words" in task.show(profile_item)
+
+
+def test_a_text_that_is_encoded_again_is_as_it_was() -> None:
+    tokenizer = reference_tokenizer()
+
+    tokens = tokenizer.encode("sun and rain")
+    tokens.append(0)
+
+    assert tokenizer.decode(tokenizer.encode("sun and rain")) == "sun and rain"

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from rpobench import get_task
+from rpobench.data.synth.world import generate
 from rpobench.models.local.transformers import TransformersModel
 from rpobench.models.scripted import ScriptedModel
 from rpobench.runs.benchmark import estimate, run
 from rpobench.runs.plan import Plan, make_plan
+from rpobench.runs.runner import Runner
+from rpobench.store.result_store import ResultStore
 from rpobench.types import RpobenchError
 
 pytestmark = pytest.mark.usefixtures("model")
@@ -107,3 +111,12 @@ def test_a_local_prompt_beyond_the_context_names_its_example(
     fault = r"LaMP-3 example '[^']+': tiny: a prompt of \d+ tokens .* context of 90; "
     with pytest.raises(RpobenchError, match=fault):
         run(plan(tmp_path, "zero-shot"))
+
+
+def test_missing_drafts_hold_no_profiles(tmp_path: Path, model: ScriptedModel) -> None:
+    examples = generate("LaMP-3", "dev", 4).examples
+
+    missing = Runner(ResultStore(tmp_path), model, seed=0).find_undrafted(get_task("LaMP-3"), examples)
+
+    assert [example.id for example in missing.values()] == [example.id for example in examples]
+    assert not any(example.profile for example in missing.values())

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from os import stat_result
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import pyarrow as pa
 from filelock import FileLock
 
+from rpobench.data.lazy_examples import LazyExamples
 from rpobench.data.official.inferred_users import SharedItems
-from rpobench.data.official.lazy_examples import LazyExamples
 from rpobench.data.official.records import stream_questions
 from rpobench.store.files import read_json, write_json
 from rpobench.store.user_cache import cache_folder
@@ -61,9 +62,17 @@ class CacheEntry:
         self._fields = fields
         self._batch_starts: list[int] = about["starts"]  # the first row of each batch
         self._last_batch: tuple[int, Any] = (-1, None)  # number and content
+        # Examples that somebody holds, by row: read once, they are not in memory twice.
+        self._examples: WeakValueDictionary[int, Example] = WeakValueDictionary()
 
     def example(self, row: int) -> Example:
-        """Read the example at this row of the file."""
+        """Return the example at this row of the file; the same object for as long as somebody holds it."""
+        example = self._examples.get(row)
+        if example is None:
+            example = self._examples[row] = self._read_example(row)
+        return example
+
+    def _read_example(self, row: int) -> Example:
         batch_number = bisect(self._batch_starts, row) - 1
         if self._last_batch[0] != batch_number:
             self._last_batch = batch_number, self._reader.get_batch(batch_number)

@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 
 from rpobench.data.dataset import DataSet
+from rpobench.data.lazy_examples import label_examples, list_ids, list_users, select_labelled
 from rpobench.data.official.golds import check_targets, official_name, official_names, read_golds, read_json
-from rpobench.data.official.lazy_examples import label_examples, list_ids, list_users, select_labelled
 from rpobench.data.official.questions import read_questions
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError

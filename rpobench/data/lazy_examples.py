@@ -66,6 +66,11 @@ class LazyLabelled(Sequence[Labelled]):
         self.examples = examples
         self._targets = targets
 
+    @property
+    def targets(self) -> list[str]:
+        """The target of each example, without reading any other text."""
+        return [self._targets[example_id] for example_id in self.examples.ids]
+
     def select(self, positions: Sequence[int]) -> LazyLabelled:
         """Return the labelled examples at these positions, still unread."""
         return LazyLabelled(self.examples.select(positions), self._targets)
@@ -107,11 +112,32 @@ def list_ids(examples: Sequence[Example]) -> list[str]:
     return [example.id for example in examples]
 
 
+def list_examples(labelled: Sequence[Labelled]) -> Sequence[Example]:
+    """Return the examples without their targets, lazy where they are."""
+    if isinstance(labelled, LazyLabelled):
+        return labelled.examples
+    return tuple(pair.example for pair in labelled)
+
+
+def list_targets(labelled: Sequence[Labelled]) -> list[str]:
+    """List the target of each example, without reading other texts where the examples are lazy."""
+    if isinstance(labelled, LazyLabelled):
+        return labelled.targets
+    return [pair.target for pair in labelled]
+
+
 def list_users(labelled: Sequence[Labelled]) -> list[str]:
     """List the user of each example, without reading texts where the examples are lazy."""
     if isinstance(labelled, LazyLabelled):
         return labelled.examples.user_ids
     return [pair.example.user_id for pair in labelled]
+
+
+def select_examples(examples: Sequence[Example], positions: Sequence[int]) -> Sequence[Example]:
+    """Return the examples at these positions, in this order, lazy where all of them are."""
+    if isinstance(examples, LazyExamples):
+        return examples.select(positions)
+    return [examples[position] for position in positions]
 
 
 def select_labelled(labelled: Sequence[Labelled], positions: Sequence[int]) -> Sequence[Labelled]:
