@@ -24,7 +24,7 @@ from rpobench.scoring.by_user import SumsByUser, sum_by_user
 from rpobench.scoring.stats import ALPHA, MARGIN, Comparison, beats_all, effect_size, holm, wins
 from rpobench.store.spec import RunSpec
 from rpobench.store.stored_run import StoredRun
-from rpobench.types import RpobenchError
+from rpobench.types import UNSCORED, RpobenchError
 
 
 @dataclass(frozen=True)
@@ -208,8 +208,12 @@ def compare_runs(runs: Sequence[StoredRun]) -> ComparisonReport:
         A comparison for each rival, task and metric, and a verdict for each task.
 
     Raises:
-        RpobenchError: There is nothing to compare, or runs must not be compared.
+        RpobenchError: There is nothing to compare, a run is unscored, or runs must not be compared.
     """
+    for run in runs:
+        if not run.is_scored:
+            raise RpobenchError(f"{run.name}: {UNSCORED}: compare scored runs, chosen by --split or name")
+
     rows = arrange_rows(runs)
     first, *rivals = rows
 

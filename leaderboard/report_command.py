@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from rpobench.cli.options import (
     parse_settings,
     split_names,
 )
-from rpobench.types import RpobenchError
+from rpobench.types import UNSCORED, RpobenchError
 
 if TYPE_CHECKING:
     from rpobench.leaderboard.breakdowns import Kind
@@ -74,8 +75,10 @@ def report(
 ) -> None:
     """Tables of all finished runs. Data, splits and prompts that differ stand apart."""
     from rpobench.leaderboard.cell_stats import compute_sheets
-    from rpobench.leaderboard.formats.markdown import print_report
+    from rpobench.leaderboard.formats.markdown import as_markdown, print_report
+    from rpobench.leaderboard.published import read_published
     from rpobench.leaderboard.rows import group_runs
+    from rpobench.leaderboard.unscored import list_unscored
 
     from rpobench.scoring.selection import RunFilter, RunFolders
     from rpobench.store.files import write_text
@@ -91,18 +94,29 @@ def report(
         data=split_names(data),
     )
     stored_runs = run_filter.select(RunFolders(runs or [Path("runs")]).find_runs())
+    unscored = list_unscored(stored_runs)
 
-    sheets = compute_sheets(group_runs(stored_runs), against)
+    sheets = compute_sheets(group_runs([run for run in stored_runs if run.is_scored]), against)
     screen = open_console()
     if chosen_format is None and out is None and screen.is_terminal:
-        print_report(sheets, screen)
+        print_report(sheets, screen, unscored)
         return
 
-    text = _format_report(sheets, chosen_format or "md", by, PageOptions(split_names(data), no_text))
+    if chosen_format in (None, "md"):
+        text = as_markdown(sheets, read_published(), unscored)
+    else:
+        _note_unscored(unscored)
+        text = _format_report(sheets, chosen_format, by, PageOptions(split_names(data), no_text))
     if out:
         write_text(out, text)
     else:
         print(text, end="")
+
+
+def _note_unscored(unscored: Sequence[Sequence[str]]) -> None:
+    """Name on stderr the runs that have no place in a table of scores."""
+    for cells in unscored:
+        print(f"{cells[-1]}: {UNSCORED}; left out", file=sys.stderr)
 
 
 def _choose_format(format_name: str | None, by: str | None, *, as_json: bool) -> str | None:
@@ -121,7 +135,6 @@ def _choose_format(format_name: str | None, by: str | None, *, as_json: bool) ->
 def _format_report(sheets: Sequence[Sheet], format_name: str, by: str | None, options: PageOptions) -> str:
     from rpobench.leaderboard.formats.csv_json import as_breakdown_csv, as_breakdown_json, as_csv, as_json
     from rpobench.leaderboard.formats.latex import as_latex
-    from rpobench.leaderboard.formats.markdown import as_markdown
     from rpobench.leaderboard.html.page import as_html
     from rpobench.leaderboard.published import read_published
 
@@ -134,7 +147,6 @@ def _format_report(sheets: Sequence[Sheet], format_name: str, by: str | None, op
     if format_name == "html":
         return as_html(sheets, reported, _page_data(sheets, options))
     formats: dict[str, Callable[..., str]] = {
-        "md": as_markdown,
         "csv": as_csv,
         "json": as_json,
         "latex": as_latex,

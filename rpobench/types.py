@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+UNSCORED = "unscored: the split has no targets"  # what commands say of a run that nothing can be scored of
+
 
 class RpobenchError(Exception):
     """A fault of input, option or environment. Its text is one line that names the culprit and says what to do."""

@@ -18,23 +18,41 @@ from rpobench.leaderboard.formats.blocks import (
     sheet_caption,
 )
 from rpobench.leaderboard.published import Reported
+from rpobench.leaderboard.unscored import UNSCORED_HEADS
 
 from rpobench.terminal import TableColumn, escape_controls, plain_text, print_columns
+from rpobench.types import UNSCORED
 
 REPORTED = "Reported in papers, not run here: other data versions, splits, models and prompts; no test covers them"
 REPORTED_HEADS = ("method", "task", "metric", "value", "split", "model", "source")
+
+UNSCORED_TITLE = UNSCORED.capitalize()
 
 MARKDOWN_BY_RANK = {1: "**{}**", 2: "*{}*"}
 STYLE_BY_RANK = {1: "bold", 2: "underline"}
 
 
-def as_markdown(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> str:
-    """One heading for each data set, split and base model, with its tables; reported numbers under their own."""
+def as_markdown(
+    sheets: Sequence[Sheet], reported: Sequence[Reported] = (), unscored: Sequence[Sequence[str]] = ()
+) -> str:
+    """One heading for each data set, split and base model, with its tables; what has no scores stands apart.
+
+    Args:
+        sheets: The sections with their figures.
+        reported: Numbers that papers report.
+        unscored: The cells of `UNSCORED_HEADS` of each unscored run.
+
+    Returns:
+        The report.
+    """
     parts = [_format_sheet(sheet) for sheet in sheets]
     blocks = arrange_across_models(sheets)
     if blocks:
         tables = [f"{_escape(block.title)}\n\n{_format_block(block)}" for block in blocks]
         parts.append("\n\n".join([f"## {ACROSS}", *tables]) + "\n")
+    if unscored:
+        rows = [list(map(_escape, cells)) for cells in unscored]
+        parts.append(f"## {UNSCORED_TITLE}\n\n{_format_table(UNSCORED_HEADS, rows)}\n")
     if reported:
         rows = [list(map(_escape, reported_cells(number))) for number in reported]
         parts.append(f"## {REPORTED}\n\n{_format_table(REPORTED_HEADS, rows)}\n")
@@ -50,7 +68,7 @@ def reported_cells(number: Reported) -> list[str]:
     return [row.method, row.task, row.metric, f"{row.value:g}", row.split, row.model, source]
 
 
-def print_report(sheets: Sequence[Sheet], console: Console) -> None:
+def print_report(sheets: Sequence[Sheet], console: Console, unscored: Sequence[Sequence[str]] = ()) -> None:
     """Print the same tables for a reader at a terminal; a piped one gets them without colours."""
     for sheet in sheets:
         for number, block in enumerate(arrange_blocks(sheet)):
@@ -63,6 +81,13 @@ def print_report(sheets: Sequence[Sheet], console: Console) -> None:
     for block in arrange_across_models(sheets):
         print_columns(_terminal_columns(block), title=f"{ACROSS}: {block.title}", screen=console)
         console.print()
+
+    if unscored:
+        columns = []
+        for position, head in enumerate(UNSCORED_HEADS):
+            cells = [plain_text(row[position]) for row in unscored]
+            columns.append(TableColumn(head, cells, position, is_name=head in ("method", "task")))
+        print_columns(columns, title=UNSCORED_TITLE, screen=console)
 
 
 def _terminal_columns(block: Block) -> list[TableColumn]:

@@ -13,6 +13,7 @@ from rich.text import Text
 from rpobench.rpo.trajectories.file import PARTS, StoredTrajectory
 from rpobench.runs.examples import ExampleEntry
 from rpobench.terminal import open_console, plain_text
+from rpobench.types import UNSCORED
 
 ROWS = ("input", "evidence", "draft", "trajectory", "prediction", "target", "failure")
 
@@ -28,7 +29,7 @@ def print_examples(entries: Sequence[ExampleEntry], *, trajectories: bool) -> No
     """
     screen = open_console()
     for entry in entries:
-        table = _make_table(f"{entry.example}   score {entry.score:.3f}")
+        table = _make_table(f"{entry.example}   {_format_score(entry)}")
         for name in ROWS:
             if getattr(entry, name) and (name != "trajectory" or trajectories):
                 table.add_row(_make_heading(name, entry), _make_cell(name, entry))
@@ -54,6 +55,10 @@ def print_trajectories(file: Path, trajectories: Sequence[StoredTrajectory]) -> 
 
     hint = f"{file}\nA copy of it, edited, trains another module: --method rpo --set trajectories=FILE"
     screen.print(plain_text(hint), soft_wrap=True)
+
+
+def _format_score(entry: ExampleEntry) -> str:
+    return UNSCORED if entry.score is None else f"score {entry.score:.3f}"
 
 
 def _make_table(title: str) -> Table:

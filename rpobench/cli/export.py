@@ -8,21 +8,28 @@ from typing import Annotated
 
 import typer
 
-from rpobench.cli.options import Runs
+from rpobench.cli.options import SPLITS, Runs, complete_choices
 from rpobench.store.files import write_bytes
-from rpobench.store.result_store import ResultStore
-from rpobench.submissions.official_zip import build_submission
 
 
 def export(
-    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names, digests or folders, one a task.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Rows of reports, labels, methods or runs; one run a task.")
+    ],
     out: Annotated[Path, typer.Option(help="The zip to write.")],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[train|dev|test]", help="Only runs on this split.", autocompletion=complete_choices(*SPLITS)
+        ),
+    ] = None,
     runs: Runs = Path("runs"),
 ) -> None:
     """Write runs as the official submission, which `rpobench score` reads back."""
-    write_bytes(out, build_submission(runs, names))
+    from rpobench.submissions.official_zip import build_submission, choose_submitted, describe_gaps
 
-    store = ResultStore(runs)
-    for run in map(store.find, names):
-        if run.unanswered_note:
-            print(f"{run.name}: {run.unanswered_note}; they stand as empty texts", file=sys.stderr)
+    chosen_runs = choose_submitted(runs, names, split)
+    write_bytes(out, build_submission(chosen_runs))
+
+    for sentence in describe_gaps(chosen_runs):
+        print(sentence, file=sys.stderr)

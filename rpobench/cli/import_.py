@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpobench.types import RpobenchError
+from rpobench.types import UNSCORED, RpobenchError
 
 if TYPE_CHECKING:
     from rpobench.data.sources import Source
@@ -69,7 +69,8 @@ def import_(
     folder = write_import(out, spec, data_set, answers, preds)
 
     world = f" world {spec.data.seed}" if source.is_generated else ""  # worlds of two versions have the same ids
-    print(f"scored on {spec.data.source}{world}, {data_set.split}", file=sys.stderr)
+    data_name = f"{spec.data.source}{world}, {data_set.split}"
+    print(f"scored on {data_name}" if data_set.has_targets else f"{data_name}: {UNSCORED}", file=sys.stderr)
     print(folder)
 
 

@@ -122,6 +122,11 @@ def _first_sentence(method: type[Method]) -> str:
     return lines[0] if lines else ""
 
 
+def _format_score(run: StoredRun) -> str:
+    """The main metric with three digits, or why there is none."""
+    return "unscored" if run.main_value is None else f"{run.main_value:z.3f}"
+
+
 def _describe_runs(runs: Sequence[StoredRun]) -> list[TableColumn]:
     """Name and score of each run, and what its row is called."""
     from rich.text import Text
@@ -129,11 +134,10 @@ def _describe_runs(runs: Sequence[StoredRun]) -> list[TableColumn]:
     from rpobench.scoring.row_labels import label_runs
     from rpobench.terminal import TableColumn, plain_text
 
-    scores = [run.main_value for run in runs]
     return [
         TableColumn("run", [plain_text(run.name) for run in runs], is_name=True),
         TableColumn("metric", [plain_text(run.main_metric) for run in runs], priority=1),
-        TableColumn("score", [Text(f"{score:z.3f}") for score in scores], is_number=True),
+        TableColumn("score", [Text(_format_score(run)) for run in runs], is_number=True),
         TableColumn("n", [Text(str(run.result.n)) for run in runs], priority=2, is_number=True),
         TableColumn("seed", [Text(str(run.spec.seed)) for run in runs], priority=3, is_number=True),
         TableColumn("profiles", [Text(run.spec.profiles) for run in runs], priority=5),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rpobench.cli.options import AsJson, Runs, complete_runs
-from rpobench.types import RpobenchError
+from rpobench.types import UNSCORED, RpobenchError
+
+if TYPE_CHECKING:
+    from rpobench.runs.examples import ExampleEntry
 
 
 def show_run(
@@ -36,12 +40,21 @@ def show_run(
 
     entries = find_entries(runs, run, example_id=example, data=data)
     if worst:
-        entries = sorted(entries, key=lambda entry: entry.score)[:worst]
+        entries = _choose_worst(entries, worst)
     entries = entries[:limit]
     if as_json:
         print(json.dumps([entry.to_json() for entry in entries]))
     else:
         print_examples(entries, trajectories=trajectories)
+
+
+def _choose_worst(entries: Sequence[ExampleEntry], count: int) -> list[ExampleEntry]:
+    """The entries with the worst scores, worst first."""
+    scored_entries = [(entry.score, entry) for entry in entries if entry.score is not None]
+    if not scored_entries:
+        raise RpobenchError(f"--worst {count}: the run is {UNSCORED}; leave --worst out")
+
+    return [entry for _, entry in sorted(scored_entries, key=lambda pair: pair[0])[:count]]
 
 
 def _show_training(runs: Path, run: str, example: str | None, limit: int | None, *, as_json: bool) -> None:

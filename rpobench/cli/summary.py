@@ -10,6 +10,7 @@ from rich.text import Text
 from rpobench.runs.summary import RunSummary
 from rpobench.scoring.row_labels import format_setting
 from rpobench.terminal import TableColumn, escape_controls, plain_text, print_columns
+from rpobench.types import UNSCORED
 
 Cell = Callable[[RunSummary], str]
 
@@ -41,7 +42,7 @@ def _make_columns(runs: Sequence[RunSummary]) -> list[TableColumn]:
         TableColumn("seed", [Text(_format_seed(run)) for run in runs], priority=1, is_number=True, is_name=True),
         TableColumn("metric", [plain_text(run.metric_label) for run in runs], priority=2),
         _make_numbers("draft", 4, lambda run: format_score(run.references.draft), runs),
-        TableColumn(answers, [Text(format_score(run.main_score), "bold") for run in runs], is_number=True),
+        TableColumn(answers, [Text(_format_answers(run), "bold") for run in runs], is_number=True),
         _make_numbers("swapped", 5, lambda run: format_score(run.references.swapped), runs),
         _make_numbers("gain", 3, _format_gain, runs),
         _make_numbers("best generic", 8, lambda run: format_score(run.references.best_generic), runs),
@@ -70,6 +71,8 @@ def _describe_basis(runs: Sequence[RunSummary], out: Path) -> str:
         if run.knobs:
             knobs = " ".join(format_setting(name, value) for name, value in run.knobs.items())
             lines.append(f"{run.method}: {knobs}")
+    if any(run.unscored for run in runs):
+        lines.append(f"{UNSCORED}; `rpobench export` makes LaMP's submission")
     if any(run.serves_every_seed for run in runs):
         lines.append("seed all: no lots are drawn, every seed answers alike")
 
@@ -81,6 +84,10 @@ def _choose_answer_heading(runs: Sequence[RunSummary]) -> str:
     drafts = [run.references.draft for run in runs]
     scores = [run.main_score for run in runs]
     return "rewrite" if None not in drafts and drafts != scores else "score"
+
+
+def _format_answers(run: RunSummary) -> str:
+    return "unscored" if run.unscored else format_score(run.main_score)
 
 
 def _format_seed(run: RunSummary) -> str:

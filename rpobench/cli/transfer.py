@@ -114,6 +114,8 @@ def _make_rows(
 
 def _format_scores(run: RunSummary) -> str:
     """Write the module's score, and in brackets that of the drafts it started from, where it reads drafts."""
+    if run.main_score is None:
+        return "unscored"
     module_score = f"{run.main_score:.3f}"
     if run.references.draft is None:
         return module_score

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from rpobench.data.lazy_examples import list_examples, list_ids, list_targets
-from rpobench.types import Example, Labelled
+from rpobench.types import UNSCORED, Example, Labelled, RpobenchError
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class DataSet:
         synthetic: Whether users and texts are made up.
         sample: By which rule a part of the examples was left out, see `rpobench.data.user_sample`; None where all are
             there, or the first of them.
+        has_targets: Whether there are targets. LaMP withholds those of its test split: then every target is empty, and
+            nothing can be scored.
         withholds_texts: Whether the manifest of its folder says that texts stay where they are: packed runs have none.
     """
 
@@ -39,6 +41,7 @@ class DataSet:
     users: str = "given"
     synthetic: bool = False
     sample: str | None = None
+    has_targets: bool = True
     withholds_texts: bool = False
 
     @property
@@ -53,7 +56,13 @@ class DataSet:
 
     @property
     def targets(self) -> list[str]:
-        """The targets in the order of the examples."""
+        """The targets in the order of the examples.
+
+        Raises:
+            RpobenchError: There are none.
+        """
+        if not self.has_targets:
+            raise RpobenchError(f"{self.source}: {self.task} {self.split} is {UNSCORED}")
         return list_targets(self.labelled)
 
     @cached_property
@@ -68,7 +77,8 @@ class DataSet:
                 day = item.date.isoformat() if item.date else None
                 profile.append([item.id, sorted(item.fields.items()), day])
 
-            record = [example.id, example.user_id, example.input, profile, labelled.target]
+            target = labelled.target if self.has_targets else None
+            record = [example.id, example.user_id, example.input, profile, target]
             digest.update(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 

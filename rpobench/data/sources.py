@@ -71,7 +71,7 @@ class Source:
             task: The task.
 
         Returns:
-            At most `scored_limit` examples of the split.
+            At most `scored_limit` examples of the split; those of a test split may be without targets.
 
         Raises:
             MissingData: There are none of this task.
@@ -79,7 +79,8 @@ class Source:
         if self._world is not None:
             return self._generate(task, self._world, self.split, self.scored_limit)
 
-        data = load_official(task, Path(self.data), self.split)
+        is_test = self.split == "test" and self.holdout is None
+        data = load_official(task, Path(self.data), self.split, may_lack_targets=is_test)
         if self.holdout is not None:
             data = split_users(data, self.holdout, seed=self.seed)[1]
         return self._leave(data, self.scored_limit)

@@ -34,7 +34,7 @@ class ExampleEntry:
         draft: The draft that the method started from.
         trajectory: What the reflection model wrote.
         prediction: The answer.
-        score: Its score.
+        score: Its score; None of an unscored run.
         failure: Why there is no answer.
         cut: How many tokens of the reference tokenizer were cut from the evidence.
         length: The answer's length in characters; None where the run was packed without texts.
@@ -48,7 +48,7 @@ class ExampleEntry:
     draft: str | None
     trajectory: str | None
     prediction: str | None
-    score: float
+    score: float | None
     failure: str | None
     cut: int
     length: int | None
@@ -92,7 +92,7 @@ def find_entries(
     entries = [entry for entry in entries if example_id in (None, entry.example)]
 
     if not entries:
-        some_id = next(iter(run.result.scores), "")
+        some_id = next(iter(run.example_ids), "")
         raise RpobenchError(f"--example {example_id}: {run.name} has no such example, such as '{some_id}'")
     return entries
 
@@ -112,7 +112,7 @@ def read_entries(run: StoredRun, *, data: str | None = None) -> list[ExampleEntr
     """
     task = get_task(run.task_name)
     scored = _load_scored(task.name, run.spec.data, run.result.n, data)
-    targets = dict(zip(scored.ids, scored.targets, strict=True))
+    targets = dict(zip(scored.ids, scored.targets, strict=True)) if scored.has_targets else {}
 
     examples: Sequence[Example] = scored.examples
     if not run.has_own_profiles:
@@ -120,15 +120,16 @@ def read_entries(run: StoredRun, *, data: str | None = None) -> list[ExampleEntr
 
     predictions = _read_predictions(run)
     budget = run.spec.config.get("max_prompt_tokens")
+    known_ids = set(run.example_ids)
     entries = []
     for example in examples:
-        if example.id not in run.result.scores:
+        if example.id not in known_ids:
             raise RpobenchError(f"{run.folder}: its result has no score of {example.id!r}: `rpobench check` says more")
 
         prediction = predictions[example.id]
-        entry = _make_stored_entry(prediction, example.user_id, run.result.scores[example.id])
+        entry = _make_stored_entry(prediction, example.user_id, run.result.scores.get(example.id))
         evidence = _show_evidence(task, example, prediction, budget)
-        entries.append(replace(entry, input=task.content(example), evidence=evidence, target=targets[example.id]))
+        entries.append(replace(entry, input=task.content(example), evidence=evidence, target=targets.get(example.id)))
 
     return _hide_texts(run, entries)
 
@@ -145,15 +146,16 @@ def read_stored_entries(run: StoredRun) -> list[ExampleEntry]:
     predictions, users = _read_predictions(run), run.user_by_example or {}
 
     entries = []
-    for example_id, score in run.result.scores.items():
+    for example_id in run.example_ids:
+        score = run.result.scores.get(example_id)
         entries.append(_make_stored_entry(predictions[example_id], users.get(example_id, ""), score))
     return _hide_texts(run, entries)
 
 
 def _read_predictions(run: StoredRun) -> dict[str, Prediction]:
-    """The predictions of a run by example id; every scored example has one."""
+    """The predictions of a run by example id; every example of the result has one."""
     predictions = run.predictions()
-    for example_id in run.result.scores:
+    for example_id in run.example_ids:
         if example_id not in predictions:
             raise RpobenchError(f"{run.folder}: has no prediction of {example_id!r}: `rpobench check` says more")
     return predictions
@@ -193,7 +195,7 @@ def _show_evidence(task: Task, example: Example, prediction: Prediction, budget:
     return texts + [f"{item_id} (not in this profile)" for item_id in foreign_ids]
 
 
-def _make_stored_entry(prediction: Prediction, user: str, score: float) -> ExampleEntry:
+def _make_stored_entry(prediction: Prediction, user: str, score: float | None) -> ExampleEntry:
     return ExampleEntry(
         example=prediction.example_id,
         user=user,

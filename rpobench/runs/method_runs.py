@@ -122,7 +122,7 @@ class MethodRuns:
                 examples = prepared_task.scored.examples
                 train: Sequence[Example] = [] if group.is_fitted else prepared_task.train.examples
 
-                for profiles in self._choose_profiles():
+                for profiles in self._choose_profiles(prepared_task):
                     spec = self._specs.make_run_spec(prepared_task, profiles, group.fit)
                     missing = self.runner.find_missing_examples(spec, examples)
                     yield Work(
@@ -159,18 +159,20 @@ class MethodRuns:
         name = FitName(self.runner.store.fit_digest(spec), every_digest)
         return FitGroup(tasks, name, self.runner.has_fit(spec))
 
-    def _choose_profiles(self) -> tuple[Profiles, ...]:
+    def _choose_profiles(self, prepared_task: PreparedTask) -> tuple[Profiles, ...]:
         """Say whose profiles the runs of a task have: what the plan says, and as a control swapped ones.
 
         There is no control where the plan leaves it out, nor for a method that reads no profile: nothing would change.
+        Nor is there one where nothing can be scored.
         """
-        with_control = self.plan.swap and self.plan.profiles == "own" and self.prepared_method.method.reads_profile
+        is_asked_for = self.plan.swap and self.plan.profiles == "own"
+        with_control = is_asked_for and self.prepared_method.method.reads_profile and prepared_task.scored.has_targets
         return ("own", "swapped") if with_control else (self.plan.profiles,)
 
     def _list_specs(self, group: FitGroup) -> Iterator[RunSpec]:
         """The spec of every run of a group's tasks, controls too."""
         for prepared_task in group.tasks:
-            for profiles in self._choose_profiles():
+            for profiles in self._choose_profiles(prepared_task):
                 yield self._specs.make_run_spec(prepared_task, profiles, group.fit)
 
     def _is_finished(self, group: FitGroup) -> bool:
@@ -180,7 +182,7 @@ class MethodRuns:
     def _find_finished(self, prepared_task: PreparedTask, group: FitGroup) -> StoredRun | None:
         """Return the run of a task where it and its control are finished."""
         runs = []
-        for profiles in self._choose_profiles():
+        for profiles in self._choose_profiles(prepared_task):
             spec = self._specs.make_run_spec(prepared_task, profiles, group.fit)
             runs.append(self.runner.find_finished(prepared_task.task, prepared_task.scored, spec))
         return runs[0] if all(runs) else None
@@ -233,7 +235,7 @@ class MethodRuns:
         self, prepared_task: PreparedTask, group: FitGroup, fitted_method: Callable[[], Method]
     ) -> StoredRun | None:
         """Return the same run with swapped profiles; None where there is to be none, or too few users to swap."""
-        if len(self._choose_profiles()) < 2:
+        if len(self._choose_profiles(prepared_task)) < 2:
             return None
 
         try:

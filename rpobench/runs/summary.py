@@ -53,6 +53,7 @@ class RunSummary:
         knobs: The method's knobs that differ from their defaults.
         base_model: The identity of the base model.
         data: Data set, of a made-up world which, and split, in words.
+        unscored: Whether the split has no targets, so that there are no metrics.
     """
 
     run: str
@@ -73,11 +74,12 @@ class RunSummary:
     knobs: Mapping[str, Any] = field(default_factory=dict)
     base_model: str = ""
     data: str = ""
+    unscored: bool = False
 
     @property
-    def main_score(self) -> float:
-        """The score in the main metric."""
-        return self.metrics[self.main_metric]
+    def main_score(self) -> float | None:
+        """The score in the main metric; None where nothing was scored."""
+        return None if self.unscored else self.metrics[self.main_metric]
 
     @property
     def metric_label(self) -> str:
@@ -88,13 +90,13 @@ class RunSummary:
     def personalization_gain(self) -> float | None:
         """Own minus swapped profiles in the main metric, positive when the own profile is better.
 
-        None where there is no run with swapped profiles.
+        None where there is no run with swapped profiles, and where nothing was scored.
         """
-        swapped_score = self.references.swapped
-        if swapped_score is None:
+        own_score, swapped_score = self.main_score, self.references.swapped
+        if own_score is None or swapped_score is None:
             return None
 
-        return self.main_score - swapped_score if self.higher_is_better else swapped_score - self.main_score
+        return own_score - swapped_score if self.higher_is_better else swapped_score - own_score
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints. It has `kept` only for methods with a gate."""
@@ -120,7 +122,7 @@ def summarize(task: Task, run: StoredRun, control: StoredRun | None) -> RunSumma
         draft=run.reference("draft", metric),
         best_generic=run.reference("best_generic", metric),
         oracle=run.reference("oracle", metric),
-        swapped=control.result.metrics[metric] if control else None,
+        swapped=control.main_value if control else None,
     )
 
     return RunSummary(
@@ -141,6 +143,7 @@ def summarize(task: Task, run: StoredRun, control: StoredRun | None) -> RunSumma
         knobs=run.spec.knobs or {},
         base_model=run.spec.base_model,
         data=describe_data(run.spec.data, synthetic=result.synthetic),
+        unscored=result.unscored,
     )
 
 

@@ -141,6 +141,11 @@ def read_answers(task: str, name: str, answers: Answers) -> dict[str, str]:
         return read_golds(list_records(json.loads(json.dumps(answers))), task, name)
 
     file = Path(answers)
+    if file.name == "test_outputs.json" and not file.exists():
+        raise RpobenchError(
+            f"{file}: absent, LaMP withholds the targets of its test split: score dev, or submit what "
+            "`rpobench export` writes"
+        )
     if not is_zipfile(file):
         return read_golds(read_answer_file(file), task, str(file))
 

@@ -24,8 +24,12 @@ def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> d
     Returns:
         The fields of `result.json` that come from data and predictions: metrics, scores of each example, counts, usage,
         and metrics of the references. `strict` holds the metrics of the raw texts. The reference `draft` is of the
-        predictions' own drafts, so that only a method that drafts for every example has it.
+        predictions' own drafts, so that only a method that drafts for every example has it. Of data without targets
+        there are counts, usage and users alone, and the mark `unscored`.
     """
+    if not data.has_targets:
+        return _leave_unscored(task, data, predictions)
+
     example_ids, targets = data.ids, data.targets
     ordered_predictions = [predictions[example_id] for example_id in example_ids]
     texts = [prediction.text for prediction in ordered_predictions]
@@ -39,6 +43,31 @@ def score(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> d
         "scores": dict(zip(example_ids, scores, strict=True)),
         "references": {name: dict(reference.metrics) for name, reference in references.items()},
         "examples": measure_examples(task, data.labelled, texts, references),
+        "evidence": describe_evidence(ordered_predictions, data.topics),
+        "users": data.users,
+        **({"withhold_texts": True} if data.withholds_texts else {}),
+        **count_predictions(task, ordered_predictions),
+    }
+
+
+def _leave_unscored(task: Task, data: DataSet, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
+    """The same fields for data without targets; what needs a target is empty."""
+    ordered_predictions = [predictions[example_id] for example_id in data.ids]
+
+    examples = {}
+    for example in data.examples:
+        profile_items = len(example.profile)
+        examples[example.id] = {
+            "user": example.user_id,
+            "profile_items": profile_items,
+            "measures": [],
+            "references": {},
+        }
+
+    return {
+        "unscored": True,
+        **{name: {} for name in ("metrics", "strict", "scores", "references")},
+        "examples": examples,
         "evidence": describe_evidence(ordered_predictions, data.topics),
         "users": data.users,
         **({"withhold_texts": True} if data.withholds_texts else {}),

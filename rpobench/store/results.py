@@ -81,6 +81,7 @@ class StoredResult(Stored):
     texts: bool
     synthetic: bool
     imported: bool = False  # predictions made elsewhere
+    unscored: bool = False  # its split has no targets: metrics, scores and measures are empty
     withhold_texts: bool = False  # the data says that its texts are not to be packed
     scores_only: bool = False  # of a packed run: its texts are not there
     fit_seconds: float | None = None

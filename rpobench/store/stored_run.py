@@ -107,14 +107,25 @@ class StoredRun:
         return self.spec.profiles == "own"
 
     @property
+    def is_scored(self) -> bool:
+        """Whether there are scores: the split of an unscored run has no targets."""
+        return not self.result.unscored
+
+    @property
+    def example_ids(self) -> list[str]:
+        """The ids of the examples that were answered, in order."""
+        is_kept_by_scores = self.is_scored or self.result.examples is None
+        return list(self.result.scores if is_kept_by_scores else self.result.examples or ())
+
+    @property
     def main_metric(self) -> str:
         """The name of the task's main metric."""
         return self.result.main_metric
 
     @property
-    def main_value(self) -> float:
-        """The main metric."""
-        return self.result.metrics[self.main_metric]
+    def main_value(self) -> float | None:
+        """The main metric; None of an unscored run."""
+        return self.result.metrics[self.main_metric] if self.is_scored else None
 
     @property
     def metric_names(self) -> list[str]:

@@ -24,7 +24,7 @@ from rpobench.store.spec import RunSpec, Spec, digest_of
 from rpobench.store.stored_run import StoredRun
 from rpobench.submissions.differences import find_differences, find_infinite
 from rpobench.submissions.scores_only import NOTE, find_other_targets, find_texts, leave_out_answers, list_data_facts
-from rpobench.types import Example, Prediction, RpobenchError
+from rpobench.types import UNSCORED, Example, Prediction, RpobenchError
 
 SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -126,8 +126,7 @@ def _check_finished(run: StoredRun, data: str | None, report: Report) -> None:
     """Add to the report what is wrong with a finished run."""
     predictions = run.predictions()
     report.faults += _find_name_faults(run)
-    if run.unanswered_note:
-        report.notes.append(run.unanswered_note)
+    report.notes += [note for note in (run.unanswered_note, None if run.is_scored else UNSCORED) if note]
 
     # Numbers are computed anew only from files that fit together.
     form_faults = [*_find_form_faults(run), *_find_id_faults(run, predictions)]
@@ -135,7 +134,8 @@ def _check_finished(run: StoredRun, data: str | None, report: Report) -> None:
         report.faults += form_faults
         return
 
-    _check_measures(run, report)
+    if run.is_scored:
+        _check_measures(run, report)
     report.faults += _find_fit_faults(run)
     if run.result.scores_only:
         report.notes.append(NOTE)
@@ -163,7 +163,7 @@ def _check_measures(run: StoredRun, report: Report) -> None:
 def _check_against_data(run: StoredRun, predictions: Predictions, data_set: DataSet, report: Report) -> None:
     """Score the predictions anew, and look up their evidence and prompts."""
     task = get_task(run.task_name)
-    if set(data_set.ids) != set(run.result.scores):
+    if set(data_set.ids) != set(run.example_ids):
         report.faults.append("result.json: scores: are not of the examples of its data")
         return
 
@@ -291,8 +291,10 @@ def _find_form_faults(run: StoredRun) -> list[str]:
     infinite_paths = find_infinite(result.to_json())
     if infinite_paths:
         faults.append(f"result.json: {infinite_paths[0]} is no finite number")
-    if not result.scores:
+    if not run.example_ids:
         faults.append("result.json: scores: empty, nothing was scored")
+    if result.unscored and (result.metrics or result.scores or result.references):
+        faults.append(f"result.json: is {UNSCORED}, and scores stand in it")
     if environment.data_sha256 != spec.data.sha256:
         faults.append("environment.json: data_sha256 is not that of spec.json")
 
@@ -301,17 +303,17 @@ def _find_form_faults(run: StoredRun) -> list[str]:
 
 def _find_id_faults(run: StoredRun, predictions: Predictions) -> list[str]:
     """Find files and fields that speak of other examples than the scores do."""
-    scores, examples, count = run.result.scores, run.result.examples, run.result.n
-    ids_by_file = {"result.json: scores": set(scores), "predictions.jsonl": set(predictions)}
+    example_ids, examples, count = set(run.example_ids), run.result.examples, run.result.n
+    ids_by_file = {"predictions.jsonl": set(predictions)}
     if examples is not None:
         ids_by_file["result.json: examples"] = set(examples)
 
     faults = []
     for file_name, ids in ids_by_file.items():
-        if ids != set(scores):
-            faults.append(f"{file_name}: {len(ids)} examples, {len(scores)} were scored, or other ids")
-    if count != len(scores):
-        faults.append(f"result.json: n is {count} and {len(scores)} scores stand there")
+        if ids != example_ids:
+            faults.append(f"{file_name}: {len(ids)} examples, {len(example_ids)} were scored, or other ids")
+    if count != len(example_ids):
+        faults.append(f"result.json: n is {count} and {len(example_ids)} scores stand there")
     return faults
 
 

@@ -17,7 +17,7 @@ from rpobench.store.result_store import ResultStore
 from rpobench.store.stored_run import FIT_COST, StoredRun
 from rpobench.submissions.check import check_run
 from rpobench.submissions.scores_only import withhold_texts
-from rpobench.types import RpobenchError
+from rpobench.types import UNSCORED, RpobenchError
 
 
 @dataclass(frozen=True)
@@ -193,6 +193,8 @@ def _find_reason_to_leave_out(
     run = source.find(folder.name)
     task = get_task(run.task_name)
     asked_again = [answer for answer in run.predictions().values() if answer.unanswered and not answer.permanent]
+    if not run.is_scored:
+        return f"{UNSCORED}: `rpobench export` makes a submission of it"
     if asked_again:
         return f"{len(asked_again)} examples have no answer: the command that made it asks them again"
     if scores_only or run.result.withhold_texts or run.result.scores_only:

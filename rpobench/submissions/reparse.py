@@ -34,7 +34,7 @@ class Reparsed:
         n: How many answers it has.
         changed: How many of them are read otherwise.
         other_drafts: How many of the drafts that the method was shown would be read otherwise, at least.
-        metric: The main metric; None of an unfinished run.
+        metric: The main metric; None of an unfinished run and of an unscored one.
         before: Its value before.
         after: Its value now.
         reason: Why the run was left as it is; None where it was read.
@@ -103,7 +103,8 @@ def reparse_run(run: PackedRun, *, is_finished: bool, data: str | None) -> tuple
     note = {"run": run.name, "task": spec.task, "changed": changed, "other_drafts": other_drafts}
     environment = {**run.environment, "reparsed": note}
 
-    metric = run.result["main_metric"] if is_finished else None
+    has_metrics = is_finished and not run.result.get("unscored")
+    metric = run.result["main_metric"] if has_metrics else None
     report = Reparsed(
         run.name,
         new_name,

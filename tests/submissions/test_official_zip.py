@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -16,7 +17,7 @@ from rpobench.cli.export import export
 from rpobench.scoring.official import score, score_all
 from rpobench.store.files import read_json
 from rpobench.store.result_store import ResultStore
-from rpobench.submissions.official_zip import build_submission
+from rpobench.submissions.official_zip import build_submission, choose_submitted
 from rpobench.types import RpobenchError
 
 TASKS = ("LaMP-1", "LaMP-3", "LaMP-7")
@@ -66,9 +67,9 @@ def test_an_exported_run_scores_as_the_run_did(runs: Path, tmp_path: Path) -> No
 
 
 def test_the_zip_has_the_official_form_and_the_same_bytes(runs: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.zip").write_bytes(build_submission(runs, names(runs)))
+    (tmp_path / "a.zip").write_bytes(build_submission(choose_submitted(runs, names(runs))))
 
-    assert build_submission(runs, names(runs)[::-1]) == (tmp_path / "a.zip").read_bytes()
+    assert build_submission(choose_submitted(runs, names(runs)[::-1])) == (tmp_path / "a.zip").read_bytes()
 
     with ZipFile(tmp_path / "a.zip") as zipped:
         assert zipped.namelist() == ["LaMP_1.json", "LaMP_3.json", "LaMP_7.json"]
@@ -80,19 +81,21 @@ def test_the_zip_has_the_official_form_and_the_same_bytes(runs: Path, tmp_path: 
 
 def test_what_cannot_be_exported_is_named(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(RpobenchError, match="no run named 'none'"):
-        build_submission(runs, ["none"])
+        build_submission(choose_submitted(runs, ["none"]))
 
     rating = next(name for name in names(runs) if "LaMP-3" in name)
 
     with pytest.raises(RpobenchError, match="a second run of LaMP_3"):
-        build_submission(runs, [rating, rating])
+        build_submission(choose_submitted(runs, [rating]) * 2)
 
+    shutil.copytree(runs, tmp_path / "runs")
     begun = tmp_path / "runs" / rating
-    begun.mkdir(parents=True)
+    shutil.rmtree(begun)
+    begun.mkdir()
     (begun / "spec.json").write_text(json.dumps(read_json(runs / rating / "spec.json")))
 
     with pytest.raises(RpobenchError, match="is not finished"):
-        build_submission(tmp_path / "runs", [rating])
+        build_submission(choose_submitted(tmp_path / "runs", [rating]))
     assert invoke(rating, "--runs", tmp_path / "runs", "--out", tmp_path / "out.zip").exit_code == 1
     assert not (tmp_path / "out.zip").exists()
 
@@ -100,4 +103,4 @@ def test_what_cannot_be_exported_is_named(runs: Path, tmp_path: Path) -> None:
 def test_a_control_is_no_submission(make_run: Any) -> None:
     folder = make_run("mine", lambda position, target, rng: target, profiles="swapped")
     with pytest.raises(RpobenchError, match="has other users' profiles: the control is no submission"):
-        build_submission(folder.parent, [folder.name])
+        build_submission(choose_submitted(folder.parent, [folder.name]))

@@ -24,7 +24,7 @@ from rpobench.data.synth.world import generate
 from rpobench.store.packed_runs import RUNS, PackedRun, PackedRuns, write_packed
 from rpobench.store.result_store import ResultStore
 from rpobench.submissions.check import check_runs
-from rpobench.submissions.official_zip import build_submission
+from rpobench.submissions.official_zip import build_submission, choose_submitted
 from rpobench.submissions.reparse import CannotReparse, reparse_run
 from rpobench.submissions.scores_only import NOTE
 from rpobench.types import RpobenchError
@@ -371,7 +371,7 @@ def test_what_needs_texts_says_that_there_are_none(packed_pair: tuple[Path, Path
     name = next(name for name in PackedRuns(packed).runs if name.startswith("LaMP-3-good-") and "swapped" not in name)
 
     with pytest.raises(RpobenchError, match="its texts are withheld: export the run that it was packed from"):
-        build_submission(packed, [name])
+        build_submission(choose_submitted(packed, [name]))
     with pytest.raises(CannotReparse, match="its texts are withheld: read the runs again"):
         reparse_run(PackedRuns(packed).runs[name], is_finished=True, data=None)
 

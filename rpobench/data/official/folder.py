@@ -24,7 +24,9 @@ class MissingData(RpobenchError):
     """A folder holds nothing of this task or split."""
 
 
-def load_official(task: Task, folder: Path, split: str, *, limit: int | None = None) -> DataSet:
+def load_official(
+    task: Task, folder: Path, split: str, *, limit: int | None = None, may_lack_targets: bool = False
+) -> DataSet:
     """Load the labelled examples of a task from an official folder, in file order.
 
     Args:
@@ -32,6 +34,7 @@ def load_official(task: Task, folder: Path, split: str, *, limit: int | None = N
         folder: Holds `LaMP_N/` or is it. A split's files stand there or in a folder of the split's name.
         split: "train", "dev" or "test".
         limit: The first so many examples; None for all.
+        may_lack_targets: Whether the outputs file may be absent, as that of LaMP's test split is.
 
     Returns:
         The data set.
@@ -51,9 +54,13 @@ def load_official(task: Task, folder: Path, split: str, *, limit: int | None = N
         check_built(file)
 
     examples, user_origin = read_questions(task, questions_file)
-    targets = _read_targets(task, outputs_file)
-    _check_same_ids(set(list_ids(examples)), targets, questions_file, outputs_file)
-    check_targets(task, targets, str(outputs_file))
+    has_targets = outputs_file.exists() or not may_lack_targets
+    if has_targets:
+        targets = _read_targets(task, outputs_file)
+        _check_same_ids(set(list_ids(examples)), targets, questions_file, outputs_file)
+        check_targets(task, targets, str(outputs_file))
+    else:
+        targets = dict.fromkeys(list_ids(examples), "")
 
     return DataSet(
         task.name,
@@ -62,6 +69,7 @@ def load_official(task: Task, folder: Path, split: str, *, limit: int | None = N
         label_examples(examples, targets)[:limit],
         users=user_origin,
         synthetic=is_synthetic(folder),
+        has_targets=has_targets,
         withholds_texts=withholds_texts(questions_file),
     )
 
@@ -70,7 +78,7 @@ def _read_targets(task: Task, outputs_file: Path) -> dict[str, str]:
     """Read the target of each example id; raises MissingData where the file is absent."""
     if not outputs_file.exists():
         raise MissingData(
-            f"{outputs_file}: absent, and without targets nothing is scored (LaMP withholds those of test)"
+            f"{outputs_file}: absent; nothing is trained on or scored without targets (LaMP withholds those of test)"
         )
 
     return read_golds(read_json(outputs_file), task.name, str(outputs_file))
