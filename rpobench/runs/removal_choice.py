@@ -30,7 +30,7 @@ class Choice:
     Attributes:
         runs: Names of runs that have a folder of their own, also where only `--again` has begun one.
         fits: Folders of fits that no run stands on, under the folder of runs.
-        methods: Methods that are removed by their name, whatever they left.
+        methods: Methods that go as a whole: also what was learned of users and no run stands on any more.
         packed: Names of packed runs that are meant too; they stay.
     """
 
@@ -99,10 +99,11 @@ def choose_by_filter(store: ResultStore, run_filter: RunFilter) -> Choice:
     if not names and not fits:
         raise NothingSelected(f"{store.root}: no run here, and {admitted[0].name} is of other tasks too: name them all")
 
+    is_narrowed = sum(bool(value) for value in vars(run_filter).values()) > 1
     return Choice(
         runs=_add_controls(store, [name for name in names if not store.is_packed(name)]),
         fits=fits,
-        methods=run_filter.method,
+        methods=() if is_narrowed else run_filter.method,
         packed=[name for name in names if name in store.packed.runs],
     )
 

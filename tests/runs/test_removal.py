@@ -227,6 +227,9 @@ def test_users_left_by_a_method_go_with_its_name(edited_plugin: EditedPlugin, tm
     (tmp_path / "runs" / "users" / "edited-learner-0123456789ab").mkdir(parents=True)
     (tmp_path / "runs" / "users" / "edited-0123456789ab").mkdir()
 
+    remove_runs(tmp_path, "--method", "edited-learner", "--seed", "0")
+    assert len(list_in(tmp_path, "users")) == 2
+    make_run(tmp_path, "edited-learner")
     remove_runs(tmp_path, "--method", "edited-learner")
 
     assert list_paths(tmp_path) == {"users/edited-0123456789ab"}
