@@ -13,9 +13,12 @@ import pytest
 from command_line import CommandResult, run_rpobench
 from paths import LAMP_SAMPLE, PLUGIN
 from shared_data import require_shared
+from typer.testing import CliRunner
 
 import rpobench
 from rpobench import registry
+from rpobench.cli.main import app
+from rpobench.runs.plan import Plan
 from rpobench.types import RpobenchError
 
 
@@ -279,3 +282,26 @@ def test_a_seed_that_no_library_takes_is_refused(tmp_path: Path, seed: str) -> N
 
     assert_fails(result, "--seed")
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "runner"),
+    [
+        (("run", "--method", "rpo"), "rpobench.runs.benchmark.run"),
+        (("transfer", "--train-on", "a", "--apply-to", "b"), "rpobench.runs.transfer.transfer"),
+    ],
+)
+def test_commands_that_train_take_a_limit_of_training(
+    command: tuple[str, ...], runner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = []
+
+    def note(plan: Plan, *models: object) -> list[object]:
+        plans.append(plan)
+        return []
+
+    monkeypatch.setattr(runner, note)
+    done = CliRunner().invoke(app, [*command, "--task", "LaMP-3", "--limit", "3", "--train-limit", "7", "--json"])
+
+    assert done.exit_code == 0, done.output
+    assert [(plan.limit, plan.train_limit) for plan in plans] == [(3, 7)]
