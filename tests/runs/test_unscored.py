@@ -266,3 +266,16 @@ def test_scoring_against_withheld_targets_says_so(folder: Path, tmp_path: Path) 
     )
 
     assert done.returncode == 1 and "LaMP withholds the targets" in done.stderr
+
+
+def test_unscored_runs_are_removed_like_others(runs: Path, folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(runs, tmp_path / "runs"))
+    unscored, scored = find_run(copy, "rag-bm25"), find_run(copy, "rag-bm25", "LaMP-7")
+
+    by_filter = run_rpobench("rm", "--task", "LaMP-3", "--data", folder, "--yes", "--runs", copy)
+
+    assert by_filter.returncode == 0, by_filter.stderr
+    assert not unscored.folder.exists() and scored.folder.exists() and not list(copy.glob("fits/*/spec.json"))
+
+    by_row = run_rpobench("rm", "rag-bm25", "--yes", "--runs", copy)
+    assert by_row.returncode == 0 and [path.name.split("-")[2] for path in copy.glob("LaMP-*")] == ["zero"]
