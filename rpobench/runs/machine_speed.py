@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PROMPT = 256  # tokens of a sample's prompt
 READ_ROWS, WRITTEN_ROWS, SAMPLED_ROWS, TRAINED_ROWS = 4, 32, 16, 2
 STEPS = 6  # tokens that each row of a sample writes
+BESIDE = 1.6  # times the tokens alone: ragged batches, evaluations, checkpoints, files (docs/performance.md)
 SHORTEST = 1e-4  # seconds: less is within the error of a clock
 ANSWER = 64  # tokens of a training row that bear a loss
 
@@ -42,12 +43,13 @@ class MachineSpeed:
 
     def seconds(self, work: TokenWork) -> float:
         """Compute how long work takes at this speed."""
-        return (
+        tokens_alone = (
             work.read / self.read
             + work.written / self.written
             + work.sampled / self.sampled
             + work.trained / self.trained
         )
+        return BESIDE * tokens_alone
 
 
 def measure_speed(model: TransformersModel, *, trains: bool) -> MachineSpeed:
@@ -104,10 +106,10 @@ def _measure_training(checkpoint: Path, draw_rows: Callable[[int, int], list[lis
 
     with silence_libraries():
         policy = new_policy(checkpoint, rank=16, seed=0)
+        sampler = MergedSampler(checkpoint) if mixed_precision() and not torch.cuda.is_available() else None
     device = "cuda" if torch.cuda.is_available() else "cpu"
     policy = policy.to(device)
     optimizer = torch.optim.AdamW(weight for weight in policy.parameters() if weight.requires_grad)
-    sampler = MergedSampler(checkpoint) if mixed_precision() and device == "cpu" else None
     autocast = torch.autocast(device, torch.bfloat16, enabled=mixed_precision())
 
     def sample(tokens: int) -> None:

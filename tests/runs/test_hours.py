@@ -14,7 +14,7 @@ from rpobench.models.local.transformers import TransformersModel
 from rpobench.runs import hours
 from rpobench.runs.benchmark import rehearse, run
 from rpobench.runs.hours import Hours, TimedWork, format_minutes
-from rpobench.runs.machine_speed import MachineSpeed, measure_speed
+from rpobench.runs.machine_speed import BESIDE, MachineSpeed, measure_speed
 from rpobench.runs.plan import Plan, make_plan
 
 SPEED = MachineSpeed(read=1000, written=100, sampled=50, trained=200, peak_memory=3_000_000_000)
@@ -54,8 +54,10 @@ def minutes_by_part(estimated: Hours) -> dict[str, float]:
 
 
 def test_seconds_follow_from_tokens_and_speeds() -> None:
-    assert SPEED.seconds(TokenWork(read=2000, written=100, sampled=100, trained=100)) == 2 + 1 + 2 + 0.5
-    assert SPEED.seconds(TokenWork(read=1) * 3 + TokenWork(read=1)) == 0.004
+    seconds = SPEED.seconds(TokenWork(read=2000, written=100, sampled=100, trained=100))
+
+    assert seconds == pytest.approx(BESIDE * (2 + 1 + 2 + 0.5))
+    assert SPEED.seconds(TokenWork(read=1) * 3 + TokenWork(read=1)) == pytest.approx(BESIDE * 0.004)
 
 
 def test_twice_the_examples_take_twice_the_time(tmp_path: Path, spec: str, measured: list[str]) -> None:
