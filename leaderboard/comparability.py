@@ -50,6 +50,7 @@ def check_same_examples(task: str, first: StoredRun, second: StoredRun) -> None:
     facts: dict[str, tuple[Any, Any]] = {
         "data sha256": (first.spec.data.sha256[:12], second.spec.data.sha256[:12]),
         "split": (first.spec.data.split, second.spec.data.split),
+        "drawn users": (first.spec.data.users, second.spec.data.users),
         "limit": (first.spec.data.limit, second.spec.data.limit),
         "task version": (first.spec.task, second.spec.task),
         "example ids": (sorted(first.result.scores), sorted(second.result.scores)),

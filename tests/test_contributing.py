@@ -24,7 +24,8 @@ from rpobench.leaderboard.rows import group_runs
 from run_answers import good
 
 from rpobench import api
-from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig, choose_preset_evidence
+from rpobench.method.config import QUICK_EVIDENCE, EvidenceConfig
+from rpobench.method.presets import choose_preset_evidence
 from rpobench.store.result_store import ResultStore
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

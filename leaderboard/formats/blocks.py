@@ -131,6 +131,8 @@ def section_heading(section: Section) -> str:
         note = " (synthetic, not LaMP)"
 
     limit = f", limit {data.limit}{_sample_note(section)}" if data.limit else ""
+    if data.users:
+        limit = f", {data.users} users{_sample_note(section)}"
     holdout = f", {data.holdout:g} of the users held out" if data.holdout else ""
     return f"{data.source}{world}, split {data.split}{limit}{holdout}{note}, base model {section.base_model}"
 
@@ -138,7 +140,8 @@ def section_heading(section: Section) -> str:
 def _sample_note(section: Section) -> str:
     """Say that the limit left whole users, drawn; nothing where it took the first examples, or all."""
     is_sample = any(section.sample(task).spec.data.sample for task in section.tasks)
-    return " (a sample of users)" if is_sample else ""
+    draw = f", draw {section.data.seed}" if section.data.seed else ""
+    return f" (a sample of users{draw})" if is_sample else ""
 
 
 def sheet_caption(sheet: Sheet, *, second: str = "underlined") -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rpobench.leaderboard.cell_stats import Sheet
-from rpobench.leaderboard.formats.across_models import ACROSS, arrange_across_models
+from rpobench.leaderboard.formats.across_models import ACROSS
 from rpobench.leaderboard.formats.blocks import (
     SIGNIFICANT,
     Block,
@@ -17,6 +17,8 @@ from rpobench.leaderboard.formats.blocks import (
     sheet_caption,
 )
 from rpobench.leaderboard.formats.markdown import REPORTED, REPORTED_HEADS, reported_cells
+from rpobench.leaderboard.formats.over_draws import OVER_DRAWS
+from rpobench.leaderboard.formats.summaries import arrange_summaries
 from rpobench.leaderboard.published import Reported
 
 NEEDS = "% needs \\usepackage{booktabs,graphicx}\n"
@@ -27,6 +29,7 @@ SPECIAL = {
     "↑": "$\\uparrow$", "↓": "$\\downarrow$", "≤": "$\\leq$", SIGNIFICANT: "$^{\\dagger}$",
 }  # fmt: skip
 
+LABELS = {ACROSS: "models", OVER_DRAWS: "draws"}  # what a text refers to a table by
 FORM_BY_RANK = {1: "\\textbf{%s}", 2: "\\underline{%s}"}
 
 Rows = Sequence[Sequence[str]]
@@ -56,9 +59,10 @@ def as_latex(sheets: Sequence[Sheet], reported: Sequence[Reported] = ()) -> str:
             label = f"tab:rpobench-{section_number}-{block_number}"
             tables.append(_format_block(block, Caption(title, label)))
 
-    for number, block in enumerate(arrange_across_models(sheets), start=1):
-        title = f"{escape_tex(ACROSS)}: {escape_tex(block.title)}."
-        tables.append(_format_block(block, Caption(title, f"tab:rpobench-models-{number}")))
+    for heading, blocks in arrange_summaries(sheets).items():
+        for number, block in enumerate(blocks, start=1):
+            title = f"{escape_tex(heading)}: {escape_tex(block.title)}."
+            tables.append(_format_block(block, Caption(title, f"tab:rpobench-{LABELS[heading]}-{number}")))
 
     if reported:
         rows = [list(map(escape_tex, reported_cells(number))) for number in reported]

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 from rpobench.leaderboard.cell_stats import Sheet
-from rpobench.leaderboard.formats.across_models import ACROSS, arrange_across_models
 from rpobench.leaderboard.formats.blocks import (
     SIGNIFICANT,
     Block,
@@ -17,6 +16,7 @@ from rpobench.leaderboard.formats.blocks import (
     section_heading,
     sheet_caption,
 )
+from rpobench.leaderboard.formats.summaries import arrange_summaries
 from rpobench.leaderboard.published import Reported
 from rpobench.leaderboard.unscored import UNSCORED_HEADS
 
@@ -46,10 +46,9 @@ def as_markdown(
         The report.
     """
     parts = [_format_sheet(sheet) for sheet in sheets]
-    blocks = arrange_across_models(sheets)
-    if blocks:
+    for heading, blocks in arrange_summaries(sheets).items():
         tables = [f"{_escape(block.title)}\n\n{_format_block(block)}" for block in blocks]
-        parts.append("\n\n".join([f"## {ACROSS}", *tables]) + "\n")
+        parts.append("\n\n".join([f"## {heading}", *tables]) + "\n")
     if unscored:
         rows = [list(map(_escape, cells)) for cells in unscored]
         parts.append(f"## {UNSCORED_TITLE}\n\n{_format_table(UNSCORED_HEADS, rows)}\n")
@@ -78,9 +77,10 @@ def print_report(sheets: Sequence[Sheet], console: Console, unscored: Sequence[S
             print_columns(_terminal_columns(block), title=title, caption=caption, screen=console)
             console.print()
 
-    for block in arrange_across_models(sheets):
-        print_columns(_terminal_columns(block), title=f"{ACROSS}: {block.title}", screen=console)
-        console.print()
+    for heading, blocks in arrange_summaries(sheets).items():
+        for block in blocks:
+            print_columns(_terminal_columns(block), title=f"{heading}: {block.title}", screen=console)
+            console.print()
 
     if unscored:
         columns = []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rpobench.store.stored_run import StoredRun
     from rpobench.terminal import TableColumn
 
-GROUPS = ("tasks", "methods", "models", "retrievers")
+GROUPS = ("tasks", "methods", "models", "retrievers", "presets")
 
 
 def print_names(
@@ -25,7 +25,7 @@ def print_names(
         str,
         typer.Argument(
             metavar="GROUP",
-            help="tasks, methods, models, retrievers or runs.",
+            help="tasks, methods, models, retrievers, presets or runs.",
             autocompletion=complete_choices(*GROUPS, "runs"),
         ),
     ],
@@ -34,11 +34,14 @@ def print_names(
 ) -> None:
     """Name what there is: of methods what they train and where they apply, of runs their scores."""
     from rpobench import registry
+    from rpobench.method.presets import PRESETS
 
     check_choice("list", group, (*GROUPS, "runs"))
     if group == "runs":
         stored_runs = _find_runs(runs)
         names = [run.name for run in stored_runs]
+    elif group == "presets":
+        names = list(PRESETS)
     else:
         names = registry.list_names(group)
 
@@ -46,6 +49,8 @@ def print_names(
         print(json.dumps(names))
     elif group == "methods":
         print_table(_describe_methods())
+    elif group == "presets":
+        print_table(_describe_presets())
     elif group == "runs" and names:
         print_table(_describe_runs(stored_runs))
     elif names:
@@ -84,6 +89,20 @@ def _describe_methods() -> list[TableColumn]:
         TableColumn("trains", [plain_text(_say_training(method)) for method in methods]),
         TableColumn("applies to", [plain_text(_say_tasks(method)) for method in methods], priority=1),
         TableColumn("", [plain_text(_first_sentence(method)) for method in methods], priority=2),
+    ]
+
+
+def _describe_presets() -> list[TableColumn]:
+    """What each preset shows of a history, how much it scores and trains on, and what it is for."""
+    from rpobench.method.presets import PRESETS
+    from rpobench.terminal import TableColumn, plain_text
+
+    presets = list(PRESETS.values())
+    return [
+        TableColumn("preset", [plain_text(preset.name) for preset in presets], is_name=True),
+        TableColumn("shows", [plain_text(preset.describe_evidence({})) for preset in presets], priority=1),
+        TableColumn("examples", [plain_text(preset.describe_amount()) for preset in presets], priority=2),
+        TableColumn("", [plain_text(preset.purpose) for preset in presets], priority=3),
     ]
 
 

@@ -12,7 +12,7 @@ import typer
 from rpobench.types import RpobenchError
 
 SPLITS = ("train", "dev", "test")
-PRESETS = ("quick", "full")
+PRESETS = ("quick", "full", "paper-lamp", "paper-hydra")  # of `rpobench.method.presets`, without importing them
 
 # Groups of options in --help.
 EXAMPLES = "Examples"
@@ -73,8 +73,12 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A knob of a method; may be repeated.")
 ]
 PresetName = Annotated[
-    str,
-    typer.Option(metavar="[quick|full]", help="How much is done.", autocompletion=complete_choices(*PRESETS)),
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="quick (worlds), full (folders), paper-lamp, paper-hydra.",
+        autocompletion=complete_choices(*PRESETS),
+    ),
 ]
 Limit = Annotated[
     int | None,

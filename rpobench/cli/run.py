@@ -60,7 +60,7 @@ BaseModel = Annotated[
         autocompletion=complete_names("models"),
     ),
 ]
-Seeds = Annotated[str, typer.Option(help="Whole numbers, comma-separated.")]
+Seeds = Annotated[str | None, typer.Option(help="Whole numbers, comma-separated; 0, or those of the preset.")]
 Profiles = Annotated[
     str,
     typer.Option(
@@ -134,10 +134,10 @@ def run_methods(
     split: Split = "dev",
     base_model: BaseModel = "smollm2-135m",
     set_: Settings = None,
-    preset: PresetName = "quick",
+    preset: PresetName = None,
     limit: Limit = None,
     train_limit: TrainLimit = None,
-    seed: Seeds = "0",
+    seed: Seeds = None,
     holdout: Holdout = None,
     profiles: Profiles = "own",
     no_swap: NoSwap = False,
@@ -164,7 +164,7 @@ def run_methods(
     """Train and score methods on tasks; continues what was interrupted."""
     from rpobench.runs.plan import make_plan
 
-    settings, seeds = parse_settings(set_ or []), _parse_seeds(seed)
+    settings, seeds = parse_settings(set_ or []), None if seed is None else _parse_seeds(seed)
     check_choice("--profiles", profiles, ("own", "swapped"))
 
     what: dict[str, Any] = {"method": method, "task": task, "settings": settings, "preset": preset, "seeds": seeds}

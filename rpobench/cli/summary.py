@@ -40,6 +40,7 @@ def _make_columns(runs: Sequence[RunSummary]) -> list[TableColumn]:
         TableColumn("task", [plain_text(run.task) for run in runs], is_name=True),
         TableColumn("method", [plain_text(run.row or run.method) for run in runs], is_name=True),
         TableColumn("seed", [Text(_format_seed(run)) for run in runs], priority=1, is_number=True, is_name=True),
+        *_make_draw_column(runs),
         TableColumn("metric", [plain_text(run.metric_label) for run in runs], priority=2),
         _make_numbers("draft", 4, lambda run: format_score(run.references.draft), runs),
         TableColumn(answers, [Text(_format_answers(run), "bold") for run in runs], is_number=True),
@@ -56,6 +57,14 @@ def _make_columns(runs: Sequence[RunSummary]) -> list[TableColumn]:
     if any(run.kept_share is not None for run in runs):
         columns.append(_make_numbers("drafts kept", 8, _format_kept_share, runs))
     return columns
+
+
+def _make_draw_column(runs: Sequence[RunSummary]) -> list[TableColumn]:
+    """The draws of users, where there are several."""
+    draws = [run.draw for run in runs]
+    if len(set(draws)) < 2:
+        return []
+    return [TableColumn("draw", [Text("-" if draw is None else str(draw)) for draw in draws], is_number=True)]
 
 
 def _make_numbers(heading: str, priority: int, format_cell: Cell, runs: Sequence[RunSummary]) -> TableColumn:

@@ -39,7 +39,7 @@ def transfer(
     data: Data = "synth",
     split: Annotated[str, typer.Option(help="dev or test.")] = "dev",
     set_: Settings = None,
-    preset: PresetName = "quick",
+    preset: PresetName = None,
     limit: Limit = None,
     train_limit: TrainLimit = None,
     seed: Annotated[int, typer.Option(min=0, help="Of training, sampling and swapping.")] = 0,

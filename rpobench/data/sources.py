@@ -45,6 +45,8 @@ class Source:
         split: The split that is scored: "train", "dev" or "test".
         scored_limit: Most examples to score; None for all that there are.
         training_limit: Most examples to train on; None for all that there are.
+        scored_users: How many users to score, where `scored_limit` does not say it; None for all that there are.
+        training_users: How many users to train on, likewise.
         holdout: The share of the scored split's users to score, between 0 and 1; the others train. None where a folder
             has a train split, and for a world, which has training users of its own.
         seed: Decides which users `holdout` scores, and which a limit leaves of a folder.
@@ -56,6 +58,8 @@ class Source:
     split: str = "dev"
     scored_limit: int | None = None
     training_limit: int | None = None
+    scored_users: int | None = None
+    training_users: int | None = None
     holdout: float | None = None
     seed: int = 0
     sample: str | None = USERS
@@ -83,7 +87,7 @@ class Source:
         data = load_official(task, Path(self.data), self.split, may_lack_targets=is_test)
         if self.holdout is not None:
             data = split_users(data, self.holdout, seed=self.seed)[1]
-        return self._leave(data, self.scored_limit)
+        return self._leave(data, self.scored_limit, self.scored_users)
 
     def load_training(self, task: Task) -> DataSet:
         """Load the training examples: the train split, or with `holdout` the other users of the scored split.
@@ -107,14 +111,19 @@ class Source:
             data = load_official(task, folder, "train")
         else:
             raise MissingData(f"{folder}: no train split of {task.name}: --holdout 0.5 trains on half of the users")
-        return self._leave(data, self.training_limit)
+        return self._leave(data, self.training_limit, self.training_users)
 
-    def spec(self, data: DataSet, limit: int | None) -> DataSpec:
+    def has_train_split(self, task: Task) -> bool:
+        """Say whether it is a folder that has training examples of its own for this task."""
+        return self._world is None and has_split(task, Path(self.data), "train")
+
+    def spec(self, data: DataSet, limit: int | None, *, users: int | None = None) -> DataSpec:
         """Make the part of a spec that names this data.
 
         Args:
             data: What was loaded.
             limit: The limit that the user gave; None for all.
+            users: How many users were drawn, where a preset says that; None where nothing counts users.
 
         Returns:
             The data spec.
@@ -124,11 +133,18 @@ class Source:
             split=data.split,
             limit=limit,
             holdout=self.holdout,
-            seed=self._world.seed if self._world is not None else self.seed,
+            seed=self._choose_spec_seed(data),
+            users=users if data.sample else None,
             sample=data.sample,
             sha256=data.sha256,
             by_content=self._world is None,
         )
+
+    def _choose_spec_seed(self, data: DataSet) -> int:
+        """The seed that decided on the examples; 0 where nothing was drawn."""
+        if self._world is not None:
+            return self._world.seed
+        return self.seed if data.sample or self.holdout is not None else 0
 
     @property
     def is_generated(self) -> bool:
@@ -159,10 +175,10 @@ class Source:
             )
         return _World(version, int(seed or 0), parse_knobs(knobs))
 
-    def _leave(self, data: DataSet, limit: int | None) -> DataSet:
-        """Leave at most `limit` examples of a folder."""
+    def _leave(self, data: DataSet, limit: int | None, users: int | None) -> DataSet:
+        """Leave at most `limit` examples of a folder, or those of so many users."""
         if self.sample == USERS:
-            return sample_users(data, limit, seed=self.seed)
+            return sample_users(data, limit, users=users, seed=self.seed)
         return replace(data, labelled=data.labelled[:limit])
 
     def _generate(self, task: Task, world: _World, split: str, limit: int | None) -> DataSet:

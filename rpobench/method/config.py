@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -54,25 +53,3 @@ class EvidenceConfig(MethodConfig):
 
 # What every method that reads evidence takes in `quick`: equal between methods, and short enough for two cores.
 QUICK_EVIDENCE = {"k": 8, "max_prompt_tokens": 256, "max_evidence_tokens": 110}
-
-EVIDENCE_BY_PRESET: Mapping[str, Mapping[str, Any]] = {"quick": QUICK_EVIDENCE}
-
-
-def choose_preset_evidence(config_class: type[BaseModel], preset: str) -> dict[str, Any]:
-    """Choose the evidence limits that a preset sets of a config, so that every method has its rivals' budget.
-
-    Args:
-        config_class: The knobs of a method.
-        preset: The preset's name.
-
-    Returns:
-        Values by knob; none where the knobs hold no evidence limits. A limit with a default of its own stays as it is.
-    """
-    if not issubclass(config_class, EvidenceConfig):
-        return {}
-
-    values = {}
-    for knob, value in EVIDENCE_BY_PRESET.get(preset, {}).items():
-        if config_class.model_fields[knob].default == EvidenceConfig.model_fields[knob].default:
-            values[knob] = value
-    return values

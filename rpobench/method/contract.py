@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from rpobench.method.answering import reread_prediction
-from rpobench.method.config import EvidenceConfig, MethodConfig, changed_knobs, choose_preset_evidence
+from rpobench.method.config import EvidenceConfig, MethodConfig, changed_knobs
 from rpobench.method.context import FitContext, PredictContext
+from rpobench.method.presets import choose_preset_evidence, choose_preset_knobs
 from rpobench.method.token_work import ModelWork
 from rpobench.store.identity import digest
 from rpobench.task.contract import Task
@@ -205,7 +206,8 @@ def choose_preset_values(method_class: type[Method], preset: str) -> dict[str, A
     Returns:
         Values by knob; none for a preset that changes nothing.
     """
-    return {**choose_preset_evidence(method_class.Config, preset), **method_class.presets.get(preset, {})}
+    evidence = choose_preset_evidence(method_class.Config, preset)
+    return {**evidence, **choose_preset_knobs(method_class.name, preset), **method_class.presets.get(preset, {})}
 
 
 def prompts_digest(method: Method, tasks: Sequence[Task]) -> str | None:

@@ -153,7 +153,7 @@ def find_artefact(plan: Plan) -> TrainedArtefact | None:
 
     if parse_method_names(plan.method) != [run.method]:
         raise RpobenchError(f"--adapter {plan.adapter}: is a run of {run.method}: give --method {run.method}")
-    if plan.seeds != (run.seed,):
+    if plan.chosen_seeds != (run.seed,):
         raise RpobenchError(f"--adapter {plan.adapter}: was trained with seed {run.seed}: give --seed {run.seed}")
     if run.fit is None:
         raise RpobenchError(f"--adapter {plan.adapter}: {run.method} trains nothing that could be applied")

@@ -131,10 +131,11 @@ def _prepare_runs(plan: Plan, store: ResultStore) -> tuple[LanguageModel, list[M
     base_model = preparation.base_model
 
     method_runs = []
-    for position, plan_seed in enumerate(plan.seeds):
-        for prepared_method in preparation.methods:
+    draws_users = plan.chosen_preset.draws_users
+    for position, plan_seed in enumerate(plan.chosen_seeds):
+        for prepared_method in preparation.methods_by_seed[plan_seed]:
             is_for_all = serves_every_seed(prepared_method.method, plan.profiles)
-            if is_for_all and position:
+            if is_for_all and position and not draws_users:
                 continue  # the run of the first seed is that of all
 
             seed = SEED_OF_ALL if is_for_all else plan_seed

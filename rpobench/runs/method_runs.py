@@ -204,7 +204,7 @@ class MethodRuns:
 
     def _name(self, task_names: Iterable[str]) -> str:
         """Name tasks and the method in a message, with the seed where there are several."""
-        seed = f" seed {self.runner.seed}" if len(self.plan.seeds) > 1 else ""
+        seed = f" seed {self.runner.seed}" if len(self.plan.chosen_seeds) > 1 else ""
         return f"{', '.join(task_names)} {self.prepared_method.method.name}{seed}"
 
     def _fit_method(self, group: FitGroup) -> Method:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
+from rpobench.data.sources import Source
 from rpobench.method.contract import Method, choose_preset_values
 from rpobench.method.left_out import MOST_LEFT_OUT
+from rpobench.method.presets import PRESETS, Preset
 from rpobench.registry import get_method, load_working_methods, suggest_names
 from rpobench.runs.refusals import MOST_REFUSED, RefusalLimits
 from rpobench.types import RpobenchError
@@ -63,11 +65,12 @@ class Plan:
         split: The split that is scored: "train", "dev" or "test".
         base_model: The spec of the model that is personalized, such as `openai:MODEL`.
         settings: Knobs of the methods with their values (`--set`); a value may be text still to be parsed.
-        preset: How much is done where no option says: "quick" or "full".
+        preset: What decides where no option does, see `rpobench.method.presets`; None for "quick" on a world and "full"
+            on a folder.
         limit: Most examples to score, and to train on, a task; None for the preset's numbers on a world, and for all
             that there are in a folder. Of a folder it leaves a seeded sample of users.
         train_limit: Most examples to train on, a task; None where `limit` says it.
-        seeds: Each seed makes runs of its own.
+        seeds: Each seed makes runs of its own; None for those of the preset.
         holdout: Share of the users to score, in [0, 1]; the others train. None where data has a train split.
         profiles: Whether examples have their own user's profile or another user's.
         swap: Whether each run on own profiles is repeated with swapped ones, as a control.
@@ -94,10 +97,10 @@ class Plan:
     split: str = "dev"
     base_model: str = "smollm2-135m"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    preset: str = "quick"
+    preset: str | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
     train_limit: Annotated[int, Field(ge=1)] | None = None
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None = None
     holdout: Annotated[float, Field(ge=0, le=1)] | None = None
     profiles: Literal["own", "swapped"] = "own"
     swap: bool = True
@@ -118,6 +121,24 @@ class Plan:
     max_left_out: Share = MOST_LEFT_OUT
     retry_unanswered: bool = False
     label: Annotated[str, AfterValidator(check_label)] | None = None
+
+    @property
+    def chosen_preset(self) -> Preset:
+        """The preset, whether it was named or goes with the data.
+
+        Raises:
+            RpobenchError: There is no such preset, or it is not for synthetic worlds.
+        """
+        is_world = Source(self.data).is_generated
+        preset = get_preset(self.preset or ("quick" if is_world else "full"))
+        if is_world and preset.examples is None:
+            raise RpobenchError(f"--preset {preset.name}: is for official folders: give --data DIR, or leave it out")
+        return preset
+
+    @property
+    def chosen_seeds(self) -> tuple[int, ...]:
+        """The seeds, whether they were given or are those of the preset."""
+        return self.seeds or self.chosen_preset.seeds
 
     @property
     def model_spec(self) -> str:
@@ -171,11 +192,12 @@ def make_plan(**options: Any) -> Plan:
         raise RpobenchError(f"--{option} {first['input']}: {first['msg']}") from error
 
 
-def parse_task_names(text: str) -> dict[str, bool]:
+def parse_task_names(text: str, all_tasks: Sequence[str] = ALL_TASKS) -> dict[str, bool]:
     """Read which tasks `--task` means.
 
     Args:
-        text: Names separated by commas; `all` stands for LaMP-1 to LaMP-7.
+        text: Names separated by commas; `all` may stand among them.
+        all_tasks: What `all` stands for.
 
     Returns:
         For each name, in order, whether it was named by itself. Only a task that `all` brought may lack data.
@@ -184,7 +206,7 @@ def parse_task_names(text: str) -> dict[str, bool]:
 
     task_names: list[str] = []
     for part in parts:
-        task_names += ALL_TASKS if part == "all" else (part,)
+        task_names += all_tasks if part == "all" else (part,)
     return {name: name in parts for name in task_names}
 
 
@@ -237,7 +259,7 @@ def configure_methods(plan: Plan) -> list[Method]:
     Raises:
         RpobenchError: The preset, a method, an option of `--set` or its value is unknown.
     """
-    get_preset(plan.preset)
+    preset = plan.chosen_preset
     method_classes = [get_method(name) for name in parse_method_names(plan.method)]
     if plan.label and len(method_classes) > 1:
         raise RpobenchError(f"--label {plan.label}: is of one row, and --method {plan.method} makes several: give one")
@@ -249,11 +271,11 @@ def configure_methods(plan: Plan) -> list[Method]:
         if knob not in knobs:
             raise RpobenchError(f"--set {knob}: no such option of {plan.method}: {suggest_names(knob, sorted(knobs))}")
 
-    return [method_class(_configure(method_class, plan)) for method_class in method_classes]
+    return [method_class(_configure(method_class, plan, preset)) for method_class in method_classes]
 
 
-def _configure(method_class: type[Method], plan: Plan) -> BaseModel:
-    values = choose_preset_values(method_class, plan.preset)
+def _configure(method_class: type[Method], plan: Plan, preset: Preset) -> BaseModel:
+    values = choose_preset_values(method_class, preset.name)
     values |= {knob: value for knob, value in plan.settings.items() if knob in method_class.Config.model_fields}
     return make_config(method_class, values)
 
@@ -280,27 +302,11 @@ def make_config(method_class: type[Method], values: Mapping[str, Any]) -> BaseMo
         raise RpobenchError(f"--set {knob}={first['input']}: {first['msg']}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """How many examples a run takes where `--limit` does not say.
-
-    Attributes:
-        scored: Examples scored, a task.
-        trained: Training examples, a task.
-    """
-
-    scored: int
-    trained: int
-
-
-PRESETS = {"quick": Preset(scored=32, trained=40), "full": Preset(scored=200, trained=128)}
-
-
 def get_preset(name: str) -> Preset:
     """Look up a preset.
 
     Args:
-        name: `quick` or `full`.
+        name: Such as `quick`.
 
     Returns:
         The preset.

@@ -53,6 +53,7 @@ class RunSummary:
         knobs: The method's knobs that differ from their defaults.
         base_model: The identity of the base model.
         data: Data set, of a made-up world which, and split, in words.
+        draw: The seed that the users were drawn with; None where all are there.
         unscored: Whether the split has no targets, so that there are no metrics.
     """
 
@@ -74,6 +75,7 @@ class RunSummary:
     knobs: Mapping[str, Any] = field(default_factory=dict)
     base_model: str = ""
     data: str = ""
+    draw: int | None = None
     unscored: bool = False
 
     @property
@@ -143,6 +145,7 @@ def summarize(task: Task, run: StoredRun, control: StoredRun | None) -> RunSumma
         knobs=run.spec.knobs or {},
         base_model=run.spec.base_model,
         data=describe_data(run.spec.data, synthetic=result.synthetic),
+        draw=run.spec.data.seed if run.spec.data.sample else None,
         unscored=result.unscored,
     )
 
@@ -152,4 +155,6 @@ def describe_data(data: DataSpec, *, synthetic: bool) -> str:
     world = f", world {data.seed}" if synthetic else ""
     holdout = f", {data.holdout:g} of the users held out" if data.holdout else ""
 
-    return f"{data.source}{world}, split {data.split}{holdout}"
+    drawn = f", users drawn with seed {data.seed}" if data.sample else ""
+
+    return f"{data.source}{world}, split {data.split}{holdout}{drawn}"

@@ -64,8 +64,9 @@ def _locate(runs: Sequence[StoredRun]) -> list[Location]:
         data = run.spec.data
         # A made-up world is one by its seed and size; in a folder the tasks have sizes of their own.
         world = (data.seed, run.result.n) if run.result.synthetic else ()
+        draw = (data.users, data.seed) if data.users or (data.sample and data.seed) else ()
         base_model = comparable_identity(run.spec.base_model)
-        heading = (source_names[data.source], data.split, data.holdout, data.limit, *world, base_model)
+        heading = (source_names[data.source], data.split, data.holdout, data.limit, *world, *draw, base_model)
 
         known_variants = variants.setdefault((*heading, run.task_name), [])
         variant = (run.spec.task, data.sha256, run.environment.comparable_prompts)

@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rpobench.method.config import EVIDENCE_BY_PRESET
 from rpobench.method.contract import choose_preset_values
+from rpobench.method.presets import PRESETS
 from rpobench.registry import get_method
 from rpobench.store.identity import comparable_identity, former_identity
 from rpobench.store.stored_run import StoredRun
@@ -179,7 +179,8 @@ def _read_presets(method: str) -> Sequence[Mapping[str, Any]]:
         return []
 
     presets = []
-    for name in sorted(EVIDENCE_BY_PRESET.keys() | method_class.presets.keys()):
+    names = {name for name, preset in PRESETS.items() if preset.names_rows and preset.evidence}
+    for name in sorted(names | method_class.presets.keys()):
         values = choose_preset_values(method_class, name)
         config = _read_config(method, values)
         if config is not None:

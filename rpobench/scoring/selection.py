@@ -95,7 +95,8 @@ class RunFilter:
         base_model: Base models as they are typed, or their identities as reports print them.
         settings: Values of knobs, as `--set` takes them.
         label: Labels.
-        data: Data sets as tables name them, worlds of them (`synth-v1:11`), or the paths of official folders.
+        data: Data sets as tables name them, worlds or draws of them (`synth-v1:11`, `lamp:1`), or the paths of
+            official folders.
         seed: Seeds.
         split: The split.
         limit: The limit, 0 for runs without one.
@@ -247,7 +248,7 @@ def _labels_of(run: Candidate) -> Sequence[str]:
 
 def _world_of(run: Candidate) -> str:
     data = run.spec.data
-    return f"{data.source}:{data.seed}" if run.is_synthetic else data.source
+    return f"{data.source}:{data.seed}" if run.is_synthetic or data.sample else data.source
 
 
 def _limit_of(run: Candidate) -> str:
@@ -261,13 +262,16 @@ def _has_base_model(run: Candidate, name: str) -> bool:
 
 
 def _has_data(run: Candidate, name: str) -> bool:
-    """Whether this names the run's data: a source, one of its worlds, `synth` for any version, or a folder's path."""
+    """Whether this names the run's data: a source, one of its worlds or draws, `synth` for any version, or a path."""
     source, _, world = name.partition(":")
     if run.is_synthetic:
         versions = (run.spec.data.source, run.spec.data.source.split("-v")[0])
         return source in versions and world in ("", str(run.spec.data.seed))
 
-    return run.spec.data.source in (name, Path(name).resolve().name)
+    data = run.spec.data
+    if data.sample and world == str(data.seed) and data.source == source:
+        return True
+    return data.source in (name, Path(name).resolve().name)
 
 
 def _spells(value: object, text: str) -> bool:

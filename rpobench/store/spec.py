@@ -60,6 +60,7 @@ class DataSpec(BaseModel):
     limit: int | None = None
     holdout: float | None = None
     seed: int = 0  # the world seed of synth, the user split of a holdout and the sample of users
+    users: int | None = None  # of a folder: how many were drawn, where a preset counts users and not examples
     sample: str | None = None  # the rule by which `limit` left a part of a folder, "users"; None: the first of the file
     sha256: str  # of the examples and targets as loaded
     by_content: bool = False  # of a folder: its hash names it, and `source` is for readers
@@ -67,7 +68,7 @@ class DataSpec(BaseModel):
     @model_serializer(mode="wrap")
     def _leave_out_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content: dict[str, Any] = serialize(self)
-        for name in ("by_content", "sample"):
+        for name in ("by_content", "sample", "users"):
             if not content.get(name):  # as earlier versions wrote and hashed it
                 content.pop(name, None)
         return content

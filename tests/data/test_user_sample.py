@@ -137,3 +137,28 @@ def test_the_first_of_a_world_are_scored() -> None:
 
     assert ids_of(scored.labelled) == ids_of(Source("synth:3", scored_limit=9).load_scored(TASK).labelled)[:4]
     assert source.spec(scored, 4).sample is None
+
+
+@pytest.mark.parametrize("count", range(1, len(SIZES)))
+def test_so_many_users_are_drawn_with_all_their_examples(data: DataSet, count: int) -> None:
+    sample = sample_users(data, None, users=count, seed=3)
+
+    users = users_of(sample.labelled)
+    assert len(users) == count and sample.sample == "users"
+    assert list(sample.labelled) == [pair for pair in data.labelled if pair.example.user_id in users]
+
+
+@pytest.mark.parametrize("count", [len(SIZES), 99])
+def test_a_count_that_leaves_nobody_out_draws_nobody(data: DataSet, count: int) -> None:
+    assert sample_users(data, None, users=count, seed=3) is data
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_drawn_users_are_found_again_by_their_examples(folder: Path, seed: int) -> None:
+    source = Source(str(folder), scored_users=4, seed=seed)
+    scored = source.load_scored(TASK)
+    spec = source.spec(scored, None, users=4)
+
+    restored = restore_source(spec, len(scored.labelled), str(folder)).load_scored(TASK)
+
+    assert restored.sha256 == scored.sha256 and (spec.users, spec.seed) == (4, seed)

@@ -8,7 +8,8 @@ import pytest
 from fixed_sources import FixedDrafts
 
 from rpobench.api import EvidenceConfig, Method, MethodConfig, PredictContext, RpobenchError
-from rpobench.method.config import QUICK_EVIDENCE, choose_preset_evidence
+from rpobench.method.config import QUICK_EVIDENCE
+from rpobench.method.presets import choose_preset_evidence
 from rpobench.models.scripted import ScriptedModel
 from rpobench.registry import get_method, get_task
 from rpobench.runs import plan as plans
