@@ -154,6 +154,17 @@ def _fits(line: Line) -> Value:
     return " ".join(run.spec.fit for run in line.cell.runs if run.spec.fit)
 
 
+def _sources(line: Line) -> Value:
+    """Where the data comes from; nothing where it does not say so itself."""
+    origin = line.sheet.section.origin(line.task)
+    return origin.describe() if origin else None
+
+
+def _licence(line: Line) -> Value:
+    origin = line.sheet.section.origin(line.task)
+    return origin.licences if origin else None
+
+
 def _cost_each(cost: Cost) -> Callable[[Line], Value]:
     """What one example cost."""
     return lambda line: cost_per_example(line.cell, cost)
@@ -270,6 +281,8 @@ COLUMNS = (
     Column("fit", _fits, main_only=True),
     Column("failed", lambda line: sum(run.result.failed for run in line.cell.runs)),
     Column("unanswered", lambda line: count_unanswered(line.cell.runs)),
+    Column("sources", _sources),
+    Column("licence", _licence),
     Column("helped", _helped, in_csv=False, page_title="helped", form=".0%"),
     Column("harmed", _harmed, in_csv=False, page_title="harmed", form=".0%"),
     Column("tokens_each", _cost_each("tokens"), in_csv=False, page_title="tokens", form=".0f"),

@@ -177,11 +177,16 @@ def _page_data(sheets: Sequence[Sheet], options: PageOptions) -> PageData:
 
 def _choose_folder(run: StoredRun, data: Sequence[str]) -> str | None:
     """The folder that a run's examples are read from; None for synthetic data, and where no folder was named."""
-    folders = [name for name in data if Path(name).is_dir()]
+    from rpobench.store.origin import COMMONS
+
+    folders = [name for name in data if Path(name.removeprefix(COMMONS)).is_dir()]
     if run.result.synthetic or not folders:
         return None
 
-    namesakes = [folder for folder in folders if Path(folder).resolve().name == run.spec.data.source]
+    namesakes = []
+    for folder in folders:
+        if Path(folder.removeprefix(COMMONS)).resolve().name == run.spec.data.source:
+            namesakes.append(folder)
     return (namesakes or folders)[0]
 
 

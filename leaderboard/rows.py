@@ -13,6 +13,7 @@ from statistics import fmean
 
 from rpobench.scoring.locations import group_by_location
 from rpobench.scoring.row_labels import label_runs
+from rpobench.store.origin import DataOrigin
 from rpobench.store.spec import DataSpec
 from rpobench.store.stored_run import StoredRun
 from rpobench.types import RpobenchError
@@ -97,6 +98,11 @@ class Section:
     def sample(self, task: str) -> StoredRun:
         """Any run on this task: all have the same data and prompts."""
         return next(row[task].sample for row in self.cells.values() if task in row)
+
+    def origin(self, task: str) -> DataOrigin | None:
+        """Where a task's data comes from; None where no run knows it."""
+        origins = (row[task].sample.result.origin for row in self.cells.values() if task in row)
+        return next((origin for origin in origins if origin is not None), None)
 
     def reference(self, name: str, task: str, metric: str) -> float | None:
         """The metric of a reference of this task's data; None where no run knows it, as of an earlier version."""

@@ -150,6 +150,7 @@ def sheet_caption(sheet: Sheet, *, second: str = "underlined") -> str:
     facts = "; ".join(_task_facts(section, task) for task in section.tasks)
     sentences = [
         f"Scored on {section.data.source}: {facts}.",
+        *_origin_sentences(section),
         *_versions_sentence(section),
         f"↑ higher, ↓ lower is better; the best method of a column is bold, the second {second}; "
         "95% intervals over users, and over seeds where there are several.",
@@ -169,6 +170,17 @@ def sheet_caption(sheet: Sheet, *, second: str = "underlined") -> str:
         sentences.append(f"{SIGNIFICANT} differs from {sheet.against} ({test}).")
 
     return " ".join(sentences)
+
+
+def _origin_sentences(section: Section) -> list[str]:
+    """Say where the data comes from and under which licences it is; nothing where it does not say so itself."""
+    tasks_by_origin: dict[str, list[str]] = {}
+    for task in section.tasks:
+        origin = section.origin(task)
+        if origin is not None:
+            tasks_by_origin.setdefault(origin.describe(), []).append(task)
+
+    return [f"Data of {', '.join(tasks)}: {origin}." for origin, tasks in tasks_by_origin.items()]
 
 
 def _certainty_sentences(sheet: Sheet) -> list[str]:

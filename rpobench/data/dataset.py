@@ -7,9 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from rpobench.data.lazy_examples import list_examples, list_ids, list_targets
 from rpobench.types import UNSCORED, Example, Labelled, RpobenchError
+
+if TYPE_CHECKING:
+    from rpobench.store.origin import DataOrigin
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class DataSet:
         topics: What an example or a profile item is about, by its id; empty for real data.
         users: Whether the ids of users were "given" or "inferred".
         synthetic: Whether users and texts are made up.
+        origin: Where the examples come from and under which licence; None where the data does not say.
         sample: By which rule a part of the examples was left out, see `rpobench.data.user_sample`; None where all are
             there, or the first of them.
         has_targets: Whether there are targets. LaMP withholds those of its test split: then every target is empty, and
@@ -40,6 +45,7 @@ class DataSet:
     topics: Mapping[str, str] = field(default_factory=dict)
     users: str = "given"
     synthetic: bool = False
+    origin: DataOrigin | None = None
     sample: str | None = None
     has_targets: bool = True
     withholds_texts: bool = False

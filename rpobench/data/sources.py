@@ -19,6 +19,7 @@ from rpobench.data.official.folder import (
 from rpobench.data.synth.knobs import Knobs, format_knobs, parse_knobs
 from rpobench.data.synth.world import MECHANISMS, SYNTH_VERSION, VERSIONS, generate
 from rpobench.data.user_sample import USERS, sample_users
+from rpobench.store.origin import COMMONS
 from rpobench.store.spec import DataSpec
 from rpobench.task.contract import Task
 from rpobench.types import RpobenchError
@@ -41,7 +42,7 @@ class Source:
 
     Attributes:
         data: `synth`, `synth:SEED?KNOBS` for another world, `synth-v1:SEED?KNOBS` for one of an older version, or the
-            path of an official folder.
+            path of an official folder, also after `commons:` where `rpobench data build` made it.
         split: The split that is scored: "train", "dev" or "test".
         scored_limit: Most examples to score; None for all that there are.
         training_limit: Most examples to train on; None for all that there are.
@@ -84,7 +85,7 @@ class Source:
             return self._generate(task, self._world, self.split, self.scored_limit)
 
         is_test = self.split == "test" and self.holdout is None
-        data = load_official(task, Path(self.data), self.split, may_lack_targets=is_test)
+        data = load_official(task, self._folder, self.split, may_lack_targets=is_test)
         if self.holdout is not None:
             data = split_users(data, self.holdout, seed=self.seed)[1]
         return self._leave(data, self.scored_limit, self.scored_users)
@@ -104,7 +105,7 @@ class Source:
         if self._world is not None:
             return self._generate(task, self._world, "train", self.training_limit)
 
-        folder = Path(self.data)
+        folder = self._folder
         if self.holdout is not None:
             data = split_users(load_official(task, folder, self.split), self.holdout, seed=self.seed)[0]
         elif has_split(task, folder, "train"):
@@ -154,7 +155,22 @@ class Source:
     @property
     def synthetic(self) -> bool:
         """Whether this is the synthetic world, generated here or written to a folder."""
-        return self._world is not None or is_synthetic(Path(self.data))
+        return self._world is not None or is_synthetic(self._folder)
+
+    @cached_property
+    def _folder(self) -> Path:
+        """The folder that `--data` names; after `commons:` one that says where its data comes from."""
+        folder = Path(self.data.removeprefix(COMMONS))
+        if not self.data.startswith(COMMONS):
+            return folder
+
+        from rpobench.data.official.built import MADE_BY, read_build_manifest
+
+        if read_build_manifest(folder) is None:
+            raise RpobenchError(
+                f"--data {self.data}: {folder} has no manifest.json of `{MADE_BY}`: build it, or leave {COMMONS} out"
+            )
+        return folder
 
     @cached_property
     def _world(self) -> _World | None:

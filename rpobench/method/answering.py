@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rpobench.models.completions import STILL_THINKING, read_words
@@ -166,12 +166,24 @@ def fails_for_good(answers: Iterable[CostedAnswer]) -> bool:
     return bool(failed) and all(answer.permanent for answer in failed)
 
 
-def keep_licensed_texts_private(model: LanguageModel, tasks: Iterable[Task]) -> LanguageModel:
-    """Return the model as these tasks may use it: nothing of a licensed task reaches the shared cache of answers."""
-    if any(task.licensed for task in tasks):
-        return without_cache(model)
+@dataclass(frozen=True)
+class TextPrivacy:
+    """Says which texts stay out of caches that others may read.
 
-    return model
+    Attributes:
+        free_tasks: The names of tasks whose data says itself under which licence it is. What the usual data of such a
+            task is bound to does not hold for it.
+    """
+
+    free_tasks: frozenset[str] = frozenset()
+
+    def covers(self, task: Task) -> bool:
+        """Say whether the texts of a task are private."""
+        return task.licensed and task.name not in self.free_tasks
+
+    def restrict(self, model: LanguageModel, tasks: Iterable[Task]) -> LanguageModel:
+        """Return the model as these tasks may use it: no private text reaches the shared cache of answers."""
+        return without_cache(model) if any(map(self.covers, tasks)) else model
 
 
 @contextmanager

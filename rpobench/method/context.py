@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from rpobench.method.answering import answer, content_free_prompt, read_prediction
+from rpobench.method.answering import TextPrivacy, answer, content_free_prompt, read_prediction
 from rpobench.method.config import EvidenceConfig
 from rpobench.method.left_out import LeftOut
 from rpobench.models.protocol import LanguageModel
@@ -196,10 +196,12 @@ class FitContext(Context):
         folder: Where a fit keeps its files. It is the same after a kill, and removed when the fit is finished.
         left_out: Takes training examples that the fit goes on without, since a model refused them. Drafts that were
             refused are in it already, and `get_drafts` lacks them.
+        privacy: What of the training data stays out of shared caches.
     """
 
     folder: Path
     left_out: LeftOut = field(default_factory=LeftOut)
+    privacy: TextPrivacy = field(default_factory=TextPrivacy)
 
 
 @dataclass(frozen=True)

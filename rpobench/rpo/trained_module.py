@@ -89,7 +89,13 @@ class TrainedModule(Method):
             folder=context.folder,
             seed=context.seed,
         )
-        writer = get_writer(self.config, context.folder / "written", seed=context.seed, left_out=context.left_out)
+        writer = get_writer(
+            self.config,
+            context.folder / "written",
+            seed=context.seed,
+            left_out=context.left_out,
+            privacy=context.privacy,
+        )
 
         self._work_folder = context.folder
         self._adapter = train_module(job, train, context, writer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rpobench.method.answering import TextPrivacy
 from rpobench.method.left_out import LeftOut
 from rpobench.registry import get_model
 from rpobench.rpo.config import ModuleConfig, RPOConfig
@@ -12,7 +13,9 @@ from rpobench.rpo.trajectories.rule_writer import RuleWriter
 from rpobench.rpo.trajectories.writer import TrajectoryWriter
 
 
-def get_writer(config: ModuleConfig, folder: Path, *, seed: int, left_out: LeftOut) -> TrajectoryWriter:
+def get_writer(
+    config: ModuleConfig, folder: Path, *, seed: int, left_out: LeftOut, privacy: TextPrivacy | None = None
+) -> TrajectoryWriter:
     """Open the writer that a config asks for. Only RPO's has a choice.
 
     Args:
@@ -20,6 +23,7 @@ def get_writer(config: ModuleConfig, folder: Path, *, seed: int, left_out: LeftO
         folder: Where a teacher keeps what it wrote.
         seed: What a teacher's samples depend on.
         left_out: Takes the examples that a teacher refuses.
+        privacy: What of the examples stays out of shared caches.
 
     Returns:
         The writer.
@@ -39,6 +43,7 @@ def get_writer(config: ModuleConfig, folder: Path, *, seed: int, left_out: LeftO
             max_new_tokens=config.max_new_tokens,
             seed=seed,
             left_out=left_out,
+            privacy=privacy,
         )
 
     return RuleWriter()

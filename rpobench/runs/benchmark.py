@@ -147,6 +147,7 @@ def _prepare_runs(plan: Plan, store: ResultStore) -> tuple[LanguageModel, list[M
                 limits=plan.refusal_limits,
                 label=plan.label,
                 code=prepared_method.code,
+                free_tasks=[task for task, prepared in prepared_method.tasks.items() if prepared.scored.origin],
             )
             method_runs.append(MethodRuns(plan, runner, prepared_method, is_for_all))
     return base_model, method_runs

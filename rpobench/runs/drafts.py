@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rpobench.method.answering import (
+    TextPrivacy,
     answer,
     content_free_prompt,
-    keep_licensed_texts_private,
     name_example_in_error,
     read_prediction,
     reread_prediction,
@@ -60,6 +60,7 @@ class StoredDrafts:
         store: Where the files are.
         model: Makes the drafts that are missing.
         asks_refused: Whether prompts that the model refused before are asked once more.
+        privacy: What of the drafts stays out of shared caches.
         meter: Counts the seconds of drafts and of the other texts.
         notes: Notes which files a run or a fit reads.
     """
@@ -67,6 +68,7 @@ class StoredDrafts:
     store: ResultStore
     model: LanguageModel
     asks_refused: bool = False
+    privacy: TextPrivacy = field(default_factory=TextPrivacy)
     meter: Meter = field(default_factory=Meter)
     notes: ReadNotes = field(init=False)
     _answers_by_file: dict[Path, KeptAnswers] = field(default_factory=dict)
@@ -151,7 +153,7 @@ class StoredDrafts:
         """Let the model draft these examples."""
         chats = [task.prompt(example) for example in examples]
         neutral_chats = [content_free_prompt(task, example) for example in examples]
-        model = keep_licensed_texts_private(self.model, [task])
+        model = self.privacy.restrict(self.model, [task])
 
         with name_example_in_error(task, examples), same_identity(self.model):
             completions = answer(model, task, chats, neutral=neutral_chats)
@@ -164,7 +166,7 @@ class StoredDrafts:
         file = self._find_file(task)
 
         if file not in self._answers_by_file:
-            chunk = batch_size(keep_licensed_texts_private(self.model, [task]), CHUNK)
+            chunk = batch_size(self.privacy.restrict(self.model, [task]), CHUNK)
             self._answers_by_file[file] = KeptAnswers(file, f"{task.name} drafts", chunk, self.meter, self.asks_refused)
         return self._answers_by_file[file]
 

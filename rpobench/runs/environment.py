@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +26,7 @@ from rpobench.types import RpobenchError
 ENVIRONMENT = "environment.json"
 CPU_FACTS = Path("/proc/cpuinfo")  # on Linux
 INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "bf16", "sve")
+FREE_TASKS = "free_tasks"  # of a fit: whose data has a licence of its own
 PACKAGES = ("rpobench", "torch", "transformers", "trl", "peft", "datasets", "rank-bm25", "rouge-score", "scikit-learn")
 
 
@@ -85,15 +86,16 @@ def describe_environment(*, data_sha256: str, hashes: PromptHashes, code: Method
     }
 
 
-def note_fit_environment(folder: Path, code: MethodCode | None) -> None:
+def note_fit_environment(folder: Path, code: MethodCode | None, free_tasks: Iterable[str] = ()) -> None:
     """Note what a new fit is made with; what stands beside a fit that was begun is left as it is.
 
     Args:
         folder: The folder of the fit.
         code: The code of the method.
+        free_tasks: The names of tasks whose data says itself under which licence it is.
     """
     if not any((folder / part).exists() for part in (ENVIRONMENT, "checkpoint", "work")):
-        write_json(folder / ENVIRONMENT, {**_describe_machine(code), SHARED_FILES: []})
+        write_json(folder / ENVIRONMENT, {**_describe_machine(code), SHARED_FILES: [], FREE_TASKS: sorted(free_tasks)})
 
 
 def claim_environment(

@@ -12,7 +12,7 @@ from typing import Any
 from rpobench.data.dataset import DataSet
 from rpobench.data.lazy_examples import list_ids, select_examples
 from rpobench.evidence.source import RankedEvidence
-from rpobench.method.answering import keep_licensed_texts_private, name_example_in_error
+from rpobench.method.answering import TextPrivacy, name_example_in_error
 from rpobench.method.code import MethodCode
 from rpobench.method.context import DraftStore, FitContext, PredictContext
 from rpobench.method.contract import Method
@@ -34,7 +34,7 @@ from rpobench.runs.former_readings import refuse_former_reading
 from rpobench.runs.refusals import RefusalLimits, report_unanswered
 from rpobench.runs.seeds import SeedlessPredictContext, depends_on_seed
 from rpobench.runs.swapped_profiles import swap_profiles
-from rpobench.scoring.result import score
+from rpobench.scoring.result import describe_origin, is_licensed, score
 from rpobench.store.files import write_json
 from rpobench.store.locks import locked
 from rpobench.store.predictions import append_predictions, read_seconds
@@ -61,6 +61,7 @@ class Runner:
         limits: What becomes of examples that the model does not answer.
         label: What the rows of the runs are called; an empty one takes an earlier label away, None leaves it.
         code: The code of the method that is run, which runs and fits note; None where it is not to be noted.
+        free_tasks: The names of tasks whose data says itself under which licence it is.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Runner:
         limits: RefusalLimits | None = None,
         label: str | None = None,
         code: MethodCode | None = None,
+        free_tasks: Iterable[str] = (),
     ) -> None:
         self.store = store
         self.code = code
@@ -81,8 +83,9 @@ class Runner:
         self.texts = texts
         self.limits = limits or RefusalLimits()
         self.label = label
+        self.privacy = TextPrivacy(frozenset(free_tasks))
 
-        self._drafts = StoredDrafts(store, base_model, self.limits.asks_again)
+        self._drafts = StoredDrafts(store, base_model, self.limits.asks_again, self.privacy)
         tell_of_earlier_answers(base_model, self._has_earlier_answers)
         self._evidence = RankedEvidence(
             get_retriever, _load_reference_tokenizer, seed=seed, rankings_folder=cache_folder() / "orders"
@@ -105,7 +108,7 @@ class Runner:
 
         with locked(folder) if is_first() else nullcontext():
             if is_first():
-                note_fit_environment(folder, self.code)
+                note_fit_environment(folder, self.code, self.privacy.free_tasks)
                 claim(folder, spec)
             wait_for_all()
             check_fit_code(self.store, spec, self.code)
@@ -131,7 +134,8 @@ class Runner:
     def find_finished(self, task: Task, data: DataSet, spec: RunSpec) -> StoredRun | None:
         """Find a finished run.
 
-        Where this runner is to show no texts, the stored result is marked so first. The mark stays.
+        Where this runner is to show no texts, the stored result is marked so first. The mark stays. A result of an
+        earlier version also gets what the data says of where it comes from.
 
         Args:
             task: The task.
@@ -159,8 +163,10 @@ class Runner:
         if run.result.unanswered and not all(map(self.limits.is_settled, run.predictions().values())):
             return None
 
-        must_hide_texts = run.result.texts and not self.texts
-        return self._mark_without_texts(run) if must_hide_texts else run
+        changes: dict[str, Any] = {} if run.result.origin else describe_origin(data)
+        if run.result.texts and not self.texts:
+            changes["texts"] = False
+        return self._change_result(run, changes) if changes else run
 
     def run(self, method: Method, task: Task, data: DataSet, spec: RunSpec) -> StoredRun:
         """Predict what is missing, score all of it, and save.
@@ -257,9 +263,9 @@ class Runner:
         make_context = PredictContext if depends_on_seed(method) else SeedlessPredictContext
         return make_context(model, drafts, self._evidence, self.seed, users, evidence_limits=method.evidence_limits)
 
-    def _mark_without_texts(self, run: StoredRun) -> StoredRun:
-        """Mark a run's stored result so that readers leave its texts out, and return the run as it then is."""
-        write_json(run.folder / "result.json", run.result.to_json() | {"texts": False})
+    def _change_result(self, run: StoredRun, changes: Mapping[str, Any]) -> StoredRun:
+        """Set fields of a run's stored result that are no scores, and return the run as it then is."""
+        write_json(run.folder / "result.json", {**run.result.to_json(), **changes})
 
         return self.store.load(run.folder)
 
@@ -292,9 +298,16 @@ class Runner:
         self, method: Method, tasks: Iterable[Task], folder: Path, left_out: LeftOut, attempt: FitAttempt | None
     ) -> FitContext:
         drafts = FitDrafts(self._drafts, attempt, left_out)
-        model = keep_licensed_texts_private(self.base_model, tasks)
+        model = self.privacy.restrict(self.base_model, tasks)
         return FitContext(
-            model, drafts, self._evidence, self.seed, folder, left_out, evidence_limits=method.evidence_limits
+            model,
+            drafts,
+            self._evidence,
+            self.seed,
+            folder,
+            left_out,
+            self.privacy,
+            evidence_limits=method.evidence_limits,
         )
 
     def _has_earlier_answers(self) -> bool:
@@ -329,7 +342,7 @@ class Runner:
         missing = [example for example in examples if example.id not in predictions]
         self.limits.check_run(folder.name, predictions.values(), len(examples))  # a stopped run stops again
 
-        model = keep_licensed_texts_private(self.base_model, [task])
+        model = self.privacy.restrict(self.base_model, [task])
         context = self.make_predict_context(method, model, self._drafts, self.users_folder(method))
         chunk_size = batch_size(model, CHUNK)
         label = f"{task.name} {method.name}{' swapped' if spec.profiles == 'swapped' else ''}"
@@ -384,10 +397,10 @@ class Runner:
         if cost and cost.left_out:
             result["fit_left_out"] = {name: len(ids) for name, ids in cost.left_out.items()}
 
-        result["texts"] = self.texts and (data.synthetic or not task.licensed)
+        result["texts"] = self.texts and not is_licensed(task, data)
         result["schema"] = SCHEMA_VERSION
         result["synthetic"] = data.synthetic
-        return result
+        return result | describe_origin(data)
 
 
 def _load_reference_tokenizer() -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rpobench.runs.refusals import list_unanswered
 from rpobench.scoring.row_labels import label_runs
+from rpobench.store.origin import DataOrigin
 from rpobench.store.spec import DataSpec
 from rpobench.store.stored_run import StoredRun
 from rpobench.task.contract import Task
@@ -52,7 +53,7 @@ class RunSummary:
         serves_every_seed: Whether other seeds would answer alike.
         knobs: The method's knobs that differ from their defaults.
         base_model: The identity of the base model.
-        data: Data set, of a made-up world which, and split, in words.
+        data: Data set, of a made-up world which, and split, in words; and where it comes from, where it says so.
         draw: The seed that the users were drawn with; None where all are there.
         unscored: Whether the split has no targets, so that there are no metrics.
     """
@@ -144,17 +145,18 @@ def summarize(task: Task, run: StoredRun, control: StoredRun | None) -> RunSumma
         seed=run.spec.seed,
         knobs=run.spec.knobs or {},
         base_model=run.spec.base_model,
-        data=describe_data(run.spec.data, synthetic=result.synthetic),
+        data=describe_data(run.spec.data, synthetic=result.synthetic, origin=result.origin),
         draw=run.spec.data.seed if run.spec.data.sample else None,
         unscored=result.unscored,
     )
 
 
-def describe_data(data: DataSpec, *, synthetic: bool) -> str:
-    """Write which data a run was scored on: `synth-v2, world 0, split dev`."""
+def describe_data(data: DataSpec, *, synthetic: bool, origin: DataOrigin | None = None) -> str:
+    """Write which data a run was scored on: `synth-v2, world 0, split dev`; and its sources, where it names them."""
     world = f", world {data.seed}" if synthetic else ""
     holdout = f", {data.holdout:g} of the users held out" if data.holdout else ""
 
     drawn = f", users drawn with seed {data.seed}" if data.sample else ""
+    sources = f", from {origin.describe()}" if origin else ""
 
-    return f"{data.source}{world}, split {data.split}{holdout}{drawn}"
+    return f"{data.source}{world}, split {data.split}{holdout}{drawn}{sources}"

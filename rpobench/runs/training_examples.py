@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rpobench.data.official.folder import is_world_name
 from rpobench.registry import get_task
 from rpobench.rpo.trajectories.file import TRAJECTORIES, StoredTrajectory, read_trajectories
+from rpobench.runs.environment import ENVIRONMENT, FREE_TASKS
+from rpobench.store.files import read_json
 from rpobench.store.result_store import ResultStore
 from rpobench.store.stored_run import StoredRun
 from rpobench.task.contract import Task
@@ -55,7 +58,8 @@ def find_training_trajectories(
 def _is_private(run: StoredRun, task: Task) -> bool:
     """Say whether the texts that a run's fit learned from must not be shown.
 
-    So it is where it learned a licensed task from a folder, or where --no-text marks any run that uses the fit.
+    So it is where it learned a licensed task from a folder that has no licence of its own, or where --no-text marks any
+    run that uses the fit.
     """
     if run.fit_spec is None:
         raise RpobenchError(f"{run.fit_folder}: has no spec.json that says what was learned: move the folder away")
@@ -63,4 +67,12 @@ def _is_private(run: StoredRun, task: Task) -> bool:
     learned_from_folder = any(not is_world_name(data.source) for data in run.fit_spec.data)
     runs_of_fit = ResultStore(run.folder.parent).find_runs(fit=run.spec.fit)
     is_hidden = any(not other.result.texts for other in runs_of_fit)
-    return is_hidden or (task.licensed and learned_from_folder)
+    is_licensed = task.licensed and task.name not in _read_free_tasks(run)
+    return is_hidden or (is_licensed and learned_from_folder)
+
+
+def _read_free_tasks(run: StoredRun) -> Sequence[str]:
+    """Read of which tasks the data that a run's fit learned from had a licence of its own; none of an earlier fit."""
+    file = run.fit_folder / ENVIRONMENT if run.fit_folder else None
+    free_tasks: Sequence[str] = read_json(file).get(FREE_TASKS, []) if file and file.exists() else []
+    return free_tasks

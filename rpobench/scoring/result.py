@@ -9,6 +9,7 @@ from typing import Any
 from rpobench.data.dataset import DataSet
 from rpobench.scoring.floors import rate_data_references
 from rpobench.scoring.references import Reference, rate_answers
+from rpobench.store.results import StoredResult
 from rpobench.task.contract import Task
 from rpobench.types import Labelled, Prediction, Usage
 
@@ -71,8 +72,27 @@ def _leave_unscored(task: Task, data: DataSet, predictions: Mapping[str, Predict
         "evidence": describe_evidence(ordered_predictions, data.topics),
         "users": data.users,
         **({"withhold_texts": True} if data.withholds_texts else {}),
+        **describe_origin(data),
         **count_predictions(task, ordered_predictions),
     }
+
+
+def is_licensed(task: Task, source: DataSet | StoredResult) -> bool:
+    """Say whether texts are bound to the licence of the task's usual data, so that they are not to be shown.
+
+    Args:
+        task: The task.
+        source: The data, or what a result says of it.
+
+    Returns:
+        False where the data is made up, or says itself under which licence it is.
+    """
+    return task.licensed and not source.synthetic and source.origin is None
+
+
+def describe_origin(data: DataSet) -> dict[str, Any]:
+    """Return the field `origin` of a result; nothing where the data does not say where it comes from."""
+    return {"origin": data.origin.model_dump(mode="json")} if data.origin else {}
 
 
 def rate_references(task: Task, data: DataSet, predictions: Sequence[Prediction]) -> dict[str, Reference]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rpobench.registry import suggest_names
 from rpobench.scoring.locations import name_rows
+from rpobench.store.origin import COMMONS
 from rpobench.store.result_store import ResultStore
 from rpobench.store.spec import RunSpec
 from rpobench.store.stored_run import StoredRun
@@ -271,7 +272,7 @@ def _has_data(run: Candidate, name: str) -> bool:
     data = run.spec.data
     if data.sample and world == str(data.seed) and data.source == source:
         return True
-    return data.source in (name, Path(name).resolve().name)
+    return data.source in (name, Path(name.removeprefix(COMMONS)).resolve().name)
 
 
 def _spells(value: object, text: str) -> bool:

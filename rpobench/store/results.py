@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from rpobench.store.files import read_json
+from rpobench.store.origin import DataOrigin
 from rpobench.store.predictions import KEPT_FIELD
+from rpobench.store.shape import Stored
 from rpobench.store.spec import FitSpec, RunSpec
 from rpobench.types import Prediction, RpobenchError
 
@@ -22,16 +24,6 @@ SCHEMA_VERSION = 2  # of result.json; 2 added `examples`
 SHARED_FILES = "shared_files"  # in environment.json of runs and fits: what they read that others may read too
 
 Shape = TypeVar("Shape", bound=BaseModel)
-
-
-class Stored(BaseModel):
-    """What the stored shapes share: frozen, and unknown fields stay in them."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the content as it stands on disk: without the fields that the file lacks, with those unknown here."""
-        return self.model_dump(by_alias=True, exclude_unset=True)
 
 
 class StoredExample(Stored):
@@ -91,6 +83,7 @@ class StoredResult(Stored):
     # Share of the examples whose draft a gate kept; only of methods with a gate.
     kept_draft_share: float | None = Field(None, alias="kept")
     examples: dict[str, StoredExample] | None = None  # from schema 2 on
+    origin: DataOrigin | None = None  # of data that says where it comes from and under which licence
 
 
 def list_known_fields(stored: Stored) -> dict[str, Any]:
@@ -123,7 +116,7 @@ class StoredCode(Stored):
     sha256: str
     distribution: str | None = None
     version: str | None = None
-    modules: dict[str, str] = {}
+    modules: dict[str, str] = Field({})
 
 
 class StoredEnvironment(Stored):

@@ -17,7 +17,7 @@ from rpobench.runs.environment import hash_prompts
 from rpobench.runs.swapped_profiles import swap_profiles
 from rpobench.scoring.by_user import sum_by_user
 from rpobench.scoring.references import BEST_OWN_ITEM, FLOORS
-from rpobench.scoring.result import count_predictions, score
+from rpobench.scoring.result import count_predictions, is_licensed, score
 from rpobench.store.result_store import ResultStore
 from rpobench.store.results import SCHEMA_VERSION, read_run_spec
 from rpobench.store.spec import RunSpec, Spec, digest_of
@@ -285,7 +285,7 @@ def _find_form_faults(run: StoredRun) -> list[str]:
         faults.append(f"result.json: examples: absent, schema {result.schema_version} has them")
     if result.imported != (spec.version == "imported"):
         faults.append(f"result.json: imported does not go with version {spec.version!r} of spec.json")
-    if result.texts and not result.synthetic and get_task(run.task_name).licensed:
+    if result.texts and is_licensed(get_task(run.task_name), result):
         faults.append("result.json: texts must be false, the data's licence does not allow them to be shown")
 
     infinite_paths = find_infinite(result.to_json())

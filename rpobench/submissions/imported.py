@@ -12,7 +12,7 @@ from rpobench.registry import get_task
 from rpobench.runs.environment import describe_environment, hash_prompts
 from rpobench.runs.former_readings import refuse_former_reading
 from rpobench.runs.removal import put_rest_aside
-from rpobench.scoring.result import score
+from rpobench.scoring.result import describe_origin, is_licensed, score
 from rpobench.store.files import write_json
 from rpobench.store.predictions import append_predictions, packed_path, read_predictions
 from rpobench.store.result_store import ResultStore, claim
@@ -111,12 +111,12 @@ def _write_run(
     facts: dict[str, Any] = {
         "seconds": 0.0,
         "fit_seconds": None,
-        "texts": data.synthetic or not task.licensed,
+        "texts": not is_licensed(task, data),
         "schema": SCHEMA_VERSION,
         "synthetic": data.synthetic,
         "imported": True,
     }
-    write_json(folder / "result.json", {**scores, **facts})
+    write_json(folder / "result.json", {**scores, **facts, **describe_origin(data)})
 
 
 def _check_same_predictions(folder: Path, predictions: Mapping[str, Prediction]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rpobench.registry import get_task
+from rpobench.scoring.result import is_licensed
 from rpobench.store.files import read_json
 from rpobench.store.locks import locked
 from rpobench.store.packed_runs import PackedFit, PackedRun, write_packed
@@ -200,7 +201,7 @@ def _find_reason_to_leave_out(
     if scores_only or run.result.withhold_texts or run.result.scores_only:
         return None  # no text goes along
 
-    if task.licensed and not run.result.synthetic:
+    if is_licensed(task, run.result):
         return f"its predictions hold texts of {task.name}'s licensed data"
     # One that is in the set already takes the mark over.
     if not run.result.texts and run.name not in packed_set.runs:

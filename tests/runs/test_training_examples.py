@@ -110,3 +110,6 @@ def test_licensed_texts_that_were_learned_are_not_shown(make_run: Make) -> None:
     check_refusal("not to be shown", licensed_run)
 
     find_training_trajectories(free_run.parent, free_run.name)  # of a task whose texts are free
+
+    write_json(licensed_run.parent / "fits" / "mails" / "environment.json", {"free_tasks": ["LaMP-6"]})
+    find_training_trajectories(licensed_run.parent, licensed_run.name)  # of commits, and not of mails

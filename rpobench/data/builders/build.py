@@ -12,8 +12,9 @@ from rpobench.data.builders.repository import Repository, open_repository
 from rpobench.data.builders.sources import SourceKind, get_source
 from rpobench.data.builders.task_data import TaskData, build_task, explain_nothing
 from rpobench.data.builders.task_rules import TaskRules
-from rpobench.data.official.built import BuiltRepository, BuiltSource
+from rpobench.data.official.built import BuiltSource
 from rpobench.registry import get_task
+from rpobench.store.origin import SourceRepository
 from rpobench.types import RpobenchError
 
 PROFILE_ITEMS = 30  # at most, where nobody says
@@ -105,7 +106,7 @@ def _make_rules(kind: SourceKind, options: BuildOptions) -> TaskRules:
 def _describe(
     kind: SourceKind, clones: Sequence[Repository], options: BuildOptions, parts: Sequence[TaskData]
 ) -> BuiltSource:
-    repositories = [BuiltRepository(name=clone.name, commit=clone.commit, folder=clone.folder) for clone in clones]
+    repositories = [SourceRepository(name=clone.name, commit=clone.commit, folder=clone.folder) for clone in clones]
 
     return BuiltSource(
         source=kind.name,

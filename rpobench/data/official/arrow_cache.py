@@ -20,6 +20,7 @@ import pyarrow as pa
 from filelock import FileLock
 
 from rpobench.data.lazy_examples import LazyExamples
+from rpobench.data.official.built import find_build_manifest
 from rpobench.data.official.inferred_users import SharedItems
 from rpobench.data.official.records import stream_questions
 from rpobench.store.files import read_json, write_json
@@ -128,7 +129,9 @@ def map_questions(task: Task, file: Path) -> tuple[LazyExamples, str]:
 
 def _choose_cache_folder(task: Task, file: Path) -> Path:
     """Return the folder of the entries. Licensed texts stay beside their file: the user's cache may be shared."""
-    return file.resolve().parent / ".rpobench" if task.licensed else cache_folder() / "questions"
+    task_folder = file.resolve().parent
+    is_licensed = task.licensed and find_build_manifest(task_folder, task_folder.name) is None
+    return task_folder / ".rpobench" if is_licensed else cache_folder() / "questions"
 
 
 def _digest(*parts: object) -> str:

@@ -14,26 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rpobench.data.official.manifest import MANIFEST_NAME, WITHHELD
 from rpobench.store.files import write_text
+from rpobench.store.origin import DataOrigin, DataSource, SourceRepository
 from rpobench.types import RpobenchError
 
 MADE_BY: Final = "rpobench data build"
 RULES = 1  # raised when other rules make other files of the same commits
-
-
-class BuiltRepository(BaseModel):
-    """A clone that was read.
-
-    Attributes:
-        name: What readers know it by, such as `git/git`; empty where nobody said.
-        commit: The commit that was read.
-        folder: The folder inside it that was read; empty for all of it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    commit: str
-    folder: str = ""
 
 
 class BuiltCounts(BaseModel):
@@ -72,7 +57,7 @@ class BuiltSource(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
-    repositories: tuple[BuiltRepository, ...]
+    repositories: tuple[SourceRepository, ...]
     licence: str
     least: int
     profile_items: int
@@ -110,6 +95,18 @@ class BuildManifest(BaseModel):
     sources: tuple[BuiltSource, ...] = ()
     files: dict[str, BuiltFile] = {}
 
+    def origin(self, task_name: str) -> DataOrigin:
+        """Say where the examples of a task come from."""
+        sources = []
+        for built in self.sources:
+            counts = built.counts.get(task_name)
+            if counts and any(counts.questions.values()):
+                source = DataSource(
+                    source=built.source, repositories=built.repositories, licence=built.licence, since=built.since
+                )
+                sources.append(source)
+        return DataOrigin(sources=tuple(sources))
+
     def save(self, folder: Path) -> None:
         """Write `manifest.json`, whole or not at all."""
         write_text(folder / MANIFEST_NAME, self.model_dump_json(indent=1) + "\n")
@@ -139,6 +136,24 @@ def read_build_manifest(folder: Path) -> BuildManifest | None:
         return BuildManifest.model_validate_json(content)
     except ValidationError as error:
         raise RpobenchError(f"{file}: is damaged: build the folder again with `{MADE_BY}`") from error
+
+
+def find_build_manifest(folder: Path, task_folder_name: str) -> BuildManifest | None:
+    """Read the manifest of a built folder, also where a task's own folder is given.
+
+    Args:
+        folder: The folder that was built, or that of a task in it.
+        task_folder_name: The name of the task's folder, such as `LaMP_6`.
+
+    Returns:
+        The manifest; None where the folder was not built, or without this task.
+    """
+    resolved_folder = folder.resolve()
+    built_folder = resolved_folder.parent if resolved_folder.name == task_folder_name else resolved_folder
+    manifest = read_build_manifest(built_folder)
+
+    has_task = manifest is not None and any(name.startswith(f"{task_folder_name}/") for name in manifest.files)
+    return manifest if has_task else None
 
 
 def describe_file(file: Path) -> BuiltFile:

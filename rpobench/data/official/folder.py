@@ -45,7 +45,7 @@ def load_official(
             `rpobench data download` fetched or `rpobench data build` made.
     """
     # Both bring pydantic, which `--help` need not wait for.
-    from rpobench.data.official.built import check_built
+    from rpobench.data.official.built import check_built, find_build_manifest
     from rpobench.data.official.manifest import check_pinned, withholds_texts
 
     questions_file, outputs_file = locate_split(task, folder, split)
@@ -61,6 +61,7 @@ def load_official(
         check_targets(task, targets, str(outputs_file))
     else:
         targets = dict.fromkeys(list_ids(examples), "")
+    manifest = find_build_manifest(folder, official_name(task.name))
 
     return DataSet(
         task.name,
@@ -71,6 +72,7 @@ def load_official(
         synthetic=is_synthetic(folder),
         has_targets=has_targets,
         withholds_texts=withholds_texts(questions_file),
+        origin=manifest.origin(task.name) if manifest else None,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from rpobench.method.answering import keep_licensed_texts_private
+from rpobench.method.answering import TextPrivacy
 from rpobench.method.left_out import LeftOut
 from rpobench.models.kept_texts import KeptTexts
 from rpobench.models.protocol import LanguageModel
@@ -35,7 +35,14 @@ class TeacherWriter:
     """
 
     def __init__(
-        self, model: LanguageModel, folder: Path, *, max_new_tokens: int, seed: int, left_out: LeftOut | None = None
+        self,
+        model: LanguageModel,
+        folder: Path,
+        *,
+        max_new_tokens: int,
+        seed: int,
+        left_out: LeftOut | None = None,
+        privacy: TextPrivacy | None = None,
     ) -> None:
         """Prepare the teacher.
 
@@ -45,8 +52,10 @@ class TeacherWriter:
             max_new_tokens: The most tokens of one text.
             seed: What its samples depend on.
             left_out: Takes the examples that it refuses.
+            privacy: What of the examples stays out of shared caches.
         """
         self._left_out = left_out or LeftOut()
+        self._privacy = privacy or TextPrivacy()
         self._model = model
         self._folder = folder
         self._max_new_tokens = max_new_tokens
@@ -67,7 +76,7 @@ class TeacherWriter:
             RpobenchError: A request has no answer yet, or too many were refused. What rules would write instead would
                 not be this teacher's.
         """
-        model = keep_licensed_texts_private(self._model, {row.task for row in rows})
+        model = self._privacy.restrict(self._model, {row.task for row in rows})
         accepted: dict[int, Trajectory] = {}
         refused: set[int] = set()
         accepted_counts = [0]

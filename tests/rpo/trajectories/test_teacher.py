@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from training_jobs import TWEET
 
+from rpobench.method.answering import TextPrivacy
 from rpobench.method.left_out import LeftOut
 from rpobench.models.answer_cache import AnswerCache, CachedModel
 from rpobench.models.protocol import LanguageModel
@@ -166,6 +167,17 @@ def test_texts_on_licensed_data_are_not_in_the_shared_cache(tmp_path: Path, is_l
     make_teacher(CachedModel(good_teacher(), AnswerCache(cache_file)), tmp_path).write([make_row(task=task)])
 
     assert cache_file.exists() is not is_licensed
+
+
+def test_texts_on_data_with_a_licence_of_its_own_are_in_the_shared_cache(tmp_path: Path) -> None:
+    cache_file = tmp_path / "answers.sqlite"
+    task = type("Licensed", (type(TWEET),), {"licensed": True})()
+    privacy = TextPrivacy(frozenset({task.name}))
+    model = CachedModel(good_teacher(), AnswerCache(cache_file))
+
+    TeacherWriter(model, tmp_path, max_new_tokens=8, seed=0, privacy=privacy).write([make_row(task=task)])
+
+    assert cache_file.exists()
 
 
 def test_the_teacher_sees_the_target(tmp_path: Path) -> None:
