@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from rpobench.store.shape import Stored
 
 COMMONS = "commons:"  # before the path of a folder that has a manifest, in `--data`
@@ -37,13 +35,13 @@ class DataSource(Stored):
         source: The kind of source, such as `git-log`.
         repositories: What was read.
         licence: The licence of the texts; empty where nobody said.
-        since: The first day of a question of dev and test; None for any.
+        since: The first day of a question of dev and test, such as 2025-01-31; None for any.
     """
 
     source: str
-    repositories: tuple[SourceRepository, ...]
+    repositories: list[SourceRepository]
     licence: str
-    since: date | None = None
+    since: str | None = None
 
     def describe(self) -> str:
         """Write the source, what was read, and its licence."""
@@ -61,7 +59,7 @@ class DataOrigin(Stored):
         sources: The sources, by name.
     """
 
-    sources: tuple[DataSource, ...]
+    sources: list[DataSource]
 
     def describe(self) -> str:
         """Write all sources in one line."""

@@ -107,6 +107,8 @@ def _prune(value: Any) -> Any:
         return list_known_fields(value)
     if isinstance(value, Mapping):
         return {name: _prune(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_prune(part) for part in value]
     return value
 
 

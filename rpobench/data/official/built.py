@@ -101,11 +101,12 @@ class BuildManifest(BaseModel):
         for built in self.sources:
             counts = built.counts.get(task_name)
             if counts and any(counts.questions.values()):
+                since = built.since.isoformat() if built.since else None
                 source = DataSource(
-                    source=built.source, repositories=built.repositories, licence=built.licence, since=built.since
+                    source=built.source, repositories=list(built.repositories), licence=built.licence, since=since
                 )
                 sources.append(source)
-        return DataOrigin(sources=tuple(sources))
+        return DataOrigin(sources=sources)
 
     def save(self, folder: Path) -> None:
         """Write `manifest.json`, whole or not at all."""

@@ -69,6 +69,17 @@ def test_every_table_says_where_the_data_comes_from(built: Path, phrase: str, tm
     assert {(line["sources"], line["licence"]) for line in lines} == {(phrase, "MIT")}
 
 
+def test_tables_say_since_when_the_questions_are(tmp_path: Path) -> None:
+    clone = make_repository(tmp_path / "clone", write_history(PEOPLE))
+    build = ("data", "build", "git-log", "--repo", clone, "--out", tmp_path / "built", "--since", "2020-09-20")
+    assert run_rpobench(*build).returncode == 0
+    run_on(tmp_path / "built", tmp_path)
+
+    assert run_on(tmp_path / "built", tmp_path, "--no-text")  # which changes a stored result
+    report = run_rpobench("report", "--runs", tmp_path / "runs").stdout
+    assert "questions since 2020-09-20 (licence not stated)" in report
+
+
 def test_a_licence_that_nobody_stated_is_named_so(tmp_path: Path) -> None:
     clone = make_repository(tmp_path / "clone", write_history(PEOPLE))
     run_rpobench("data", "build", "git-log", "--repo", clone, "--out", tmp_path / "built")
@@ -103,7 +114,11 @@ def test_texts_of_built_data_may_be_shown_and_packed(built: Path, tmp_path: Path
     assert read_json(run / "result.json")["texts"] is True
     assert run_rpobench("check", run).returncode == 0
     packed = run_rpobench("pack", "--runs", tmp_path / "runs", "--out", tmp_path / "packed")
-    assert packed.stdout.strip() == run.name
+    assert packed.stdout.startswith(run.name)
+    assert (
+        read_json(run / "result.json")["origin"]
+        == ResultStore(tmp_path / "packed").find(run.name).result.to_json()["origin"]
+    )
     assert run_rpobench("check", tmp_path / "packed").returncode == 0
 
 
