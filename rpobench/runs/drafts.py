@@ -144,6 +144,21 @@ class StoredDrafts:
         """Find the record of this example's draft if the model gave none when last asked; None where it did."""
         return self._open_answers(task).find_failed(task.prompt(example))
 
+    def mark_failures(
+        self, task: Task, examples: Sequence[Example], predictions: Sequence[Prediction]
+    ) -> list[Prediction]:
+        """Mark the predictions as unanswered that were made from a draft which the model never gave."""
+        failed_drafts = {example.id: self.find_failed(task, example) for example in examples}
+
+        checked_predictions = []
+        for prediction in predictions:
+            draft = failed_drafts[prediction.example_id]
+            if draft and prediction.draft is not None and not prediction.unanswered:
+                failure = f"no draft: {draft.failure}"
+                prediction = replace(prediction, failure=failure, unanswered=True, permanent=draft.permanent)
+            checked_predictions.append(prediction)
+        return checked_predictions
+
     @property
     def has_answers(self) -> bool:
         """Whether the model drafted anything yet, in the files that are open."""

@@ -229,8 +229,6 @@ def _load_tasks(plan: Plan, data_seed: int, notices: Notices) -> list[PreparedTa
     """Load the scored examples of each task; a task without data that only `all` brought is left out."""
     source, all_tasks = make_source(plan, data_seed), plan.chosen_preset.tasks or ALL_TASKS
     is_named_by_task = {get_task(name): is_named for name, is_named in parse_task_names(plan.task, all_tasks).items()}
-    if not source.is_generated:
-        _describe_folder(plan, source, list(is_named_by_task), notices)
 
     prepared_tasks = []
     for task, is_named in is_named_by_task.items():
@@ -245,6 +243,8 @@ def _load_tasks(plan: Plan, data_seed: int, notices: Notices) -> list[PreparedTa
 
     if not prepared_tasks:
         raise RpobenchError(f"--data {plan.data}: holds no task of --task {plan.task}")
+    if not source.is_generated:
+        _describe_folder(plan, source, list(is_named_by_task), notices)
     return prepared_tasks
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -367,22 +366,7 @@ class Runner:
         with name_example_in_error(task, examples), same_identity(self.base_model):
             predictions = check_predictions(method, examples, method.predict(task, examples, context))
 
-        return self._mark_draft_failures(task, examples, predictions)
-
-    def _mark_draft_failures(
-        self, task: Task, examples: Sequence[Example], predictions: Sequence[Prediction]
-    ) -> list[Prediction]:
-        """Mark the predictions as unanswered that were made from a draft which the model never gave."""
-        failed_drafts = {example.id: self._drafts.find_failed(task, example) for example in examples}
-
-        checked_predictions = []
-        for prediction in predictions:
-            draft = failed_drafts[prediction.example_id]
-            if draft and prediction.draft is not None and not prediction.unanswered:
-                failure = f"no draft: {draft.failure}"
-                prediction = replace(prediction, failure=failure, unanswered=True, permanent=draft.permanent)
-            checked_predictions.append(prediction)
-        return checked_predictions
+        return self._drafts.mark_failures(task, examples, predictions)
 
     def _score(self, task: Task, data: DataSet, spec: RunSpec, predictions: Mapping[str, Prediction]) -> dict[str, Any]:
         """Make the content of `result.json`: scores, and what predicting and fitting took."""

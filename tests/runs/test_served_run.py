@@ -243,7 +243,7 @@ def test_runs_with_refusals_are_packed_and_checked(
     packed = ResultStore(tmp_path / "packed").find(run_object["run"])
     assert [prediction.permanent for prediction in packed.predictions().values()].count(True) == 1
 
-    export([run_object["run"]], tmp_path / "official.zip", tmp_path / "runs")
+    export([run_object["run"]], tmp_path / "official.zip", runs=tmp_path / "runs")
     assert note in capsys.readouterr().err
     with ZipFile(tmp_path / "official.zip") as archive:
         golds = json.loads(archive.read("LaMP_7.json"))["golds"]
