@@ -17,13 +17,13 @@ def export(
         list[str], typer.Argument(metavar="NAME...", help="Rows of reports, labels, methods or runs; one run a task.")
     ],
     out: Annotated[Path, typer.Option(help="The zip to write.")],
+    runs: Runs = Path("runs"),
     split: Annotated[
         str | None,
         typer.Option(
             metavar="[train|dev|test]", help="Only runs on this split.", autocompletion=complete_choices(*SPLITS)
         ),
     ] = None,
-    runs: Runs = Path("runs"),
 ) -> None:
     """Write runs as the official submission, which `rpobench score` reads back."""
     from rpobench.submissions.official_zip import build_submission, choose_submitted, describe_gaps

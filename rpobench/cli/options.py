@@ -75,8 +75,8 @@ Settings = Annotated[
 PresetName = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME",
-        help="quick (worlds), full (folders), paper-lamp, paper-hydra.",
+        metavar="[quick|full|paper-lamp|paper-hydra]",
+        help="What is shown and how much is done; worlds: quick, folders: full.",
         autocompletion=complete_choices(*PRESETS),
     ),
 ]

@@ -102,10 +102,15 @@ class RunSummary:
         return own_score - swapped_score if self.higher_is_better else swapped_score - own_score
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object that `--json` prints. It has `kept` only for methods with a gate."""
+        """Return the object that `--json` prints.
+
+        It has `kept` only for methods with a gate, `draw` where users were drawn, `unscored` where nothing was scored.
+        """
         content = asdict(self) | {"unanswered": list(self.unanswered)}
-        kept_share = content.pop("kept_share")
-        return content if kept_share is None else content | {"kept": kept_share}
+        rare_fields = {"kept": content.pop("kept_share"), "draw": content.pop("draw")}
+        rare_fields["unscored"] = content.pop("unscored") or None
+
+        return content | {name: value for name, value in rare_fields.items() if value is not None}
 
 
 def summarize(task: Task, run: StoredRun, control: StoredRun | None) -> RunSummary:

@@ -20,7 +20,7 @@ def test_options_stand_in_groups_with_their_choices() -> None:
 
     for group in ("Examples", "Base model and its server", "Cost and examples without answer", "Output"):
         assert f"─ {group} ─" in text
-    for choices in ("[train|dev|test]", "[own|swapped]", "paper-hydra"):
+    for choices in ("[train|dev|test]", "[own|swapped]", "[quick|full|paper-lamp|paper-hydra]"):
         assert choices in text
     assert "[md|csv|latex|html]" in run_rpobench("report", "--help").stdout
 

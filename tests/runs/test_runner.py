@@ -54,7 +54,7 @@ def test_the_object_of_a_run_has_exactly_these_fields(tmp_path: Path) -> None:
 
     assert set(content) == {
         "run", "task", "method", "metrics", "main_metric", "higher_is_better", "n", "failed", "seconds", "references",
-        "unanswered", "row", "seed", "serves_every_seed", "knobs", "base_model", "data", "draw", "unscored",
+        "unanswered", "row", "seed", "serves_every_seed", "knobs", "base_model", "data",
     }  # fmt: skip
     assert set(content["references"]) == {"draft", "best_generic", "oracle", "swapped"}
     assert set(content["metrics"]) == {"MAE", "RMSE"} and content["main_metric"] == "MAE"

@@ -83,7 +83,7 @@ def test_the_command_says_which_rows_are_unscored(folder: Path, tmp_path: Path) 
     summaries = json.loads(run_test_split(folder, tmp_path / "runs", "--json"))
 
     assert SAYS in table and "rpobench export" in table and "0.000" not in table.split("LaMP-7")[0]
-    assert {(row["task"], row["unscored"], bool(row["metrics"])) for row in summaries} == {
+    assert {(row["task"], row.get("unscored", False), bool(row["metrics"])) for row in summaries} == {
         ("LaMP-3", True, False),
         ("LaMP-7", False, True),
     }
