@@ -298,16 +298,8 @@ class Runner:
     ) -> FitContext:
         drafts = FitDrafts(self._drafts, attempt, left_out)
         model = self.privacy.restrict(self.base_model, tasks)
-        return FitContext(
-            model,
-            drafts,
-            self._evidence,
-            self.seed,
-            folder,
-            left_out,
-            self.privacy,
-            evidence_limits=method.evidence_limits,
-        )
+        limits, privacy = method.evidence_limits, self.privacy
+        return FitContext(model, drafts, self._evidence, self.seed, folder, left_out, privacy, evidence_limits=limits)
 
     def _has_earlier_answers(self) -> bool:
         """Whether the base model answered something, in a run or a draft of this store."""

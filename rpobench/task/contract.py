@@ -37,7 +37,8 @@ class Task(ABC):
         labels: All answers that there are; empty where answers are texts.
         scorer_class: What scores this kind of task.
         max_new_tokens: The longest answer, in tokens.
-        licensed: True where real texts of this task are shown in no report and kept in no shared cache.
+        licensed: True where the real texts that this task usually has are shown in no report and kept in no shared
+            cache. Data with a manifest that says where it comes from has a licence of its own.
         noun: What the answer is, in two or three words: "movie tag", "news headline".
     """
 
