@@ -59,13 +59,14 @@ def _locate(runs: Sequence[StoredRun]) -> list[Location]:
     """The place of each run. A task's second version, data or prompt hash goes to a second section, and so on."""
     locations: list[Location] = []
     source_names = _name_sources(runs)
+    models: dict[str, str] = {}  # the first identity of each model, by what other versions call it too
     variants: dict[tuple[Any, ...], list[tuple[str, str, str]]] = {}
     for run in runs:
         data = run.spec.data
         # A made-up world is one by its seed and size; in a folder the tasks have sizes of their own.
         world = (data.seed, run.result.n) if run.result.synthetic else ()
         draw = (data.users, data.seed) if data.users or (data.sample and data.seed) else ()
-        base_model = comparable_identity(run.spec.base_model)
+        base_model = models.setdefault(comparable_identity(run.spec.base_model), run.spec.base_model)
         heading = (source_names[data.source], data.split, data.holdout, data.limit, *world, *draw, base_model)
 
         known_variants = variants.setdefault((*heading, run.task_name), [])
